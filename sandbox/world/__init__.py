@@ -1,0 +1,1 @@
+"""The simulated platform: what exists, what breaks, and what its instruments would show."""

@@ -1,0 +1,1 @@
+"""Typed tools that read and change the world; they run without Slack and without Claude."""

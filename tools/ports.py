@@ -1,0 +1,213 @@
+"""What the tools need from outside: small Protocols that state how they fail.
+
+Every method that talks to a backend raises a `tools.errors.BackendError` subclass when the
+backend is down, denies or refuses; a missing object is `NotFoundError`; an empty answer is
+an empty list. Adapter and fake of a port pass the same contract tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from tools.world import (
+    Baseline,
+    Change,
+    ClusterEvent,
+    Labels,
+    LogLine,
+    MetricName,
+    PodStatus,
+    ProposalDraft,
+    ProposalReceipt,
+    Series,
+    SimilarCase,
+    Window,
+    WorkloadRef,
+)
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """World time: what the metrics, the schedule and the audit are dated with."""
+
+    def now(self) -> datetime:
+        """Return the aware UTC world time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """State of one backend as last seen."""
+
+    name: str
+    up: bool
+    detail: str = ""
+    since: datetime | None = None
+    configured: bool = True
+
+
+class HasHealth(Protocol):
+    """Something that can say how it is."""
+
+    async def health(self) -> Health:
+        """Return the health now; never raises for a dead backend."""
+        ...
+
+
+class Metrics(HasHealth, Protocol):
+    """A Prometheus-compatible metrics store."""
+
+    async def query_range(
+        self, promql: str, window: Window, step: timedelta | None = None
+    ) -> list[Series]:
+        """Evaluate over a window on a regular grid (step chosen ≤ 11,000 points if None)."""
+        ...
+
+    async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
+        """Evaluate at one instant."""
+        ...
+
+    def link(self, promql: str, window: Window) -> str:
+        """Return a URL where a person sees the same graph; empty when none is configured."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines newest first and whether more matched than were returned."""
+
+    lines: tuple[LogLine, ...]
+    truncated: bool
+    query: str
+
+
+class Logs(HasHealth, Protocol):
+    """A Loki-compatible log store."""
+
+    async def search(  # noqa: PLR0913 - the six are the question
+        self,
+        window: Window,
+        *,
+        service: str = "",
+        text: str = "",
+        level: str = "",
+        limit: int = 200,
+    ) -> LogPage:
+        """Return lines that contain `text` (taken literally, any case), newest first."""
+        ...
+
+
+class Cluster(HasHealth, Protocol):
+    """Reading a Kubernetes cluster. Identity: the reading one."""
+
+    async def events(self, window: Window, namespace: str = "", name: str = "") -> list[ClusterEvent]:
+        """Return events in the window, newest first; `name` matches as a prefix."""
+        ...
+
+    async def pods(self, workload: WorkloadRef) -> list[PodStatus]:
+        """Return the pods a workload owns."""
+        ...
+
+    async def get(self, ref: WorkloadRef) -> Mapping[str, Any]:
+        """Return one object as the API serves it. Raises NotFoundError."""
+        ...
+
+    async def list(
+        self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Return objects of one kind (labels selected by equality)."""
+        ...
+
+
+class ClusterActor(Protocol):
+    """Changing a Kubernetes cluster. Identity: the acting one, `KUBECONFIG_ACT`.
+
+    Raises LostRaceError on 409 and on a failed JSON-patch `test` (422), BackendDeniedError
+    with verb and resource on 403, OutcomeUnknownError when a request was sent and no answer
+    came. `dry_run` asks the server to validate and change nothing.
+    """
+
+    async def get(self, ref: WorkloadRef) -> Mapping[str, Any]:
+        """Read one object with the acting identity. Raises NotFoundError."""
+        ...
+
+    async def list(
+        self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
+    ) -> list[Mapping[str, Any]]:
+        """List objects of one kind with the acting identity."""
+        ...
+
+    async def patch(
+        self,
+        ref: WorkloadRef,
+        operations: Sequence[Mapping[str, Any]],
+        *,
+        dry_run: bool,
+        subresource: str = "",
+    ) -> Mapping[str, Any]:
+        """Apply a JSON patch (RFC 6902) and return the object after it."""
+        ...
+
+    async def delete(
+        self, ref: WorkloadRef, *, dry_run: bool, grace_seconds: int = 30, uid: str = ""
+    ) -> None:
+        """Delete an object, with `uid` as precondition when given."""
+        ...
+
+    async def create(
+        self, ref: WorkloadRef, body: Mapping[str, Any], *, dry_run: bool, subresource: str = ""
+    ) -> Mapping[str, Any]:
+        """Create an object (a Job, an Eviction) and return it."""
+        ...
+
+
+class Changes(Protocol):
+    """What changed in production: deploys, configuration, scaling."""
+
+    async def recent(self, window: Window, services: Sequence[str] = ()) -> list[Change]:
+        """Return changes in the window, newest first; all services when none is named."""
+        ...
+
+
+class Baselines(Protocol):
+    """Learned baselines."""
+
+    async def find(self, metric: MetricName, labels: Labels) -> Baseline | None:
+        """Return the newest baseline of a series, or None."""
+        ...
+
+    async def save(self, baselines: Sequence[Baseline]) -> None:
+        """Replace the baselines of the same series."""
+        ...
+
+    async def all(self) -> list[Baseline]:
+        """Return every baseline."""
+        ...
+
+
+class History(Protocol):
+    """Past incidents, postmortems and runbooks."""
+
+    async def similar(self, text: str, limit: int = 5) -> list[SimilarCase]:
+        """Return the nearest documents, best first."""
+        ...
+
+
+class PlanDesk(Protocol):
+    """Where a proposal goes. It mints a plan for people to judge; it never runs one."""
+
+    async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
+        """Turn a draft into a plan card, or say which guard refused it."""
+        ...
+
+
+class Workers(Protocol):
+    """A process pool: heavy maths never runs on the event loop."""
+
+    async def run(self, function: Callable[..., T], *args: object) -> T:
+        """Run a picklable module-level function and return its result or raise its error."""
+        ...

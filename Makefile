@@ -95,7 +95,7 @@ requirements: $(UV) ## recompile requirements/*.txt from pyproject.toml (UPGRADE
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements/base.txt
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --extra postgres -c requirements/base.txt -o requirements/postgres.txt
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --extra dev -c requirements/base.txt -o requirements/dev.txt
-	@grep -E '^uv==' -A100 requirements/dev.txt | awk 'NR>1 && /^[a-z]/ {exit} {print}' > requirements/uv.txt
+	@awk '/^uv==/ {on=1; print; next} on && /^[a-z]/ {exit} on' requirements/dev.txt > requirements/uv.txt
 
 clean: ## remove what tests and tools leave behind; keeps .venv and var
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov

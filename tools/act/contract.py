@@ -1,0 +1,286 @@
+"""What an action is: one change of the world that can be shown, tried, done, undone and proved.
+
+    observe ──> State ──preview──> Preview      (a person reads it; nothing was sent)
+                  │
+                  └──bind──> Bound ──dry_run──> (the server validates; nothing changed)
+                               │
+                               ├──execute(key)──> Outcome ──undo_of──> UndoSpec
+                               └──probe(key)───> done | not_done | unknown   (after a crash)
+
+*State* is the target as it was read, with a *fingerprint*: sha256 over the canonical JSON of the
+fields the step reads or replaces. *Bound* is what was approved: action, target with its uid, pinned
+parameters, fingerprint. `execute` reads again, refuses when the fingerprint moved and sends the
+fresh resourceVersion as a JSON-patch `test`. *key* is the step's idempotency key; it is written
+into the world with the change, so that `probe` can find it.
+
+An action decides nothing about approval; whoever calls `execute` holds the permit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tools.errors import ActionRefusedError, BadArgumentError, nearest
+from tools.ports import Clock, ClusterActor
+from tools.world import WorkloadRef
+
+STEP_ANNOTATION = "sre-agent/step"  # holds the key of the last step that changed an object
+
+
+class Parameters(BaseModel):
+    """Base of every action's parameters; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What a called endpoint answered."""
+
+    status: int
+    text: str  # at most the first 4,000 characters
+
+
+class HttpCaller(Protocol):
+    """Calling an allow-listed HTTP endpoint (`tools.backends.http`).
+
+    Raises ActionRefusedError before anything is sent (host not allowed, private address),
+    BackendUnavailableError when the connection was never made, BackendRefusedError on 4xx and
+    OutcomeUnknownError when the request was sent and no usable answer came (timeout, 5xx).
+    """
+
+    async def check(self, method: str, url: str) -> None:
+        """Raise ActionRefusedError unless this call would be allowed; sends nothing."""
+        ...
+
+    async def call(self, method: str, url: str, body: Mapping[str, Any] | None, key: str) -> HttpReply:
+        """Send once, with `key` as the Idempotency-Key header, signed; never follows to a new host."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Actors:
+    """The acting identities an action may use; None = not configured."""
+
+    clock: Clock
+    cluster: ClusterActor | None = None
+    http: HttpCaller | None = None
+
+    def need_cluster(self) -> ClusterActor:
+        """Return the acting cluster identity. Raises ActionRefusedError when there is none."""
+        if self.cluster is None:
+            raise ActionRefusedError(
+                "no acting Kubernetes identity is configured; set KUBECONFIG_ACT to a kubeconfig "
+                "that may change workloads (`python -m bot doctor` shows the state)"
+            )
+        return self.cluster
+
+    def need_http(self) -> HttpCaller:
+        """Return the HTTP caller. Raises ActionRefusedError when there is none."""
+        if self.http is None:
+            raise ActionRefusedError(
+                "no HTTP endpoint is allowed; name the allowed hosts in the configuration first"
+            )
+        return self.http
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The target as it was read before a step."""
+
+    target: WorkloadRef  # with uid; may be narrower than asked (the pod of a deployment)
+    parameters: Mapping[str, Any]  # JSON, pinned: "previous revision" has become a ReplicaSet
+    fields: Mapping[str, Any]  # JSON: what the step reads or replaces
+    fingerprint: str  # of `fields`
+    facts: Mapping[str, Any] = field(default_factory=dict)  # JSON for preview and undo
+    labels: Mapping[str, str] = field(default_factory=dict)  # of the target and its namespace
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """One value a step changes, as a person reads it."""
+
+    path: str  # "image of order-api", "minReplicas"
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """Return `path: before → after`."""
+        return f"{self.path}: {self.before} → {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a step would do, computed without sending anything."""
+
+    summary: str  # one sentence
+    diff: tuple[DiffLine, ...]
+    operations: tuple[Mapping[str, Any], ...]  # JSON patch, or one description of the call
+    affected: tuple[WorkloadRef, ...]  # blast radius: objects that change or restart
+    pods_affected: int = 0  # pods that restart or disappear
+    pods_total: int = 0  # pods the target has
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Exactly what was approved for one step; JSON in and out without loss."""
+
+    action: str
+    target: WorkloadRef  # with uid
+    parameters: Mapping[str, Any]
+    fingerprint: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON, the form the plan digest covers."""
+        ref = self.target
+        return {
+            "action": self.action,
+            "target": {
+                "cluster": ref.cluster,
+                "namespace": ref.namespace,
+                "kind": ref.kind,
+                "name": ref.name,
+                "uid": ref.uid,
+            },
+            "parameters": dict(self.parameters),
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Bound:
+        """Return the step that `to_json` described."""
+        return cls(
+            action=str(value["action"]),
+            target=WorkloadRef(**value["target"]),
+            parameters=dict(value["parameters"]),
+            fingerprint=str(value["fingerprint"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A step that took effect: what the server answered."""
+
+    detail: str  # one sentence
+    target: WorkloadRef
+    fingerprint: str = ""  # of the same fields after the step; an undo is bound to it
+    response: Mapping[str, Any] = field(default_factory=dict)  # small JSON for the audit
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSpec:
+    """The way back of one step: another action on the same object, known before the step runs."""
+
+    action: str
+    target: WorkloadRef
+    parameters: Mapping[str, Any]
+    summary: str
+
+
+class Probe(StrEnum):
+    """What the world says of a step whose answer was lost."""
+
+    DONE = "done"
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+
+
+class Action(Protocol):
+    """One kind of change.
+
+    `observe` raises NotFoundError, BadArgumentError and ActionRefusedError (owned by GitOps,
+    nothing to do). `dry_run` and `execute` raise LostRaceError when the target is no longer as it
+    was bound, BackendDeniedError, BackendRefusedError and, only `execute`, OutcomeUnknownError.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name as playbooks write it."""
+        ...
+
+    @property
+    def floor(self) -> float:
+        """Lowest risk score a step of this kind may have, in [0, 1]."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of target it accepts; a bare name means the first one."""
+        ...
+
+    @property
+    def parameters(self) -> type[Parameters]:
+        """Model of its parameters."""
+        ...
+
+    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+        """Read the target and pin the parameters."""
+        ...
+
+    def preview(self, state: State) -> Preview:
+        """Say what the step would do to this state."""
+        ...
+
+    async def dry_run(self, actors: Actors, bound: Bound) -> None:
+        """Let the server validate the step; nothing changes."""
+        ...
+
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+        """Do it once. Never repeats a request that may have been received."""
+        ...
+
+    def undo_of(self, state: State) -> UndoSpec | None:
+        """Return the way back to `state`, or None when there is none (or none is needed)."""
+        ...
+
+    async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
+        """Look in the world whether the step with this key took effect."""
+        ...
+
+
+def fingerprint_of(fields: Mapping[str, Any]) -> str:
+    """Return sha256 over the canonical JSON (RFC 8785) of `fields`."""
+    return hashlib.sha256(rfc8785.dumps(dict(fields))).hexdigest()
+
+
+def bind(action: Action, state: State) -> Bound:
+    """Return the step that an approval of this state covers."""
+    return Bound(action.name, state.target, state.parameters, state.fingerprint)
+
+
+def parse_parameters(action: Action, raw: Mapping[str, Any]) -> Parameters:
+    """Validate parameters of a playbook step. Raises BadArgumentError naming value and field."""
+    try:
+        return action.parameters.model_validate(dict(raw))
+    except ValidationError as error:
+        known = list(action.parameters.model_fields)
+        lines = []
+        for each in error.errors(include_url=False):
+            name = ".".join(map(str, each["loc"])) or "parameters"
+            hint = nearest(name, known) if each["type"] == "extra_forbidden" else ""
+            lines.append(f"{name}: {each['msg']} (got {each['input']!r}).{hint}")
+        raise BadArgumentError(f"{action.name}: {' '.join(lines)}") from error
+
+
+def target_of(action: Action, text: str, *, cluster: str, namespace: str) -> WorkloadRef:
+    """Read `name`, `Kind/name` or `namespace/Kind/name` as a target of this action."""
+    parts = text.strip().split("/")
+    if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - the three forms of the docstring
+        raise BadArgumentError(
+            f"{action.name}: {text!r} is no target; write name, Kind/name or namespace/Kind/name"
+        )
+    kind = parts[-2] if len(parts) > 1 else action.kinds[0]
+    by_lower = {known.lower(): known for known in action.kinds}
+    if kind.lower() not in by_lower:
+        raise BadArgumentError(
+            f"{action.name} cannot act on a {kind!r}.{nearest(kind, action.kinds)}"
+        )
+    where = parts[0] if len(parts) == 3 else namespace  # noqa: PLR2004 - as above
+    return WorkloadRef(cluster, where, by_lower[kind.lower()], parts[-1])

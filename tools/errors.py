@@ -1,15 +1,15 @@
 """Errors of the tools, split by who can act on them.
 
-    ToolError
-    ├── BadArgumentError       the model (or caller) can fix the arguments and try again
-    ├── NotFoundError          what was asked for does not exist; names near ones
-    ├── BackendError           an operator must look: a backend is down, slow or refuses us
-    │   ├── BackendUnavailableError   unreachable, timed out, 5xx; recovers by itself
-    │   ├── BackendDeniedError        401/403: names the missing permission
-    │   └── BackendRefusedError       the backend understood and said no (bad query, conflict)
-    ├── ActionRefusedError     a guard or precondition said no; nothing was sent
-    ├── LostRaceError          the object changed since it was read; nothing was changed
-    └── OutcomeUnknownError    the request was sent, its effect is unproved; a human now
+ToolError
+├── BadArgumentError       the model (or caller) can fix the arguments and try again
+├── NotFoundError          what was asked for does not exist; names near ones
+├── BackendError           an operator must look: a backend is down, slow or refuses us
+│   ├── BackendUnavailableError   unreachable, timed out, 5xx; recovers by itself
+│   ├── BackendDeniedError        401/403: names the missing permission
+│   └── BackendRefusedError       the backend understood and said no (bad query, conflict)
+├── ActionRefusedError     a guard or precondition said no; nothing was sent
+├── LostRaceError          the object changed since it was read; nothing was changed
+└── OutcomeUnknownError    the request was sent, its effect is unproved; a human now
 """
 
 from __future__ import annotations

@@ -104,7 +104,9 @@ class Logs(HasHealth, Protocol):
 class Cluster(HasHealth, Protocol):
     """Reading a Kubernetes cluster. Identity: the reading one."""
 
-    async def events(self, window: Window, namespace: str = "", name: str = "") -> list[ClusterEvent]:
+    async def events(
+        self, window: Window, namespace: str = "", name: str = ""
+    ) -> list[ClusterEvent]:
         """Return events in the window, newest first; `name` matches as a prefix."""
         ...
 

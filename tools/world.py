@@ -180,9 +180,7 @@ class Catalogue:
 
     def dependants(self, service: ServiceName) -> tuple[ServiceName, ...]:
         """Return the services that call `service` directly, sorted."""
-        return tuple(
-            sorted(s.name for s in self.services.values() if service in s.dependencies)
-        )
+        return tuple(sorted(s.name for s in self.services.values() if service in s.dependencies))
 
     def service_of(self, ref: WorkloadRef) -> ServiceSpec | None:
         """Return the service that a workload, or a pod named after one, belongs to."""

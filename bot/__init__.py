@@ -1,0 +1,1 @@
+"""The process people run: it decides; tools act."""

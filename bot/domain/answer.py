@@ -1,0 +1,61 @@
+"""What an agent run returns: an answer with its evidence, its gaps and its price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.domain.ids import EvidenceId
+from tools.world import Cause, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One tool call and its result, numbered E1, E2 … in a thread by the store.
+
+    `payload` is the full result as plain JSON; `summary` is what the model read.
+    """
+
+    id: EvidenceId
+    tool: str
+    arguments: dict[str, Any]
+    summary: str
+    at: datetime
+    window: Window | None = None
+    query: str = ""
+    link: str = ""
+    payload: Any = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a run cost. `usd_micros` is in millionths of a US dollar."""
+
+    steps: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    usd_micros: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer: it leads with the conclusion and cites evidence as [E2].
+
+    `confidence` in [0, 1]; healthy means empty `causes`; `gaps` says what could not be looked
+    at; `mode` is "claude" or "deterministic".
+    """
+
+    text: str  # Markdown for a person
+    conclusion: str
+    confidence: float
+    causes: tuple[Cause, ...]
+    evidence: tuple[Evidence, ...]
+    mode: str
+    usage: Usage
+    gaps: tuple[str, ...] = ()
+    plan_id: str | None = None
+    chart: str = ""  # id of the stored chart

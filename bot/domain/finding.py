@@ -1,0 +1,46 @@
+"""A finding: one group of anomalies, told once, with what is behind it.
+
+anomalies of one service and time --group--> Finding --agent--> conclusion
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.domain.ids import AnomalyId, FindingId, IncidentId, PlanId
+from bot.domain.place import Place
+from tools.world import Cause, ServiceName, Severity, SimilarCase
+
+
+@dataclass(frozen=True, slots=True)
+class BreachForecast:
+    """When a metric is forecast to pass its limit."""
+
+    metric: str
+    at: datetime
+    value: float
+    threshold: float
+    unit: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the detection cycle tells people about one group of anomalies."""
+
+    id: FindingId
+    service: ServiceName
+    severity: Severity
+    opened_at: datetime  # world time
+    anomalies: tuple[AnomalyId, ...]
+    lines: tuple[str, ...]  # one per anomaly: metric, observed, expected, σ, since when
+    causes: tuple[Cause, ...] = ()
+    breaches: tuple[BreachForecast, ...] = ()
+    similar: tuple[SimilarCase, ...] = ()
+    conclusion: str = ""  # written by the agent run that followed; empty until then
+    place: Place | None = None
+    incident: IncidentId | None = None
+    plan: PlanId | None = None
+    resolved_at: datetime | None = None
+    chart: str = ""  # id of the stored chart, empty for none

@@ -1,0 +1,180 @@
+"""A plan: what would be done, exactly, and its way back.
+
+    ProposalDraft --planner--> Plan --digest--> what people say yes to
+                                └ body: steps, undo, verify, playbook, targets
+
+The body is frozen and canonical (RFC 8785); the yes is bound to its sha256. What runs is this
+body, byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import rfc8785
+
+from bot.domain.ids import FindingId, PlanId, UserId
+from bot.domain.place import Place
+from bot.domain.risk import RiskScore, Tier
+from tools.world import ServiceName, WorkloadRef
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action on one object, bound to the object's uid and to the fields it reads.
+
+    `fingerprint` is the sha256 of the fields the action reads or replaces, as they were when
+    the plan was shown; a step whose object has moved on is refused.
+    """
+
+    name: str
+    action: str  # name in tools.act.catalog.ACTIONS
+    target: WorkloadRef
+    parameters: Mapping[str, Any]
+    timeout_seconds: int
+    fingerprint: str
+    state_before: Mapping[str, Any] = field(default_factory=dict)
+    diff: tuple[str, ...] = ()  # lines a person reads: "- image order-api:2.14.0"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyRule:
+    """How success is judged: `expression` over catalogued metrics, within `window_seconds`."""
+
+    expression: str  # "order_latency_p99 < 0.5"
+    window_seconds: int  # world time
+
+
+@dataclass(frozen=True, slots=True)
+class PlanBody:
+    """Everything a yes covers."""
+
+    steps: tuple[Step, ...]
+    undo: tuple[Step, ...]  # in the order they would run, already reversed
+    verify: tuple[VerifyRule, ...]
+    playbook_id: str
+    playbook_sha256: str
+
+    def canonical(self) -> bytes:
+        """Return the body as canonical JSON (RFC 8785)."""
+        return rfc8785.dumps(
+            {
+                "steps": [_step_json(s) for s in self.steps],
+                "undo": [_step_json(s) for s in self.undo],
+                "verify": [
+                    {"expression": v.expression, "window_seconds": v.window_seconds}
+                    for v in self.verify
+                ],
+                "playbook_id": self.playbook_id,
+                "playbook_sha256": self.playbook_sha256,
+            }
+        )
+
+    def digest(self) -> str:
+        """Return the sha256 of the canonical body, in hex."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    target = step.target
+    return {
+        "name": step.name,
+        "action": step.action,
+        "target": {
+            "cluster": target.cluster,
+            "namespace": target.namespace,
+            "kind": target.kind,
+            "name": target.name,
+            "uid": target.uid,
+        },
+        "parameters": dict(step.parameters),
+        "timeout_seconds": step.timeout_seconds,
+        "fingerprint": step.fingerprint,
+        "state_before": dict(step.state_before),
+        "diff": list(step.diff),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan as it was shown. Nothing in it ever changes; an edited plan is a new plan."""
+
+    id: PlanId
+    title: str
+    service: ServiceName
+    reason: str  # why now, one or two sentences
+    body: PlanBody
+    digest: str
+    risk: RiskScore
+    tier: Tier
+    blast_radius: tuple[str, ...]  # objects touched, as a person reads them
+    dry_run: tuple[str, ...]  # one line per step: what the server said
+    requested_by: UserId | None  # None: the bot itself
+    finding: FindingId | None
+    created_at: datetime  # world time
+    expires_at: datetime  # wall time
+    place: Place  # where its card lives
+    approvers_needed: int
+    auto: bool = False  # policy may run it without a click after the hold
+
+
+class PlanStatus(StrEnum):
+    """Where a plan is in its life; the moves are in `bot.domain.approval` and execution."""
+
+    WAITING = "waiting"  # for answers
+    HELD = "held"  # AUTO with auto_tier run: runs when the hold ends unless stopped
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"  # its trigger cleared, or someone fixed it by hand
+    APPROVED = "approved"  # may be claimed once
+    RUNNING = "running"
+    VERIFYING = "verifying"
+    SUCCEEDED = "succeeded"
+    UNDOING = "undoing"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"  # a step failed before it changed anything, nothing to undo
+    UNVERIFIED = "unverified"  # done, but no data says whether it helped
+    OUTCOME_UNKNOWN = "outcome_unknown"  # to a person: done, undone or retry
+    HALTED = "halted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self not in {
+            PlanStatus.WAITING,
+            PlanStatus.HELD,
+            PlanStatus.APPROVED,
+            PlanStatus.RUNNING,
+            PlanStatus.VERIFYING,
+            PlanStatus.UNDOING,
+        }
+
+
+class StepPhase(StrEnum):
+    """The life of one step: intent → sent → outcome."""
+
+    INTENT = "intent"
+    SENT = "sent"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRun:
+    """One attempt at one step (or undo step) of a plan, kept in the store."""
+
+    plan_id: PlanId
+    index: int
+    undo: bool
+    phase: StepPhase
+    key: str  # idempotency key: plan id, direction and index
+    intent_at: datetime | None = None
+    sent_at: datetime | None = None
+    ended_at: datetime | None = None
+    note: str = ""  # what the server said

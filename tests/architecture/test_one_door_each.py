@@ -1,0 +1,160 @@
+"""One reader of the environment, one of the clock, no mocks, no naps, no swallowed errors."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+
+from tests.architecture.source import (
+    OURS,
+    PACKAGES,
+    ROOT,
+    Source,
+    functions,
+    imported_names,
+    sources,
+    uses,
+)
+
+ENVIRONMENT = frozenset({"os.environ", "os.getenv", "os.environb", "os.putenv"})
+ENVIRONMENT_READERS = {
+    "bot/settings.py": "config.yaml and the environment become one frozen Settings here",
+    "sandbox/__main__.py": "starts the bot as a child with the environment it prints",
+}
+
+# time.monotonic and perf_counter measure how long something took; they do not say what time it is.
+CLOCK = frozenset(
+    {
+        "time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today",
+        "date.today", "time.localtime", "time.gmtime",
+    }
+)  # fmt: skip
+CLOCK_READERS = {
+    "bot/clock.py": "the real clock and the sandbox's faster one",
+    "sandbox/clock.py": "the same definition, written apart: the sandbox imports none of ours",
+}
+
+# A broad except belongs to an outer boundary and reports what it caught; the line says why as well.
+BROAD_EXCEPT: dict[str, str] = {}
+
+# One subject each, so that cutting them would only scatter it.
+LONG_FILES: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {}
+
+
+def places(found: Iterable[tuple[Source, int, str]], allowed: Iterable[str]) -> list[str]:
+    return [f"{s.path}:{line} {what}" for s, line, what in found if s.path not in set(allowed)]
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    found = [(s, line, n) for s in sources(*PACKAGES) for line, n in uses(s, ENVIRONMENT)]
+    assert places(found, ENVIRONMENT_READERS) == []
+
+
+def test_only_the_clock_modules_read_the_time() -> None:
+    found = [(s, line, n) for s in sources(*PACKAGES) for line, n in uses(s, CLOCK)]
+    assert places(found, CLOCK_READERS) == []
+
+
+def test_tests_use_fakes_and_never_mocks() -> None:
+    found = [
+        (source, line, name)
+        for source in sources(*PACKAGES, "tests")
+        for line, name in imported_names(source)
+        if name.startswith(("unittest.mock", "pytest_mock", "mock."))
+    ]
+    assert places(found, ()) == []
+
+
+def test_nothing_waits_by_sleeping() -> None:
+    naps = frozenset({"time.sleep"})
+    found = [(s, line, n) for s in sources(*PACKAGES, "tests") for line, n in uses(s, naps)]
+    assert places(found, ()) == []
+
+
+def broad_handlers(source: Source) -> list[ast.ExceptHandler]:
+    broad = {"Exception", "BaseException"}
+    handlers = [n for n in ast.walk(source.tree) if isinstance(n, ast.ExceptHandler)]
+    return [
+        handler
+        for handler in handlers
+        if handler.type is None
+        or any(isinstance(n, ast.Name) and n.id in broad for n in ast.walk(handler.type))
+    ]
+
+
+def reraises(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(n, ast.Raise) and n.exc is None for n in ast.walk(handler))
+
+
+def test_broad_excepts_stand_only_at_outer_boundaries() -> None:
+    found = [
+        (source, handler.lineno, "catches everything")
+        for source in sources(*PACKAGES)
+        for handler in broad_handlers(source)
+        if not reraises(handler)
+    ]
+    assert places(found, BROAD_EXCEPT) == []
+
+
+def test_every_broad_except_says_why_on_its_line() -> None:
+    silent = [
+        f"{source.path}:{handler.lineno}"
+        for source in sources(*PACKAGES)
+        for handler in broad_handlers(source)
+        if not reraises(handler)
+        and not re.fullmatch(r"noqa: BLE001 - \S.{9,}", source.comment_of(handler.lineno))
+    ]
+    assert silent == []
+
+
+def test_the_allow_lists_name_only_files_that_need_them() -> None:
+    broad = {s.path for s in sources(*PACKAGES) if broad_handlers(s)}
+    assert set(BROAD_EXCEPT) <= broad
+
+
+HEAVY = (
+    "anthropic", "lancedb", "matplotlib", "pandas", "prophet", "pyarrow", "scipy",
+    "sentence_transformers", "sklearn", "statsmodels", "torch",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("package", OURS)
+def test_importing_a_package_is_silent_and_cheap(package: str) -> None:
+    modules = [
+        s.path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        for s in sources(package)
+        if "/migrations/" not in s.path and not s.path.endswith("__main__.py")
+    ]
+    program = (
+        "import importlib, sys, threading\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        f"heavy = sorted(set({HEAVY!r}) & set(sys.modules))\n"
+        "print('heavy:', heavy) if heavy else None\n"
+        "print('threads:', threading.enumerate()) if threading.active_count() > 1 else None\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_files_and_functions_stay_readable() -> None:
+    """Most files below 300 lines; above 400 only with one subject; functions fit on a screen."""
+    everything = sources(*PACKAGES)
+    lengths = Counter({source.path: source.lines for source in everything})
+    long_functions = {
+        f"{source.path}:{line} {name}": length
+        for source in everything
+        for name, line, length in functions(source)
+        if length > 80 and f"{source.path}:{name}" not in LONG_FUNCTIONS
+    }
+    too_long = {p: n for p, n in lengths.items() if n > 500 and p not in LONG_FILES}
+    assert too_long == {}
+    assert sum(n <= 300 for n in lengths.values()) >= 0.85 * len(lengths)
+    assert long_functions == {}

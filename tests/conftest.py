@@ -1,0 +1,163 @@
+"""What every test lives in.
+
+    loopback only   a connection or name look-up beyond this machine fails the test that made it
+    programs        a test marked needs_… or browser skips with its reason when one is absent
+    nothing skipped with SRE_AGENT_REQUIRE_ALL=1 (CI) a skip turns the whole run red
+
+Servers of a test listen on port 0 and are found by their printed or returned port.
+"""
+
+import ipaddress
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# ------------------------------------------------------------------------------- loopback only
+
+
+class OutsideWorldError(AssertionError):
+    """A test tried to leave this machine."""
+
+
+_attempts: list[str] = []
+_real_connect = socket.socket.connect
+_real_connect_ex = socket.socket.connect_ex
+_real_sendto = socket.socket.sendto
+_real_getaddrinfo = socket.getaddrinfo
+_LOCAL_NAMES = frozenset({"", "localhost", "localhost.localdomain", "ip6-localhost"})
+
+
+def _is_local(host: object) -> bool:
+    if host is None:
+        return True
+    name = host.decode() if isinstance(host, bytes) else str(host)
+    if name in _LOCAL_NAMES or name == socket.gethostname():
+        return True
+    try:
+        address = ipaddress.ip_address(name.split("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _refuse(what: str) -> OutsideWorldError:
+    _attempts.append(what)
+    return OutsideWorldError(f"tests stay on this machine, but one tried {what}")
+
+
+def _check(sock: socket.socket, address: Any) -> None:
+    if sock.family in {socket.AF_INET, socket.AF_INET6} and not _is_local(address[0]):
+        raise _refuse(f"to reach {address!r}")
+
+
+def _connect(sock: socket.socket, address: Any) -> None:
+    _check(sock, address)
+    _real_connect(sock, address)
+
+
+def _connect_ex(sock: socket.socket, address: Any) -> int:
+    _check(sock, address)
+    return _real_connect_ex(sock, address)
+
+
+def _sendto(sock: socket.socket, *arguments: Any) -> int:
+    _check(sock, arguments[-1])
+    return _real_sendto(sock, *arguments)
+
+
+def _getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+    if not _is_local(host):
+        raise _refuse(f"to look up {host!r}")
+    return _real_getaddrinfo(host, *arguments, **options)
+
+
+def pytest_configure() -> None:
+    """Close the doors before any test module is imported."""
+    socket.socket.connect = _connect  # type: ignore[method-assign, assignment]
+    socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign, assignment]
+    socket.socket.sendto = _sendto  # type: ignore[method-assign, assignment]
+    socket.getaddrinfo = _getaddrinfo
+    for proxy in ("http_proxy", "https_proxy", "all_proxy"):
+        os.environ.pop(proxy, None)
+        os.environ.pop(proxy.upper(), None)
+
+
+@pytest.fixture(autouse=True)
+def loopback_only() -> Iterator[None]:
+    """Fail the test that tried to leave, even where the code under test swallowed the refusal."""
+    _attempts.clear()
+    yield
+    if _attempts:
+        tried = "; ".join(dict.fromkeys(_attempts))
+        _attempts.clear()
+        pytest.fail(f"tests stay on this machine, but this one tried {tried}")
+
+
+# ------------------------------------------------------------------------------- programs
+
+
+def _missing() -> dict[str, str]:
+    """Name, per marker, what is absent on this machine and how Debian calls it."""
+    missing = {}
+    if not (shutil.which("prometheus") and shutil.which("promtool")):
+        missing["needs_prometheus"] = "prometheus is not installed (apt install prometheus)"
+    if not (shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))):
+        missing["needs_postgres"] = "PostgreSQL is not installed (apt install postgresql)"
+    if not shutil.which("kubectl"):
+        missing["needs_kubectl"] = "kubectl is not installed (apt install kubernetes-client)"
+    if not shutil.which("chromium"):
+        missing["browser"] = "Chromium is not installed (apt install chromium)"
+    return missing
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what has no program to run against."""
+    missing = _missing()
+    for item in items:
+        for marker, reason in missing.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+# ------------------------------------------------------------------------------- nothing skipped
+
+_skipped: list[str] = []
+
+
+def _everything_is_required() -> bool:
+    return os.environ.get("SRE_AGENT_REQUIRE_ALL") == "1"
+
+
+def _note(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember what was skipped."""
+    _note(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Remember whole files that were skipped."""
+    _note(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Turn the run red when everything was required and something was skipped."""
+    if _skipped and _everything_is_required() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why the run is red."""
+    if _skipped and _everything_is_required():
+        terminalreporter.section("skipped, though SRE_AGENT_REQUIRE_ALL=1 allows none")
+        for line in _skipped:
+            terminalreporter.line(line)

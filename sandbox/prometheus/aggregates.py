@@ -1,0 +1,118 @@
+"""Aggregations across series: sum, avg, topk, quantile and the rest, step by step in columns."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sandbox.prometheus.errors import ExecutionError
+from sandbox.prometheus.samples import NAME, Floats, Labels, Mask, labels_of
+from sandbox.prometheus.values import Scalar, Text, Value, Vector, drop, keep
+from sandbox.prometheus.windows import masked_quantile
+
+Reduce = Callable[[Floats, Mask], Floats]
+
+
+def _sum(values: Floats, present: Mask) -> Floats:
+    total: Floats = np.where(present, values, 0.0).sum(axis=0)
+    return total
+
+
+def _mean(values: Floats, present: Mask) -> Floats:
+    return _sum(values, present) / present.sum(axis=0)
+
+
+def _variance(values: Floats, present: Mask) -> Floats:
+    return _sum((values - _mean(values, present)) ** 2, present) / present.sum(axis=0)
+
+
+_REDUCE: dict[str, Reduce] = {
+    "sum": _sum,
+    "avg": _mean,
+    "min": lambda values, present: np.fmin.reduce(np.where(present, values, np.nan), axis=0),
+    "max": lambda values, present: np.fmax.reduce(np.where(present, values, np.nan), axis=0),
+    "count": lambda _, present: present.sum(axis=0).astype(np.float64),
+    "group": lambda values, _: np.ones(values.shape[1]),
+    "stddev": lambda values, present: np.sqrt(_variance(values, present)),
+    "stdvar": _variance,
+}
+
+
+def _groups(
+    vector: Vector, names: Sequence[str], *, exclude: bool
+) -> dict[Labels, list[int]]:
+    groups: dict[Labels, list[int]] = {}
+    for row, labels in enumerate(vector.labels):
+        key = drop(labels, [*names, NAME]) if exclude else keep(labels, names)
+        groups.setdefault(key, []).append(row)
+    return groups
+
+
+def aggregate(
+    op: str, vector: Vector, parameter: Value | None, names: Sequence[str], *, exclude: bool
+) -> Vector:
+    """Aggregate by `names`, or by all labels except them."""
+    groups = _groups(vector, names, exclude=exclude)
+    steps = vector.values.shape[1]
+    rows: list[tuple[Labels, Floats, Mask]] = []
+    with np.errstate(all="ignore"):
+        for key, members in groups.items():
+            values, present = vector.values[members], vector.present[members]
+            seen = present.any(axis=0)
+            if op in _REDUCE:
+                rows.append((key, _REDUCE[op](values, present), seen))
+            elif op == "quantile":
+                rows.append((key, masked_quantile(_number(op, parameter), values, present), seen))
+            elif op in {"topk", "bottomk"}:
+                chosen = _extreme(values, present, _number(op, parameter), largest=op == "topk")
+                labelled = [vector.labels[member] for member in members]
+                rows.extend(zip(labelled, values, chosen, strict=True))
+            elif op == "count_values":
+                rows.extend(_count_values(key, values, present, parameter))
+            else:
+                msg = f"sandbox does not evaluate the aggregation {op!r}"
+                raise ExecutionError(msg)
+    return Vector.of_rows(rows, steps)
+
+
+def _number(op: str, parameter: Value | None) -> Floats:
+    if not isinstance(parameter, Scalar):
+        msg = f"{op} needs a number as its first argument"
+        raise ExecutionError(msg)
+    return parameter.values
+
+
+def _extreme(values: Floats, present: Mask, k: Floats, *, largest: bool) -> Mask:
+    badness = -values if largest else values
+    badness = np.where(np.isnan(values), np.inf, badness)
+    order = np.lexsort((badness, ~present), axis=0)
+    position = np.argsort(order, axis=0, kind="stable")
+    chosen: Mask = present & (position < np.floor(k))
+    return chosen
+
+
+def _count_values(
+    key: Labels, values: Floats, present: Mask, parameter: Value | None
+) -> list[tuple[Labels, Floats, Mask]]:
+    if not isinstance(parameter, Text):
+        msg = "count_values needs a label name as its first argument"
+        raise ExecutionError(msg)
+    rows = []
+    for value in np.unique(values[present]):
+        equal = present & ((values == value) | (np.isnan(values) & np.isnan(value)))
+        count = equal.sum(axis=0).astype(np.float64)
+        labels = labels_of([*drop(key, [parameter.value]), (parameter.value, text(value))])
+        rows.append((labels, count, count > 0))
+    return rows
+
+
+def text(value: float) -> str:
+    """Write a number the way Prometheus does: shortest, never with an exponent."""
+    number = float(value)
+    if np.isnan(number):
+        return "NaN"
+    if np.isinf(number):
+        return "+Inf" if number > 0 else "-Inf"
+    written = repr(number)
+    if "e" in written:
+        written = np.format_float_positional(number, trim="-")
+    return written.removesuffix(".0")

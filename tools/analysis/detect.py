@@ -1,0 +1,339 @@
+"""Is a series abnormal? Voters score it against its baseline; enough votes make a verdict.
+
+    Series + Baseline --residual--> zscore ----+
+                     local noise --> mad ------+--> votes --(≥ min_votes)--> Verdict
+    rows of one service --> isolation_forest --+
+
+A *residual* is observed − expected. `badness` is the residual in σ, positive in the bad direction.
+Without a baseline the metric's static threshold decides and σ is measured from the last hours.
+At steps up to a minute the median of the last three samples is judged: one wild sample is noise.
+For an anomaly in a recorded window without a baseline see `tools.analysis.scan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import numpy as np
+
+from tools.analysis.baseline import MAD_TO_SIGMA, expected, robust_scale, scale_floor
+from tools.errors import BadArgumentError, nearest
+from tools.world import (
+    Baseline,
+    Direction,
+    Floats,
+    MetricSpec,
+    Series,
+    ServiceName,
+    Verdict,
+    Vote,
+)
+
+SMOOTHED_STEP_SECONDS = 60.0  # longer steps are judged sample by sample
+MAD_FACTOR = 0.6745  # Iglewicz and Hoaglin: makes the score one σ of a normal distribution
+REFERENCE_GAP_SECONDS = 1800.0  # the newest half hour is never its own reference
+NOISE_SECONDS = 4 * 3600.0  # how far back the local noise is measured
+RUN_GAP = 2  # so many normal samples do not end an abnormal run
+FOREST_QUANTILE = 0.995
+FOREST_MIN_ROWS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """How strict the detector is; names as in `config.yaml: anomaly_detection`."""
+
+    zscore_threshold: float = 3.0  # σ
+    mad_threshold: float = 3.5  # modified z-score
+    ensemble_min_votes: int = 2
+    algorithms: tuple[str, ...] = ("zscore", "mad", "isolation_forest")
+
+    def __post_init__(self) -> None:
+        """Refuse unknown algorithms and more votes than voters."""
+        for name in self.algorithms:
+            if name not in VOTERS:
+                raise BadArgumentError(f"unknown algorithm {name!r}.{nearest(name, VOTERS)}")
+        if not 1 <= self.ensemble_min_votes <= len(self.algorithms):
+            raise BadArgumentError(
+                f"ensemble_min_votes {self.ensemble_min_votes!r} must lie between 1 and the "
+                f"number of algorithms ({len(self.algorithms)})"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Residuals:
+    """One series seen against what is normal for it; arrays are as long as the series."""
+
+    values: Floats  # as judged (smoothed at short steps)
+    center: Floats
+    scale: Floats  # σ per sample, never 0
+    badness: Floats  # σ in the bad direction
+    noise: float  # σ of the local noise, from differences
+    forest: Floats  # isolation score beyond its own quantile, NaN when there was no forest
+
+
+Voter = Callable[[Residuals, DetectorSettings], tuple[Floats, float]]
+
+
+def _zscore(seen: Residuals, settings: DetectorSettings) -> tuple[Floats, float]:
+    """|x − expected| / learned σ of the slot."""
+    return seen.badness, settings.zscore_threshold
+
+
+def _mad(seen: Residuals, settings: DetectorSettings) -> tuple[Floats, float]:
+    """0.6745·|x − expected| / MAD, where the MAD is at least that of the local noise.
+
+    A night that is noisier than the history widens the MAD, a drift does not: the noise is
+    measured on differences.
+    """
+    mad = np.maximum(seen.scale, seen.noise) / MAD_TO_SIGMA
+    return MAD_FACTOR * seen.badness * seen.scale / mad, settings.mad_threshold
+
+
+def _forest(seen: Residuals, _settings: DetectorSettings) -> tuple[Floats, float]:
+    """Isolation Forest over the metrics of the service, in units of its own 99.5 % quantile."""
+    return seen.forest, 1.0
+
+
+VOTERS: Mapping[str, Voter] = MappingProxyType(
+    {"zscore": _zscore, "mad": _mad, "isolation_forest": _forest}
+)
+
+
+def smooth(values: Floats, step_seconds: float) -> Floats:
+    """Return the causal median of three known samples at short steps, else the values."""
+    if step_seconds > SMOOTHED_STEP_SECONDS or values.size == 0:
+        return values
+    known = np.flatnonzero(~np.isnan(values))
+    result = values.copy()
+    if known.size > 2:
+        dense = values[known]
+        stacked = np.stack((dense[2:], dense[1:-1], dense[:-2]))
+        result[known[2:]] = np.median(stacked, axis=0)
+    return result
+
+
+def local_noise(series: Series) -> float:
+    """Return σ of the noise between neighbours over the hours before the newest half hour."""
+    newest = float(series.times[-1]) if series.times.size else 0.0
+    age = newest - series.times
+    part = series.values[(age > REFERENCE_GAP_SECONDS) & (age <= NOISE_SECONDS)]
+    part = smooth(part, series.step_seconds)
+    differences = np.diff(part)
+    if np.count_nonzero(~np.isnan(differences)) < 10:
+        return 0.0
+    return robust_scale(differences) / np.sqrt(2.0)
+
+
+def _bad_sign(residual: Floats, direction: Direction) -> Floats:
+    if direction is Direction.BOTH:
+        return np.abs(residual)
+    return residual if direction is Direction.UP else -residual
+
+
+def residuals(series: Series, baseline: Baseline | None, spec: MetricSpec) -> Residuals:
+    """See a series against its baseline, or against its own last hours when there is none."""
+    values = smooth(series.values, series.step_seconds)
+    if baseline is not None:
+        center, scale = expected(baseline, series.times)
+    else:
+        older = series.values[: _reference_end(series)]
+        older = older[~np.isnan(older)]
+        middle = float(np.median(older)) if older.size else float("nan")
+        sigma = max(robust_scale(older), scale_floor(older))
+        center = np.full(values.size, middle)
+        scale = np.full(values.size, sigma)
+    badness = _bad_sign(values - center, spec.bad_direction) / scale
+    blank = np.full(values.size, np.nan)
+    return Residuals(values, center, scale, badness, local_noise(series), blank)
+
+
+def _reference_end(series: Series) -> int:
+    """Return how many leading samples serve as reference: all but the newest half hour."""
+    if series.times.size == 0:
+        return 0
+    end = int(np.searchsorted(series.times, series.times[-1] - REFERENCE_GAP_SECONDS))
+    return max(end, series.times.size // 2)
+
+
+def score_series(
+    series: Series,
+    baseline: Baseline | None,
+    spec: MetricSpec,
+    settings: DetectorSettings | None = None,
+) -> Verdict | None:
+    """Judge the newest known sample, or return None when no sample is known."""
+    verdicts = _judge(
+        series, residuals(series, baseline, spec), baseline, spec,
+        settings or DetectorSettings(), newest_only=True,
+    )
+    return verdicts[-1] if verdicts else None
+
+
+def score_all(
+    series: Series,
+    baseline: Baseline | None,
+    spec: MetricSpec,
+    settings: DetectorSettings | None = None,
+) -> list[Verdict]:
+    """Judge every known sample, oldest first."""
+    return _judge(
+        series, residuals(series, baseline, spec), baseline, spec,
+        settings or DetectorSettings(), newest_only=False,
+    )
+
+
+def score_service(
+    observed: Sequence[tuple[Series, Baseline | None, MetricSpec]],
+    settings: DetectorSettings | None = None,
+) -> list[Verdict]:
+    """Judge the newest sample of every metric of one service; the metrics vote together.
+
+    The Isolation Forest needs at least two metrics with baselines on the same grid; without
+    them it abstains. Series without a known sample give no verdict.
+    """
+    chosen = settings or DetectorSettings()
+    seen = [residuals(series, baseline, spec) for series, baseline, spec in observed]
+    if "isolation_forest" in chosen.algorithms:
+        seen = _with_forest(observed, seen)
+    verdicts: list[Verdict] = []
+    for (series, baseline, spec), each in zip(observed, seen, strict=True):
+        verdicts += _judge(series, each, baseline, spec, chosen, newest_only=True)
+    return verdicts
+
+
+def forest_scores(rows: Floats, reference: int) -> Floats:
+    """Return isolation scores of rows over the 99.5 % quantile of the first `reference` rows.
+
+    Above 1 means more isolated than practically everything seen before. Fixed seed: the same
+    rows give the same scores.
+    """
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - 1.6 s import
+
+    forest = IsolationForest(n_estimators=60, max_samples=256, random_state=7, n_jobs=1)
+    forest.fit(rows[:reference])
+    scores = -forest.score_samples(rows)
+    limit = float(np.quantile(scores[:reference], FOREST_QUANTILE))
+    return np.asarray(scores / limit, dtype=float)
+
+
+def _with_forest(
+    observed: Sequence[tuple[Series, Baseline | None, MetricSpec]], seen: Sequence[Residuals]
+) -> list[Residuals]:
+    result = list(seen)
+    grids: dict[bytes, list[int]] = {}
+    for index, (series, baseline, _) in enumerate(observed):
+        if baseline is not None:
+            grids.setdefault(series.times.tobytes(), []).append(index)
+    for members in grids.values():
+        if len(members) < 2:
+            continue
+        rows = np.stack([seen[i].badness for i in members], axis=1)
+        complete = ~np.isnan(rows).any(axis=1)
+        reference = int(complete[: _reference_end(observed[members[0]][0])].sum())
+        if reference < FOREST_MIN_ROWS:
+            continue
+        column = np.full(rows.shape[0], np.nan)
+        column[complete] = forest_scores(rows[complete], reference)
+        for i in members:
+            result[i] = replace(seen[i], forest=column)
+    return result
+
+
+def _run_starts(abnormal: np.ndarray, raw: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """Return for each index where its abnormal run began; short normal gaps do not end a run.
+
+    `raw` marks unsmoothed samples beyond the threshold: the median of three lags by one sample,
+    so a run is led back over those directly before it.
+    """
+    starts = np.arange(abnormal.size)
+    start, quiet = -1, RUN_GAP + 1
+    for i, bad in enumerate(abnormal.tolist()):
+        if bad:
+            if quiet > RUN_GAP:
+                start = i
+                while start > max(i - 2, 0) and raw[start - 1]:
+                    start -= 1
+            quiet = 0
+            starts[i] = start
+        else:
+            quiet += 1
+    return starts
+
+
+def _judge(  # noqa: PLR0913 - one series with everything known of it
+    series: Series,
+    seen: Residuals,
+    baseline: Baseline | None,
+    spec: MetricSpec,
+    settings: DetectorSettings,
+    *,
+    newest_only: bool,
+) -> list[Verdict]:
+    known = np.flatnonzero(~np.isnan(seen.values))
+    if known.size == 0:
+        return []
+    if baseline is None:
+        columns = [_static_column(seen, spec)]
+        needed = 1
+        with np.errstate(invalid="ignore"):
+            abnormal = columns[0][3]
+        raw = abnormal
+    else:
+        columns = []
+        for name in settings.algorithms:
+            scores, threshold = VOTERS[name](seen, settings)
+            columns.append((name, scores, threshold, np.nan_to_num(scores, nan=-1) > threshold))
+        # An algorithm that abstains (no forest) must not make agreement impossible.
+        needed = settings.ensemble_min_votes
+        abnormal = np.sum([column[3] for column in columns], axis=0) >= needed
+        unsmoothed = _bad_sign(series.values - seen.center, spec.bad_direction) / seen.scale
+        raw = np.nan_to_num(unsmoothed, nan=0.0) > settings.zscore_threshold
+    # A row is isolated for its service as a whole: this metric counts only if it is bad itself.
+    abnormal = abnormal[known] & ((seen.badness[known] > 0) | (baseline is None))
+    starts = _run_starts(abnormal, raw[known])
+    wanted = [known.size - 1] if newest_only else range(known.size)
+    service = ServiceName(series.label(spec.group_by) or series.label("service"))
+    verdicts = []
+    for i in wanted:
+        at = int(known[i])
+        votes = tuple(
+            Vote(name, float(scores[at]), float(threshold), bool(marks[at]))
+            for name, scores, threshold, marks in columns
+            if not np.isnan(scores[at])
+        )
+        verdicts.append(
+            Verdict(
+                metric=spec.name,
+                labels=series.labels,
+                service=service,
+                at=_time(series.times[at]),
+                observed=float(seen.values[at]),
+                expected=float(seen.center[at]),
+                deviation_sigma=float((seen.values[at] - seen.center[at]) / seen.scale[at]),
+                votes=votes,
+                anomalous=bool(abnormal[i]),
+                started_at=_time(series.times[known[starts[i]]]),
+                method="static" if baseline is None else "baseline",
+                unit=spec.unit or series.unit,
+                missing_ratio=series.missing_ratio,
+            )
+        )
+    return verdicts
+
+
+def _static_column(
+    seen: Residuals, spec: MetricSpec
+) -> tuple[str, Floats, float, np.ndarray]:  # type: ignore[type-arg]
+    """One vote: the value against the catalogued limit; without a limit nothing is abnormal."""
+    if spec.threshold is None:
+        return "static", np.full(seen.values.size, np.nan), 0.0, np.zeros(seen.values.size, bool)
+    known = np.nan_to_num(seen.values, nan=spec.threshold)
+    beyond = known < spec.threshold if spec.bad_direction is Direction.DOWN else known > spec.threshold
+    return "static", seen.values, spec.threshold, beyond
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(float(seconds), tz=UTC)

@@ -1,0 +1,1 @@
+"""Adapters: each owns its configuration dataclass and is the only one that knows its protocol."""

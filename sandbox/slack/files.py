@@ -1,0 +1,107 @@
+"""Uploads in Slack's three steps, and the files that came of them.
+
+files.getUploadURLExternal ──> POST bytes ──> files.completeUploadExternal ──> message with file
+"""
+
+import mimetypes
+from dataclasses import asdict, dataclass, replace
+from urllib.parse import quote
+
+from sandbox.slack.people import BOT_USER_ID
+from sandbox.slack.shelf import Shelf
+from sandbox.slack.wire import Json, Refusal, mint
+
+MOST_BYTES = 1_000_000_000  # Slack's limit
+
+
+@dataclass(frozen=True)
+class File:
+    """One uploaded (or announced) file.
+
+    Attributes:
+        state: `announced` → `received` (bytes are here) → `complete` (usable in messages).
+    """
+
+    id: str
+    name: str
+    title: str
+    size_bytes: int
+    alt_text: str = ""
+    created: int = 0
+    state: str = "announced"
+
+    @property
+    def mimetype(self) -> str:
+        """The media type its name suggests."""
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+    def wire(self, base_url: str) -> Json:
+        """The file as Slack shows it in messages."""
+        url = f"{base_url}/files/{self.id}/{quote(self.name)}"
+        kind = self.name.rpartition(".")[2].lower() or "binary"
+        shown: Json = {
+            "id": self.id, "name": self.name, "title": self.title, "size": self.size_bytes,
+            "mimetype": self.mimetype, "filetype": kind, "pretty_type": kind.upper(),
+            "user": BOT_USER_ID, "created": self.created, "timestamp": self.created,
+            "mode": "hosted", "is_external": False, "is_public": True, "url_private": url,
+            "url_private_download": url, "permalink": url, "alt_txt": self.alt_text,
+        }  # fmt: skip
+        if self.mimetype.startswith("image/"):
+            shown |= {"thumb_360": url, "thumb_720": url}
+        return shown
+
+
+class Files:
+    """All files of the workspace."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        """Read the files the shelf knows."""
+        self._shelf = shelf
+        self._files = {key: File(**body) for key, body in shelf.all("file")}
+        self._uploads: dict[str, str] = {}  # upload ticket -> file id
+
+    def announce(self, name: str, size_bytes: int, alt_text: str, created: int) -> tuple[str, File]:
+        """Promise a file; returns the upload ticket and the file."""
+        file = File(mint("F"), name, name, size_bytes, alt_text, created)
+        ticket = mint("", 24)
+        self._uploads[ticket] = file.id
+        self._files[file.id] = file
+        return ticket, file
+
+    def receive(self, ticket: str, body: bytes) -> File:
+        """Take the bytes of an announced file."""
+        file = self._files.get(self._uploads.get(ticket, ""))
+        if file is None or file.state == "complete":
+            raise Refusal("invalid_upload_url")
+        if len(body) != file.size_bytes:
+            raise Refusal("length_mismatch", f"expected {file.size_bytes} bytes, got {len(body)}")
+        self._shelf.put_bytes(file.id, body)
+        received = replace(file, state="received")
+        self._files[file.id] = received
+        return received
+
+    def complete(self, file_id: str, title: str | None) -> File:
+        """Finish an upload, after which messages may show the file."""
+        file = self._files.get(file_id)
+        if file is None:
+            raise Refusal("file_not_found")
+        if file.state == "announced":
+            raise Refusal("file_not_found", f"no bytes were uploaded for {file_id!r}")
+        done = replace(file, state="complete", title=title or file.name)
+        self._files[file_id] = done
+        self._shelf.put("file", file_id, asdict(done))
+        return done
+
+    def find_image(self, id_or_url: str) -> File | None:
+        """A completed image by id or URL, as `slack_file` may name it."""
+        parts = id_or_url.split("/files/")
+        file_id = parts[1].split("/")[0] if len(parts) > 1 else id_or_url
+        file = self._files.get(file_id)
+        is_image = file and file.state == "complete" and file.mimetype.startswith("image/")
+        return file if is_image else None
+
+    def read(self, file_id: str) -> tuple[File, bytes] | None:
+        """A file and its bytes."""
+        file = self._files.get(file_id)
+        body = self._shelf.get_bytes(file_id)
+        return (file, body) if file and body is not None else None

@@ -1,0 +1,160 @@
+"""views.*, reactions.*, files.*, assistant.threads.*: thin doors to the parts that know them."""
+
+import re
+from typing import Any
+
+from sandbox.slack import people
+from sandbox.slack.files import MOST_BYTES
+from sandbox.slack.methods.args import Args
+from sandbox.slack.methods.chat import thread_parent
+from sandbox.slack.methods.content import bot_body
+from sandbox.slack.parts import Parts
+from sandbox.slack.wire import Json, Refusal
+from sandbox.slack.workspace import wire_reactions
+
+_EMOJI = re.compile(r"^[a-z0-9_+'-]{1,100}(::skin-tone-[2-6])?$")
+_MOST_REACTIONS = 50
+_MOST_PROMPTS = 4
+
+
+async def views_open(parts: Parts, args: Args) -> Json:
+    """Open a modal."""
+    definition = _view(args)
+    trigger = parts.triggers.exchange(args.text("trigger_id"))
+    return {"ok": True, "view": parts.views.open(trigger, definition)}
+
+
+async def views_push(parts: Parts, args: Args) -> Json:
+    """Push a modal onto the open one."""
+    definition = _view(args)
+    trigger = parts.triggers.exchange(args.text("trigger_id"))
+    return {"ok": True, "view": parts.views.push(trigger, definition)}
+
+
+async def views_update(parts: Parts, args: Args) -> Json:
+    """Change an open view."""
+    if not args.text("view_id") and not args.text("external_id"):
+        raise Refusal("invalid_arguments", "missing required field: view_id or external_id")
+    old = parts.views.get(args.text("view_id") or None, args.text("external_id") or None)
+    return {"ok": True, "view": parts.views.update(old, _view(args), args.text("hash") or None)}
+
+
+async def views_publish(parts: Parts, args: Args) -> Json:
+    """Set a person's App Home."""
+    person = parts.chat.person(args.text("user_id"))
+    if not parts.manifest.home_tab:
+        raise Refusal("not_enabled")
+    view = parts.views.publish(person.id, _view(args), args.text("hash") or None)
+    return {"ok": True, "view": view}
+
+
+async def reactions_add(parts: Parts, args: Args) -> Json:
+    """React as the bot."""
+    return _react(parts, args, add=True)
+
+
+async def reactions_remove(parts: Parts, args: Args) -> Json:
+    """Take the bot's reaction back."""
+    return _react(parts, args, add=False)
+
+
+async def reactions_get(parts: Parts, args: Args) -> Json:
+    """The reactions of one message."""
+    channel = parts.chat.channel(args.text("channel"))
+    message = parts.chat.get(channel.id, args.text("timestamp"))
+    shown = parts.chat.wire(message) | {"reactions": wire_reactions(message)}
+    return {"ok": True, "type": "message", "channel": channel.id, "message": shown}
+
+
+async def upload_url(parts: Parts, args: Args) -> Json:
+    """Announce a file; the answer says where its bytes go."""
+    try:
+        size = int(args.text("length"))
+    except ValueError:
+        raise Refusal("invalid_arguments", "must be an integer [json-pointer:/length]") from None
+    if not 0 < size <= MOST_BYTES:
+        raise Refusal("invalid_arguments", "must be more than 0 [json-pointer:/length]")
+    now = int(parts.clock.now())
+    ticket, file = parts.files.announce(args.text("filename"), size, args.text("alt_txt"), now)
+    return {"ok": True, "upload_url": f"{parts.base_url}/upload/v1/{ticket}", "file_id": file.id}
+
+
+async def complete_upload(parts: Parts, args: Args) -> Json:
+    """Finish uploads, and share them when a channel is named."""
+    wanted: Any = args.structure("files")
+    if not isinstance(wanted, list) or not wanted or not all(isinstance(f, dict) for f in wanted):
+        raise Refusal("invalid_arguments", "must be an array of files [json-pointer:/files]")
+    listed = args.text("channel_id") or args.text("channels")
+    channels = [parts.joined(name.strip()) for name in listed.split(",") if name.strip()]
+    thread_ts = args.text("thread_ts")
+    if thread_ts and len(channels) != 1:
+        raise Refusal("invalid_arguments", "thread_ts needs exactly one channel_id")
+    if thread_ts:
+        thread_parent(parts, channels[0].id, thread_ts)
+    done = [parts.files.complete(str(f.get("id")), f.get("title")) for f in wanted]
+    shown = [file.wire(parts.base_url) for file in done]
+    for channel in channels:
+        body = bot_body(parts, Args({})) | {"text": args.text("initial_comment"), "files": shown}
+        if thread_ts:
+            body |= {"thread_ts": thread_ts}
+        parts.chat.post(channel.id, body)
+    return {"ok": True, "files": shown}
+
+
+async def set_status(parts: Parts, args: Args) -> Json:
+    """Say what the bot is doing in a thread; empty text clears it."""
+    channel = parts.joined(args.text("channel_id"))
+    parent = thread_parent(parts, channel.id, args.text("thread_ts"))
+    parts.set_status(channel.id, parent.ts, args.text("status"))
+    return {"ok": True}
+
+
+async def set_title(parts: Parts, args: Args) -> Json:
+    """Name an assistant thread."""
+    channel = parts.joined(args.text("channel_id"))
+    if not channel.is_im:
+        raise Refusal("method_not_supported_for_channel_type")
+    message = parts.chat.get(channel.id, args.text("thread_ts"))
+    body = {**message.body, "assistant_app_thread": {"title": args.text("title")}}
+    parts.chat.replace(message, "streamed", body=body)
+    return {"ok": True}
+
+
+async def set_suggested_prompts(parts: Parts, args: Args) -> Json:
+    """Offer up to four prompts in a direct message or assistant thread."""
+    channel = parts.joined(args.text("channel_id"))
+    if not channel.is_im:
+        raise Refusal("method_not_supported_for_channel_type")
+    prompts: Any = args.structure("prompts")
+    complete = isinstance(prompts, list) and all(
+        isinstance(p, dict) and p.get("title") and p.get("message") for p in prompts
+    )
+    if not complete or not 1 <= len(prompts) <= _MOST_PROMPTS:
+        message = "must be 1 to 4 objects with title and message [json-pointer:/prompts]"
+        raise Refusal("invalid_arguments", message)
+    event = {
+        "type": "suggested_prompts", "channel": channel.id,
+        "thread_ts": args.text("thread_ts") or None, "prompts": prompts,
+        "title": args.text("title"),
+    }  # fmt: skip
+    parts.hub.push(channel.members, event)
+    return {"ok": True}
+
+
+def _view(args: Args) -> Json:
+    definition = args.structure("view")
+    if not isinstance(definition, dict):
+        raise Refusal("invalid_arguments", "missing required field: view")
+    return definition
+
+
+def _react(parts: Parts, args: Args, *, add: bool) -> Json:
+    name = args.text("name").strip(":")
+    if not _EMOJI.match(name):
+        raise Refusal("invalid_name")
+    channel = parts.joined(args.text("channel"))
+    message = parts.chat.get(channel.id, args.text("timestamp"))
+    if add and name not in message.reactions and len(message.reactions) >= _MOST_REACTIONS:
+        raise Refusal("too_many_emoji")
+    parts.chat.react(message, name, people.BOT_USER_ID, add=add)
+    return {"ok": True}

@@ -1,0 +1,239 @@
+"""Manifests of the simulated platform: what its people once applied."""
+
+from sandbox.kubernetes.status import Json
+from sandbox.world.topology import MIB, Service
+
+APP_CONFIG: Json = {
+    "LOG_LEVEL": "info",
+    "HTTP_TIMEOUT_MS": "1500",
+    "DB_POOL_SIZE": "40",
+    "CACHE_TTL_SECONDS": "30",
+    "FEATURE_BATCH_ACK": "true",
+    "CIRCUIT_BREAKER": "closed",
+}
+GITOPS = {"market-data": {"argocd.argoproj.io/instance": "market-data",
+                          "app.kubernetes.io/managed-by": "argocd"}}  # fmt: skip
+GITOPS_NOTE = {"argocd.argoproj.io/tracking-id": "market-data:apps/Deployment:trading/market-data"}
+AUTOSCALED = {"order-api": (4, 10), "gateway": (4, 12)}  # workload -> (min, max)
+BUDGETED: dict[str, Json] = {
+    "order-api": {"minAvailable": 3},
+    "gateway": {"maxUnavailable": 1},
+    "ledger": {"minAvailable": 2},  # as many as there are: no eviction is ever allowed
+    "wallet-service": {"minAvailable": 1},
+}
+CONFIG_VERSIONS = {"order-api": 42, "gateway": 18, "risk-engine": 27}
+
+
+def labels_of(service: Service) -> Json:
+    """Labels of the workload and of its pods."""
+    return {
+        "app": service.name,
+        "app.kubernetes.io/name": service.name,
+        "team": service.team,
+        "tier": service.tier,
+        **GITOPS.get(service.name, {}),
+        **service.labels,
+    }
+
+
+def config_name(service: Service, version: int | None = None) -> str:
+    """Immutable config maps carry their version in the name."""
+    newest = CONFIG_VERSIONS.get(service.name, 3)
+    return f"{service.name}-config-v{version or newest}"
+
+
+def config_map(service: Service, name: str) -> Json:
+    """One version of a service's configuration; older versions differ in one value."""
+    values = dict(APP_CONFIG) | {"SERVICE": service.name, "CONFIG_VERSION": name.rsplit("v", 1)[1]}
+    if name != config_name(service):
+        values["HTTP_TIMEOUT_MS"] = "1200"
+    meta = {"name": name, "namespace": service.namespace, "labels": labels_of(service)}
+    return {"metadata": meta, "data": values, "immutable": True}
+
+
+def pod_template(service: Service, version: str, config: str) -> Json:
+    """The pod template of one revision."""
+    request = service.cpu_limit_cores / 2
+    container: Json = {
+        "name": service.name,
+        "image": f"{service.name}:{version}",
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "main", "containerPort": service.port, "protocol": "TCP"}],
+        "resources": {
+            "limits": {
+                "cpu": f"{service.cpu_limit_cores:g}",
+                "memory": f"{service.memory_limit_bytes // MIB}Mi",
+            },
+            "requests": {
+                "cpu": f"{int(request * 1000)}m",
+                "memory": f"{service.memory_limit_bytes // MIB // 2}Mi",
+            },
+        },
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+    }
+    if service.kind == "Deployment":
+        container["envFrom"] = [{"configMapRef": {"name": config}}]
+        container["env"] = [{"name": "VERSION", "value": version}]
+        container["readinessProbe"] = {
+            "httpGet": {"path": "/ready", "port": "main", "scheme": "HTTP"},
+            "periodSeconds": 5, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3,
+        }  # fmt: skip
+    labels = labels_of(service)
+    if service.name == "postgres":
+        labels["cnpg.io/cluster"] = service.name
+    return {
+        "metadata": {
+            "labels": labels,
+            "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": "9100"},
+        },
+        "spec": {
+            "containers": [container],
+            "restartPolicy": "Always",
+            "terminationGracePeriodSeconds": 30,
+            "dnsPolicy": "ClusterFirst",
+            "schedulerName": "default-scheduler",
+            "securityContext": {},
+        },
+    }
+
+
+def workload(service: Service, template: Json, cause: str) -> Json:
+    """The Deployment or StatefulSet."""
+    notes = {"kubernetes.io/change-cause": cause}
+    if service.name in GITOPS:
+        notes |= GITOPS_NOTE
+    meta: Json = {
+        "name": service.workload,
+        "namespace": service.namespace,
+        "labels": labels_of(service),
+        "annotations": notes,
+    }
+    spec: Json = {
+        "replicas": service.replicas,
+        "revisionHistoryLimit": 10,
+        "selector": {"matchLabels": {"app": service.name}},
+        "template": template,
+    }
+    if service.kind == "Deployment":
+        rolling = {"maxSurge": "25%", "maxUnavailable": "25%"}
+        spec["strategy"] = {"type": "RollingUpdate", "rollingUpdate": rolling}
+        spec["progressDeadlineSeconds"] = 600
+    else:
+        spec["serviceName"] = service.name
+        spec["podManagementPolicy"] = "OrderedReady"
+        spec["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    return {"metadata": meta, "spec": spec, "status": {}}
+
+
+def service_object(service: Service, number: int) -> Json:
+    """The Service in front of the workload."""
+    meta = {
+        "name": service.name, "namespace": service.namespace, "labels": labels_of(service),
+    }  # fmt: skip
+    port = {"name": "main", "port": service.port, "targetPort": "main", "protocol": "TCP"}
+    spec = {
+        "selector": {"app": service.name},
+        "ports": [port],
+        "type": "ClusterIP",
+        "clusterIP": f"10.96.3.{10 + number}",
+        "sessionAffinity": "None",
+    }
+    return {"metadata": meta, "spec": spec, "status": {"loadBalancer": {}}}
+
+
+def autoscaler(service: Service) -> Json:
+    """The HorizontalPodAutoscaler (v2)."""
+    low, high = AUTOSCALED[service.name]
+    target = {"type": "Utilization", "averageUtilization": 75}
+    return {
+        "metadata": {"name": service.name, "namespace": service.namespace,
+                     "labels": labels_of(service), "annotations": {}},
+        "spec": {
+            "scaleTargetRef": {
+                "apiVersion": "apps/v1", "kind": "Deployment", "name": service.workload,
+            },
+            "minReplicas": low,
+            "maxReplicas": high,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        },
+        "status": {"currentReplicas": service.replicas, "desiredReplicas": service.replicas},
+    }  # fmt: skip
+
+
+def budget(service: Service) -> Json:
+    """The PodDisruptionBudget."""
+    selector = {"matchLabels": {"app": service.name}}
+    return {
+        "metadata": {"name": service.name, "namespace": service.namespace},
+        "spec": BUDGETED[service.name] | {"selector": selector},
+        "status": {},
+    }
+
+
+def postgres_cluster(service: Service, at: str) -> Json:
+    """The CloudNativePG Cluster that owns the database instances."""
+    first = f"{service.name}-0"
+    return {
+        "metadata": {"name": service.name, "namespace": service.namespace,
+                     "labels": labels_of(service)},
+        "spec": {
+            "instances": service.replicas,
+            "imageName": service.image,
+            "primaryUpdateStrategy": "unsupervised",
+            "storage": {"size": "200Gi"},
+        },
+        "status": {
+            "phase": "Cluster in healthy state",
+            "currentPrimary": first,
+            "currentPrimaryTimestamp": at,
+            "targetPrimary": first,
+            "targetPrimaryTimestamp": at,
+            "instances": service.replicas,
+            "readyInstances": service.replicas,
+        },
+    }  # fmt: skip
+
+
+def node(name: str, address: str, at: str) -> Json:
+    """A worker node in good health."""
+    size = {"cpu": "32", "memory": "131072Mi", "pods": "110"}
+    good = {
+        "MemoryPressure": ("False", "KubeletHasSufficientMemory"),
+        "DiskPressure": ("False", "KubeletHasNoDiskPressure"),
+        "PIDPressure": ("False", "KubeletHasSufficientPID"),
+        "Ready": ("True", "KubeletReady"),
+    }
+    return {
+        "metadata": {
+            "name": name,
+            "labels": {
+                "kubernetes.io/hostname": name, "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                "topology.kubernetes.io/zone": f"zone-{name[-1]}",
+                "node-role.kubernetes.io/worker": "",
+            },
+            "annotations": {},
+        },
+        "spec": {"podCIDR": "10.244.0.0/24"},
+        "status": {
+            "capacity": size,
+            "allocatable": size,
+            "addresses": [
+                {"type": "InternalIP", "address": address},
+                {"type": "Hostname", "address": name},
+            ],
+            "conditions": [
+                {"type": kind, "status": status, "reason": reason, "message": reason,
+                 "lastHeartbeatTime": at, "lastTransitionTime": at}
+                for kind, (status, reason) in good.items()
+            ],
+            "nodeInfo": {
+                "kubeletVersion": "v1.32.4", "kubeProxyVersion": "v1.32.4",
+                "osImage": "Debian GNU/Linux 12 (bookworm)", "kernelVersion": "6.1.0-31-amd64",
+                "containerRuntimeVersion": "containerd://1.7.27", "operatingSystem": "linux",
+                "architecture": "amd64", "machineID": name, "bootID": name, "systemUUID": name,
+            },
+        },
+    }  # fmt: skip
+

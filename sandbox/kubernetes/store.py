@@ -1,0 +1,166 @@
+"""The objects of the imitated cluster, their one version counter and the history watches read.
+
+    put / remove ──> resourceVersion + 1 ──> Notice(ADDED | MODIFIED | DELETED) kept for watches
+
+Objects are plain JSON. `peek` and `every` hand out the stored object (read it, never change it);
+`get` hands out a copy; `update` copies, changes, and stores only if something really changed.
+"""
+
+import copy
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.kubernetes.resources import Resource
+from sandbox.kubernetes.status import Json, gone
+
+Key = tuple[str, str, str]  # resource id, namespace ("" if none), name
+HISTORY_LENGTH = 4000  # notices kept; older resource versions are answered with 410
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One change, as a watch reports it."""
+
+    version: int
+    type: str  # ADDED | MODIFIED | DELETED
+    resource_id: str
+    item: Json
+    before: Json | None  # the object until now: selectors may have matched it
+
+
+def stamp(at: float) -> str:
+    """RFC 3339 in UTC with whole seconds, as Kubernetes writes times."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stamp_micro(at: float) -> str:
+    """RFC 3339 with microseconds (MicroTime)."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of an RFC 3339 time."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+class Store:
+    """Objects by key, with versions and history."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._items: dict[Key, Json] = {}
+        self.version = 1000
+        self._notices: deque[Notice] = deque(maxlen=HISTORY_LENGTH)
+        self._compacted = 1000  # the newest version whose successors may be missing
+
+    def peek(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Return the stored object itself, for reading only."""
+        return self._items.get((resource.id, namespace if resource.namespaced else "", name))
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Return a copy of the object."""
+        return copy.deepcopy(self.peek(resource, namespace, name))
+
+    def every(self, resource: Resource, namespace: str = "") -> list[Json]:
+        """Objects by namespace and name, for reading only; all namespaces when none is given."""
+        found = [
+            (key, item)
+            for key, item in self._items.items()
+            if key[0] == resource.id and (not namespace or key[1] == namespace)
+        ]
+        return [item for _key, item in sorted(found, key=lambda pair: pair[0])]
+
+    def owned(self, resource: Resource, owner: Json) -> list[Json]:
+        """Objects whose controller is `owner`, for reading only."""
+        uid, namespace = owner["metadata"]["uid"], owner["metadata"].get("namespace", "")
+        return [item for item in self.every(resource, namespace) if controller_uid(item) == uid]
+
+    def put(self, resource: Resource, item: Json) -> Json:
+        """Store a copy under a new version."""
+        key = _key(resource, item)
+        before = self._items.get(key)
+        self.version += 1
+        stored = copy.deepcopy(item)
+        stored["metadata"]["resourceVersion"] = str(self.version)
+        self._items[key] = stored
+        kind = "ADDED" if before is None else "MODIFIED"
+        self._note(Notice(self.version, kind, resource.id, stored, before))
+        return stored
+
+    def update(self, resource: Resource, item: Json, change: Callable[[Json], None]) -> bool:
+        """Apply `change` to a copy of the object and store it if it differs."""
+        stored = self._items.get(_key(resource, item))
+        if stored is None:
+            return False
+        draft = copy.deepcopy(stored)
+        change(draft)
+        if draft == stored:
+            return False
+        self.put(resource, draft)
+        return True
+
+    def remove(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        """Delete the object and return its last state."""
+        item = self._items.pop((resource.id, namespace if resource.namespaced else "", name), None)
+        if item is None:
+            return None
+        self.version += 1
+        last = copy.deepcopy(item)
+        last["metadata"]["resourceVersion"] = str(self.version)
+        self._note(Notice(self.version, "DELETED", resource.id, last, item))
+        return last
+
+    def _note(self, notice: Notice) -> None:
+        if len(self._notices) == self._notices.maxlen:
+            self._compacted = self._notices[0].version
+        self._notices.append(notice)
+
+    @property
+    def oldest(self) -> int:
+        """The oldest version whose successors are all remembered."""
+        return self._compacted
+
+    def compact(self) -> None:
+        """Forget the history: every older resourceVersion is answered with 410 from now on."""
+        self._notices.clear()
+        self._compacted = self.version
+
+    def since(self, version: int) -> Iterator[Notice]:
+        """Changes after `version`; ApiError 410 if some of them are forgotten."""
+        if version < self._compacted:
+            raise gone(self._compacted, version)
+        fresh: list[Notice] = []
+        for notice in reversed(self._notices):
+            if notice.version <= version:
+                break
+            fresh.append(notice)
+        return reversed(fresh)
+
+    def dump(self) -> Json:
+        """Everything a restart needs, as JSON."""
+        rows = [[*key, item] for key, item in self._items.items()]
+        return {"version": self.version, "items": rows}
+
+    def load(self, stored: Json) -> None:
+        """Take over what `dump` wrote; watches must list again."""
+        rows: Iterable[list[Any]] = stored["items"]
+        self._items = {(row[0], row[1], row[2]): row[3] for row in rows}
+        self.version = stored["version"]
+        self.compact()
+
+
+def _key(resource: Resource, item: Json) -> Key:
+    meta = item["metadata"]
+    return resource.id, meta.get("namespace", "") if resource.namespaced else "", meta["name"]
+
+
+def controller_uid(item: Json) -> str | None:
+    """Uid of the object's controller."""
+    for owner in item["metadata"].get("ownerReferences", ()):
+        if owner.get("controller"):
+            uid: str = owner["uid"]
+            return uid
+    return None

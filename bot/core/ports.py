@@ -244,6 +244,14 @@ class Runs(Protocol):
         """Return running runs without a heartbeat since `before`."""
         ...
 
+    async def take_over(self, run: AgentRun, owner: str, at: datetime) -> bool:
+        """Make a run ours if its heartbeat is still the one in `run` (compare-and-set)."""
+        ...
+
+    async def queued(self, place: Place | None = None, trigger: str = "") -> list[AgentRun]:
+        """Return queued runs, oldest first, of one thread or of one trigger when named."""
+        ...
+
 
 class Conversation(Protocol):
     """The messages of a thread as the model saw them (plain JSON content blocks)."""

@@ -1,0 +1,140 @@
+"""Claude behind the Model port: one streamed turn of the Messages API.
+
+    ModelRequest --messages.stream--> TextDelta … ToolUse … TurnEnd
+
+The conversation lives in our store; the request is stateless. Content blocks are handed back as
+plain JSON, thinking and signatures verbatim, because the API wants them returned unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bot.claude.prices import usd_micros
+from bot.core.ports import (
+    ModelEvent,
+    ModelRequest,
+    ModelUnavailableError,
+    TextDelta,
+    ToolUse,
+    TurnEnd,
+)
+
+if TYPE_CHECKING:
+    import anthropic
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaudeConfig:
+    """How Claude is reached. `timeout_seconds` bounds one request, `max_retries` its repeats."""
+
+    api_key: str
+    model: str = "claude-sonnet-5-5"
+    base_url: str = ""  # empty: the SDK's own
+    timeout_seconds: float = 90.0
+    max_retries: int = 2
+
+
+class Claude:
+    """The Model port over `anthropic.AsyncAnthropic`."""
+
+    def __init__(self, config: ClaudeConfig) -> None:
+        """Keep the configuration; the SDK (1.5 s to import) is loaded at the first turn."""
+        self.name = config.model
+        self._config = config
+        self._client: anthropic.AsyncAnthropic | None = None
+
+    def _connected(self) -> anthropic.AsyncAnthropic:
+        if self._client is None:
+            import anthropic
+
+            self._client = anthropic.AsyncAnthropic(
+                api_key=self._config.api_key,
+                base_url=self._config.base_url or None,
+                timeout=self._config.timeout_seconds,
+                max_retries=self._config.max_retries,
+            )
+        return self._client
+
+    async def turn(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Stream one turn. Raises ModelUnavailableError, naming what Claude said."""
+        client = self._connected()
+        import anthropic
+
+        try:
+            async with client.messages.stream(**self._parameters(request)) as stream:
+                async for event in stream:
+                    if event.type == "text":
+                        yield TextDelta(event.text)
+                message = await stream.get_final_message()
+        except anthropic.APIStatusError as error:
+            raise ModelUnavailableError(
+                f"Claude answered {error.status_code} ({_error_type(error)})"
+            ) from error
+        except anthropic.APIError as error:
+            raise ModelUnavailableError(f"Claude cannot be reached: {error.message}") from error
+        except anthropic.AnthropicError as error:
+            raise ModelUnavailableError(f"Claude cannot be used: {error}") from error
+        content = [b.model_dump(mode="json", exclude_none=True) for b in message.content]
+        for block in content:
+            block.pop("parsed_output", None)
+            if block["type"] == "tool_use":
+                yield ToolUse(block["id"], block["name"], block["input"])
+        yield self._end(message, content)
+
+    def _parameters(self, request: ModelRequest) -> dict[str, Any]:
+        cached = {"cache_control": {"type": "ephemeral"}}
+        parameters: dict[str, Any] = {
+            "model": self._config.model,
+            "max_tokens": request.max_tokens,
+            "system": [{"type": "text", "text": request.system, **cached}],
+            "messages": list(request.messages),
+            "thinking": {"type": "adaptive"},
+        }
+        if request.tools:
+            parameters["tools"] = [_definition(tool) for tool in request.tools]
+            parameters["tool_choice"] = {"type": "auto" if request.allow_tools else "none"}
+        return parameters
+
+    def _end(self, message: Any, content: Sequence[Mapping[str, Any]]) -> TurnEnd:
+        usage = message.usage
+        cached = usage.cache_read_input_tokens or 0
+        written = usage.cache_creation_input_tokens or 0
+        return TurnEnd(
+            stop_reason=message.stop_reason or "end_turn",
+            content=content,
+            input_tokens=usage.input_tokens + cached + written,
+            output_tokens=usage.output_tokens,
+            cached_tokens=cached,
+            usd_micros=usd_micros(
+                message.model,
+                fresh=usage.input_tokens,
+                written=written,
+                cached=cached,
+                output=usage.output_tokens,
+            ),
+            model=message.model,
+        )
+
+    async def close(self) -> None:
+        """Close the connection pool."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+
+def _definition(tool: Any) -> dict[str, Any]:
+    """Return a tool as the API wants it."""
+    return {"name": tool.name, "description": tool.description, "input_schema": tool.schema()}
+
+
+def _error_type(error: Any) -> str:
+    body = error.body if isinstance(error.body, dict) else {}
+    inner = body.get("error")
+    return str(inner.get("type", "error")) if isinstance(inner, dict) else "error"

@@ -75,18 +75,28 @@ def instant(source: Source, query: str, at_ms: int) -> Value:
     return Evaluation(source, np.array([at_ms], dtype=np.int64)).value(parse(query))
 
 
+def range_steps(start_ms: int, end_ms: int, step_ms: int) -> Times:
+    """Return the evaluation times of a range query."""
+    return np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
+
+
 def over(source: Source, query: str, start_ms: int, end_ms: int, step_ms: int) -> Vector | Scalar:
     """Evaluate an expression from `start_ms` to `end_ms` every `step_ms`."""
-    steps = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
-    value = Evaluation(source, steps).value(parse(query))
-    if isinstance(value, Vector | Scalar):
-        return value
-    kind = "range vector" if isinstance(value, Ranges) else "string"
-    msg = (
-        f'invalid parameter "query": invalid expression type "{kind}" for range query, '
-        "must be Scalar or instant Vector"
-    )
-    raise BadDataError(msg)
+    node = parse(query)
+    kinds = {"MatrixSelector": "range vector", "SubqueryExpr": "range vector"}
+    kinds["StringLiteral"] = "string"
+    kind = kinds.get(type(node).__name__)
+    if kind is not None:
+        msg = (
+            f'invalid parameter "query": invalid expression type "{kind}" for range query, '
+            "must be Scalar or instant Vector"
+        )
+        raise BadDataError(msg)
+    value = Evaluation(source, range_steps(start_ms, end_ms, step_ms)).value(node)
+    if not isinstance(value, Vector | Scalar):
+        msg = f"expected a vector or a scalar, got {type(value).__name__.lower()}"
+        raise ExecutionError(msg)
+    return value
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,14 @@ class Source(Protocol):
         ...
 
 
+class Catalogued(Source, Protocol):
+    """A source that also lists its series without reading samples."""
+
+    def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """Return the label sets of the matching series that live in the window."""
+        ...
+
+
 class RecordedSource:
     """A source over series held in memory."""
 
@@ -93,3 +101,7 @@ class RecordedSource:
                 cut = slice(first, last)
                 found.append(Series(series.labels, series.times[cut], series.values[cut]))
         return found
+
+    def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """Return the label sets of the matching series that live in the window."""
+        return [series.labels for series in self.select(matchers, start_ms, end_ms)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandbox.clock import Clock
-from sandbox.prometheus.samples import NAME, STALE, Matcher, Series
+from sandbox.prometheus.samples import NAME, STALE, Labels, Matcher, Series
 from sandbox.world.families import APPLICATION, Family, Row
 from sandbox.world.faults import FaultLog
 from sandbox.world.infrastructure import INFRASTRUCTURE
@@ -72,6 +72,16 @@ class World:
             if series is not None:
                 found.append(series)
         return found
+
+    def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
+        """Return the label sets of the matching series that live in the window."""
+        begin = max(start_ms / 1000, self.origin)
+        end = min(end_ms / 1000, self.clock.now())
+        return [
+            row.labels
+            for row in self.rows(matchers)
+            if row.begins <= end and row.ends >= begin and begin <= end
+        ]
 
     def rows(self, matchers: Sequence[Matcher]) -> list[Row]:
         """Return the matching rows without computing any sample."""

@@ -1,0 +1,1 @@
+"""The imitated Loki: log lines as pure functions of time, LogQL, and the HTTP API."""

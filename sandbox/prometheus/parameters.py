@@ -1,0 +1,95 @@
+"""Request parameters of the Prometheus API: times, steps, durations, selectors."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import promql_parser as promql
+
+from sandbox.prometheus.errors import BadDataError, ExecutionError
+from sandbox.prometheus.evaluate import matchers_of, milliseconds, parse
+from sandbox.prometheus.samples import Matcher
+
+MAX_POINTS = 11_000
+_DURATION = re.compile(r"(\d+(ms|[smhdwy]))+")
+
+
+def invalid(name: str, reason: str) -> BadDataError:
+    """Return Prometheus's error for one bad parameter."""
+    return BadDataError(f'invalid parameter "{name}": {reason}')
+
+
+def moment(values: Mapping[str, str], name: str, default_ms: int | None = None) -> int:
+    """Read unix seconds or RFC 3339 as milliseconds."""
+    text = values.get(name, "")
+    if not text and default_ms is not None:
+        return default_ms
+    reason = f'cannot parse "{text}" to a valid timestamp'
+    try:
+        number = float(text)
+    except ValueError:
+        pass
+    else:
+        if not math.isfinite(number):
+            raise invalid(name, reason)
+        return round(number * 1000)
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise invalid(name, reason) from None
+    if parsed.tzinfo is None or "T" not in text.upper():
+        raise invalid(name, reason)
+    return round(parsed.timestamp() * 1000)
+
+
+def duration(values: Mapping[str, str], name: str) -> int:
+    """Read seconds or a duration such as `1m` as milliseconds."""
+    text = values.get(name, "")
+    try:
+        number = float(text)
+    except ValueError:
+        pass
+    else:
+        if not math.isfinite(number):
+            raise invalid(name, f'cannot parse "{text}" to a valid duration')
+        return round(number * 1000)
+    if not _DURATION.fullmatch(text):
+        raise invalid(name, f'cannot parse "{text}" to a valid duration')
+    parsed = promql.parse_duration(text)
+    return milliseconds(parsed if isinstance(parsed, timedelta) else None)
+
+
+def window(values: Mapping[str, str]) -> tuple[int, int, int]:
+    """Read start, end and step of a range query, in milliseconds."""
+    start, end = moment(values, "start"), moment(values, "end")
+    if end < start:
+        raise invalid("end", "end timestamp must not be before start time")
+    step = duration(values, "step")
+    if step <= 0:
+        reason = "zero or negative query resolution step widths are not accepted."
+        raise invalid("step", f"{reason} Try a positive integer")
+    if (end - start) // step > MAX_POINTS:
+        msg = (
+            f"exceeded maximum resolution of {MAX_POINTS:,} points per timeseries. "
+            "Try decreasing the query resolution (?step=XX)"
+        )
+        raise BadDataError(msg)
+    return start, end, step
+
+
+def selectors(texts: Sequence[str]) -> list[list[Matcher]]:
+    """Read the `match[]` parameters."""
+    found = []
+    for text in texts:
+        try:
+            node = parse(text)
+            if type(node).__name__ != "VectorSelector":
+                reason = "expected a series selector"
+                raise invalid("match[]", reason)
+            found.append(matchers_of(node))
+        except ExecutionError as error:
+            raise BadDataError(str(error)) from error
+        except BadDataError as error:
+            raise BadDataError(str(error).replace('"query"', '"match[]"', 1)) from error
+    return found

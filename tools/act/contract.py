@@ -60,8 +60,10 @@ class HttpCaller(Protocol):
         """Raise ActionRefusedError unless this call would be allowed; sends nothing."""
         ...
 
-    async def call(self, method: str, url: str, body: Mapping[str, Any] | None, key: str) -> HttpReply:
-        """Send once, with `key` as the Idempotency-Key header, signed; never follows to a new host."""
+    async def call(
+        self, method: str, url: str, body: Mapping[str, Any] | None, key: str
+    ) -> HttpReply:
+        """Send once, signed, `key` as Idempotency-Key; never redirected to another host."""
         ...
 
 
@@ -272,7 +274,7 @@ def parse_parameters(action: Action, raw: Mapping[str, Any]) -> Parameters:
 def target_of(action: Action, text: str, *, cluster: str, namespace: str) -> WorkloadRef:
     """Read `name`, `Kind/name` or `namespace/Kind/name` as a target of this action."""
     parts = text.strip().split("/")
-    if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - the three forms of the docstring
+    if not all(parts) or len(parts) > 3:
         raise BadArgumentError(
             f"{action.name}: {text!r} is no target; write name, Kind/name or namespace/Kind/name"
         )
@@ -282,5 +284,5 @@ def target_of(action: Action, text: str, *, cluster: str, namespace: str) -> Wor
         raise BadArgumentError(
             f"{action.name} cannot act on a {kind!r}.{nearest(kind, action.kinds)}"
         )
-    where = parts[0] if len(parts) == 3 else namespace  # noqa: PLR2004 - as above
+    where = parts[0] if len(parts) == 3 else namespace
     return WorkloadRef(cluster, where, by_lower[kind.lower()], parts[-1])

@@ -1,0 +1,178 @@
+"""Reading Kubernetes objects as actions need them: owners, templates, JSON-patch pieces."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tools.act.contract import STEP_ANNOTATION, DiffLine
+from tools.errors import ActionRefusedError, NotFoundError
+from tools.ports import ClusterActor
+from tools.world import WorkloadRef
+
+Json = Mapping[str, Any]
+REVISION = "deployment.kubernetes.io/revision"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+_ARGO_TRACKING = "argocd.argoproj.io/tracking-id"
+_ARGO_INSTANCE = "argocd.argoproj.io/instance"
+_FLUX_KUSTOMIZE = "kustomize.toolkit.fluxcd.io/name"
+_FLUX_HELM = "helm.toolkit.fluxcd.io/name"
+
+
+def meta(item: Json) -> Json:
+    """Return an object's metadata."""
+    return dict(item.get("metadata") or {})
+
+
+def marks_of(item: Json) -> Mapping[str, str]:
+    """Return an object's annotations, empty when it has none."""
+    return dict(meta(item).get("annotations") or {})
+
+
+def labels(item: Json) -> dict[str, str]:
+    """Return an object's labels and those of its pod template."""
+    template = ((item.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    return {**(template.get("labels") or {}), **(meta(item).get("labels") or {})}
+
+
+def ref_of(item: Json, kind: str, cluster: str) -> WorkloadRef:
+    """Return the reference, uid included, of an object that was read."""
+    own = meta(item)
+    return WorkloadRef(cluster, own.get("namespace", ""), kind, own["name"], own.get("uid", ""))
+
+
+def is_owned_by(item: Json, uid: str) -> bool:
+    """Say whether an owner reference names this uid."""
+    return any(each.get("uid") == uid for each in meta(item).get("ownerReferences") or ())
+
+
+def gitops_owner(item: Json) -> str:
+    """Return who writes this object from Git, or an empty string."""
+    known, marks = labels(item), marks_of(item)
+    if _ARGO_TRACKING in marks:
+        return f"Argo CD application {marks[_ARGO_TRACKING].split(':')[0]!r}"
+    if _ARGO_INSTANCE in known:
+        return f"Argo CD application {known[_ARGO_INSTANCE]!r}"
+    if _FLUX_KUSTOMIZE in known:
+        return f"Flux kustomization {known[_FLUX_KUSTOMIZE]!r}"
+    if _FLUX_HELM in known:
+        return f"Flux Helm release {known[_FLUX_HELM]!r}"
+    return ""
+
+
+def refuse_gitops(item: Json, ref: WorkloadRef, wanted: str) -> None:
+    """Raise ActionRefusedError naming the Git change when GitOps would revert ours."""
+    owner = gitops_owner(item)
+    if owner:
+        raise ActionRefusedError(
+            f"{ref} belongs to {owner}, which would revert a change made here; "
+            f"change it in Git instead: {wanted}"
+        )
+
+
+def pointer(*parts: str | int) -> str:
+    """Return a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def fresh(item: Json) -> dict[str, Any]:
+    """Return the `test` that fails when the object has changed since it was read."""
+    version = meta(item).get("resourceVersion", "")
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+
+
+def mark(item: Json, key: str) -> dict[str, Any]:
+    """Return the operation that writes the step's key onto the object."""
+    if meta(item).get("annotations") is None:
+        return {"op": "add", "path": "/metadata/annotations", "value": {STEP_ANNOTATION: key}}
+    path = pointer("metadata", "annotations", STEP_ANNOTATION)
+    return {"op": "add", "path": path, "value": key}
+
+
+def bare_template(template: Json) -> dict[str, Any]:
+    """Return a pod template without what the ReplicaSet controller added to it."""
+    clean: dict[str, Any] = copy.deepcopy(dict(template))
+    own = clean.get("metadata") or {}
+    (own.get("labels") or {}).pop("pod-template-hash", None)
+    own.pop("creationTimestamp", None)
+    return clean
+
+
+def essence(template: Json) -> dict[str, Any]:
+    """Return what makes two revisions differ in substance: restarts do not count."""
+    clean = bare_template(template)
+    own = clean.get("metadata") or {}
+    marks = own.get("annotations") or {}
+    for name in (RESTARTED_AT, STEP_ANNOTATION):
+        marks.pop(name, None)
+    if not marks:
+        own.pop("annotations", None)
+    return clean
+
+
+def revision_of(item: Json) -> int:
+    """Return the rollout revision of a Deployment or ReplicaSet, 0 when unknown."""
+    text = marks_of(item).get(REVISION, "0")
+    return int(text) if text.isdigit() else 0
+
+
+async def replica_sets(cluster: ClusterActor, deployment: Json) -> list[Json]:
+    """Return the ReplicaSets a deployment owns, newest revision first."""
+    own = meta(deployment)
+    found = await cluster.list("ReplicaSet", own.get("namespace", ""))
+    owned = [each for each in found if is_owned_by(each, own["uid"])]
+    return sorted(owned, key=revision_of, reverse=True)
+
+
+async def pods_of(cluster: ClusterActor, workload: Json) -> list[Json]:
+    """Return the pods of a Deployment, ReplicaSet or StatefulSet."""
+    own = meta(workload)
+    owners = {own["uid"]}
+    if workload.get("kind", "Deployment") == "Deployment":
+        owners |= {meta(each)["uid"] for each in await replica_sets(cluster, workload)}
+    pods = await cluster.list("Pod", own.get("namespace", ""))
+    return [pod for pod in pods if any(is_owned_by(pod, uid) for uid in owners)]
+
+
+def is_ready(pod: Json) -> bool:
+    """Say whether the pod serves."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def replicas_of(workload: Json) -> int:
+    """Return how many pods a workload is asked to have (1 when it does not say)."""
+    value = (workload.get("spec") or {}).get("replicas")
+    return 1 if value is None else int(value)
+
+
+async def namespace_labels(cluster: ClusterActor, ref: WorkloadRef) -> dict[str, str]:
+    """Return the labels of the target's namespace: protection may be written there."""
+    if not ref.namespace:
+        return {}
+    try:
+        space = await cluster.get(WorkloadRef(ref.cluster, "", "Namespace", ref.namespace))
+    except NotFoundError:
+        return {}
+    return dict(meta(space).get("labels") or {})
+
+
+def template_diff(before: Json, after: Json) -> tuple[DiffLine, ...]:
+    """Return what a person wants to know of two pod templates; images come first."""
+    old, new = dict(_leaves(essence(before))), dict(_leaves(essence(after)))
+    changed = [path for path in {**old, **new} if old.get(path) != new.get(path)]
+    changed.sort(key=lambda path: (not path.endswith(".image"), path))
+    return tuple(
+        DiffLine(path, old.get(path, "(none)"), new.get(path, "(none)")) for path in changed
+    )
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _leaves(each, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for index, each in enumerate(value):
+            name = each.get("name", index) if isinstance(each, Mapping) else index
+            yield from _leaves(each, f"{path}[{name}]")
+    else:
+        yield path, str(value)

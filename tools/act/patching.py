@@ -1,0 +1,195 @@
+"""The shape shared by every action that is one JSON patch of one object.
+
+    read ──same?──> operations ──[test resourceVersion, …, mark with key]──> patch
+      ^                                                                        │
+      └───────────────── lost race: read and compare once more ────────────────┘
+
+A subclass says which fields it reads or replaces (`fields`), pins its parameters (`pin`) and gives
+the operations; it never talks about races, marks or dry runs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from tools.act.contract import (
+    STEP_ANNOTATION,
+    Actors,
+    Bound,
+    DiffLine,
+    Outcome,
+    Parameters,
+    Preview,
+    Probe,
+    State,
+    UndoSpec,
+    fingerprint_of,
+)
+from tools.act.objects import (
+    Json,
+    fresh,
+    labels,
+    mark,
+    marks_of,
+    meta,
+    namespace_labels,
+    ref_of,
+    refuse_gitops,
+    replicas_of,
+)
+from tools.errors import BadArgumentError, LostRaceError, NotFoundError
+from tools.ports import ClusterActor
+from tools.world import WorkloadRef
+
+P = TypeVar("P", bound=Parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """Parameters made exact against the object, and facts the preview and the undo need."""
+
+    parameters: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    item: Json | None = None  # the object acted on, when it is not the one asked for
+    ref: WorkloadRef | None = None
+
+
+class PatchAction(ABC, Generic[P]):
+    """One patch of one object."""
+
+    name: ClassVar[str]
+    floor: ClassVar[float] = 0.0
+    kinds: ClassVar[tuple[str, ...]]
+    subresource: ClassVar[str] = ""
+    parameters: type[Parameters]
+
+    @abstractmethod
+    async def pin(self, actors: Actors, item: Json, ref: WorkloadRef, parameters: P) -> Pinned:
+        """Make the parameters exact; refuse what cannot or need not be done."""
+
+    @abstractmethod
+    def fields(self, item: Json) -> Mapping[str, Any]:
+        """Return what the step reads or replaces."""
+
+    @abstractmethod
+    async def operations(
+        self, actors: Actors, item: Json, ref: WorkloadRef, pinned: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the patch, without test and mark."""
+
+    @abstractmethod
+    def diff(self, state: State) -> tuple[DiffLine, ...]:
+        """Return what changes, for a person."""
+
+    @abstractmethod
+    def describe(self, state: State) -> str:
+        """Return one sentence: what will be done."""
+
+    def git_change(self, parameters: P) -> str:
+        """Return the change a person makes in Git instead."""
+        return "commit the same change to the manifest"
+
+    def undo_of(self, state: State) -> UndoSpec | None:
+        """Return the way back; none unless a subclass knows one."""
+        return None
+
+    def pods_affected(self, state: State) -> int:
+        """Return how many pods restart or disappear; all of them unless a subclass knows better."""
+        return int(state.facts.get("replicas", 0))
+
+    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+        cluster = actors.need_cluster()
+        if target.kind not in self.kinds:
+            raise BadArgumentError(f"{self.name} acts on {' or '.join(self.kinds)}, not {target}")
+        item = await cluster.get(target)
+        exact = cast("P", parameters)
+        refuse_gitops(item, target, self.git_change(exact))
+        pinned = await self.pin(actors, item, target, exact)
+        ref, found = pinned.ref or target, item if pinned.item is None else pinned.item
+        if found is not item:
+            refuse_gitops(found, ref, self.git_change(exact))
+        ref = ref_of(found, ref.kind, target.cluster)
+        operations = await self.operations(actors, found, ref, pinned.parameters)
+        fields = self.fields(found)
+        return State(
+            target=ref,
+            parameters=pinned.parameters,
+            fields=fields,
+            fingerprint=fingerprint_of(fields),
+            facts={
+                "replicas": replicas_of(item),
+                "operations": [dict(each) for each in operations],
+                **pinned.facts,
+            },
+            labels={**await namespace_labels(cluster, ref), **labels(item), **labels(found)},
+        )
+
+    def preview(self, state: State) -> Preview:
+        affected = self.pods_affected(state)
+        return Preview(
+            summary=self.describe(state),
+            diff=self.diff(state),
+            operations=tuple(state.facts.get("operations", ())),
+            affected=(state.target,),
+            pods_affected=affected,
+            pods_total=int(state.facts.get("replicas", 0)),
+        )
+
+    async def dry_run(self, actors: Actors, bound: Bound) -> None:
+        await self._patch(actors, bound, "dry-run", dry_run=True)
+
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+        after = await self._patch(actors, bound, key, dry_run=False)
+        return Outcome(
+            detail=f"{self.name} of {bound.target} was accepted",
+            target=bound.target,
+            fingerprint=fingerprint_of(self.fields(after)),
+            response={
+                "resourceVersion": meta(after).get("resourceVersion", ""),
+                "generation": meta(after).get("generation", 0),
+            },
+        )
+
+    async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
+        try:
+            item = await actors.need_cluster().get(bound.target)
+        except NotFoundError:
+            return Probe.UNKNOWN
+        if meta(item).get("uid") != bound.target.uid:
+            return Probe.UNKNOWN
+        if marks_of(item).get(STEP_ANNOTATION) == key:
+            return Probe.DONE
+        if fingerprint_of(self.fields(item)) == bound.fingerprint:
+            return Probe.NOT_DONE
+        return Probe.UNKNOWN
+
+    async def _patch(self, actors: Actors, bound: Bound, key: str, *, dry_run: bool) -> Json:
+        cluster = actors.need_cluster()
+        try:
+            return await self._try(cluster, actors, bound, key, dry_run=dry_run)
+        except LostRaceError:
+            # Status updates move the resourceVersion too: compare the fields that matter once more.
+            return await self._try(cluster, actors, bound, key, dry_run=dry_run)
+
+    async def _try(
+        self, cluster: ClusterActor, actors: Actors, bound: Bound, key: str, *, dry_run: bool
+    ) -> Json:
+        item = await cluster.get(bound.target)
+        self.compare(item, bound)
+        operations = await self.operations(actors, item, bound.target, bound.parameters)
+        patch = [fresh(item), *operations]
+        if not self.subresource:  # metadata cannot be written through a subresource
+            patch.append(mark(item, key))
+        return await cluster.patch(
+            bound.target, patch, dry_run=dry_run, subresource=self.subresource
+        )
+
+    def compare(self, item: Json, bound: Bound) -> None:
+        """Raise LostRaceError when the object is not the one that was approved."""
+        if meta(item).get("uid") != bound.target.uid:
+            raise LostRaceError(f"{bound.target} was deleted and made anew; propose the plan again")
+        if fingerprint_of(self.fields(item)) != bound.fingerprint:
+            raise LostRaceError(
+                f"{bound.target} is not as it was when the plan was made; propose the plan again"
+            )

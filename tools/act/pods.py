@@ -1,0 +1,155 @@
+"""pod_restart: delete one pod so that its owner makes a new one."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tools.act.contract import (
+    Actors,
+    Bound,
+    Outcome,
+    Parameters,
+    Preview,
+    Probe,
+    State,
+    UndoSpec,
+    fingerprint_of,
+)
+from tools.act.objects import (
+    Json,
+    is_ready,
+    labels,
+    meta,
+    namespace_labels,
+    pods_of,
+    ref_of,
+)
+from tools.errors import ActionRefusedError, BadArgumentError, LostRaceError, NotFoundError
+from tools.world import WorkloadRef
+
+
+class PodRestartParameters(Parameters):
+    """How long the pod may take to stop."""
+
+    grace_period: int = Field(30, ge=0, le=600)  # seconds
+
+
+class PodRestart:
+    """Delete a pod with its uid as precondition.
+
+    Asked for a workload, it pins the pod that is worst off: one that is not ready, else the one
+    that has run longest (a leak is oldest there).
+    """
+
+    name = "pod_restart"
+    floor = 0.0
+    kinds = ("Pod", "Deployment", "StatefulSet")
+    parameters = PodRestartParameters
+
+    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+        cluster = actors.need_cluster()
+        if target.kind not in self.kinds:
+            raise BadArgumentError(f"{self.name} acts on {', '.join(self.kinds)}, not {target}")
+        item = await cluster.get(target)
+        siblings: list[Json] = []
+        if target.kind != "Pod":
+            siblings = await pods_of(cluster, item)
+            item = _worst(siblings, target)
+        else:
+            siblings = await self._siblings(actors, item, target)
+        owners = [
+            each for each in meta(item).get("ownerReferences") or () if each.get("controller")
+        ]
+        if not owners:
+            raise ActionRefusedError(
+                f"{target} has no owner that would make it again; deleting it would remove it"
+            )
+        fields = {"uid": meta(item)["uid"]}
+        ready = sum(is_ready(pod) for pod in siblings)
+        return State(
+            target=ref_of(item, "Pod", target.cluster),
+            parameters=parameters.model_dump(),
+            fields=fields,
+            fingerprint=fingerprint_of(fields),
+            facts={
+                "pods": max(1, len(siblings)),
+                "ready_others": ready - int(is_ready(item)),
+                "owner": f"{owners[0]['kind']}/{owners[0]['name']}",
+                "restarts": _restarts(item),
+            },
+            labels={**await namespace_labels(cluster, target), **labels(item)},
+        )
+
+    def preview(self, state: State) -> Preview:
+        others = state.facts["ready_others"]
+        left = f"{others} other ready pods keep serving" if others else "no other pod is ready"
+        grace = state.parameters["grace_period"]
+        return Preview(
+            summary=f"Delete {state.target}; {state.facts['owner']} makes it again; {left}",
+            diff=(),
+            operations=({"op": "delete", "uid": state.target.uid, "gracePeriodSeconds": grace},),
+            affected=(state.target,),
+            pods_affected=1,
+            pods_total=int(state.facts["pods"]),
+        )
+
+    async def dry_run(self, actors: Actors, bound: Bound) -> None:
+        await self._delete(actors, bound, dry_run=True)
+
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+        await self._delete(actors, bound, dry_run=False)
+        return Outcome(f"{bound.target} was deleted", bound.target, bound.fingerprint, {"key": key})
+
+    def undo_of(self, state: State) -> UndoSpec | None:
+        return None  # the owner has already made the pod again
+
+    async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
+        try:
+            pod = await actors.need_cluster().get(bound.target)
+        except NotFoundError:
+            return Probe.DONE
+        if meta(pod).get("uid") != bound.target.uid or meta(pod).get("deletionTimestamp"):
+            return Probe.DONE
+        return Probe.NOT_DONE
+
+    async def _delete(self, actors: Actors, bound: Bound, *, dry_run: bool) -> None:
+        try:
+            await actors.need_cluster().delete(
+                bound.target,
+                dry_run=dry_run,
+                grace_seconds=int(bound.parameters["grace_period"]),
+                uid=bound.target.uid,
+            )
+        except NotFoundError as error:
+            raise LostRaceError(f"{bound.target} is already gone; nothing was deleted") from error
+
+    async def _siblings(self, actors: Actors, pod: Json, ref: WorkloadRef) -> list[Json]:
+        owners = {each["uid"] for each in meta(pod).get("ownerReferences") or ()}
+        pods = await actors.need_cluster().list("Pod", ref.namespace)
+        return [
+            each
+            for each in pods
+            if owners & {o["uid"] for o in meta(each).get("ownerReferences") or ()}
+        ]
+
+
+def _worst(pods: list[Json], target: WorkloadRef) -> Json:
+    alive = [pod for pod in pods if not meta(pod).get("deletionTimestamp")]
+    if not alive:
+        raise ActionRefusedError(f"{target} has no pod that could be restarted")
+    return min(alive, key=lambda pod: (is_ready(pod), _started(pod), meta(pod)["name"]))
+
+
+def _started(pod: Json) -> str:
+    """Return when the pod's container started; the API's timestamps sort as text."""
+    stamps = [
+        ((each.get("state") or {}).get("running") or {}).get("startedAt")
+        for each in (pod.get("status") or {}).get("containerStatuses") or ()
+    ]
+    known = [str(stamp) for stamp in stamps if stamp]
+    return min(known) if known else str((pod.get("status") or {}).get("startTime", ""))
+
+
+def _restarts(pod: Json) -> int:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return sum(int(each.get("restartCount", 0)) for each in statuses)

@@ -1,0 +1,30 @@
+"""What can be set about a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesConfig:
+    """One cluster and the two identities we have there."""
+
+    kubeconfig: str = ""  # file of the reading identity; empty with in_cluster
+    kubeconfig_act: str = ""  # file of the acting identity; empty: nothing can be changed
+    in_cluster: bool = False  # read with the pod's own service account
+    context: str = ""  # of the kubeconfig; empty: its current context
+    name: str = "default"  # the cluster's name in WorkloadRef
+    namespaces: tuple[str, ...] = ()  # where we may look; empty: everywhere
+    timeout_seconds: float = 15.0  # of one request
+    page_size: int = 500  # objects per list request
+    proxy: str = ""
+
+    @property
+    def readable(self) -> bool:
+        """Say whether a reading identity is configured."""
+        return bool(self.kubeconfig) or self.in_cluster
+
+    @property
+    def actionable(self) -> bool:
+        """Say whether an acting identity is configured."""
+        return bool(self.kubeconfig_act)

@@ -1,0 +1,151 @@
+"""The Cluster port: reading with the reading identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tools.backends.kubernetes.config import KubernetesConfig
+from tools.backends.kubernetes.selectors import equality, selector_of
+from tools.backends.kubernetes.session import Object, Session
+from tools.ports import Health
+from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
+
+
+class KubernetesReader:
+    """Reads one cluster; changes nothing."""
+
+    def __init__(self, config: KubernetesConfig) -> None:
+        self._config = config
+        self._session = Session(config, acting=False)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def health(self) -> Health:
+        return await self._session.health()
+
+    async def get(self, ref: WorkloadRef) -> Mapping[str, Any]:
+        return await self._session.get(ref)
+
+    async def events(
+        self, window: Window, namespace: str = "", name: str = ""
+    ) -> list[ClusterEvent]:
+        events = []
+        for where in self._where(namespace):
+            for item in await self._session.list("Event", where, {}):
+                event = self._event(item)
+                if event is None or not window.start <= event.at <= window.end:
+                    continue
+                if event.workload.name.startswith(name):
+                    events.append(event)
+        return sorted(events, key=lambda event: event.at, reverse=True)
+
+    async def pods(self, workload: WorkloadRef) -> list[PodStatus]:
+        if workload.kind == "Pod":
+            return [self._pod(dict(await self.get(workload)))]
+        owner = await self._session.get(workload)
+        selector = {"labelSelector": selector_of(owner)}
+        owners = {owner["metadata"]["uid"]}
+        if workload.kind == "Deployment":
+            sets = await self._session.list("ReplicaSet", workload.namespace, selector)
+            owners = {each["metadata"]["uid"] for each in sets if owners & set(_owners(each))}
+        pods = await self._session.list("Pod", workload.namespace, selector)
+        return [self._pod(pod) for pod in pods if owners & set(_owners(pod))]
+
+    def _where(self, namespace: str) -> tuple[str, ...]:
+        return (namespace,) if namespace else self._config.namespaces or ("",)
+
+    def _event(self, item: Object) -> ClusterEvent | None:
+        series = item.get("series") or {}
+        stamp = (
+            series.get("lastObservedTime")
+            or item.get("lastTimestamp")
+            or item.get("eventTime")
+            or (item.get("metadata") or {}).get("creationTimestamp")
+        )
+        at = time_of(stamp)
+        if at is None:
+            return None
+        about = item.get("involvedObject") or item.get("regarding") or {}
+        return ClusterEvent(
+            at=at,
+            workload=WorkloadRef(
+                self._config.name,
+                about.get("namespace", ""),
+                about.get("kind", ""),
+                about.get("name", ""),
+                about.get("uid", ""),
+            ),
+            type=item.get("type", "Normal"),
+            reason=item.get("reason", ""),
+            message=item.get("message") or item.get("note") or "",
+            count=int(series.get("count") or item.get("count") or 1),
+        )
+
+    def _pod(self, pod: Object) -> PodStatus:
+        meta, status = pod["metadata"], pod.get("status") or {}
+        containers = status.get("containerStatuses") or []
+        ready = any(
+            each.get("type") == "Ready" and each.get("status") == "True"
+            for each in status.get("conditions") or ()
+        )
+        spec = (pod.get("spec") or {}).get("containers") or [{}]
+        return PodStatus(
+            ref=WorkloadRef(
+                self._config.name, meta.get("namespace", ""), "Pod", meta["name"], meta["uid"]
+            ),
+            phase="Terminating" if meta.get("deletionTimestamp") else status.get("phase", ""),
+            ready=ready,
+            restarts=sum(int(each.get("restartCount", 0)) for each in containers),
+            started_at=_started(status, containers),
+            image=spec[0].get("image", ""),
+            reason=_reason(status, containers),
+            node=(pod.get("spec") or {}).get("nodeName", ""),
+        )
+
+    async def list(
+        self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
+    ) -> list[Mapping[str, Any]]:
+        query = {"labelSelector": equality(selector)}
+        found: list[Mapping[str, Any]] = []
+        for where in self._where(namespace):
+            found.extend(await self._session.list(kind, where, query))
+        return found
+
+
+def time_of(stamp: str | None) -> datetime | None:
+    """Read an API timestamp, or None when there is none."""
+    return datetime.fromisoformat(stamp).astimezone(UTC) if stamp else None
+
+
+def _owners(item: Object) -> Iterator[str]:
+    for each in item["metadata"].get("ownerReferences") or ():
+        yield each["uid"]
+
+
+def _started(status: Object, containers: list[Object]) -> datetime | None:
+    """Return when the youngest running container started, else when the pod did."""
+    running = [
+        ((each.get("state") or {}).get("running") or {}).get("startedAt") for each in containers
+    ]
+    stamps = [stamp for stamp in running if stamp]
+    return time_of(max(stamps) if stamps else status.get("startTime"))
+
+
+def _reason(status: Object, containers: list[Object]) -> str:
+    """Return why the pod is unwell: a waiting reason, or how its last container ended."""
+    for each in containers:
+        waiting = (each.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") and waiting["reason"] not in {
+            "ContainerCreating",
+            "PodInitializing",
+        }:
+            return str(waiting["reason"])
+    for each in containers:
+        for when in ("state", "lastState"):
+            ended = (each.get(when) or {}).get("terminated") or {}
+            if ended.get("reason") and ended["reason"] != "Completed":
+                return str(ended["reason"])
+    return str(status.get("reason", ""))

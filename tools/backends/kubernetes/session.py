@@ -1,0 +1,223 @@
+"""One identity's connection to one cluster: raw REST calls and what their failures mean.
+
+401, 403           BackendDeniedError with verb, resource and the missing RBAC rule
+404                NotFoundError
+409, 422 "test"    LostRaceError               (the object is not as it was read)
+other 4xx          BackendRefusedError
+5xx, no answer     reads and dry runs: BackendUnavailableError
+                   sent changes: OutcomeUnknownError, never repeated
+never connected    BackendUnavailableError
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from tools.backends.kubernetes.config import KubernetesConfig
+from tools.backends.kubernetes.kinds import Resource, rbac_rule, resource_of
+from tools.errors import (
+    BackendDeniedError,
+    BackendError,
+    BackendRefusedError,
+    BackendUnavailableError,
+    LostRaceError,
+    NotFoundError,
+    OutcomeUnknownError,
+)
+from tools.ports import Health
+from tools.world import WorkloadRef
+
+NAME = "kubernetes"
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request and the words its failure is told in."""
+
+    verb: str  # the RBAC verb: get, list, patch, delete, create
+    resource: Resource
+    ref: WorkloadRef  # name is empty for a list
+    subresource: str = ""
+    changes: bool = False  # true when an answer that is lost leaves the effect unproved
+
+    def __str__(self) -> str:
+        """Return `patch deployments/order-api in trading`."""
+        name = f"{self.resource.plural}/{self.ref.name}" if self.ref.name else self.resource.plural
+        tail = f" ({self.subresource})" if self.subresource else ""
+        where = f" in {self.ref.namespace}" if self.ref.namespace else ""
+        return f"{self.verb} {name}{tail}{where}"
+
+    @property
+    def path(self) -> str:
+        if self.verb == "list" or (self.verb == "create" and not self.subresource):
+            return self.resource.collection(self.ref.namespace)
+        return self.resource.path(self.ref, self.subresource)
+
+
+METHODS = {"get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE", "create": "POST"}
+
+
+class Session:
+    """Sends requests as one identity."""
+
+    def __init__(self, config: KubernetesConfig, *, acting: bool) -> None:
+        self.config = config
+        self._acting = acting
+        self._api: Any = None
+
+    async def close(self) -> None:
+        if self._api is not None:
+            await self._api.close()
+            self._api = None
+
+    async def send(
+        self,
+        call: Call,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        """Send one request once and return the object it answers."""
+        api = await self._connected()
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        prepared = await api.param_serialize(
+            method=METHODS[call.verb],
+            resource_path=call.path,
+            query_params=sorted((query or {}).items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        seconds = self.config.timeout_seconds
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, 5.0))
+        try:
+            response = await api.call_api(*prepared, _request_timeout=timeout)
+            raw = await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise BackendUnavailableError(NAME, f"cannot be reached: {error}") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            why = str(error) or f"no answer within {seconds:g} s"
+            raise self._unanswered(call, why) from error
+        if 200 <= response.status < 300:
+            return _object(raw)
+        raise self._failure(call, response.status, raw)
+
+    async def get(self, ref: WorkloadRef) -> Object:
+        """Read one object. Raises NotFoundError."""
+        return await self.send(Call("get", resource_of(ref.kind), ref))
+
+    async def list(self, kind: str, namespace: str, query: Mapping[str, str]) -> list[Object]:
+        """List objects of a kind, page after page; items carry their kind."""
+        resource = resource_of(kind)
+        call = Call("list", resource, WorkloadRef(self.config.name, namespace, kind, ""))
+        fields = {"limit": str(self.config.page_size), **{k: v for k, v in query.items() if v}}
+        items: list[Object] = []
+        while True:
+            page = await self.send(call, query=fields)
+            for item in page.get("items") or ():
+                item.setdefault("kind", kind)
+                items.append(item)
+            following = (page.get("metadata") or {}).get("continue")
+            if not following:
+                return items
+            fields["continue"] = following
+
+    async def health(self) -> Health:
+        """Ask for the version: every identity may."""
+        configured = self.config.actionable if self._acting else self.config.readable
+        name = f"{NAME}_act" if self._acting else NAME
+        if not configured:
+            return Health(name, up=False, detail="not configured", configured=False)
+        version = Resource("", "", "version", namespaced=False)
+        try:
+            answer = await self.send(_VersionCall("get", version, WorkloadRef("", "", "", "")))
+        except BackendError as error:
+            return Health(name, up=False, detail=str(error))
+        return Health(name, up=True, detail=f"{self.config.name} {answer.get('gitVersion', '')}")
+
+    async def _connected(self) -> Any:
+        if self._api is None:
+            self._api = await self._connect()
+        return self._api
+
+    async def _connect(self) -> Any:
+        from kubernetes.aio import client, config
+
+        ours = self.config
+        settings = client.Configuration()
+        file = ours.kubeconfig_act if self._acting else ours.kubeconfig
+        try:
+            if file:
+                await config.load_kube_config(  # type: ignore[no-untyped-call]
+                    config_file=file,
+                    context=ours.context or None,
+                    client_configuration=settings,
+                    persist_config=False,
+                )
+            elif ours.in_cluster and not self._acting:
+                config.load_incluster_config(  # type: ignore[no-untyped-call]
+                    client_configuration=settings
+                )
+            else:
+                variable = "KUBECONFIG_ACT" if self._acting else "KUBECONFIG or K8S_IN_CLUSTER=true"
+                raise BackendDeniedError(NAME, f"no identity is configured; set {variable}")
+        except (config.ConfigException, OSError, ValueError) as error:
+            where = file or "the pod's service account"
+            raise BackendDeniedError(NAME, f"{where} cannot be used: {error}") from error
+        settings.retries = None
+        if ours.proxy:
+            settings.proxy = ours.proxy
+        return client.ApiClient(settings)
+
+    def _unanswered(self, call: Call, why: str) -> Exception:
+        if call.changes:
+            return OutcomeUnknownError(
+                f"{call} was sent and not answered ({why}); look at the object before doing "
+                "anything again"
+            )
+        return BackendUnavailableError(NAME, f"{call}: {why}")
+
+    def _failure(self, call: Call, status: int, raw: bytes) -> Exception:
+        answer = _object(raw)
+        text = str(answer.get("message") or raw[:300].decode("utf-8", "replace"))
+        reason = str(answer.get("reason", ""))
+        if status == 401:
+            return BackendDeniedError(NAME, f"{call}: the identity is not accepted: {text}")
+        if status == 403:
+            rule = rbac_rule(call.verb, call.resource, call.ref.namespace, call.subresource)
+            return BackendDeniedError(NAME, f"{call} is denied ({text}); it needs the rule {rule}")
+        if status == 404:
+            return NotFoundError(f"{NAME}: {call}: {text}")
+        if status == 409 or (status == 422 and call.verb == "patch" and _is_failed_test(text)):
+            return LostRaceError(f"{call}: the object changed meanwhile: {text}")
+        if status == 429 or status < 500:
+            return BackendRefusedError(NAME, f"{call}: {reason or status}: {text}")
+        return self._unanswered(call, f"HTTP {status}: {text}")
+
+
+class _VersionCall(Call):
+    @property
+    def path(self) -> str:
+        return "/version"
+
+
+def _is_failed_test(text: str) -> bool:
+    """Tell a failed `test` operation from a change that validation refuses; both are 422."""
+    return "is invalid" not in text.lower()
+
+
+def _object(raw: bytes) -> Object:
+    try:
+        value = json.loads(raw) if raw else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,18 @@
+"""What can be set about a Prometheus backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tools.backends.transport import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusConfig(Connection):
+    """A connection and the limits of one question."""
+
+    max_points: int = 11_000  # per series and request; Prometheus refuses more
+    max_series: int = 1_000  # in one answer; more is a question that should be aggregated
+    max_chunks: int = 50  # requests one long range may be split into
+    min_step_seconds: float = 15.0  # the usual scrape interval: finer steps show nothing new
+    link_base: str = ""  # where people open Prometheus; empty: no links

@@ -1,0 +1,206 @@
+"""One HTTP connection to a backend that answers JSON: authentication, TLS, limits, retries.
+
+    ask() ──slot──> attempt ──> 2xx: JSON
+                      │  ├──> transport error, 429, 5xx: again, then BackendUnavailableError
+                      │  ├──> 401, 403: BackendDeniedError
+                      │  └──> other 4xx: BackendRefusedError   (never tried again)
+
+Only questions go through here; they change nothing and may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import stamina
+
+from tools.errors import (
+    BackendDeniedError,
+    BackendError,
+    BackendRefusedError,
+    BackendUnavailableError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to reach one backend."""
+
+    url: str  # base, without /api/…
+    timeout_seconds: float = 30.0  # of one attempt
+    retry_attempts: int = 3  # attempts in all, at least 1
+    retry_wait_seconds: float = 0.2  # before the second attempt; doubles, with jitter
+    max_concurrency: int = 8  # requests in flight at once
+    max_response_bytes: int = 64 * 1024 * 1024
+    tenant: str = ""  # X-Scope-OrgID; empty: not sent
+    bearer_token: str = field(default="", repr=False)
+    username: str = ""  # basic authentication, with `password`
+    password: str = field(default="", repr=False)
+    ca_file: str = ""  # PEM; empty: the system's authorities
+    client_cert_file: str = ""
+    client_key_file: str = ""
+    verify_tls: bool = True
+    proxy: str = ""  # empty: HTTPS_PROXY and friends of the process
+
+
+class _AgainError(Exception):
+    """This attempt failed in a way that may pass; carries what to raise in the end."""
+
+    def __init__(self, final: BackendError) -> None:
+        super().__init__(str(final))
+        self.final = final
+
+
+Explain = Callable[[httpx.Response, bytes], BackendError | None]
+
+
+class JsonBackend:
+    """Asks one backend over HTTP. Built without I/O; the client is made at the first question."""
+
+    def __init__(
+        self,
+        name: str,
+        connection: Connection,
+        *,
+        explain: Explain,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Take the backend's name for errors and `explain`, which reads its own error bodies."""
+        self.name = name
+        self.connection = connection
+        self._explain = explain
+        self._transport = transport
+        self._slots = asyncio.Semaphore(connection.max_concurrency)
+        self._client: httpx.AsyncClient | None = None
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def ask(
+        self, method: str, path: str, fields: Mapping[str, str], *, attempts: int | None = None
+    ) -> Any:
+        """Return the JSON answer; POST sends `fields` as a form, GET as a query string."""
+        body = await self.ask_bytes(method, path, fields, attempts=attempts)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            start = body[:80].decode("utf-8", "replace")
+            raise BackendUnavailableError(
+                self.name,
+                f"{self.connection.url}{path} answered something that is not JSON ({start!r}); "
+                "check that the url points at the API itself",
+            ) from error
+
+    async def ask_bytes(
+        self, method: str, path: str, fields: Mapping[str, str], *, attempts: int | None = None
+    ) -> bytes:
+        """Return the raw answer, tried again on failures that may pass."""
+        try:
+            async for attempt in stamina.retry_context(
+                on=_AgainError,
+                attempts=max(1, attempts or self.connection.retry_attempts),
+                timeout=None,
+                wait_initial=self.connection.retry_wait_seconds,
+                wait_max=self.connection.retry_wait_seconds * 10,
+                wait_jitter=self.connection.retry_wait_seconds,
+            ):
+                with attempt:
+                    async with self._slots:
+                        return await self._once(method, path, fields)
+        except _AgainError as error:
+            raise error.final from error
+        raise AssertionError("stamina gave no attempt")  # pragma: no cover - attempts >= 1
+
+    async def _once(self, method: str, path: str, fields: Mapping[str, str]) -> bytes:
+        client = self._client or self._connect()
+        place = "data" if method == "POST" else "params"
+        try:
+            request = client.build_request(method, path, **{place: dict(fields)})  # type: ignore[arg-type]
+            response = await client.send(request, stream=True)
+            try:
+                body = await self._read(response)
+            finally:
+                await response.aclose()
+        except httpx.TimeoutException as error:
+            waited = f"no answer within {self.connection.timeout_seconds:g} s"
+            raise _AgainError(self._unavailable(waited)) from error
+        except httpx.TransportError as error:
+            text = str(error) or type(error).__name__
+            raise _AgainError(self._unavailable(f"cannot be reached ({text})")) from error
+        if response.is_success:
+            return body
+        raise self._failure(response, body)
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        limit = self.connection.max_response_bytes
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > limit:
+                raise BackendRefusedError(
+                    self.name,
+                    f"the answer is larger than {limit:,} bytes; "
+                    "ask for fewer series, a shorter window or a longer step",
+                )
+            parts.append(part)
+        return b"".join(parts)
+
+    def _failure(self, response: httpx.Response, body: bytes) -> Exception:
+        status = response.status_code
+        text = body[:300].decode("utf-8", "replace").strip() or response.reason_phrase
+        if status in {401, 403}:
+            return BackendDeniedError(
+                self.name,
+                f"{self.connection.url} refuses our identity (HTTP {status}: {text}); "
+                "check the token, the user and the tenant",
+            )
+        explained = self._explain(response, body)
+        if explained is not None:
+            return explained
+        if status == 429 or status >= 500:
+            return _AgainError(self._unavailable(f"HTTP {status}: {text}"))
+        return BackendRefusedError(self.name, f"HTTP {status}: {text}")
+
+    def _unavailable(self, why: str) -> BackendUnavailableError:
+        return BackendUnavailableError(self.name, f"{self.connection.url}: {why}")
+
+    def _connect(self) -> httpx.AsyncClient:
+        ours = self.connection
+        headers = {"Accept": "application/json"}
+        if ours.tenant:
+            headers["X-Scope-OrgID"] = ours.tenant
+        if ours.bearer_token:
+            headers["Authorization"] = f"Bearer {ours.bearer_token}"
+        basic = httpx.BasicAuth(ours.username, ours.password) if ours.username else None
+        self._client = httpx.AsyncClient(
+            base_url=ours.url.rstrip("/"),
+            headers=headers,
+            auth=basic,
+            timeout=httpx.Timeout(ours.timeout_seconds, connect=min(ours.timeout_seconds, 10.0)),
+            verify=self._tls(),
+            proxy=ours.proxy or None,
+            transport=self._transport,
+            follow_redirects=False,
+        )
+        return self._client
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        ours = self.connection
+        if not ours.url.startswith("https:"):
+            return False  # nothing to verify, and no 20 ms spent on loading authorities
+        context = ssl.create_default_context(cafile=ours.ca_file or None)
+        if not ours.verify_tls:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if ours.client_cert_file:
+            context.load_cert_chain(ours.client_cert_file, ours.client_key_file or None)
+        return context

@@ -147,7 +147,7 @@ def test_importing_a_package_is_silent_and_cheap(package: str) -> None:
 
 def test_files_and_functions_stay_readable() -> None:
     """Most files below 300 lines; above 400 only with one subject; functions fit on a screen."""
-    everything = sources(*PACKAGES)
+    everything = [s for s in sources(*PACKAGES) if "/migrations/" not in s.path]
     lengths = Counter({source.path: source.lines for source in everything})
     long_functions = {
         f"{source.path}:{line} {name}": length

@@ -1,0 +1,1 @@
+"""Claude: the only importer of anthropic."""

@@ -1,0 +1,1 @@
+"""Use cases over ports; they emit events and know neither Slack nor SQL."""

@@ -29,7 +29,7 @@ BAND_SIGMA = 3.0  # half width of the expected band, as the detector judges
 class ChartDesk:
     """Chooses, draws and keeps charts."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a chart
+    def __init__(
         self,
         store: Store,
         clock: Clock,

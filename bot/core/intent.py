@@ -69,10 +69,10 @@ _SPAN = re.compile(
 )
 _STAMP = r"(?:(\d{4}-\d{2}-\d{2})(?:[T ]+(?:at )?(\d{1,2}:\d{2})(?::\d{2}(?:\.\d+)?)?)?(?:Z|\s*UTC)?|(\d{1,2}:\d{2})(?:\s*UTC)?)"
 _BETWEEN = re.compile(
-    rf"(?:between|from|从)\s*{_STAMP}\s*(?:and|to|until|till|-|–|到|至)\s*{_STAMP}", re.I
+    rf"(?:between|from|从)\s*{_STAMP}\s*(?:and|to|until|till|-|–|到|至)\s*{_STAMP}", re.IGNORECASE
 )
-_SINCE = re.compile(rf"(?:since|after|自从?)\s*{_STAMP}", re.I)
-_AROUND = re.compile(rf"(?:around|at|near|about|on|在)\s*{_STAMP}", re.I)
+_SINCE = re.compile(rf"(?:since|after|自从?)\s*{_STAMP}", re.IGNORECASE)
+_AROUND = re.compile(rf"(?:around|at|near|about|on|在)\s*{_STAMP}", re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9]+|[\u4e00-\u9fff]+")
 _CHINESE_WORDS = {
     "延迟": "latency", "错误率": "error rate", "错误": "error", "订单": "order", "撮合": "matching",
@@ -81,7 +81,7 @@ _CHINESE_WORDS = {
     "账本": "ledger", "处理器": "cpu",
 }  # fmt: skip
 _STOP = frozenset(
-    "the a an of is are in on for to and or per rate p99 usage what why how up down high low".split()
+    ["the", "a", "an", "of", "is", "are", "in", "on", "for", "to", "and", "or", "per", "rate", "p99", "usage", "what", "why", "how", "up", "down", "high", "low"]
 )
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from bot.domain.answer import Answer, Evidence
 from bot.domain.anomaly import Anomaly
+from bot.domain.answer import Answer, Evidence
 from bot.domain.approval import Approval
 from bot.domain.audit import Event
 from bot.domain.finding import Finding
@@ -467,10 +467,6 @@ class Plans(Protocol):
         """
         ...
 
-    async def list(self, statuses: Sequence[PlanStatus] = (), limit: int = 100) -> list[PlanRecord]:
-        """Return plans, newest first; all statuses when none is named."""
-        ...
-
     async def of_finding(self, finding_id: FindingId) -> list[PlanRecord]:
         """Return the plans proposed for a finding."""
         ...
@@ -485,6 +481,10 @@ class Plans(Protocol):
 
     async def steps(self, plan_id: PlanId) -> list[StepRun]:
         """Return a plan's step attempts: forward ones by index, then undo ones."""
+        ...
+
+    async def list(self, statuses: Sequence[PlanStatus] = (), limit: int = 100) -> list[PlanRecord]:
+        """Return plans, newest first; all statuses when none is named."""
         ...
 
 

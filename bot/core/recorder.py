@@ -38,7 +38,7 @@ class Called:
 class Recorder:
     """Calls tools for one run and keeps what they said."""
 
-    def __init__(  # noqa: PLR0913 - the parts of one run
+    def __init__(
         self,
         store: Store,
         clock: Clock,

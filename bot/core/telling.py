@@ -169,7 +169,7 @@ def _forecasts(
     ]
 
 
-def _forecast(  # noqa: PLR0913 - one sentence needs all of them
+def _forecast(
     predicted: Forecast,
     evidence: str,
     diagnosis: Diagnosis,

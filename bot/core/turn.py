@@ -213,7 +213,7 @@ class AgentDesk:
         await reply.finish(run, answer)
         return answer
 
-    async def _think(  # noqa: PLR0913 - the parts of one run
+    async def _think(
         self,
         run: AgentRun,
         question: Question,
@@ -245,7 +245,7 @@ class AgentDesk:
                     gaps["claude"] = texts.say("gap.claude", why=error)
         return await self._without_model(diagnosis, recorder, reply, texts, gaps, chart)
 
-    async def _without_model(  # noqa: PLR0913
+    async def _without_model(
         self,
         diagnosis: Diagnosis,
         recorder: Recorder,
@@ -269,7 +269,7 @@ class AgentDesk:
             chart=chart,
         )
 
-    async def _with_model(  # noqa: PLR0913
+    async def _with_model(
         self,
         model: Model,
         run: AgentRun,

@@ -1,0 +1,1 @@
+"""Slack: the only importer of slack_bolt and slack_sdk."""

@@ -1,0 +1,95 @@
+"""Baselines are relearned from history, every 24 h and at the first start.
+
+catalogue ─history (7–30 days, 15 min)─> series ─learn (workers)─> baselines ─> store
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.core.ports import Clock, Store
+from bot.domain.audit import BOT, Event
+from tools.analysis.baseline import learn
+from tools.errors import BackendError
+from tools.ports import Metrics, Workers
+from tools.world import Baseline, Catalogue, Series, Window
+
+log = structlog.get_logger(__name__)
+
+STEP = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningConfig:
+    """How much history is wanted, in days."""
+
+    min_history_days: float = 7.0
+    optimal_history_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LearningReport:
+    """How it went. `short` counts series with too little history."""
+
+    learned: int
+    short: int
+    failed: tuple[str, ...]
+
+
+def learn_all(
+    series: Sequence[Series], at: datetime, min_history_days: float
+) -> list[Baseline | None]:
+    """Learn one baseline per series. Runs in a worker process."""
+    return [learn(s, learned_at=at, min_history_days=min_history_days) for s in series]
+
+
+class Learner:
+    """Relearns baselines."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        workers: Workers,
+        catalogue: Callable[[], Catalogue],
+        config: LearningConfig,
+    ) -> None:
+        """Join what learning reads and writes."""
+        self._store, self._clock, self._metrics = store, clock, metrics
+        self._workers, self._catalogue, self._config = workers, catalogue, config
+
+    async def run(self) -> LearningReport:
+        """Relearn every catalogued series, metric by metric; one bad metric stops no other."""
+        now = self._clock.now()
+        window = Window.ending(now, timedelta(days=self._config.optimal_history_days))
+        learned = short = 0
+        failed: list[str] = []
+        for spec in self._catalogue().metrics.values():
+            try:
+                answer = await self._metrics.query_range(spec.query, window, STEP)
+            except BackendError as error:
+                failed.append(f"{spec.name}: {error}")
+                continue
+            named = [replace(s, metric=spec.name, unit=spec.unit) for s in answer]
+            found = await self._workers.run(learn_all, named, now, self._config.min_history_days)
+            kept = [b for b in found if b is not None]
+            learned, short = learned + len(kept), short + len(found) - len(kept)
+            async with self._store.begin() as tx:
+                await tx.baselines.save(kept)
+            log.info("baseline.learned", metric=spec.name, series=len(kept))
+        async with self._store.begin() as tx:
+            await tx.audit.append(
+                Event(
+                    kind="baselines.learned",
+                    at=now,
+                    actor=BOT,
+                    subject="baselines",
+                    facts={"learned": learned, "short": short, "failed": failed},
+                )
+            )
+        return LearningReport(learned, short, tuple(failed))

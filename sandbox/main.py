@@ -15,7 +15,6 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.server import start_kubernetes
 from sandbox.loki.lines import Logs
 from sandbox.loki.server import LokiServer
-from sandbox.model.server import start_model
 from sandbox.prometheus.errors import BadDataError
 from sandbox.prometheus.server import Metadata, PrometheusServer
 from sandbox.slack.server import start_slack
@@ -170,6 +169,8 @@ async def _listen(sandbox: Sandbox, ports: Ports, *, with_model: bool) -> None:
     )
     sandbox.servers.append(sandbox.slack)
     if with_model:
+        from sandbox.model.server import start_model
+
         sandbox.model = await _open("model", ports.model, start_model(HOST, ports.model))
         sandbox.servers.append(sandbox.model)
     sandbox.page = sandbox.slack.url

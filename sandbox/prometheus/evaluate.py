@@ -72,7 +72,8 @@ def milliseconds(value: timedelta | None) -> int:
 
 def instant(source: Source, query: str, at_ms: int) -> Value:
     """Evaluate an expression at one moment."""
-    return Evaluation(source, np.array([at_ms], dtype=np.int64)).value(parse(query))
+    steps = np.array([at_ms], dtype=np.int64)
+    return Evaluation(source, steps, (at_ms, at_ms)).value(parse(query))
 
 
 def range_steps(start_ms: int, end_ms: int, step_ms: int) -> Times:
@@ -92,7 +93,8 @@ def over(source: Source, query: str, start_ms: int, end_ms: int, step_ms: int) -
             "must be Scalar or instant Vector"
         )
         raise BadDataError(msg)
-    value = Evaluation(source, range_steps(start_ms, end_ms, step_ms)).value(node)
+    steps = range_steps(start_ms, end_ms, step_ms)
+    value = Evaluation(source, steps, (start_ms, end_ms)).value(node)
     if not isinstance(value, Vector | Scalar):
         msg = f"expected a vector or a scalar, got {type(value).__name__.lower()}"
         raise ExecutionError(msg)
@@ -105,6 +107,7 @@ class Evaluation:
 
     source: Source
     steps: Times  # milliseconds
+    bounds: tuple[int, int]  # the question's start and end, what @ start() and @ end() mean
 
     def value(self, node: Any) -> Value:
         """Evaluate any node."""
@@ -152,9 +155,9 @@ class Evaluation:
         times = self.steps
         if node.at is not None:
             if node.at.type == promql.AtModifierType.Start:
-                moment = int(self.steps[0])
+                moment = self.bounds[0]
             elif node.at.type == promql.AtModifierType.End:
-                moment = int(self.steps[-1])
+                moment = self.bounds[1]
             else:
                 moment = round(node.at.at.timestamp() * 1000)
             times = np.full_like(self.steps, moment)
@@ -196,7 +199,7 @@ class Evaluation:
         moments = np.arange(first, int(times.max()) + 1, step, dtype=np.int64)
         if not moments.size:
             return Ranges([], times, self.steps, width)
-        inner = Evaluation(self.source, moments).value(node.expr)
+        inner = Evaluation(self.source, moments, self.bounds).value(node.expr)
         if isinstance(inner, Scalar):
             everywhere = np.ones((1, len(moments)), dtype=bool)
             inner = Vector([()], inner.values[None, :], everywhere)

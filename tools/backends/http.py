@@ -142,7 +142,7 @@ class HttpEndpoints:
             ) from error
 
     def _next_hop(self, method: str, url: str, response: httpx.Response) -> str:
-        target = urljoin(url, response.headers.get("location", ""))
+        target = str(urljoin(url, response.headers.get("location", "")))
         same = urlsplit(target)[:2] == urlsplit(url)[:2]
         if method != "GET" or not same:
             raise BackendRefusedError(

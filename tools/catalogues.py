@@ -1,0 +1,219 @@
+"""Reads the catalogue: `config/metrics.yaml` and `config/services.yaml`.
+
+Pydantic stands at the door; every complaint says file:line:column, the value, and what to write.
+PromQL is parsed here, so that a typo is found by `check-config` and not at three in the morning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from tools.errors import BadArgumentError, nearest
+from tools.world import (
+    Catalogue,
+    Direction,
+    MetricName,
+    MetricSpec,
+    ServiceMode,
+    ServiceName,
+    ServiceSpec,
+    WorkloadRef,
+)
+
+
+class CatalogueError(BadArgumentError):
+    """A catalogue file is wrong; the message names file, line and column."""
+
+
+class _Door(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Metric(_Door):
+    query: str = Field(min_length=1)
+    unit: str
+    description: str
+    bad_direction: Direction = Direction.UP
+    threshold: float | None = None
+    group_by: str = "service"
+
+    @field_validator("query")
+    @classmethod
+    def _parses(cls, text: str) -> str:
+        import promql_parser
+
+        try:
+            promql_parser.parse(text)
+        except ValueError as error:
+            raise ValueError(f"PromQL does not parse: {error}") from error
+        return text.strip()
+
+
+class _Workload(_Door):
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+class _Service(_Door):
+    namespace: str
+    workloads: tuple[_Workload, ...] = ()
+    team: str = ""
+    channel: str = ""
+    tier: int = Field(2, ge=1, le=5)
+    dependencies: tuple[str, ...] = ()
+    mode: ServiceMode = ServiceMode.APPROVE
+    protected: bool = False
+    aliases: tuple[str, ...] = ()
+    dashboards: tuple[str, ...] = ()
+    runbooks: tuple[str, ...] = ()
+
+
+T = TypeVar("T", bound=_Door)
+
+
+class _Page:
+    """A YAML text that remembers where everything stands."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        try:
+            self.root = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.value = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+            raise CatalogueError(f"{name}:{where}: not YAML: {error.problem}") from error
+        self._refuse_twins(self.root)
+
+    def error(self, path: Sequence[str | int], text: str) -> CatalogueError:
+        """Return an error at the place a path names, or at the nearest place above it."""
+        node, mark = self.root, getattr(self.root, "start_mark", None)
+        for part in path:
+            node, mark = _step(node, part, mark)
+            if node is None:
+                break
+        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        return CatalogueError(f"{self.name}:{where}: {text}")
+
+    def mapping(self, value: Any, path: Sequence[str | int], what: str) -> Mapping[str, Any]:
+        """Return the value when it is a mapping with text keys."""
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return value
+        raise self.error(path, f"expected {what}, got {value!r}")
+
+    def read(self, model: type[T], value: Any, path: tuple[str, ...]) -> T:
+        """Validate one entry; the first complaint is raised at its place."""
+        try:
+            return model.model_validate(self.mapping(value, path, "a mapping"))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = (*path, *first["loc"])
+            name = str(first["loc"][-1]) if first["loc"] else ""
+            if first["type"] == "extra_forbidden":
+                text = f"unknown key {name!r}.{nearest(name, _keys(model, first['loc']))}"
+            elif first["type"] == "missing":
+                text = f"{'.'.join(path)} needs {name!r}"
+            else:
+                message = first["msg"].removeprefix("Value error, ")
+                text = f"{name} {first['input']!r}: {message}"
+            raise self.error(place, text) from error
+
+    def _refuse_twins(self, node: Any) -> None:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, child in node.value:
+                if key.value in seen:
+                    mark = key.start_mark
+                    raise CatalogueError(
+                        f"{self.name}:{mark.line + 1}:{mark.column + 1}: "
+                        f"{key.value!r} is written twice; the first would be lost"
+                    )
+                seen.add(key.value)
+                self._refuse_twins(child)
+
+
+def _step(node: Any, part: str | int, mark: Any) -> tuple[Any, Any]:
+    if isinstance(node, yaml.MappingNode):
+        for key, child in node.value:
+            if key.value == str(part):
+                return child, key.start_mark
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part].start_mark
+    return None, mark
+
+
+def _keys(model: type[_Door], place: Sequence[str | int]) -> tuple[str, ...]:
+    inside: type[BaseModel] = _Workload if "workloads" in place[:-1] else model
+    return tuple(inside.model_fields)
+
+
+def _page(path: Path) -> _Page:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path}: cannot be read: {error}") from error
+    return _Page(text, str(path))
+
+
+def load_metrics(path: Path) -> Mapping[MetricName, MetricSpec]:
+    """Read category -> metric -> specification; a metric's name is unique over all categories."""
+    page = _page(path)
+    found: dict[MetricName, MetricSpec] = {}
+    for category, metrics in page.mapping(page.value or {}, (), "categories of metrics").items():
+        for name, raw in page.mapping(metrics, (category,), "metrics by name").items():
+            entry = page.read(_Metric, raw, (category, name))
+            if name in found:
+                other = found[MetricName(name)].category
+                raise page.error((category, name), f"metric {name!r} also stands under {other!r}")
+            found[MetricName(name)] = MetricSpec(
+                name=MetricName(name), category=category, **entry.model_dump()
+            )
+    return MappingProxyType(found)
+
+
+def load_services(path: Path, *, cluster: str = "default") -> Mapping[ServiceName, ServiceSpec]:
+    """Read service -> specification; dependencies must be services of the file."""
+    page = _page(path)
+    found: dict[ServiceName, ServiceSpec] = {}
+    for name, raw in page.mapping(page.value or {}, (), "services by name").items():
+        entry = page.read(_Service, raw, (name,))
+        workloads = tuple(
+            WorkloadRef(cluster, each.namespace or entry.namespace, each.kind, each.name)
+            for each in entry.workloads
+        )
+        rest = entry.model_dump(exclude={"workloads", "dependencies"})
+        found[ServiceName(name)] = ServiceSpec(
+            name=ServiceName(name),
+            workloads=workloads,
+            dependencies=tuple(ServiceName(each) for each in entry.dependencies),
+            **rest,
+        )
+    _check_names(page, found)
+    return MappingProxyType(found)
+
+
+def _check_names(page: _Page, services: Mapping[ServiceName, ServiceSpec]) -> None:
+    owners: dict[str, str] = {name.lower(): name for name in services}
+    for name, spec in services.items():
+        for index, other in enumerate(spec.dependencies):
+            if other not in services:
+                place = (name, "dependencies", index)
+                text = f"dependency {other!r} is no service.{nearest(other, services)}"
+                raise page.error(place, text)
+        for index, alias in enumerate(spec.aliases):
+            owner = owners.setdefault(alias.lower(), name)
+            if owner != name:
+                place = (name, "aliases", index)
+                raise page.error(place, f"alias {alias!r} already means {owner!r}")
+
+
+def load_catalogue(metrics: Path, services: Path, *, cluster: str = "default") -> Catalogue:
+    """Read both files."""
+    return Catalogue(load_metrics(metrics), load_services(services, cluster=cluster))

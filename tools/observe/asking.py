@@ -1,0 +1,72 @@
+"""What a question's words mean: windows, ends, metric and service names."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from tools.errors import BadArgumentError, NotFoundError, nearest
+from tools.ports import Clock
+from tools.world import Catalogue, MetricSpec, ServiceSpec, Window
+
+_WINDOW = re.compile(r"(\d+)\s*(s|m|h|d|w)")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LONGEST = timedelta(days=31)
+SHORTEST = timedelta(minutes=1)
+
+
+def duration_of(text: str) -> timedelta:
+    """Read `15m`, `1h`, `24h`, `7d` or `1h30m`. Raises BadArgumentError."""
+    compact = text.strip().lower().replace(" ", "")
+    parts = _WINDOW.findall(compact)
+    if not parts or "".join(n + u for n, u in parts) != compact:
+        raise BadArgumentError(f"window {text!r} is not a duration; write 15m, 1h, 6h, 24h or 7d")
+    length = timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+    if not SHORTEST <= length <= LONGEST:
+        raise BadArgumentError(f"window {text!r} must be between 1m and 31d")
+    return length
+
+
+def window_of(clock: Clock, window: str, until: str) -> Window:
+    """Return the window that ends at `until` (ISO time; empty: now)."""
+    now = clock.now()
+    end = now
+    if until.strip():
+        try:
+            end = datetime.fromisoformat(until.strip())
+        except ValueError as error:
+            raise BadArgumentError(
+                f"until {until!r} is no ISO time; write 2026-11-20T14:05:00Z, or leave it empty "
+                "for now"
+            ) from error
+        end = end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC)
+        if end > now + timedelta(minutes=1):
+            raise BadArgumentError(f"until {until!r} lies in the future; now is {stamp(now)}")
+    return Window.ending(min(end, now), duration_of(window))
+
+
+def metric_of(catalogue: Catalogue, name: str) -> MetricSpec:
+    """Return a catalogued metric. Raises NotFoundError with the nearest name."""
+    for known, spec in catalogue.metrics.items():
+        if known == name.strip():
+            return spec
+    raise NotFoundError(f"no metric {name!r} in the catalogue.{nearest(name, catalogue.metrics)}")
+
+
+def service_of(catalogue: Catalogue, name: str) -> ServiceSpec:
+    """Return a service by name or alias. Raises NotFoundError with the nearest name."""
+    wanted = name.strip().lower()
+    for known, spec in catalogue.services.items():
+        if known.lower() == wanted or wanted in {alias.lower() for alias in spec.aliases}:
+            return spec
+    raise NotFoundError(f"no service {name!r} in the catalogue.{nearest(name, catalogue.services)}")
+
+
+def stamp(at: datetime) -> str:
+    """Return a time as summaries print it: UTC, to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def span(window: Window) -> str:
+    """Return a window as summaries print it."""
+    return f"{stamp(window.start)} to {stamp(window.end)}"

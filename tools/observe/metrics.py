@@ -1,0 +1,222 @@
+"""Tools that read metrics."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from tools.contract import Risk, ToolResult, tool
+from tools.errors import BackendRefusedError, BadArgumentError, NotFoundError
+from tools.observe import promql
+from tools.observe.asking import metric_of, service_of, span, window_of
+from tools.observe.figures import Figures, change, cut, named, number, points, show, sketch
+from tools.observe.figures import sketch_line as line_of
+from tools.ports import Baselines, Clock, Metrics
+from tools.world import Baseline, Catalogue, MetricSpec, Series, Window
+
+HOUR = timedelta(hours=1)
+SHOWN_SERIES = 10  # described in a summary; all are in the payload
+SKETCHED_SERIES = 2
+
+
+def of_service(series: list[Series], spec: MetricSpec, service: str) -> list[Series]:
+    """Return the series of one service (all when it is empty), with the catalogue's names."""
+    return [
+        Series(spec.name, each.labels, each.times, each.values, each.step_seconds, spec.unit)
+        for each in series
+        if not service or each.label(spec.group_by) == service
+    ]
+
+
+@tool(risk=Risk.READ)
+async def query_metric(
+    metrics: Metrics,
+    clock: Clock,
+    catalogue: Catalogue,
+    baselines: Baselines,
+    /,
+    metric: str,
+    service: str = "",
+    window: str = "1h",
+    until: str = "",
+) -> ToolResult:
+    """Summarise one catalogued metric: statistics, change against the hour before, what is usual.
+
+    Use it before stating anything about load, latency, errors or resources. It draws the chart of
+    the answer. For metrics outside the catalogue use query_promql.
+
+    Args:
+        metric: Name from the catalogue, e.g. order_latency_p99; list_metrics shows all.
+        service: Service name or alias; empty for every service that has the metric.
+        window: Length of the window: 15m, 1h, 6h, 24h, 7d.
+        until: End of the window as ISO time in UTC; empty means now.
+    """
+    spec = metric_of(catalogue, metric)
+    name = service_of(catalogue, service).name if service else ""
+    asked = window_of(clock, window, until)
+    wider = Window(asked.start - HOUR, asked.end)
+    everything = await metrics.query_range(spec.query, wider)
+    found = of_service(everything, spec, name)
+    if name and not found:
+        have = sorted({each.label(spec.group_by) for each in everything})
+        raise NotFoundError(
+            f"{spec.name} has no series for {name!r} between {span(asked)}; "
+            f"services with it: {', '.join(have) or 'none'}"
+        )
+    rows, lines = [], []
+    start, end = asked.start.timestamp(), asked.end.timestamp()
+    shown = [cut(each, start, end) for each in found]
+    order = sorted(range(len(found)), key=lambda i: _worst_first(Figures.of(shown[i]), spec))
+    for rank, index in enumerate(order):
+        inside = shown[index]
+        before = Figures.of(cut(found[index], start - 3600, start - 1))
+        usual = _usual(await baselines.find(spec.name, inside.labels), inside)
+        row, text = _described(inside, spec, before, usual)
+        if rank < SKETCHED_SERIES:
+            row["sketch"] = sketch(inside)
+            text += f"\n  course {line_of(row['sketch'])}"
+        rows.append(row)
+        if rank < SHOWN_SERIES:
+            lines.append(text)
+    if len(rows) > SHOWN_SERIES:
+        lines.append(f"… and {len(rows) - SHOWN_SERIES} more series (in the evidence)")
+    head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}"
+    if not rows:
+        lines.append("no series at all: the metric has no data in this window")
+    return ToolResult(
+        summary="\n".join([head, *lines]),
+        payload={
+            "metric": spec.name,
+            "unit": spec.unit,
+            "threshold": spec.threshold,
+            "bad_direction": spec.bad_direction.value,
+            "from": asked.start.isoformat(),
+            "until": asked.end.isoformat(),
+            "series": rows,
+        },
+        value=shown,
+        window=asked,
+        query=spec.query,
+        link=metrics.link(spec.query, asked),
+        series=tuple(shown[index] for index in order[:SHOWN_SERIES]),
+    )
+
+
+def _worst_first(figures: Figures, spec: MetricSpec) -> float:
+    latest = figures.latest if figures.samples else 0.0
+    return latest if spec.bad_direction == "down" else -latest
+
+
+def _usual(baseline: Baseline | None, series: Series) -> tuple[float, float] | None:
+    """Return what the baseline expects of the newest sample: centre and σ."""
+    if baseline is None or series.times.size == 0:
+        return None
+    from tools.analysis.baseline import expected
+
+    center, scale = expected(baseline, series.times[-1:])
+    return float(center[0]), float(scale[0])
+
+
+def _described(
+    series: Series, spec: MetricSpec, before: Figures, usual: tuple[float, float] | None
+) -> tuple[dict[str, Any], str]:
+    figures = Figures.of(series)
+    versus = change(figures.median, before.median)
+    row: dict[str, Any] = {
+        "labels": dict(series.labels),
+        **figures.payload(spec.unit),
+        "hour_before_median": number(before.median),
+        "hour_before_shown": show(before.median, spec.unit),
+        "change": versus,
+        "points": points(series),
+    }
+    who = series.label(spec.group_by) or named(series)
+    text = f"- {who}: {figures.sentence(spec.unit)}; {versus} against the hour before"
+    text += f" (median {row['hour_before_shown']})"
+    if usual is not None and figures.samples:
+        center, scale = usual
+        sigma = (figures.latest - center) / scale if scale else 0.0
+        row |= {"expected": center, "expected_shown": show(center, spec.unit)}
+        row |= {"deviation_sigma": round(sigma, 1)}
+        text += f"; usual now {row['expected_shown']}, latest is {row['deviation_sigma']:+} σ"
+    if spec.threshold is not None:
+        row["threshold_shown"] = show(spec.threshold, spec.unit)
+        text += f"; limit {row['threshold_shown']}"
+    return row, text
+
+
+@tool(risk=Risk.READ)
+async def query_promql(
+    metrics: Metrics, clock: Clock, /, expression: str, window: str = "1h", until: str = ""
+) -> ToolResult:
+    """Evaluate a PromQL expression over a window. Use it only when no catalogued metric answers.
+
+    Always name a metric in each selector and aggregate with sum/avg by (label). Ranges up to 7d.
+
+    Args:
+        expression: PromQL, e.g. sum by (service) (rate(http_requests_total[5m])).
+        window: Length of the window: 15m, 1h, 6h, 24h, 7d.
+        until: End of the window as ISO time in UTC; empty means now.
+    """
+    asked = window_of(clock, window, until)
+    step = max(timedelta(seconds=15), asked.duration / 1440)
+    promql.check(expression, asked, step)
+    try:
+        found = await metrics.query_range(expression, asked)
+    except BackendRefusedError as error:
+        raise BadArgumentError(f"{error}; mend the expression {expression!r}") from error
+    rows, lines = [], []
+    for rank, series in enumerate(found):
+        figures = Figures.of(series)
+        row = {"labels": dict(series.labels), **figures.payload(""), "points": points(series)}
+        text = f"- {named(series)}: {figures.sentence('')}"
+        if rank < SKETCHED_SERIES:
+            row["sketch"] = sketch(series)
+            text += f"\n  course {line_of(row['sketch'])}"
+        rows.append(row)
+        if rank < SHOWN_SERIES:
+            lines.append(text)
+    if len(rows) > SHOWN_SERIES:
+        lines.append(f"… and {len(rows) - SHOWN_SERIES} more series (in the evidence)")
+    head = f"{len(rows)} series for {expression}, {span(asked)}"
+    return ToolResult(
+        summary="\n".join([head, *lines]),
+        payload={"expression": expression, "count": len(rows), "series": rows},
+        value=found,
+        window=asked,
+        query=expression,
+        link=metrics.link(expression, asked),
+        series=tuple(found[:SHOWN_SERIES]),
+    )
+
+
+@tool(risk=Risk.READ)
+async def list_metrics(catalogue: Catalogue, /, category: str = "") -> ToolResult:
+    """List the catalogued metrics with unit, bad direction and limit.
+
+    Args:
+        category: Only this category, e.g. trading or infrastructure; empty for all.
+    """
+    known = sorted({spec.category for spec in catalogue.metrics.values()})
+    if category and category not in known:
+        raise NotFoundError(f"no category {category!r}; there are {', '.join(known)}")
+    chosen = [m for m in catalogue.metrics.values() if not category or m.category == category]
+    rows = [
+        {
+            "name": spec.name,
+            "category": spec.category,
+            "unit": spec.unit,
+            "bad_direction": spec.bad_direction.value,
+            "threshold": spec.threshold,
+            "limit": show(spec.threshold, spec.unit) if spec.threshold is not None else "none",
+            "description": spec.description,
+        }
+        for spec in chosen
+    ]
+    lines = [
+        f"- {row['name']} [{row['category']}; {row['unit']}; bad: {row['bad_direction']}; "
+        f"limit {row['limit']}] {row['description']}"
+        for row in rows
+    ]
+    summary = "\n".join([f"{len(rows)} metrics", *lines])
+    return ToolResult(summary, {"count": len(rows), "metrics": rows}, value=tuple(chosen))

@@ -1,7 +1,7 @@
 """Manifests of the simulated platform: what its people once applied."""
 
 from sandbox.kubernetes.status import Json
-from sandbox.world.topology import MIB, Service
+from sandbox.world.topology import GIB, MIB, Service
 
 APP_CONFIG: Json = {
     "LOG_LEVEL": "info",
@@ -51,6 +51,11 @@ def config_map(service: Service, name: str) -> Json:
     return {"metadata": meta, "data": values, "immutable": True}
 
 
+def mebibytes(count: int) -> str:
+    """A memory quantity in Kubernetes' canonical form: clients rewrite `2048Mi` to `2Gi`."""
+    return f"{count // GIB}Gi" if count % GIB == 0 else f"{count // MIB}Mi"
+
+
 def pod_template(service: Service, version: str, config: str) -> Json:
     """The pod template of one revision."""
     request = service.cpu_limit_cores / 2
@@ -62,11 +67,11 @@ def pod_template(service: Service, version: str, config: str) -> Json:
         "resources": {
             "limits": {
                 "cpu": f"{service.cpu_limit_cores:g}",
-                "memory": f"{service.memory_limit_bytes // MIB}Mi",
+                "memory": mebibytes(service.memory_limit_bytes),
             },
             "requests": {
-                "cpu": f"{int(request * 1000)}m",
-                "memory": f"{service.memory_limit_bytes // MIB // 2}Mi",
+                "cpu": f"{request:g}",
+                "memory": mebibytes(service.memory_limit_bytes // 2),
             },
         },
         "terminationMessagePath": "/dev/termination-log",

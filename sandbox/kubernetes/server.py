@@ -45,6 +45,8 @@ from sandbox.kubernetes.status import (
 
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 TICK_SECONDS = 0.25  # wall time between background ticks, so that watches see the world move
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+OPENAPI_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 MAX_BODY_BYTES = 3 * 1024 * 1024  # the API server's own limit
 
 
@@ -146,6 +148,9 @@ class ApiServer:
         if path == ["-", "sandbox", "effects"]:
             return web.json_response(self._effects())
         user, path = _user(request, path)
+        if path == ["openapi", "v2"]:
+            # an empty protobuf document: kubectl then skips its own validation, the server validates
+            return web.Response(body=b"", content_type=OPENAPI_PROTOBUF)
         if request.method == "GET" and (found := self._discovery(path)) is not None:
             return web.json_response(found)
         if path[:3] == ["apis", AUTH_GROUP, "v1"] and len(path) == 4:  # noqa: PLR2004
@@ -318,6 +323,12 @@ async def _body(request: web.Request) -> Any:
     raw = await request.read()
     if not raw:
         return None
+    if request.content_type == PROTOBUF:
+        msg = (
+            f"the body of the request was in an unknown format - {PROTOBUF}: the sandbox reads JSON"
+            " and YAML; with kubectl use `--dry-run=client -o json | kubectl create -f -`"
+        )
+        raise ApiError(415, "UnsupportedMediaType", msg)
     try:
         if "yaml" in request.content_type:
             return yaml.safe_load(raw)

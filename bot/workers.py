@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -49,11 +50,9 @@ def _one_thread() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     for name in THREAD_VARIABLES:
-        os.environ[name] = "1"
+        os.putenv(name, "1")  # for the C libraries, which read it when they load
     with contextlib.suppress(ImportError):
-        import threadpoolctl
-
-        threadpoolctl.threadpool_limits(1)
+        importlib.import_module("threadpoolctl").threadpool_limits(1)
 
 
 class ProcessWorkers:
@@ -113,7 +112,7 @@ class ProcessWorkers:
         if self._closed:
             raise WorkerError("the worker pool is closed")
         if self._pool is None:
-            # Not fork: the parent runs threads (pyarrow, sqlite) that a forked child would inherit dead.
+            # Not fork: a child would inherit the parent's threads (pyarrow, sqlite) dead.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
                 self._processes, mp_context=context, initializer=_one_thread

@@ -1,13 +1,13 @@
 """Markdown documents with front matter: what a document is and how a file becomes one.
 
-    ---
-    id: order-latency
-    title: Order latency is high
-    kind: runbook            # runbook | postmortem | issue | solution
-    date: 2026-03-02         # optional, as are services, severity, tags, origin
-    services: [order-api]
-    ---
-    Text …
+---
+id: order-latency
+title: Order latency is high
+kind: runbook            # runbook | postmortem | issue | solution
+date: 2026-03-02         # optional, as are services, severity, tags, origin
+services: [order-api]
+---
+Text …
 """
 
 from __future__ import annotations

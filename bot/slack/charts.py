@@ -8,20 +8,18 @@ Dotted line with a pale band: forecast. Hatched: no samples, which is not zero.
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from tools.world import Floats
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 WIDTH_PIXELS, HEIGHT_PIXELS, DPI = 1200, 600, 100
 FONTS = ["Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "DejaVu Sans"]
@@ -94,7 +92,7 @@ class ForecastBand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChartSpec:
-    """Everything a chart shows. `unit` as in the metric catalogue: s, ms, ratio, percent, …"""
+    """Everything a chart shows. `unit` as in the metric catalogue: s, ms, ratio, …."""
 
     title: str
     lines: tuple[Line, ...]
@@ -167,7 +165,7 @@ def render_chart(spec: ChartSpec) -> bytes:
     from matplotlib.figure import Figure
 
     fonts = _fonts()
-    settings: dict[str, Any] = {
+    settings: Any = {
         "font.family": fonts,  # a list of names: only then does matplotlib fall back per letter
         "font.size": 17,
         "axes.unicode_minus": False,
@@ -204,7 +202,9 @@ def _fonts() -> list[str]:
 
 
 def _titles(figure: Any, spec: ChartSpec) -> None:
-    figure.text(0.03, 0.935, _cut(spec.title, 62), fontsize=24, weight="bold", color=INK, va="center")
+    figure.text(
+        0.03, 0.935, _cut(spec.title, 62), fontsize=24, weight="bold", color=INK, va="center"
+    )
     if spec.subtitle:
         figure.text(0.03, 0.868, _cut(spec.subtitle, 95), fontsize=17, color=QUIET, va="center")
 
@@ -219,29 +219,35 @@ def _cut(text: str, width: int) -> str:
     return text
 
 
-def _draw(axes: Axes, spec: ChartSpec, zone: tzinfo) -> None:
+def _draw(axes: Any, spec: ChartSpec, zone: tzinfo) -> None:
     labels: list[tuple[float, str, str]] = []
     known = [line for line in spec.lines if np.isfinite(line.values).any()]
     if spec.expected is not None:
         band = spec.expected
         at = _dates(band.times, zone)
-        axes.fill_between(at, band.lower, band.upper, color=BAND, alpha=0.28, lw=0, zorder=1)  # type: ignore[arg-type]
+        axes.fill_between(at, band.lower, band.upper, color=BAND, alpha=0.28, lw=0, zorder=1)
         if band.center is not None:
-            axes.plot(at, band.center, color=BAND, lw=1.6, zorder=2)  # type: ignore[arg-type]
+            axes.plot(at, band.center, color=BAND, lw=1.6, zorder=2)
             middle = band.center
         else:
             middle = (band.lower + band.upper) / 2
         labels.append((_last(middle), band.label, QUIET))
     for span in spec.spans:
         start, end = span.start.astimezone(zone), span.end.astimezone(zone)
-        axes.axvspan(start, end, color=BAD, alpha=0.13, lw=0, zorder=0)  # type: ignore[arg-type]
+        axes.axvspan(start, end, color=BAD, alpha=0.13, lw=0, zorder=0)
     for i, line in enumerate(known):
         colour = COLOURS[i % len(COLOURS)]
         width = 2.6 if len(known) <= MAX_LABELLED else 1.2
         _hatch_gaps(axes, line, zone)
         axes.plot(
-            _dates(line.times, zone), line.values, color=colour, lw=width, zorder=4,  # type: ignore[arg-type]
-            solid_capstyle="round", marker="o" if _is_sparse(line.values) else None, ms=4,
+            _dates(line.times, zone),
+            line.values,
+            color=colour,
+            lw=width,
+            zorder=4,
+            solid_capstyle="round",
+            marker="o" if _is_sparse(line.values) else None,
+            ms=4,
         )
         if len(known) <= MAX_LABELLED:
             shown = format_value(_last(line.values), spec.unit)
@@ -250,8 +256,10 @@ def _draw(axes: Axes, spec: ChartSpec, zone: tzinfo) -> None:
     if spec.forecast is not None:
         ahead = spec.forecast
         at = _dates(ahead.times, zone)
-        axes.fill_between(at, ahead.lower, ahead.upper, color=COLOURS[3], alpha=0.16, lw=0, zorder=1)  # type: ignore[arg-type]
-        axes.plot(at, ahead.values, color=COLOURS[3], lw=2.4, ls=(0, (1, 1.2)), zorder=4)  # type: ignore[arg-type]
+        axes.fill_between(
+            at, ahead.lower, ahead.upper, color=COLOURS[3], alpha=0.16, lw=0, zorder=1
+        )
+        axes.plot(at, ahead.values, color=COLOURS[3], lw=2.4, ls=(0, (1, 1.2)), zorder=4)
         labels.append((_last(ahead.values), ahead.label, COLOURS[3]))
     _limits(axes, spec, known)
     if spec.threshold is not None:
@@ -261,8 +269,15 @@ def _draw(axes: Axes, spec: ChartSpec, zone: tzinfo) -> None:
     if known:
         _mark_peak(axes, spec, known, zone)
     else:
-        axes.text(0.5, 0.5, spec.empty_label, transform=axes.transAxes, ha="center", color=QUIET,
-                  fontsize=20)
+        axes.text(
+            0.5,
+            0.5,
+            spec.empty_label,
+            transform=axes.transAxes,
+            ha="center",
+            color=QUIET,
+            fontsize=20,
+        )
     _markers(axes, spec, zone)
     _right_labels(axes, labels)
 
@@ -282,20 +297,24 @@ def _is_sparse(values: Floats) -> bool:
     return bool(known.sum() <= 3 or (known[1:-1] & ~known[:-2] & ~known[2:]).any())
 
 
-def _hatch_gaps(axes: Axes, line: Line, zone: tzinfo) -> None:
+def _hatch_gaps(axes: Any, line: Line, zone: tzinfo) -> None:
     missing = ~np.isfinite(line.values)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], missing.view(np.int8), [0]))))
     for start, end in edges.reshape(-1, 2):
         first = line.times[max(start - 1, 0)]
         last = line.times[min(end, line.times.size - 1)]
         axes.axvspan(
-            datetime.fromtimestamp(float(first), tz=zone),  # type: ignore[arg-type]
-            datetime.fromtimestamp(float(last), tz=zone),  # type: ignore[arg-type]
-            facecolor="#f4f4f5", edgecolor="#c5c5ca", hatch="///", lw=0, zorder=0.5,
+            datetime.fromtimestamp(float(first), tz=zone),
+            datetime.fromtimestamp(float(last), tz=zone),
+            facecolor="#f4f4f5",
+            edgecolor="#c5c5ca",
+            hatch="///",
+            lw=0,
+            zorder=0.5,
         )
 
 
-def _limits(axes: Axes, spec: ChartSpec, known: list[Line]) -> None:
+def _limits(axes: Any, spec: ChartSpec, known: list[Line]) -> None:
     """Fit everything drawn; a series that is never negative starts at zero when zero is near."""
     parts = [line.values for line in known]
     if spec.expected is not None:
@@ -316,7 +335,7 @@ def _limits(axes: Axes, spec: ChartSpec, known: list[Line]) -> None:
     axes.set_ylim(low if low == 0 else low - 0.06 * span, high + 0.2 * span)
 
 
-def _mark_peak(axes: Axes, spec: ChartSpec, known: list[Line], zone: tzinfo) -> None:
+def _mark_peak(axes: Any, spec: ChartSpec, known: list[Line], zone: tzinfo) -> None:
     """Name the value that is farthest from normal inside the anomalous span."""
     if not spec.spans:
         return
@@ -334,43 +353,47 @@ def _mark_peak(axes: Axes, spec: ChartSpec, known: list[Line], zone: tzinfo) -> 
     at = int(np.argmax(distance))
     when = datetime.fromtimestamp(float(line.times[at]), tz=zone)
     value = float(line.values[at])
-    axes.plot([when], [value], "o", color=BAD, ms=11, mec="white", mew=2, zorder=6)  # type: ignore[list-item]
+    axes.plot([when], [value], "o", color=BAD, ms=11, mec="white", mew=2, zorder=6)
     share = (line.times[at] - line.times[0]) / max(line.times[-1] - line.times[0], 1.0)
     several_days = line.times[-1] - line.times[0] > 86_400
     clock = f"{when:%m-%d %H:%M}" if several_days else f"{when:%H:%M}"
     axes.annotate(
         f"{format_value(value, spec.unit)} · {clock}",
-        (when, value),  # type: ignore[arg-type]
+        (when, value),
         xytext=(-14 if share > 0.5 else 14, 6),
         textcoords="offset points",
         ha="right" if share > 0.5 else "left",
         va="bottom",
-        fontsize=17, weight="bold", color=BAD, zorder=7,
+        fontsize=17,
+        weight="bold",
+        color=BAD,
+        zorder=7,
         bbox={"facecolor": "white", "alpha": 0.85, "lw": 0, "pad": 2},
     )
 
 
-def _markers(axes: Axes, spec: ChartSpec, zone: tzinfo) -> None:
+def _markers(axes: Any, spec: ChartSpec, zone: tzinfo) -> None:
     """Draw changes as flags on top; neighbours take turns in two rows so that they can be read."""
     for i, marker in enumerate(sorted(spec.markers, key=lambda m: m.at)):
         when = marker.at.astimezone(zone)
-        axes.axvline(when, color=CHANGE, lw=2, zorder=5)  # type: ignore[arg-type]
+        axes.axvline(when, color=CHANGE, lw=2, zorder=5)
         left, right = axes.get_xlim()
-        from matplotlib.dates import date2num
-
-        share = (float(date2num(when)) - left) / max(right - left, 1e-9)
+        share = (axes.convert_xunits(when) - left) / max(right - left, 1e-9)
         axes.annotate(
             f"▼ {_cut(marker.label, 34)}" if share <= 0.5 else f"{_cut(marker.label, 34)} ▼",
-            (when, 1.0),  # type: ignore[arg-type]
+            (when, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(-5 if share <= 0.5 else 5, 6 + 20 * (i % 2)),
             textcoords="offset points",
             ha="left" if share <= 0.5 else "right",
-            va="bottom", fontsize=15, color=CHANGE, annotation_clip=False,
+            va="bottom",
+            fontsize=15,
+            color=CHANGE,
+            annotation_clip=False,
         )
 
 
-def _right_labels(axes: Axes, labels: list[tuple[float, str, str]]) -> None:
+def _right_labels(axes: Any, labels: list[tuple[float, str, str]]) -> None:
     """Write names beside the ends of their lines, moved apart so that none covers another."""
     low, high = axes.get_ylim()
     placed = sorted((label for label in labels if math.isfinite(label[0])), key=lambda x: x[0])
@@ -384,30 +407,38 @@ def _right_labels(axes: Axes, labels: list[tuple[float, str, str]]) -> None:
     for (_, text, colour), top in zip(placed, positions, strict=True):
         height = LABEL_HEIGHT * (text.count("\n") + 1)
         axes.text(
-            1.015, top - max(overflow, 0.0) - height / 2, text, transform=axes.transAxes,
-            color=colour, fontsize=16, weight="bold", va="center", linespacing=1.1,
+            1.015,
+            top - max(overflow, 0.0) - height / 2,
+            text,
+            transform=axes.transAxes,
+            color=colour,
+            fontsize=16,
+            weight="bold",
+            va="center",
+            linespacing=1.1,
         )
 
 
-def _axes_style(axes: Axes, spec: ChartSpec, zone: tzinfo, zone_name: str) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+def _axes_style(axes: Any, spec: ChartSpec, zone: tzinfo, zone_name: str) -> None:
+    dates: Any = importlib.import_module("matplotlib.dates")  # its functions carry no types
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     ticked = spec.unit if spec.unit in SCALED_UNITS else ""
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: format_value(value, ticked)))
     if ticked != spec.unit:  # a long unit once, above the axis, instead of at every tick
-        axes.text(-0.012, 1.03, spec.unit, transform=axes.transAxes, ha="right", fontsize=15,
-                  color=QUIET)
-    locator = AutoDateLocator(minticks=4, maxticks=7, tz=zone)
+        axes.text(
+            -0.012, 1.03, spec.unit, transform=axes.transAxes, ha="right", fontsize=15, color=QUIET
+        )
+    locator = dates.AutoDateLocator(minticks=4, maxticks=7, tz=zone)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone, show_offset=False))
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone, show_offset=False))
     times = [t for line in spec.lines if line.times.size for t in (line.times[0], line.times[-1])]
     if spec.forecast is not None and spec.forecast.times.size:
         times.append(spec.forecast.times[-1])
     if times:
         first, last = min(times), max(times)
-        axes.set_xlim(*_dates(np.array([first, max(last, first + 60)]), zone))  # type: ignore[arg-type]
+        axes.set_xlim(*_dates(np.array([first, max(last, first + 60)]), zone))
         begin, end = _dates(np.array([first, last]), zone)
         days = f"{begin:%Y-%m-%d}" + (f" … {end:%Y-%m-%d}" if end.date() != begin.date() else "")
         axes.figure.text(0.84, 0.03, f"{days}  {zone_name}", ha="right", fontsize=14, color=QUIET)

@@ -1,4 +1,4 @@
-"""Workers that do the task at once in this process. Pickles like the real ones, so it is no kinder."""
+"""Workers that run the task in this process; they pickle like the real ones."""
 
 from __future__ import annotations
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from tools.analysis.normalise import fill_gaps, resample
 from tools.world import Baseline, Floats, MetricName, Series
 
+Slots = npt.NDArray[np.int64]
 DAY = 86_400.0
 WEEK = 7 * DAY
 SLOT = 900.0
@@ -115,8 +117,9 @@ def _at(profile: Floats, times: Floats) -> Floats:
     return np.interp(np.mod(times, season), middles, profile, period=season)
 
 
-def _slots(times: Floats, count: int) -> np.ndarray:  # type: ignore[type-arg]
-    return (np.floor(times / SLOT).astype(np.int64)) % count
+def _slots(times: Floats, count: int) -> Slots:
+    slots: Slots = np.floor(times / SLOT).astype(np.int64) % count
+    return slots
 
 
 def _clipped(values: Floats) -> Floats:
@@ -132,7 +135,7 @@ def _spread_out(series: Series) -> Series:
     return Series(series.metric, series.labels, times, values, SLOT, series.unit)
 
 
-def _slot_medians(values: Floats, slots: np.ndarray, count: int) -> Floats:  # type: ignore[type-arg]
+def _slot_medians(values: Floats, slots: Slots, count: int) -> Floats:
     """Return the median per slot; slots without a value are bridged from their neighbours."""
     result = np.full(count, np.nan)
     for slot in range(count):
@@ -143,7 +146,10 @@ def _slot_medians(values: Floats, slots: np.ndarray, count: int) -> Floats:  # t
     known = ~np.isnan(result)
     if not known.any():
         return np.zeros(count)
-    return np.interp(np.arange(count), np.flatnonzero(known), result[known], period=count)
+    bridged: Floats = np.interp(
+        np.arange(count), np.flatnonzero(known), result[known], period=count
+    )
+    return bridged
 
 
 def _decompose(coarse: Series, *, weekly: bool) -> tuple[Floats, Floats]:
@@ -163,7 +169,7 @@ def _decompose(coarse: Series, *, weekly: bool) -> tuple[Floats, Floats]:
     if coarse.missing_ratio > MAX_MISSING_FOR_STL:
         level = np.full(bridged.size, float(np.median(rough)))
         return level, rough - level[0]
-    from statsmodels.tsa.seasonal import STL  # noqa: PLC0415 - 2 s import
+    from statsmodels.tsa.seasonal import STL
 
     jump = PER_DAY // 8
     fit = STL(
@@ -187,14 +193,33 @@ def _smooth(cyclic: Floats, width: int) -> Floats:
 
 
 def _weekly_shape(coarse: Series, trend: Floats, daily: Floats) -> Floats:
-    """Return what each hour of the week adds to the daily shape, shrunk by how little we saw."""
+    """Return what each hour of the week adds to the daily shape.
+
+    One week proves no weekly habit: with two the smaller of both counts where they agree in sign,
+    with more the median of the weeks. So a single outage never becomes Tuesday's normal.
+    """
     left = coarse.values - trend - daily[_slots(coarse.times, PER_DAY)]
-    hours = (np.floor(coarse.times / 3600).astype(np.int64)) % 168
-    weeks = coarse.values.size / PER_WEEK
-    hourly = _slot_medians(left, hours, 168) * (weeks**2 / (weeks**2 + 1))
+    hours = np.floor(coarse.times / 3600).astype(np.int64)
+    # Weeks are counted back from the end, so that a shorter first week holds the oldest hours.
+    age = (hours[-1] - hours) // 168
+    weekly = np.full((int(age.max()) + 1, 168), np.nan)
+    for week in range(weekly.shape[0]):
+        inside = (age == week) & ~np.isnan(left)
+        for hour in np.unique(hours[inside] % 168):
+            weekly[week, hour] = np.median(left[inside & (hours % 168 == hour)])
+    hourly = np.array([_agreed(column[~np.isnan(column)]) for column in weekly.T])
     middles = (np.arange(168) + 0.5) * 3600
     at = (np.arange(PER_WEEK) + 0.5) * SLOT
-    return np.interp(at, middles, hourly, period=WEEK)
+    shape: Floats = np.interp(at, middles, hourly, period=WEEK)
+    return shape
+
+
+def _agreed(weeks: Floats) -> float:
+    if weeks.size >= 3:
+        return float(np.median(weeks))
+    if weeks.size == 2 and weeks[0] * weeks[1] > 0:
+        return float(min(weeks, key=abs))
+    return 0.0
 
 
 def _recent_level(coarse: Series, profile: Floats, slope: float, days: float) -> float:
@@ -230,4 +255,5 @@ def _spread(series: Series, residual: Floats, count: int, floor: float) -> Float
     tail = float(np.clip(far, 1.0, TAIL_LIMIT))
     middles = (np.arange(24) + 0.5) * 3600
     at = (np.arange(count) + 0.5) * SLOT
-    return np.maximum(np.interp(np.mod(at, DAY), middles, blended, period=DAY) * tail, floor)
+    spread: Floats = np.interp(np.mod(at, DAY), middles, blended, period=DAY) * tail
+    return np.maximum(spread, floor)

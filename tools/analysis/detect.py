@@ -12,12 +12,14 @@ For an anomaly in a recorded window without a baseline see `tools.analysis.scan`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from tools.analysis.baseline import MAD_TO_SIGMA, expected, robust_scale, scale_floor
 from tools.errors import BadArgumentError, nearest
@@ -32,12 +34,13 @@ from tools.world import (
     Vote,
 )
 
+Marks = npt.NDArray[np.bool_]
 SMOOTHED_STEP_SECONDS = 60.0  # longer steps are judged sample by sample
 MAD_FACTOR = 0.6745  # Iglewicz and Hoaglin: makes the score one σ of a normal distribution
 REFERENCE_GAP_SECONDS = 1800.0  # the newest half hour is never its own reference
 NOISE_SECONDS = 4 * 3600.0  # how far back the local noise is measured
 RUN_GAP = 2  # so many normal samples do not end an abnormal run
-FOREST_QUANTILE = 0.995
+FOREST_QUANTILE = 0.98  # a forest saturates outside what it saw; its vote never stands alone
 FOREST_MIN_ROWS = 60
 
 
@@ -93,7 +96,7 @@ def _mad(seen: Residuals, settings: DetectorSettings) -> tuple[Floats, float]:
 
 
 def _forest(seen: Residuals, _settings: DetectorSettings) -> tuple[Floats, float]:
-    """Isolation Forest over the metrics of the service, in units of its own 99.5 % quantile."""
+    """Isolation Forest over the metrics of the service, in units of its own 98 % quantile."""
     return seen.forest, 1.0
 
 
@@ -124,7 +127,7 @@ def local_noise(series: Series) -> float:
     differences = np.diff(part)
     if np.count_nonzero(~np.isnan(differences)) < 10:
         return 0.0
-    return robust_scale(differences) / np.sqrt(2.0)
+    return robust_scale(differences) / math.sqrt(2.0)
 
 
 def _bad_sign(residual: Floats, direction: Direction) -> Floats:
@@ -166,8 +169,12 @@ def score_series(
 ) -> Verdict | None:
     """Judge the newest known sample, or return None when no sample is known."""
     verdicts = _judge(
-        series, residuals(series, baseline, spec), baseline, spec,
-        settings or DetectorSettings(), newest_only=True,
+        series,
+        residuals(series, baseline, spec),
+        baseline,
+        spec,
+        settings or DetectorSettings(),
+        newest_only=True,
     )
     return verdicts[-1] if verdicts else None
 
@@ -180,8 +187,12 @@ def score_all(
 ) -> list[Verdict]:
     """Judge every known sample, oldest first."""
     return _judge(
-        series, residuals(series, baseline, spec), baseline, spec,
-        settings or DetectorSettings(), newest_only=False,
+        series,
+        residuals(series, baseline, spec),
+        baseline,
+        spec,
+        settings or DetectorSettings(),
+        newest_only=False,
     )
 
 
@@ -205,14 +216,16 @@ def score_service(
 
 
 def forest_scores(rows: Floats, reference: int) -> Floats:
-    """Return isolation scores of rows over the 99.5 % quantile of the first `reference` rows.
+    """Return isolation scores of rows over the 98 % quantile of the first `reference` rows.
 
     Above 1 means more isolated than practically everything seen before. Fixed seed: the same
     rows give the same scores.
     """
-    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - 1.6 s import
+    from sklearn.ensemble import IsolationForest
 
-    forest = IsolationForest(n_estimators=60, max_samples=256, random_state=7, n_jobs=1)
+    forest = IsolationForest(
+        n_estimators=60, max_samples=min(256, reference), random_state=7, n_jobs=1
+    )
     forest.fit(rows[:reference])
     scores = -forest.score_samples(rows)
     limit = float(np.quantile(scores[:reference], FOREST_QUANTILE))
@@ -231,7 +244,7 @@ def _with_forest(
         if len(members) < 2:
             continue
         rows = np.stack([seen[i].badness for i in members], axis=1)
-        complete = ~np.isnan(rows).any(axis=1)
+        complete: Marks = np.asarray(~np.isnan(rows).any(axis=1))
         reference = int(complete[: _reference_end(observed[members[0]][0])].sum())
         if reference < FOREST_MIN_ROWS:
             continue
@@ -242,7 +255,7 @@ def _with_forest(
     return result
 
 
-def _run_starts(abnormal: np.ndarray, raw: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _run_starts(abnormal: Marks, raw: Marks) -> npt.NDArray[np.int64]:
     """Return for each index where its abnormal run began; short normal gaps do not end a run.
 
     `raw` marks unsmoothed samples beyond the threshold: the median of three lags by one sample,
@@ -263,7 +276,7 @@ def _run_starts(abnormal: np.ndarray, raw: np.ndarray) -> np.ndarray:  # type: i
     return starts
 
 
-def _judge(  # noqa: PLR0913 - one series with everything known of it
+def _judge(
     series: Series,
     seen: Residuals,
     baseline: Baseline | None,
@@ -324,14 +337,14 @@ def _judge(  # noqa: PLR0913 - one series with everything known of it
     return verdicts
 
 
-def _static_column(
-    seen: Residuals, spec: MetricSpec
-) -> tuple[str, Floats, float, np.ndarray]:  # type: ignore[type-arg]
+def _static_column(seen: Residuals, spec: MetricSpec) -> tuple[str, Floats, float, Marks]:
     """One vote: the value against the catalogued limit; without a limit nothing is abnormal."""
     if spec.threshold is None:
         return "static", np.full(seen.values.size, np.nan), 0.0, np.zeros(seen.values.size, bool)
     known = np.nan_to_num(seen.values, nan=spec.threshold)
-    beyond = known < spec.threshold if spec.bad_direction is Direction.DOWN else known > spec.threshold
+    beyond = (
+        known < spec.threshold if spec.bad_direction is Direction.DOWN else known > spec.threshold
+    )
     return "static", seen.values, spec.threshold, beyond
 
 

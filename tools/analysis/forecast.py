@@ -76,9 +76,9 @@ def _ridge(history: Floats, step: float, ahead: int) -> Floats:
 
 def _holt_winters(history: Floats, step: float, ahead: int) -> Floats:
     """Additive Holt-Winters with a daily season; damped when the history is short."""
-    import warnings  # noqa: PLC0415
+    import warnings
 
-    from statsmodels.tsa.holtwinters import ExponentialSmoothing  # noqa: PLC0415 - 2 s import
+    from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
     day = round(DAY / step)
     seasonal = history.size >= 2 * day + 10
@@ -93,7 +93,9 @@ def _holt_winters(history: Floats, step: float, ahead: int) -> Floats:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "did not converge": the backtest judges the result
-        fit = model.fit(optimized=True, use_brute=False, minimize_kwargs={"options": {"maxiter": 40}})
+        fit = model.fit(
+            optimized=True, use_brute=False, minimize_kwargs={"options": {"maxiter": 40}}
+        )
     return np.asarray(fit.forecast(ahead), dtype=float)
 
 
@@ -108,12 +110,12 @@ def _seasonal_naive(history: Floats, step: float, ahead: int) -> Floats:
 def _prophet(history: Floats, step: float, ahead: int) -> Floats:
     """Prophet, when the `prophet` extra is installed."""
     try:
-        from prophet import Prophet  # noqa: PLC0415 - an extra
+        from prophet import Prophet
     except ImportError as error:
         raise BadArgumentError(
             "forecast method 'prophet' needs the extra: pip install 'sre-agent[prophet]'"
         ) from error
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     stamps = pd.date_range("2000-01-01", periods=history.size + ahead, freq=f"{int(step)}s")
     model = Prophet(uncertainty_samples=0)
@@ -158,7 +160,7 @@ def forecast(series: Series, hours: int, *, method: str = "auto") -> Forecast | 
     at = history.times[-1] + step * np.arange(1, ahead + 1)
     last = float(series.times[~np.isnan(series.values)][-1])
     own = max(series.step_seconds, 1.0)
-    times = last + own * np.arange(1, max(round(hours * 3600 / own), 1) + 1)
+    times = last + own * np.arange(1, max(round(hours * 3600 / own), 1) + 1, dtype=np.float64)
     floor = 0.0 if np.nanmin(series.values) >= 0 else -np.inf  # counts and times are not negative
     return Forecast(
         metric=MetricName(series.metric),
@@ -191,8 +193,15 @@ def find_breach(
         return point
     edge = predicted.lower if direction is Direction.DOWN else predicted.upper
     risky = Forecast(
-        predicted.metric, predicted.labels, predicted.times, edge, predicted.lower,
-        predicted.upper, predicted.interval_ratio, predicted.method, predicted.unit,
+        predicted.metric,
+        predicted.labels,
+        predicted.times,
+        edge,
+        predicted.lower,
+        predicted.upper,
+        predicted.interval_ratio,
+        predicted.method,
+        predicted.unit,
     )
     return risky.will_breach(threshold, direction)
 
@@ -204,16 +213,24 @@ def _working_history(series: Series, step: float) -> Series:
         return series
     part = slice(int(known[0]), int(known[-1]) + 1)
     trimmed = Series(
-        series.metric, series.labels, series.times[part], series.values[part],
-        series.step_seconds, series.unit,
+        series.metric,
+        series.labels,
+        series.times[part],
+        series.values[part],
+        series.step_seconds,
+        series.unit,
     )
     coarse = resample(trimmed, step)
     filled, _ = fill_gaps(coarse.values, coarse.values.size)
     # Nothing is known of a bucket that lies before the first or after the last sample.
     inside = ~np.isnan(filled)
     return Series(
-        series.metric, series.labels, coarse.times[inside], filled[inside],
-        coarse.step_seconds, series.unit,
+        series.metric,
+        series.labels,
+        coarse.times[inside],
+        filled[inside],
+        coarse.step_seconds,
+        series.unit,
     )
 
 

@@ -3,7 +3,7 @@
     samples (any order, duplicates, ±Inf, gaps) --normalise--> Series on a grid + Normalised counts
 
 A *slot* is one place of the grid. When two samples fall into one slot, the later in the input wins.
-A gap stays NaN; it is bridged by straight lines only up to `fill_limit` slots, and never at the ends.
+A gap stays NaN; it is bridged by straight lines up to `fill_limit` slots, never at the ends.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def infer_step(times: npt.ArrayLike) -> float:
     return float(np.median(np.diff(known))) if known.size > 1 else 60.0
 
 
-def normalise(  # noqa: PLR0913 - the labels of a series travel with its samples
+def normalise(
     times: npt.ArrayLike,
     values: npt.ArrayLike,
     *,
@@ -88,10 +88,10 @@ def normalise(  # noqa: PLR0913 - the labels of a series travel with its samples
         grid[slot] = value  # in input order, so the last one wins
     duplicates = int(index.size - np.unique(index).size)
     grid, filled = fill_gaps(grid, fill_limit)
-    series = Series(metric, labels, first + step * np.arange(grid.size), grid, step, unit)
-    return Normalised(
-        series, duplicates, infinite, dropped, filled, longest_gap(grid) * step
+    series = Series(
+        metric, labels, first + step * np.arange(grid.size, dtype=np.float64), grid, step, unit
     )
+    return Normalised(series, duplicates, infinite, dropped, filled, longest_gap(grid) * step)
 
 
 def normalise_series(
@@ -147,5 +147,5 @@ def resample(series: Series, step_seconds: float) -> Series:
         part = part[~np.isnan(part)]
         if part.size:
             medians[int(bucket[start]) - first] = float(np.median(part))
-    times = (first + np.arange(medians.size)) * step_seconds
+    times = (first + np.arange(medians.size, dtype=np.float64)) * step_seconds
     return replace(series, times=times, values=medians, step_seconds=float(step_seconds))

@@ -90,8 +90,13 @@ class _Group:
     def frozen(self) -> LogPattern:
         ranked = sorted(self.services, key=lambda name: (-self.services[name], name))
         return LogPattern(
-            " ".join(self.tokens), self.count, self.first, self.last, self.sample,
-            self.level, tuple(ranked),
+            " ".join(self.tokens),
+            self.count,
+            self.first,
+            self.last,
+            self.sample,
+            self.level,
+            tuple(ranked),
         )
 
 
@@ -185,7 +190,9 @@ def burst(
         rate = pattern.count / new_minutes
         if rate >= BURST_RATIO * earlier_rate:
             found.append(Burst(pattern, rate, earlier_rate))
-    return sorted(found, key=lambda b: (-(b.rate_per_minute - b.before_per_minute), b.pattern.template))
+    return sorted(
+        found, key=lambda b: (-(b.rate_per_minute - b.before_per_minute), b.pattern.template)
+    )
 
 
 def _counts(miner: PatternMiner, lines: Sequence[LogLine]) -> Mapping[tuple[str, str], LogPattern]:

@@ -276,10 +276,13 @@ def _from_changes(scene: _Scene, candidates: dict[tuple[str, str, str], _Candida
         explained = [name for name in affected if name != service]
         if service in scene.abnormal and explained:
             candidate.add(
-                min(0.1 * len(explained), 0.25), f"its callers suffer too: {', '.join(explained)}",
+                min(0.1 * len(explained), 0.25),
+                f"its callers suffer too: {', '.join(explained)}",
                 [scene.abnormal[name][0].evidence for name in explained],
             )
-        candidates[service, change.kind.value, f"{change.at.isoformat()} {change.summary}"] = candidate
+        candidates[service, change.kind.value, f"{change.at.isoformat()} {change.summary}"] = (
+            candidate
+        )
 
 
 def _affected_by(scene: _Scene, service: ServiceName) -> list[ServiceName]:
@@ -300,10 +303,15 @@ def _from_events(scene: _Scene, candidates: dict[tuple[str, str, str], _Candidat
         key = (seen.service, "resource", what)
         candidate = candidates.get(key)
         times = f"{seen.event.count}×" if seen.event.count > 1 else ""
-        reason = f"event {seen.event.reason} {times}on {seen.event.workload.name}".replace("  ", " ")
+        reason = f"event {seen.event.reason} {times}on {seen.event.workload.name}".replace(
+            "  ", " "
+        )
         if candidate is None:
             candidate = _Candidate(
-                f"{seen.service} {what}", seen.service, "resource", at=seen.event.at,
+                f"{seen.service} {what}",
+                seen.service,
+                "resource",
+                at=seen.event.at,
                 remediation=list(remedies),
             )
             candidates[key] = candidate
@@ -313,7 +321,8 @@ def _from_events(scene: _Scene, candidates: dict[tuple[str, str, str], _Candidat
                 memory = "memory" in verdict.verdict.metric or "restart" in verdict.verdict.metric
                 candidate.add(
                     (0.4 if memory else 0.15) * strength(verdict),
-                    f"{verdict.verdict.metric} {_sigma(verdict.verdict)}", (verdict.evidence,),
+                    f"{verdict.verdict.metric} {_sigma(verdict.verdict)}",
+                    (verdict.evidence,),
                 )
         candidate.add(0.02, reason, (seen.evidence,))
         candidate.at = min(candidate.at or seen.event.at, seen.event.at)
@@ -338,7 +347,10 @@ def _from_rules(scene: _Scene, candidates: dict[tuple[str, str, str], _Candidate
             if not same:
                 verdict = scene.abnormal[service][0].verdict
                 fresh = _Candidate(
-                    f"{service}: {rule.root_cause}", service, rule.kind, at=verdict.started_at,
+                    f"{service}: {rule.root_cause}",
+                    service,
+                    rule.kind,
+                    at=verdict.started_at,
                     remediation=remedies,
                 )
                 candidates[service, rule.kind, rule.id] = fresh
@@ -356,7 +368,8 @@ def _match(rule: Rule, service: ServiceName, symptoms: Symptoms) -> list[str] | 
         hits = [
             seen
             for seen in symptoms.verdicts
-            if seen.verdict.service == service and seen.verdict.metric == part.metric
+            if seen.verdict.service == service
+            and seen.verdict.metric == part.metric
             and _is_beyond(seen, part.threshold)
         ]
         if not hits:
@@ -364,7 +377,8 @@ def _match(rule: Rule, service: ServiceName, symptoms: Symptoms) -> list[str] | 
         evidence += [hit.evidence for hit in hits]
     if rule.events:
         events = [
-            seen for seen in symptoms.events
+            seen
+            for seen in symptoms.events
             if seen.service == service and seen.event.reason in rule.events
         ]
         if not events:
@@ -372,7 +386,8 @@ def _match(rule: Rule, service: ServiceName, symptoms: Symptoms) -> list[str] | 
         evidence += [seen.evidence for seen in events]
     if rule.logs:
         lines = [
-            seen for seen in symptoms.patterns
+            seen
+            for seen in symptoms.patterns
             if seen.service == service
             and any(text.lower() in seen.sample.lower() for text in rule.logs)
         ]
@@ -427,13 +442,16 @@ def _from_verdicts(scene: _Scene, candidates: dict[tuple[str, str, str], _Candid
         candidate = _Candidate(
             f"{service} is abnormal by itself: {verdict.metric} {_sigma(verdict)}; "
             "no change, event or rule explains it",
-            service, "unknown", at=verdict.started_at,
+            service,
+            "unknown",
+            at=verdict.started_at,
         )
         candidate.add(0.4 * scene.own[service], evidence=[seen.evidence for seen in found])
         for seen in scene.symptoms.patterns:
             if seen.is_burst and seen.service == service and seen.level.lower() in BAD_LEVELS:
-                candidate.add(0.08, f"{seen.count} log lines like “{_short(seen.template)}”",
-                              (seen.evidence,))
+                candidate.add(
+                    0.08, f"{seen.count} log lines like “{_short(seen.template)}”", (seen.evidence,)
+                )
         candidates[service, "unknown", ""] = candidate
 
 

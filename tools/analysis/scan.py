@@ -1,7 +1,7 @@
 """Find anomalies in a recorded window without a baseline: self-calibrated channels.
 
     values --> level, change, season, novelty, shift      how unusual, each in its own unit
-           --> tail score: −log10 of the share of the past at least as unusual (+ beyond its maximum)
+           --> tail score: −log10 of the share of the past at least as unusual (+ excess)
            --> L2 of the channels --> one alarm per event --> AnomalousSpan
 
 Each channel is calibrated against its own past only, so flat, bursty and noisy series need no
@@ -105,7 +105,7 @@ def _past_median(values: Floats, width: int) -> Floats:
 
 def _channels(values: Floats, step: float) -> list[Floats]:
     """Return non-conformity per channel; NaN where a channel has nothing to say yet."""
-    floor = scale_floor(values) * 0.1
+    floor = scale_floor(values[:WARM_UP]) * 0.1  # from the beginning only: nothing looks ahead
     short = 5 if step <= 300 else 3  # half an hour at 5 min; longer windows are useless at 1 h
     day = max(round(DAY / step), 2)
     width = int(np.clip(day // 2, 24, 288))
@@ -148,7 +148,7 @@ def _analog(values: Floats, day: int) -> Floats:
 
 
 def _tail_scores(channel: Floats) -> Floats:
-    """Return −log10 of the share of the past at least as large, plus the excess beyond its maximum."""
+    """Return −log10 of the share of the past at least as large, plus its excess."""
     past: list[float] = []
     result = np.zeros(channel.size)
     for i, value in enumerate(channel.tolist()):
@@ -209,7 +209,7 @@ def _widen(scores: Floats, event: tuple[int, int, int], first: int) -> tuple[int
     return start, peak, end
 
 
-def _describe(  # noqa: PLR0913 - one span with what it was found in
+def _describe(
     series: Series,
     times: Floats,
     values: Floats,

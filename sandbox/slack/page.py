@@ -131,7 +131,7 @@ class Page:
     # ------------------------------------------------------------------ questions
 
     async def _state(self, asked: Json) -> Json:
-        user_id = self.parts.chat.person(asked["user"]).id
+        user_id = self.parts.chat.person(asked.get("user") or people.ALICE).id
         chat, manifest = self.parts.chat, self.parts.manifest
         clock = self._clock()
         return {

@@ -327,6 +327,7 @@ async def start_slack(
     api.switches.real_limits = timing.real_limits
     page = Page(parts, deeds, api)
     parts.socket.on_connected = page.on_connected
+    parts.socket.on_settled = hub.stir
     chat.listeners += [page.on_change, events.on_change]
     runner = web.AppRunner(_application(parts, api, page, responses), shutdown_timeout=1.0)
     await runner.setup()

@@ -55,6 +55,7 @@ class SocketMode:
     ack_seconds: float = ACK_SECONDS
     retry_scale: float = 1.0
     on_connected: Callable[[bool], None] = lambda _connected: None
+    on_settled: Callable[[], None] = lambda: None
     on_dropped: Callable[[Json], None] = lambda _payload: None
     delivered: deque[Json] = field(default_factory=lambda: deque(maxlen=2_000))
     late_acks: deque[str] = field(default_factory=lambda: deque(maxlen=2_000))
@@ -64,6 +65,11 @@ class SocketMode:
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     _turn: "count[int]" = field(default_factory=count)
+
+    @property
+    def undelivered(self) -> int:
+        """Events not yet acknowledged."""
+        return len(self._tasks)
 
     @property
     def is_connected(self) -> bool:
@@ -113,7 +119,7 @@ class SocketMode:
         """Deliver an event in the background, again and again as Slack would."""
         task = asyncio.get_running_loop().create_task(self._deliver(payload))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._settle)
 
     async def ask(self, kind: str, payload: Json) -> Json:
         """Deliver a click, form or command once and return the payload of its ack.
@@ -167,6 +173,10 @@ class SocketMode:
         if connection in self.connections:
             self.connections.remove(connection)
         self.on_connected(self.is_connected)
+
+    def _settle(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self.on_settled()
 
     def _hang_up(self, connection: Connection) -> None:
         if connection in self.connections and not connection.socket.closed:

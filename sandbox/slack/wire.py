@@ -1,7 +1,7 @@
 """What travels: JSON objects, ids, timestamps, and the one way to say no.
 
 *refusal*: an answer `{"ok": false, "error": CODE, …}`; raised anywhere, rendered by the Web API door.
-*ts*: Slack's message id, `SECONDS.MICROSECONDS`, unique and rising within one channel.
+*ts*: Slack's message id, `SECONDS.MICROSECONDS`, unique and rising in a channel.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Command line of the sandbox.
 
-    python -m sandbox up [--scenario NAME] [--speed N]    serve the outside, print the bot's environment
-    python -m sandbox demo                                also start the bot, print the address
+python -m sandbox up [--scenario NAME] [--speed N]    serve the outside, print the bot's environment
+python -m sandbox demo                                also start the bot, print the address
 """
 
 import argparse
@@ -50,7 +50,10 @@ async def _run(given: argparse.Namespace) -> int:
         given.scenario,
         given.speed,
         Ports(
-            given.slack_port, given.model_port, given.prometheus_port, given.loki_port,
+            given.slack_port,
+            given.model_port,
+            given.prometheus_port,
+            given.loki_port,
             given.kubernetes_port,
         ),
         given.state,

@@ -1,6 +1,6 @@
 """The sandbox's clock, the only reader of the system time under `sandbox/`.
 
-*wall* is the machine's time, *world* the time inside the simulation; both are seconds since 1970 UTC.
+*wall* is the machine's time, *world* the time inside the simulation; both in seconds since 1970.
 
     world = EPOCH + (wall - EPOCH) * SPEED      EPOCH: the wall time at which both coincide
 

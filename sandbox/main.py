@@ -1,7 +1,7 @@
 """Joins the imitated outside: one world behind Prometheus, Loki and Kubernetes, and a local Slack.
 
-    Clock ─┬─ FaultLog <── Cluster ── Kubernetes API
-           └─ World (pure functions of both) ── Prometheus API, Loki API
+Clock ─┬─ FaultLog <── Cluster ── Kubernetes API
+       └─ World (pure functions of both) ── Prometheus API, Loki API
 """
 
 import errno

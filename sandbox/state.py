@@ -1,7 +1,7 @@
 """What the sandbox remembers between runs: its clock, the start of history, the stories told.
 
-    STATE/world.json     this file          STATE/faults.json   fault intervals
-    STATE/cluster.json   Kubernetes objects STATE/slack.db      the local Slack
+STATE/world.json     this file          STATE/faults.json   fault intervals
+STATE/cluster.json   Kubernetes objects STATE/slack.db      the local Slack
 """
 
 import json

@@ -1,15 +1,17 @@
 """Log lines as pure functions of (seed, service, level, slot): nothing is stored.
 
-Time is cut into slots of ten seconds, asked for in blocks of ten minutes. A *voice* is one template of a service with a rate; how many of
-its lines fall into a slot, when and with which words follows from hashes. Rates follow the load of the
-service; faults and noisy stories add voices of their own.
+Time is cut into slots of ten seconds, asked for in blocks of ten minutes. A *voice* is one template
+of a service with a rate; how many of its lines fall into a slot, when and with which words follows
+from hashes. Rates follow the load of the service; faults and noisy stories add voices of their own.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+import yaml
 
 from sandbox.world.noise import Floats, key_of, uniform
 from sandbox.world.pods import Pod, pods_of
@@ -51,39 +53,8 @@ class Voice:
 
 
 def _usual() -> list[Voice]:
-    said: list[tuple[str, str, float, str]] = [
-        ("gateway", "info", 30, "request completed method=POST path=/v1/orders status=200 "
-         "duration_ms={ms} request_id={request_id}"),
-        ("gateway", "info", 18, "request completed method=GET path=/v1/ticker status=200 "
-         "duration_ms={ms} request_id={request_id}"),
-        ("gateway", "warn", 0.8, "client closed connection before response path=/v1/orders "
-         "request_id={request_id}"),
-        ("order-api", "info", 36, "order accepted account={account} symbol={symbol} "
-         "latency_ms={ms} request_id={request_id}"),
-        ("order-api", "info", 14, "order filled account={account} symbol={symbol} "
-         "request_id={request_id}"),
-        ("order-api", "warn", 0.7, "order rejected account={account} reason=insufficient_margin "
-         "request_id={request_id}"),
-        ("order-api", "error", 0.05, "order failed account={account} error=connection reset by peer "
-         "request_id={request_id}"),
-        ("matching-engine", "info", 16, "batch matched symbol={symbol} orders={count} took_us={ms}"),
-        ("matching-engine", "warn", 0.1, "slow batch symbol={symbol} orders={count} took_us={ms}"),
-        ("risk-engine", "info", 20, "margin check passed account={account} took_ms={ms} "
-         "request_id={request_id}"),
-        ("risk-engine", "warn", 0.9, "limit reached account={account} limit=position "
-         "utilization=0.{count}"),
-        ("wallet-service", "info", 9, "balance synced account={account} took_ms={ms}"),
-        ("wallet-service", "warn", 0.2, "confirmation delayed chain=ETH tx={request_id}"),
-        ("market-data", "info", 14, "published {count} ticks symbol={symbol}"),
-        ("market-data", "warn", 0.4, "stale quote dropped symbol={symbol} age_ms={ms}"),
-        ("ledger", "info", 15, "entry committed account={account} took_ms={ms} "
-         "request_id={request_id}"),
-        ("ledger", "warn", 0.1, "serialization conflict, retrying entry request_id={request_id}"),
-        ("postgres", "info", 2, "checkpoint complete: wrote {count} buffers, took {ms} ms"),
-        ("redis", "info", 0.6, "background saving terminated with success, {count} keys changed"),
-        ("kafka", "info", 1.2, "rolled new log segment partition trades-{count} in {ms} ms"),
-    ]  # fmt: skip
-    return [Voice(*words) for words in said]
+    rows = yaml.safe_load((Path(__file__).parent / "voices.yaml").read_text(encoding="utf-8"))
+    return [Voice(**row) for row in rows]
 
 
 class Logs:
@@ -112,16 +83,16 @@ class Logs:
     def _pods(self, service: Service) -> list[Pod]:
         return pods_of(self._timeline.view, service, self._timeline.origin)
 
-    def backward(self, accepts: Callable[[dict[str, str]], bool], start: float, end: float) -> (
-        Iterator[Line]
-    ):
+    def backward(
+        self, accepts: Callable[[dict[str, str]], bool], start: float, end: float
+    ) -> Iterator[Line]:
         """Yield the accepted streams' lines from the newest to the oldest in [start, end)."""
         blocks = range(math.ceil(end / _BLOCK) - 1, math.floor(start / _BLOCK) - 1, -1)
         return self._lines(accepts, blocks, start, end, newest_first=True)
 
-    def forward(self, accepts: Callable[[dict[str, str]], bool], start: float, end: float) -> (
-        Iterator[Line]
-    ):
+    def forward(
+        self, accepts: Callable[[dict[str, str]], bool], start: float, end: float
+    ) -> Iterator[Line]:
         """Yield the accepted streams' lines from the oldest to the newest in [start, end)."""
         blocks = range(math.floor(start / _BLOCK), math.ceil(end / _BLOCK))
         return self._lines(accepts, blocks, start, end, newest_first=False)
@@ -181,7 +152,7 @@ class Logs:
 
     def _block(self, voice: Voice, pods: dict[str, list[Pod]], block: int) -> list[Line]:
         slots = np.arange(block * _BLOCK_SLOTS, (block + 1) * _BLOCK_SLOTS, dtype=np.int64)
-        middles = (slots + 0.5) * SLOT_SECONDS
+        middles = (slots.astype(np.float64) + 0.5) * SLOT_SECONDS
         felt = rhythm(middles) if voice.strength is None else voice.strength(middles)
         rates = voice.per_minute * SLOT_SECONDS / 60.0 * felt
         key = key_of(self._seed, "log", voice.service, voice.level, voice.template)

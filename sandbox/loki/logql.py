@@ -86,7 +86,9 @@ class _Reader:
     def wrong(self, reason: str) -> LogQLError:
         rest = self.text[self.at :].strip()
         seen = repr(rest[:40]) if rest else "end of query"
-        return LogQLError(f"parse error at line 1, col {self.at + 1}: syntax error: {reason}, got {seen}")
+        return LogQLError(
+            f"parse error at line 1, col {self.at + 1}: syntax error: {reason}, got {seen}"
+        )
 
 
 def parse(text: str) -> LogQuery | MetricQuery:

@@ -87,10 +87,12 @@ class LokiServer:
         end = _time(form, "end", now)
         start = _time(form, "start", end - 3600.0)
         if end < start:
-            msg = f"end timestamp must not be before or equal to start time: start {start}, end {end}"
+            msg = (
+                f"end timestamp must not be before or equal to start time: start {start}, end {end}"
+            )
             raise BadDataError(msg)
         if end - start > MAX_WINDOW_SECONDS:
-            msg = "the query time range exceeds the limit (query length: more than 30d1h, limit: 30d1h)"
+            msg = "the query time range exceeds the limit (limit: 30d1h)"
             raise BadDataError(msg)
         return start, end
 
@@ -101,7 +103,7 @@ class LokiServer:
             return self._streams(query, start, end, form)
         step = duration(form, "step") / 1000 if form.get("step") else max(1.0, (end - start) // 250)
         if step <= 0 or (end - start) / step > MAX_STEPS:
-            msg = "exceeded maximum resolution of 11,000 points per time series. Try increasing step"
+            msg = "exceeded maximum resolution of 11,000 points per series; try a larger step"
             raise BadDataError(msg)
         moments = [start + index * step for index in range(int((end - start) / step) + 1)]
         rows = self._counted(query, moments)
@@ -125,9 +127,7 @@ class LokiServer:
         ]
         return {"resultType": "vector", "result": result, "stats": {}}
 
-    def _streams(
-        self, query: LogQuery, start: float, end: float, form: Mapping[str, str]
-    ) -> Json:
+    def _streams(self, query: LogQuery, start: float, end: float, form: Mapping[str, str]) -> Json:
         limit = _limit(form)
         direction = form.get("direction", "backward").lower()
         if direction not in {"backward", "forward"}:
@@ -221,7 +221,7 @@ def _limit(form: Mapping[str, str]) -> int:
         msg = f"limit must be a positive number, got {value!r}"
         raise BadDataError(msg)
     if limit > MAX_LINES:
-        msg = f"max entries limit per query exceeded, limit > max_entries_limit ({limit} > {MAX_LINES})"
+        msg = f"max entries limit per query exceeded: {limit} > max_entries_limit {MAX_LINES}"
         raise BadDataError(msg)
     return limit
 

@@ -18,11 +18,14 @@ def _sum(values: Floats, present: Mask) -> Floats:
 
 
 def _mean(values: Floats, present: Mask) -> Floats:
-    return _sum(values, present) / present.sum(axis=0)
+    mean: Floats = _sum(values, present) / present.sum(axis=0)
+    return mean
 
 
 def _variance(values: Floats, present: Mask) -> Floats:
-    return _sum((values - _mean(values, present)) ** 2, present) / present.sum(axis=0)
+    spread = _sum((values - _mean(values, present)) ** 2, present)
+    variance: Floats = spread / present.sum(axis=0)
+    return variance
 
 
 _REDUCE: dict[str, Reduce] = {
@@ -37,9 +40,7 @@ _REDUCE: dict[str, Reduce] = {
 }
 
 
-def _groups(
-    vector: Vector, names: Sequence[str], *, exclude: bool
-) -> dict[Labels, list[int]]:
+def _groups(vector: Vector, names: Sequence[str], *, exclude: bool) -> dict[Labels, list[int]]:
     groups: dict[Labels, list[int]] = {}
     for row, labels in enumerate(vector.labels):
         key = drop(labels, [*names, NAME]) if exclude else keep(labels, names)
@@ -57,7 +58,7 @@ def aggregate(
     with np.errstate(all="ignore"):
         for key, members in groups.items():
             values, present = vector.values[members], vector.present[members]
-            seen = present.any(axis=0)
+            seen = np.asarray(present.any(axis=0))
             if op in _REDUCE:
                 rows.append((key, _REDUCE[op](values, present), seen))
             elif op == "quantile":

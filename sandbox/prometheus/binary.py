@@ -115,9 +115,7 @@ def vectors(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
         raise ExecutionError(msg) from None
 
 
-def _combine(
-    op: str, left: Floats, right: Floats, *, bool_modifier: bool
-) -> tuple[Floats, Mask]:
+def _combine(op: str, left: Floats, right: Floats, *, bool_modifier: bool) -> tuple[Floats, Mask]:
     with np.errstate(all="ignore"):
         if op in ARITHMETIC:
             return ARITHMETIC[op](left, right), np.ones(left.shape, dtype=bool)

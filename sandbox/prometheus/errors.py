@@ -1,8 +1,8 @@
 """What can be wrong with a question, in Prometheus's own three words.
 
-    BadData     the request or the expression does not parse   HTTP 400
-    Execution   it parses, but cannot be evaluated             HTTP 422
-    TimedOut    it took too long                               HTTP 503
+BadData     the request or the expression does not parse   HTTP 400
+Execution   it parses, but cannot be evaluated             HTTP 422
+TimedOut    it took too long                               HTTP 503
 """
 
 

@@ -167,7 +167,7 @@ class Evaluation:
         return self._latest(node, stamped=False)
 
     def _latest(self, node: Any, *, stamped: bool) -> Vector:
-        """Return the newest sample within the lookback; `stamped`: its time instead of its value."""
+        """Return the newest sample within the lookback, or (`stamped`) its time."""
         times = self._times(node)
         found = self.source.select(
             matchers_of(node), int(times.min()) - LOOKBACK_MS, int(times.max())
@@ -181,7 +181,9 @@ class Evaluation:
             values = series.values[safe]
             present = (index >= 0) & (times - series.times[safe] <= LOOKBACK_MS)
             present &= ~is_stale(values)
-            rows.append((series.labels, series.times[safe] / 1000.0 if stamped else values, present))
+            rows.append(
+                (series.labels, series.times[safe] / 1000.0 if stamped else values, present)
+            )
         return Vector.of_rows(rows, len(self.steps))
 
     def _matrixselector(self, node: Any) -> Ranges:
@@ -345,10 +347,11 @@ class Evaluation:
         return Scalar(np.where(alone, total, np.nan))
 
     def _fn_absent(self, args: Any) -> Vector:
-        return self._absent(args[0], self.vector(args[0]).present.any(axis=0))
+        return self._absent(args[0], np.asarray(self.vector(args[0]).present.any(axis=0)))
 
     def _fn_absent_over_time(self, args: Any) -> Vector:
-        seen = self._windowed("present_over_time", self._ranges(args[0])).present.any(axis=0)
+        found = self._windowed("present_over_time", self._ranges(args[0]))
+        seen = np.asarray(found.present.any(axis=0))
         return self._absent(getattr(args[0], "vector_selector", args[0]), seen)
 
     def _absent(self, node: Any, seen: Mask) -> Vector:

@@ -49,7 +49,9 @@ def ordered(vector: Vector, *, descending: bool) -> Vector:
     last = vector.values[:, -1]
     key = np.where(np.isnan(last), np.inf, -last if descending else last)
     order = np.argsort(key, kind="stable")
-    return Vector([vector.labels[row] for row in order], vector.values[order], vector.present[order])
+    return Vector(
+        [vector.labels[row] for row in order], vector.values[order], vector.present[order]
+    )
 
 
 def label_replace(
@@ -139,7 +141,7 @@ def histogram_quantile(q: Floats, vector: Vector) -> Vector:
             columns = np.flatnonzero(which.ravel() == index)
             block = values[np.ix_(pattern, columns)]
             result[columns] = _bucket_quantile(q[columns], bounds[pattern], block)
-        rows.append((key, result, present.any(axis=0)))
+        rows.append((key, result, np.asarray(present.any(axis=0))))
     return Vector.of_rows(rows, steps)
 
 

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import promql_parser as promql
 
@@ -56,8 +56,7 @@ def duration(values: Mapping[str, str], name: str) -> int:
         return round(number * 1000)
     if not _DURATION.fullmatch(text):
         raise invalid(name, f'cannot parse "{text}" to a valid duration')
-    parsed = promql.parse_duration(text)
-    return milliseconds(parsed if isinstance(parsed, timedelta) else None)
+    return milliseconds(promql.parse_duration(text))
 
 
 def window(values: Mapping[str, str]) -> tuple[int, int, int]:

@@ -32,7 +32,8 @@ def labels_of(pairs: Iterable[tuple[str, str]]) -> Labels:
 
 def is_stale(values: Floats) -> Mask:
     """Return which values are stale markers."""
-    return np.ascontiguousarray(values).view(np.uint64) == _STALE_BITS
+    stale: Mask = np.ascontiguousarray(values).view(np.uint64) == _STALE_BITS
+    return stale
 
 
 @dataclass(frozen=True)

@@ -195,9 +195,7 @@ class PrometheusServer:
             if self._start_story is None or not isinstance(name, str):
                 msg = 'send {"scenario": NAME}'
                 raise BadDataError(msg)
-            return web.json_response(
-                {"status": "success", "data": await self._start_story(name)}
-            )
+            return web.json_response({"status": "success", "data": await self._start_story(name)})
         except QueryError as error:
             return _failed(error)
         except (json.JSONDecodeError, AttributeError) as error:

@@ -1,9 +1,9 @@
 """What an expression evaluates to, over all steps of a query at once.
 
-    Vector    rows of labels x steps; `present` tells a missing sample from a NaN one
-    Scalar    one number per step
-    Text      a string literal
-    Ranges    series with a window per step, what `x[5m]` means
+Vector    rows of labels x steps; `present` tells a missing sample from a NaN one
+Scalar    one number per step
+Text      a string literal
+Ranges    series with a window per step, what `x[5m]` means
 """
 
 from collections.abc import Callable, Iterable

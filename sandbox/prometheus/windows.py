@@ -48,7 +48,8 @@ class Windows:
         """Count, per window, the flagged samples that have a predecessor inside it."""
         total = np.concatenate([[0], np.cumsum(flags)])
         inner = np.minimum(self.first + 1, self.last)
-        return (total[self.last] - total[inner]).astype(np.float64)
+        counted: Floats = (total[self.last] - total[inner]).astype(np.float64)
+        return counted
 
     def gathered(self, function: Callable[[Floats, Floats, Mask, slice], Floats]) -> Floats:
         """Call `function(times, values, mask, steps)` on padded matrices, one row per window."""
@@ -75,7 +76,12 @@ def windows_of(ranges: Ranges, series: Series) -> Windows | None:
     if not (last > first).any():
         return None
     return Windows(
-        times / 1000.0, values, first, last, ranges.ends / 1000.0, ranges.steps / 1000.0,
+        times / 1000.0,
+        values,
+        first,
+        last,
+        ranges.ends / 1000.0,
+        ranges.steps / 1000.0,
         ranges.width_ms / 1000.0,
     )
 

@@ -1,12 +1,13 @@
 """The raw series of the platform, as its exporters would show them.
 
-A *family* is one metric name; its *rows* are the series, each with labels, a lifetime and a function
-of time. Nothing is computed before a row is asked for.
+A *family* is one metric name; its *rows* are the series, each with labels, a lifetime and a
+function of time. Nothing is computed before a row is asked for.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from sandbox.world.signals import PROFILES, Signals, shares_below
 from sandbox.world.topology import BY_NAME, SERVICES
 
 ORDER_BOUNDS = (
-    0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5,
-    2.0, 3.0, 5.0, 10.0,
+    0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0,
+    1.5, 2.0, 3.0, 5.0, 10.0,
 )  # fmt: skip
 FAST_BOUNDS = (
     0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.025, 0.05, 0.1,
@@ -63,13 +64,11 @@ def place(service: str) -> dict[str, str]:
     return {"service": service, "namespace": BY_NAME[service].namespace, "job": service}
 
 
-def _counter(
-    name: str, signals: Signals, rate: Callable[[Floats], Floats], **labels: str
-) -> Row:
+def _counter(name: str, signals: Signals, rate: Callable[[Floats], Floats], **labels: str) -> Row:
     key = (name, *sorted(labels.items()))
 
     def values(times: Floats) -> Floats:
-        return np.floor(signals.cumulative(key, lambda at: rate(at)[None, :], times)[0])
+        return _whole(signals.cumulative(key, lambda at: rate(at)[None, :], times)[0])
 
     return row(name, values, **labels)
 
@@ -90,37 +89,48 @@ def _histogram(
 
         return signals.cumulative((base, service), rates, times)
 
+    def counted(signals: Signals, service: str, index: int, times: Floats) -> Floats:
+        return _whole(sums(signals, service, times)[index])
+
+    def added(signals: Signals, service: str, times: Floats) -> Floats:
+        total: Floats = sums(signals, service, times)[-1]
+        return total
+
     def buckets(signals: Signals) -> Iterator[Row]:
         for service in services:
             for index, bound in enumerate([*bounds, math.inf]):
                 le = "+Inf" if math.isinf(bound) else f"{bound:g}"
                 yield row(
                     f"{base}_bucket",
-                    lambda at, s=service, i=index: np.floor(sums(signals, s, at)[i]),
+                    partial(counted, signals, service, index),
                     le=le,
                     **place(service),
                 )
 
-    def single(suffix: str, index: int) -> Callable[[Signals], Iterator[Row]]:
-        def rows(signals: Signals) -> Iterator[Row]:
-            for service in services:
-                yield row(
-                    f"{base}{suffix}",
-                    lambda at, s=service: (
-                        np.floor(sums(signals, s, at)[index])
-                        if suffix == "_count"
-                        else sums(signals, s, at)[index]
-                    ),
-                    **place(service),
-                )
+    def counts(signals: Signals) -> Iterator[Row]:
+        for service in services:
+            values = partial(counted, signals, service, len(bounds))
+            yield row(f"{base}_count", values, **place(service))
 
-        return rows
+    def totals(signals: Signals) -> Iterator[Row]:
+        for service in services:
+            yield row(f"{base}_sum", partial(added, signals, service), **place(service))
 
     return [
         Family(f"{base}_bucket", "histogram", text, buckets),
-        Family(f"{base}_count", "histogram", text, single("_count", len(bounds))),
-        Family(f"{base}_sum", "histogram", text, single("_sum", len(bounds) + 1)),
+        Family(f"{base}_count", "histogram", text, counts),
+        Family(f"{base}_sum", "histogram", text, totals),
     ]
+
+
+def _whole(values: Floats) -> Floats:
+    whole: Floats = np.floor(values)
+    return whole
+
+
+def _outcome(signals: Signals, service: str, outcome: int, share: float, times: Floats) -> Floats:
+    """Return a share of the requests served well (outcome 0) or failed (1) so far."""
+    return _whole(share * signals.served(service, times)[outcome])
 
 
 def _http_requests(signals: Signals) -> Iterator[Row]:
@@ -130,9 +140,7 @@ def _http_requests(signals: Signals) -> Iterator[Row]:
                 for status, share in statuses:
                     yield row(
                         "http_requests_total",
-                        lambda at, s=service, i=outcome, w=part * share: np.floor(
-                            w * signals.served(s, at)[i]
-                        ),
+                        partial(_outcome, signals, service, outcome, part * share),
                         status=status,
                         method=method,
                         **place(service),
@@ -140,11 +148,16 @@ def _http_requests(signals: Signals) -> Iterator[Row]:
 
 
 def _orders(signals: Signals) -> Iterator[Row]:
-    outcomes = (("accepted", 0, 0.39), ("filled", 0, 0.598), ("rejected", 0, 0.012), ("failed", 1, 1.0))
+    outcomes = (
+        ("accepted", 0, 0.39),
+        ("filled", 0, 0.598),
+        ("rejected", 0, 0.012),
+        ("failed", 1, 1.0),
+    )
     for status, outcome, share in outcomes:
         yield row(
             "trading_orders_total",
-            lambda at, i=outcome, w=share: np.floor(w * signals.served("order-api", at)[i]),
+            partial(_outcome, signals, "order-api", outcome, share),
             status=status,
             **place("order-api"),
         )
@@ -202,7 +215,7 @@ def _edges(*, failed: bool) -> Callable[[Signals], Iterator[Row]]:
 
                 def values(at: Floats, s: str = server.name, w: float = 1 / len(clients)) -> Floats:
                     served, lost = signals.served(s, at)
-                    return np.floor(w * (lost if failed else served + lost))
+                    return _whole(w * (lost if failed else served + lost))
 
                 yield row(name, values, client=client, server=server.name)
 
@@ -211,19 +224,28 @@ def _edges(*, failed: bool) -> Callable[[Signals], Iterator[Row]]:
 
 APPLICATION: list[Family] = [
     *_histogram(
-        "trading_order_latency_seconds", ("order-api",), ORDER_BOUNDS,
+        "trading_order_latency_seconds",
+        ("order-api",),
+        ORDER_BOUNDS,
         "Time from receiving an order to its acknowledgement.",
     ),
     *_histogram(
-        "matching_latency_seconds", ("matching-engine",), FAST_BOUNDS,
+        "matching_latency_seconds",
+        ("matching-engine",),
+        FAST_BOUNDS,
         "Time the matching engine takes for one order.",
     ),
     *_histogram(
-        "wallet_balance_sync_seconds", ("wallet-service",), WEB_BOUNDS,
+        "wallet_balance_sync_seconds",
+        ("wallet-service",),
+        WEB_BOUNDS,
         "Time to synchronise one wallet balance.",
     ),
     *_histogram(
-        "http_request_duration_seconds", WEB_SERVICES, WEB_BOUNDS, "Duration of HTTP requests.",
+        "http_request_duration_seconds",
+        WEB_SERVICES,
+        WEB_BOUNDS,
+        "Duration of HTTP requests.",
     ),
     Family("http_requests_total", "counter", "HTTP requests served, by status.", _http_requests),
     Family("trading_orders_total", "counter", "Orders handled, by outcome.", _orders),
@@ -234,11 +256,15 @@ APPLICATION: list[Family] = [
         "wallet_pending_transactions", "gauge", "Transactions waiting for confirmation.", _pending
     ),
     Family(
-        "traces_service_graph_request_total", "counter", "Requests between two services.",
+        "traces_service_graph_request_total",
+        "counter",
+        "Requests between two services.",
         _edges(failed=False),
     ),
     Family(
-        "traces_service_graph_request_failed_total", "counter", "Failed requests between services.",
+        "traces_service_graph_request_failed_total",
+        "counter",
+        "Failed requests between services.",
         _edges(failed=True),
     ),
 ]

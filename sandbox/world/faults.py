@@ -3,7 +3,7 @@
     open(fault, at)    the serving pods began to carry the fault
     close(fault, at)   they no longer do; the effect then decays with the scenario's time constant
 
-Metrics and logs are pure functions of (seed, series, time, intervals), nothing is stored per sample.
+Metrics and logs are pure functions of (seed, series, time, intervals): no sample is stored.
 """
 
 import json

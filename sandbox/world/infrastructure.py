@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def _per_pod(name: str, compute: Lives, **labels: str) -> Callable[[Signals], It
             held = {"namespace": service.namespace, "pod": pod.name, "container": service.name}
             yield Row(
                 labels_of([(NAME, name), *held.items(), *labels.items()]),
-                lambda at, p=pod: compute(signals, p, at),
+                partial(compute, signals, pod),
                 pod.begins,
                 pod.ends,
             )
@@ -53,8 +54,9 @@ def _started(pod: Pod, times: Floats) -> Floats:
 def _memory(signals: Signals, pod: Pod, times: Floats) -> Floats:
     service = pod.service
     key = key_of(pod.name)
-    usual = PROFILES[service.name].memory_ratio * (0.97 + 0.06 * (key % 1000) / 1000)
-    usual = usual * signals.gauge(service.name, f"memory/{pod.name}", times, 0.008, 0.004, "memory")
+    level = PROFILES[service.name].memory_ratio * (0.97 + 0.06 * (key % 1000) / 1000)
+    wander = signals.gauge(service.name, f"memory/{pod.name}", times, 0.008, 0.004, "memory")
+    usual = level * wander
     started = _started(pod, times)
     warm = 0.62 + 0.38 * np.clip((times - started) / _WARM_SECONDS, 0.0, 1.0)
     ratio = usual * warm
@@ -79,11 +81,12 @@ def _cpu_seconds(signals: Signals, pod: Pod, times: Floats) -> Floats:
         moments = np.array([moment for moment, _ in changes])
         counts = np.array([max(1, count) for _, count in changes], dtype=float)
         serving = counts[np.searchsorted(moments, at, side="right") - 1]
-        return (signals.cpu(name, at) / serving)[None, :]
+        each: Floats = (signals.cpu(name, at) / serving)[None, :]
+        return each
 
     total = signals.cumulative(("cpu", name, tuple(changes)), rates, times)[0]
     started = _started(pod, times)
-    result = np.zeros(times.shape)
+    result: Floats = np.zeros(times.shape)
     for begin, _ in pod.lives:
         inside = started == begin
         if inside.any():
@@ -95,7 +98,8 @@ def _cpu_seconds(signals: Signals, pod: Pod, times: Floats) -> Floats:
 
 def _restarts(_: Signals, pod: Pod, times: Floats) -> Floats:
     starts = np.array([life[0] for life in pod.lives])
-    return np.searchsorted(starts, times, side="right") - 1.0
+    restarts: Floats = np.searchsorted(starts, times, side="right").astype(np.float64) - 1.0
+    return restarts
 
 
 def _oom_killed(signals: Signals, pod: Pod, times: Floats) -> Floats:
@@ -111,7 +115,9 @@ def _constant(of: Callable[[Service], float]) -> Lives:
 def _goroutines(signals: Signals, pod: Pod, times: Floats) -> Floats:
     busy = signals.relative_load(pod.service.name, times)
     wait = signals.timeline.effect(pod.service.name, "queue", times)[0]
-    return np.round((120 + 90 * busy * wait) * signals.gauge(pod.name, "goroutines", times, 0.02, 0.02))
+    return np.round(
+        (120 + 90 * busy * wait) * signals.gauge(pod.name, "goroutines", times, 0.02, 0.02)
+    )
 
 
 def _targets(signals: Signals) -> Iterator[Row]:
@@ -148,10 +154,17 @@ def _replicas(name: str, kind: str) -> Callable[[Signals], Iterator[Row]]:
 
 
 def _gauge(
-    name: str, service: str, mean: float, slow: float, fast: float, *, signal: str = "",
-    with_load: float = 0.0, labels: dict[str, str] | None = None,
+    name: str,
+    service: str,
+    mean: float,
+    slow: float,
+    fast: float,
+    *,
+    signal: str = "",
+    with_load: float = 0.0,
+    labels: dict[str, str] | None = None,
 ) -> Callable[[Signals], Iterator[Row]]:
-    """Return one gauge that wanders around `mean`, `with_load` of it moving with the service's load."""
+    """Return one gauge that wanders around `mean`; `with_load` of it follows the load."""
 
     def rows(signals: Signals) -> Iterator[Row]:
         def values(at: Floats) -> Floats:
@@ -178,7 +191,11 @@ def _connections(signals: Signals) -> Iterator[Row]:
 
 
 def _lag(signals: Signals) -> Iterator[Row]:
-    for group, topic in (("market-data", "trades"), ("ledger", "fills"), ("risk-engine", "positions")):
+    for group, topic in (
+        ("market-data", "trades"),
+        ("ledger", "fills"),
+        ("risk-engine", "positions"),
+    ):
         for partition in ("0", "1", "2"):
 
             def values(at: Floats, key: str = f"lag/{group}/{partition}", g: str = group) -> Floats:
@@ -186,9 +203,20 @@ def _lag(signals: Signals) -> Iterator[Row]:
                 return np.round(24 * busy * signals.gauge(g, key, at, 0.15, 0.2, "queue"))
 
             yield row(
-                "kafka_consumergroup_lag", values, consumergroup=group, topic=topic,
-                partition=partition, **place("kafka"),
+                "kafka_consumergroup_lag",
+                values,
+                consumergroup=group,
+                topic=topic,
+                partition=partition,
+                **place("kafka"),
             )
+
+
+def _first_sum(
+    signals: Signals, key: object, rate: Callable[[Floats], Floats], times: Floats
+) -> Floats:
+    total: Floats = signals.cumulative(key, rate, times)[0]
+    return total
 
 
 def _node_cpu(signals: Signals) -> Iterator[Row]:
@@ -201,18 +229,26 @@ def _node_cpu(signals: Signals) -> Iterator[Row]:
 
             yield row(
                 "node_cpu_seconds_total",
-                lambda at, r=rate, k=("node_cpu", node, mode): signals.cumulative(k, r, at)[0],
-                instance=node, mode=mode, cpu="0", job="node-exporter",
+                partial(_first_sum, signals, ("node_cpu", node, mode), rate),
+                instance=node,
+                mode=mode,
+                cpu="0",
+                job="node-exporter",
             )
 
 
 def _node_gauge(name: str, mean: float, noise: float) -> Callable[[Signals], Iterator[Row]]:
     def rows(signals: Signals) -> Iterator[Row]:
         for node in NODES:
+
+            def values(at: Floats, n: str = node) -> Floats:
+                return np.round(mean * signals.noise(f"{name}/{n}", at, noise, 0.0))
+
             yield row(
                 name,
-                lambda at, n=node: np.round(mean * signals.noise(f"{name}/{n}", at, noise, 0.0)),
-                instance=node, job="node-exporter",
+                values,
+                instance=node,
+                job="node-exporter",
             )
 
     return rows
@@ -224,36 +260,53 @@ _STATE = {"job": "kube-state-metrics"}
 INFRASTRUCTURE: list[Family] = [
     Family("up", "gauge", "Whether the last scrape of a target succeeded.", _targets),
     Family(
-        "container_cpu_usage_seconds_total", "counter", "Processor time used by a container.",
+        "container_cpu_usage_seconds_total",
+        "counter",
+        "Processor time used by a container.",
         _per_pod("container_cpu_usage_seconds_total", _cpu_seconds, **_CADVISOR),
     ),
     Family(
-        "container_memory_working_set_bytes", "gauge", "Memory a container cannot give back.",
+        "container_memory_working_set_bytes",
+        "gauge",
+        "Memory a container cannot give back.",
         _per_pod("container_memory_working_set_bytes", _memory, **_CADVISOR),
     ),
     Family(
-        "container_spec_memory_limit_bytes", "gauge", "Memory limit of a container.",
+        "container_spec_memory_limit_bytes",
+        "gauge",
+        "Memory limit of a container.",
         _per_pod(
-            "container_spec_memory_limit_bytes", _constant(lambda s: s.memory_limit_bytes),
+            "container_spec_memory_limit_bytes",
+            _constant(lambda s: s.memory_limit_bytes),
             **_CADVISOR,
         ),
     ),
     Family(
-        "kube_pod_container_resource_limits", "gauge", "Processor limit of a container, in cores.",
+        "kube_pod_container_resource_limits",
+        "gauge",
+        "Processor limit of a container, in cores.",
         _per_pod(
-            "kube_pod_container_resource_limits", _constant(lambda s: s.cpu_limit_cores),
-            resource="cpu", unit="core", **_STATE,
+            "kube_pod_container_resource_limits",
+            _constant(lambda s: s.cpu_limit_cores),
+            resource="cpu",
+            unit="core",
+            **_STATE,
         ),
     ),
     Family(
-        "kube_pod_container_status_restarts_total", "counter", "Restarts of a container.",
+        "kube_pod_container_status_restarts_total",
+        "counter",
+        "Restarts of a container.",
         _per_pod("kube_pod_container_status_restarts_total", _restarts, **_STATE),
     ),
     Family(
-        "kube_pod_container_status_last_terminated_reason", "gauge",
+        "kube_pod_container_status_last_terminated_reason",
+        "gauge",
         "Why a container last ended.",
         _per_pod(
-            "kube_pod_container_status_last_terminated_reason", _oom_killed, reason="OOMKilled",
+            "kube_pod_container_status_last_terminated_reason",
+            _oom_killed,
+            reason="OOMKilled",
             **_STATE,
         ),
     ),
@@ -269,42 +322,60 @@ INFRASTRUCTURE: list[Family] = [
     ),
     Family("go_goroutines", "gauge", "Goroutines.", _per_pod("go_goroutines", _goroutines)),
     Family(
-        "process_resident_memory_bytes", "gauge", "Resident memory of a process.",
+        "process_resident_memory_bytes",
+        "gauge",
+        "Resident memory of a process.",
         _per_pod("process_resident_memory_bytes", _memory),
     ),
     Family(
-        "process_cpu_seconds_total", "counter", "Processor time used by a process.",
+        "process_cpu_seconds_total",
+        "counter",
+        "Processor time used by a process.",
         _per_pod("process_cpu_seconds_total", _cpu_seconds),
     ),
     Family("pg_stat_activity_count", "gauge", "Database connections by state.", _connections),
     Family(
-        "pg_settings_max_connections", "gauge", "Most connections the database accepts.",
+        "pg_settings_max_connections",
+        "gauge",
+        "Most connections the database accepts.",
         _gauge("pg_settings_max_connections", "postgres", 300, 0.0, 0.0),
     ),
     Family("kafka_consumergroup_lag", "gauge", "Messages a consumer is behind.", _lag),
     Family(
-        "redis_memory_used_bytes", "gauge", "Memory redis uses.",
+        "redis_memory_used_bytes",
+        "gauge",
+        "Memory redis uses.",
         _gauge("redis_memory_used_bytes", "redis", 1.7 * GIB, 0.02, 0.003, with_load=0.1),
     ),
     Family(
-        "redis_memory_max_bytes", "gauge", "Most memory redis may use.",
+        "redis_memory_max_bytes",
+        "gauge",
+        "Most memory redis may use.",
         _gauge("redis_memory_max_bytes", "redis", 4 * GIB, 0.0, 0.0),
     ),
     Family(
-        "redis_connected_clients", "gauge", "Clients connected to redis.",
+        "redis_connected_clients",
+        "gauge",
+        "Clients connected to redis.",
         _gauge("redis_connected_clients", "redis", 64, 0.04, 0.02, with_load=0.3),
     ),
     Family("node_cpu_seconds_total", "counter", "Processor time of a node by mode.", _node_cpu),
     Family(
-        "node_memory_MemAvailable_bytes", "gauge", "Memory a node can still give.",
+        "node_memory_MemAvailable_bytes",
+        "gauge",
+        "Memory a node can still give.",
         _node_gauge("node_memory_MemAvailable_bytes", 27 * GIB, 0.02),
     ),
     Family(
-        "node_memory_MemTotal_bytes", "gauge", "Memory of a node.",
+        "node_memory_MemTotal_bytes",
+        "gauge",
+        "Memory of a node.",
         _node_gauge("node_memory_MemTotal_bytes", 64 * GIB, 0.0),
     ),
     Family(
-        "node_filesystem_avail_bytes", "gauge", "Disk space left on a node.",
+        "node_filesystem_avail_bytes",
+        "gauge",
+        "Disk space left on a node.",
         _node_gauge("node_filesystem_avail_bytes", 410 * GIB, 0.003),
     ),
 ]

@@ -1,11 +1,12 @@
-"""Noise as a pure function of (seed, name, step): counter-based hashing instead of a generator's state.
+"""Noise as a pure function of (seed, name, step): counter-based hashing, no generator state.
 
-    uniform   independent, in [0, 1)
-    white     independent, about normal, never beyond 3.5 sigma
-    drift     about normal and autocorrelated: smooth curves through knots hours and minutes apart
+uniform   independent, in [0, 1)
+white     independent, about normal, never beyond 3.5 sigma
+drift     about normal and autocorrelated: smooth curves through knots hours and minutes apart
 """
 
 import hashlib
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,8 @@ def bits(key: int, steps: Steps) -> NDArray[np.uint64]:
 
 def uniform(key: int, steps: Steps) -> Floats:
     """Independent numbers in [0, 1)."""
-    return (bits(key, steps) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    drawn: Floats = (bits(key, steps) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return drawn
 
 
 def white(key: int, steps: Steps) -> Floats:
@@ -44,7 +46,7 @@ def white(key: int, steps: Steps) -> Floats:
     total = np.zeros(steps.shape)
     for shift in (0, 16, 32, 48):
         total += ((mixed >> np.uint64(shift)) & _SIXTEEN).astype(np.float64)
-    return (total / 65536.0 - 2.0 + 2.0 / 65536.0) * np.sqrt(3.0)
+    return (total / 65536.0 - 2.0 + 2.0 / 65536.0) * math.sqrt(3.0)
 
 
 def drift(key: int, steps: Steps) -> Floats:

@@ -2,7 +2,7 @@
 
 A *scenario* is the text; a *story* is a scenario that begins at a moment of world time.
 
-    changes   what people did to the cluster, seconds after the story begins (the cluster applies them)
+    changes   what people did to the cluster, seconds after the story begins
     faults    what a change carries: attached to an image, a config map or the age of a pod
     effects   what an open fault does to a signal of a service
     truth     the answer a perfect investigator would give

@@ -1,10 +1,10 @@
 """What each service does at each moment: load, latency, errors, processor use.
 
-Every signal is a pure function of time: rhythm x noise x faults. Counters are their running sums from
-the start of the history; sums are kept per chunk of six hours under a fingerprint of all that shapes it.
+Every signal is a pure function of time: rhythm x noise x faults. Counters are their running sums
+from the history's start, kept per chunk of six hours under a fingerprint of all that shapes it.
 
     requests per second = base x day x week x noise
-    latency             log-logistic around a median, so that quantile(q) = median (q / (1-q))^(1/shape)
+    latency             log-logistic: quantile(q) = median (q / (1 - q))^(1 / shape)
 """
 
 from collections import OrderedDict
@@ -124,7 +124,7 @@ class Signals:
     def cumulative(self, name: object, rates: Callable[[Floats], Floats], times: Floats) -> Floats:
         """Integrate `rates` (per second, shape (rows, n)) from the history's start to each time.
 
-        `times` rise on the grid. Chunks already summed are reused while nothing that shaped them moved.
+        `times` rise on the grid. Chunks already summed are reused while what shaped them stays.
         """
         steps = np.round(times / STEP_SECONDS).astype(np.int64)
         first, last = int(steps[0]) // CHUNK_STEPS, int(steps[-1]) // CHUNK_STEPS
@@ -179,7 +179,8 @@ class Signals:
             self._chunks.move_to_end(key)
             return self._chunks[key]
         steps: Steps = np.arange(chunk * CHUNK_STEPS, (chunk + 1) * CHUNK_STEPS, dtype=np.int64)
-        sums = np.cumsum(rates(steps * float(STEP_SECONDS)) * STEP_SECONDS, axis=1)
+        times = steps.astype(np.float64) * STEP_SECONDS
+        sums = np.cumsum(rates(times) * STEP_SECONDS, axis=1)
         self._chunks[key] = sums
         if len(self._chunks) > _KEPT_CHUNKS:
             self._chunks.popitem(last=False)

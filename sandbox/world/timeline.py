@@ -1,7 +1,7 @@
 """What happened to the platform: the stories told so far and how strongly each fault is felt when.
 
-    strength   0 (not felt) to 1 (fully developed): rises with the onset constant while the fault is
-               open, falls with the recovery constant once it is closed; a leak's follows memory use
+strength   0 (not felt) to 1 (fully developed): rises with the onset constant while the fault is
+           open, falls with the recovery constant once it is closed; a leak's follows memory use
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from sandbox.world.view import ClusterView
 
 _PRESSURE_FROM = 0.7  # share of the memory limit from which a leak is felt
 _RAMP_SECONDS = 1800.0  # a noisy stretch fades in
+_SPIKE_LEAD_SECONDS = 86400.0  # a story's spikes lie at most this long before it
 _TAILS = 12  # time constants after which a closed fault is forgotten
 
 
@@ -121,16 +122,20 @@ class Timeline:
     def fingerprint(self, start: float, end: float) -> tuple[object, ...]:
         """Return all that shapes signals in [start, end): equal prints mean equal samples."""
         parts: list[object] = []
-        for story in self.stories:
-            if story.begins_at - story.scenario.noise_lead_seconds - 86400.0 < end:
-                parts.append((story.scenario.name, story.begins_at, min(self.until(story), end)))
+        parts += [
+            (story.scenario.name, story.begins_at, min(self.until(story), end))
+            for story in self.stories
+            if story.begins_at - story.scenario.noise_lead_seconds - _SPIKE_LEAD_SECONDS < end
+        ]
         for story, fault in self.active_faults():
             if fault.leak is not None:
                 lives = self.view.pod_started_at(fault.leak.workload)
                 parts += [(n, s, min(e or end, end)) for n, s, e in lives if s < end]
-            for row in self.intervals(story, fault):
-                if row.opened_at < end and row.end + _TAILS * fault.recovery_seconds > start:
-                    parts.append((fault.id, row.opened_at, min(row.end, end)))
+            parts += [
+                (fault.id, row.opened_at, min(row.end, end))
+                for row in self.intervals(story, fault)
+                if row.opened_at < end and row.end + _TAILS * fault.recovery_seconds > start
+            ]
         return tuple(parts)
 
 

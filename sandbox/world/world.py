@@ -1,7 +1,7 @@
 """The world: clock, stories, faults and cluster joined into one source of samples.
 
-It answers as a scraper that has run since `origin` every 15 seconds: samples lie on the grid, none in
-the future, and a series whose pod is gone ends with a stale marker.
+It answers as a scraper that has run since `origin` every 15 seconds: samples lie on the grid, none
+in the future, and a series whose pod is gone ends with a stale marker.
 """
 
 from collections.abc import Sequence

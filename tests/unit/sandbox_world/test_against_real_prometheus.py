@@ -83,7 +83,7 @@ QUERIES = (
     "temperature unless on (job) requests_total{job='a'}",
     "temperature / on (job) group_left sum by (job) (temperature)",
     "sum by (job) (temperature) * on (job) group_right temperature",
-    "rate(requests_total{code='500'}[5m]) / ignoring (code) sum without (code) (rate(requests_total[5m]))",
+    "rate(requests_total{code='500'}[5m]) / ignoring (code) sum without (code) (requests_total)",
     "max_over_time(rate(requests_total[2m])[20m:1m])",
     "avg_over_time(temperature[10m:30s] offset 3m)",
     "sum(temperature) / 0 - 1",

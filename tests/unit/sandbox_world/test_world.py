@@ -1,4 +1,4 @@
-"""The simulated production behaves like one: rhythm, faults with consequences, honest histograms."""
+"""The simulated production behaves like one: rhythm, faults with consequences, honest sums."""
 
 from collections.abc import Callable
 
@@ -102,9 +102,7 @@ def test_the_leak_fills_memory_until_the_container_dies_and_starts_anew(
 
 
 @pytest.mark.parametrize("seed", [20251, 7])
-def test_the_noisy_night_stays_in_its_band(
-    produce: Callable[..., Production], seed: int
-) -> None:
+def test_the_noisy_night_stays_in_its_band(produce: Callable[..., Production], seed: int) -> None:
     night = NOW - NOW % DAY + 3 * 3600
     production = produce(night, seed)
     production.tell("noisy_night", night - 3600)
@@ -130,13 +128,17 @@ def _same_hour(values: np.ndarray) -> np.ndarray:
 def test_histograms_agree_with_themselves(production: Production) -> None:
     name = "http_request_duration_seconds"
     vector = production.ask(f'{name}_bucket{{service="ledger"}}', NOW - 3600, NOW)
-    by_bound = sorted(zip(vector.labels, vector.values, strict=True), key=lambda row: _bound(row[0]))
+    by_bound = sorted(
+        zip(vector.labels, vector.values, strict=True), key=lambda row: _bound(row[0])
+    )
     counts = np.stack([values for _, values in by_bound])
     assert (np.diff(counts, axis=0) >= 0).all()
     assert (np.diff(counts, axis=1) >= 0).all()
     total = production.line(f"{name}_count", "ledger", NOW - 3600, NOW)
     assert np.array_equal(counts[-1], total)
-    mean = production.line(f"rate({name}_sum[5m]) / rate({name}_count[5m])", "ledger", NOW - 60, NOW)
+    mean = production.line(
+        f"rate({name}_sum[5m]) / rate({name}_count[5m])", "ledger", NOW - 60, NOW
+    )
     median = production.line(
         f"histogram_quantile(0.5, rate({name}_bucket[5m]))", "ledger", NOW - 60, NOW
     )
@@ -204,17 +206,19 @@ def test_two_hundred_series_over_a_day_cost_two_hundred_evaluations_of_a_day(
 ) -> None:
     query = 'rate({__name__=~"http_request_duration_seconds_bucket|http_requests_total"}[5m])'
     asked: list[int] = []
-    served, calls = production.world.signals._chunk, asked  # noqa: SLF001
+    served, calls = production.world.signals._chunk, asked
 
     def counted(name: object, rates: object, chunk: int) -> np.ndarray:
         calls.append(chunk)
         return served(name, rates, chunk)
 
-    production.world.signals._chunk = counted  # noqa: SLF001
+    production.world.signals._chunk = counted
     vector = production.ask(query, NOW - DAY, NOW)
     assert len(vector.labels) > 200
     first = len(asked)
-    assert first <= 2 * len(SERVICES) * 64  # one running sum per histogram and per outcome, 56+ chunks
+    assert (
+        first <= 2 * len(SERVICES) * 64
+    )  # one running sum per histogram and per outcome, 56+ chunks
     production.ask(query, NOW - DAY, NOW)
     assert len(asked) - first <= 2 * len(SERVICES) * 6
 

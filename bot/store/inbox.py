@@ -1,0 +1,119 @@
+"""slack_inbox: envelopes committed before Slack is told yes.
+
+waiting --claim--> leased --done--> done
+                      |---failed(retry_at)--> waiting, not before then
+                      |---failed(None)------> parked, for a person
+                      |---lease runs out----> waiting
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Index, func, or_, select, update
+from sqlalchemy import text as sql
+
+from bot.core.ports import InboxItem
+from bot.store.codec import from_json, to_json
+from bot.store.schema import Base, number_column, table_of, text_column, time_column
+from bot.store.session import Session
+
+OPEN = "done_at IS NULL AND parked_error IS NULL"
+
+
+class InboxRow(Base, table=True):
+    """One envelope."""
+
+    __tablename__ = "slack_inbox"
+    __table_args__ = (
+        Index("ix_slack_inbox_open", "id", sqlite_where=sql(OPEN), postgresql_where=sql(OPEN)),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = number_column(default=None, primary_key=True)
+    dedupe_key: str = text_column(unique=True)
+    kind: str = text_column()
+    body: str = text_column()
+    received_at: datetime = time_column()
+    attempts: int
+    owner: str = text_column()
+    lease_until: datetime | None = time_column()
+    retry_at: datetime | None = time_column()
+    last_error: str = text_column()
+    parked_error: str | None = text_column()
+    done_at: datetime | None = time_column()
+
+
+T = table_of(InboxRow)
+
+
+def _open() -> tuple[ColumnElement[bool], ...]:
+    return T.c.done_at.is_(None), T.c.parked_error.is_(None)
+
+
+class SqlInbox:
+    """The port `Inbox`. `attempts` counts claims, the current one included."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def add(self, dedupe_key: str, kind: str, body: Mapping[str, Any], at: datetime) -> bool:
+        """Store an envelope; False when the key is known already."""
+        values = {
+            "dedupe_key": dedupe_key,
+            "kind": kind,
+            "body": to_json(body),
+            "received_at": at,
+            "attempts": 0,
+            "owner": "",
+            "last_error": "",
+        }
+        return await self._session.add_new(T, values, ["dedupe_key"])
+
+    async def claim(self, owner: str, at: datetime, lease: timedelta) -> InboxItem | None:
+        """Take the oldest item nobody holds (or whose lease ran out)."""
+        oldest = (
+            select(T)
+            .where(*_open())
+            .where(or_(T.c.lease_until.is_(None), T.c.lease_until <= at))
+            .where(or_(T.c.retry_at.is_(None), T.c.retry_at <= at))
+            .order_by(T.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        row = await self._session.first(oldest)
+        if row is None:
+            return None
+        attempts = row.attempts + 1
+        taken = {"owner": owner, "lease_until": at + lease, "attempts": attempts}
+        await self._session.run(update(T).where(T.c.id == row.id).values(**taken))
+        return InboxItem(
+            row.id, row.dedupe_key, row.kind, from_json(row.body), row.received_at, attempts
+        )
+
+    async def renew(self, item_id: int, owner: str, until: datetime) -> bool:
+        """Extend the lease of a claimed item; False when it is no longer ours."""
+        ours = update(T).where(T.c.id == item_id, T.c.owner == owner, *_open())
+        return await self._session.run(ours.values(lease_until=until)) == 1
+
+    async def done(self, item_id: int, at: datetime) -> None:
+        """Finish an item; the first end counts."""
+        undone = update(T).where(T.c.id == item_id, T.c.done_at.is_(None))
+        await self._session.run(undone.values(done_at=at, owner="", lease_until=None))
+
+    async def failed(self, item_id: int, error: str, retry_at: datetime | None) -> None:
+        """Note a failure; with no `retry_at` the item is parked for a person."""
+        noted = {
+            "owner": "",
+            "lease_until": None,
+            "retry_at": retry_at,
+            "last_error": error,
+            "parked_error": error if retry_at is None else None,
+        }
+        undone = update(T).where(T.c.id == item_id, T.c.done_at.is_(None))
+        await self._session.run(undone.values(**noted))
+
+    async def backlog(self) -> int:
+        """Return how many items wait, those being worked on included, parked ones not."""
+        return int(await self._session.value(select(func.count()).select_from(T).where(*_open())))

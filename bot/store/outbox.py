@@ -1,0 +1,255 @@
+"""slack_outbox: what Slack must show.
+
+asked --claim--> leased --sending--> attempted --posted--> shown
+                    |--- failed: again at `retry_at`, or parked for a person
+shown --refresh--> dirty --claim--> leased --updated--> shown
+
+Posts of a channel leave in the order they were asked for; an older row that is being sent or
+waits for its retry holds the younger ones back, a parked one does not. `revision` rises with
+every refresh; what was claimed is remembered, so a refresh during a post or an update is not
+lost: the row is dirty while `shown < revision`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Index, Row, exists, func, or_, select, update
+from sqlalchemy import text as sql
+
+from bot.core.ports import OutboxRow, StaleError
+from bot.domain.ids import ChannelId, Ts
+from bot.domain.place import Place
+from bot.store.codec import from_json, to_json
+from bot.store.schema import Base, number_column, table_of, text_column, time_column
+from bot.store.session import Session
+from tools.errors import NotFoundError
+
+UNPOSTED = sql("ts IS NULL")
+DIRTY = sql("shown < revision")
+
+
+class MessageRow(Base, table=True):
+    """One message."""
+
+    __tablename__ = "slack_outbox"
+    __table_args__ = (
+        Index(
+            "ix_slack_outbox_unposted",
+            "channel",
+            "seq",
+            sqlite_where=UNPOSTED,
+            postgresql_where=UNPOSTED,
+        ),
+        Index("ix_slack_outbox_dirty", "seq", sqlite_where=DIRTY, postgresql_where=DIRTY),
+        Index("ix_slack_outbox_subject", "view", "ref"),
+        Index("ux_slack_outbox_message", "channel", "ts", unique=True),
+        {"sqlite_autoincrement": True},
+    )
+    seq: int | None = number_column(default=None, primary_key=True)
+    id: str = text_column(unique=True)
+    key: str = text_column(unique=True)
+    view: str = text_column()
+    ref: str = text_column()
+    channel: str = text_column()
+    thread_ts: str | None = text_column()
+    behind: str = text_column()
+    body: str = text_column()
+    ts: str | None = text_column()
+    revision: int
+    claimed: int
+    shown: int
+    attempts: int
+    file_id: str = text_column()
+    owner: str = text_column()
+    lease_until: datetime | None = time_column()
+    retry_at: datetime | None = time_column()
+    last_error: str = text_column()
+    parked: bool
+    sent_at: datetime | None = time_column()
+    posted_at: datetime | None = time_column()
+    updated_at: datetime | None = time_column()
+
+
+T = table_of(MessageRow)
+FREE = {"owner": "", "lease_until": None}
+
+
+def _parent_posted(row: FromClause) -> ColumnElement[bool]:
+    """Say that a row waits behind nothing, or behind a message that is there."""
+    parent = T.alias()
+    there = exists().where(parent.c.key == row.c.behind, parent.c.ts.is_not(None))
+    return or_(row.c.behind == "", there)
+
+
+def _held_back() -> ColumnElement[bool]:
+    """Say that an older row of the channel must be posted first."""
+    older = T.alias()
+    return exists().where(
+        older.c.channel == T.c.channel,
+        older.c.seq < T.c.seq,
+        older.c.ts.is_(None),
+        older.c.parked.is_(False),
+        _parent_posted(older),
+    )
+
+
+def _row(row: Row[Any]) -> OutboxRow:
+    return OutboxRow(
+        id=row.id,
+        view=row.view,
+        ref=row.ref,
+        channel=row.channel,
+        thread_ts=row.thread_ts,
+        body=from_json(row.body),
+        ts=row.ts,
+        dirty=row.shown < row.revision,
+        attempts=row.attempts,
+        file_id=row.file_id,
+        sent_at=row.sent_at,
+    )
+
+
+class SqlOutbox:
+    """The port `Outbox`. `attempts` counts claims since the last success."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def post(
+        self,
+        key: str,
+        view: str,
+        ref: str,
+        place: Place,
+        body: Mapping[str, Any] | None = None,
+        *,
+        behind: str = "",
+    ) -> str:
+        """Ask for one message; the same key twice is one message."""
+        values = {
+            # Wider than other ids: there are many, and a crash is repaired by searching for one.
+            "id": f"MSG-{secrets.token_hex(8)}",
+            "key": key,
+            "view": view,
+            "ref": ref,
+            "channel": place.channel,
+            "thread_ts": place.thread_ts,
+            "behind": behind,
+            "body": to_json(body or {}),
+            "revision": 1,
+            "claimed": 0,
+            "shown": 0,
+            "attempts": 0,
+            "file_id": "",
+            "owner": "",
+            "last_error": "",
+            "parked": False,
+        }
+        await self._session.add_new(T, values, ["key"])
+        return str(await self._session.value(select(T.c.id).where(T.c.key == key)))
+
+    async def refresh(self, view: str, ref: str, body: Mapping[str, Any] | None = None) -> int:
+        """Mark every message of this subject for a re-render, a parked one too: it is new."""
+        new: dict[str, Any] = {"revision": T.c.revision + 1, "parked": False}
+        if body is not None:
+            new["body"] = to_json(body)
+        return await self._session.run(
+            update(T).where(T.c.view == view, T.c.ref == ref).values(**new)
+        )
+
+    async def claim(self, owner: str, at: datetime, lease: timedelta) -> OutboxRow | None:
+        """Take the next row: posts in order per channel, then updates."""
+        free = (
+            T.c.parked.is_(False),
+            or_(T.c.lease_until.is_(None), T.c.lease_until <= at),
+            or_(T.c.retry_at.is_(None), T.c.retry_at <= at),
+        )
+        to_post = select(T).where(T.c.ts.is_(None), *free, _parent_posted(T), ~_held_back())
+        to_update = select(T).where(T.c.shown < T.c.revision, T.c.ts.is_not(None), *free)
+        for query in (to_post, to_update):
+            row = await self._session.first(
+                query.order_by(T.c.seq).limit(1).with_for_update(of=T, skip_locked=True)
+            )
+            if row is not None:
+                return await self._take(row, owner, at + lease)
+        return None
+
+    async def _take(self, row: Row[Any], owner: str, until: datetime) -> OutboxRow:
+        values = {
+            "owner": owner,
+            "lease_until": until,
+            "attempts": T.c.attempts + 1,
+            "claimed": T.c.revision,
+            "thread_ts": row.thread_ts or await self._thread_behind(row.behind),
+        }
+        await self._session.run(update(T).where(T.c.seq == row.seq).values(**values))
+        return await self._get(row.id)
+
+    async def _thread_behind(self, key: str) -> str | None:
+        """Return the thread below the message of a key: its own thread if it is a reply."""
+        if not key:
+            return None
+        thread = select(func.coalesce(T.c.thread_ts, T.c.ts)).where(T.c.key == key)
+        found: str | None = await self._session.value(thread)
+        return found
+
+    async def _get(self, row_id: str) -> OutboxRow:
+        row = await self._session.first(select(T).where(T.c.id == row_id))
+        if row is None:
+            raise NotFoundError(f"there is no outbox row {row_id!r}; claim one first")
+        return _row(row)
+
+    async def _change(self, row_id: str, **values: Any) -> None:
+        if await self._session.run(update(T).where(T.c.id == row_id).values(**values)) == 0:
+            raise NotFoundError(f"there is no outbox row {row_id!r}; claim one first")
+
+    async def sending(self, row_id: str, at: datetime) -> None:
+        """Commit that a post is about to be attempted."""
+        await self._change(row_id, sent_at=at)
+
+    async def posted(self, row_id: str, ts: Ts, at: datetime) -> None:
+        """Commit where the message is; StaleError when it was posted elsewhere already."""
+        first = update(T).where(T.c.id == row_id, or_(T.c.ts.is_(None), T.c.ts == ts))
+        told = {"ts": ts, "posted_at": at, "shown": T.c.claimed, "attempts": 0, "retry_at": None}
+        if await self._session.run(first.values(last_error="", parked=False, **told, **FREE)) == 0:
+            there = (await self._get(row_id)).ts
+            raise StaleError(f"{row_id} is message {there} already; delete the second one, {ts}")
+
+    async def updated(self, row_id: str, at: datetime) -> None:
+        """Clear the dirty mark (unless it was set again meanwhile)."""
+        told = {"updated_at": at, "shown": T.c.claimed, "attempts": 0, "retry_at": None}
+        await self._change(row_id, last_error="", **told, **FREE)
+
+    async def uploaded(self, row_id: str, file_id: str) -> None:
+        """Remember the uploaded chart."""
+        await self._change(row_id, file_id=file_id)
+
+    async def failed(self, row_id: str, error: str, retry_at: datetime | None) -> None:
+        """Note a failure; with no `retry_at` the row is parked for a person."""
+        parked = retry_at is None
+        await self._change(row_id, last_error=error, retry_at=retry_at, parked=parked, **FREE)
+
+    async def find(self, key: str) -> OutboxRow | None:
+        """Return the row of a key."""
+        row = await self._session.first(select(T).where(T.c.key == key))
+        return None if row is None else _row(row)
+
+    async def of(self, view: str, ref: str) -> list[OutboxRow]:
+        """Return the rows that show a subject, oldest first."""
+        query = select(T).where(T.c.view == view, T.c.ref == ref).order_by(T.c.seq)
+        return [_row(row) for row in await self._session.all(query)]
+
+    async def at(self, channel: ChannelId, ts: Ts) -> OutboxRow | None:
+        """Return the row that became this message."""
+        row = await self._session.first(select(T).where(T.c.channel == channel, T.c.ts == ts))
+        return None if row is None else _row(row)
+
+    async def backlog(self) -> int:
+        """Return how many rows wait to be posted or updated, parked ones not."""
+        waiting = or_(T.c.ts.is_(None), T.c.shown < T.c.revision)
+        query = select(func.count()).select_from(T).where(waiting, T.c.parked.is_(False))
+        return int(await self._session.value(query))

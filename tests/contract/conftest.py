@@ -1,0 +1,16 @@
+"""Backends of the sandbox for the contract suites."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.sandboxed import Platform, platform
+
+
+@pytest.fixture
+async def outside(tmp_path: Path) -> AsyncIterator[Platform]:
+    async with platform(tmp_path) as running:
+        yield running

@@ -1,0 +1,763 @@
+"""What the store promises, told on SQLite and on PostgreSQL alike."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from bot.core.ports import ApiToken, Feedback, Mute, StaleError
+from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
+from bot.domain.answer import Answer, Usage
+from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
+from bot.domain.audit import Event
+from bot.domain.ids import ChannelId, EvidenceId, PlanId, PostmortemId, RunId, Ts
+from bot.domain.incident import TimelineEntry, resolve
+from bot.domain.place import Place
+from bot.domain.plan import PlanStatus, StepPhase, StepRun
+from bot.domain.postmortem import ActionItem, Postmortem
+from bot.store.schema import Base
+from bot.store.store import SqlStore, open_store
+from tests.fixtures.nouns import (
+    ALICE,
+    BOB,
+    MINUTE,
+    NOW,
+    PLACE,
+    TARGET,
+    a_baseline,
+    a_finding,
+    a_record,
+    a_run,
+    an_anomaly,
+    an_incident,
+)
+from tools.errors import NotFoundError
+from tools.world import Change, ChangeKind, Window
+
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+async def second(store: SqlStore, database_url: str) -> AsyncIterator[SqlStore]:
+    """Another process' store on the same database."""
+    opened = await open_store(database_url)
+    yield opened
+    await opened.close()
+
+
+def plan_approved(at_step: str = "plan.approved", private: str = "") -> Event:
+    return Event(at_step, NOW, ALICE, "PLAN-000001", facts={"tier": "auto"}, private=private)
+
+
+# --- the schema ---------------------------------------------------------------------------
+
+
+async def test_the_migrations_build_the_very_tables_that_the_code_declares(store: SqlStore) -> None:
+    def differences(connection: Connection) -> list:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Base.metadata))
+
+    def where_of_partial_indexes(connection: Connection) -> dict:
+        found = {}
+        for table in inspect(connection).get_table_names():
+            for index in inspect(connection).get_indexes(table):
+                options = index.get("dialect_options", {})
+                if where := [str(v) for k, v in options.items() if k.endswith("_where")]:
+                    found[index["name"]] = where
+        return found
+
+    async with store._engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+        partial = await connection.run_sync(where_of_partial_indexes)
+    declared = {
+        index.name
+        for table in Base.metadata.tables.values()
+        for index in table.indexes
+        if index.dialect_options["sqlite"]["where"] is not None
+    }
+    assert set(partial) == declared
+
+
+async def test_upgrading_twice_and_downgrading_to_nothing_both_work(store: SqlStore) -> None:
+    await store.upgrade()
+    await store.downgrade("base")
+    async with store._engine.connect() as connection:
+        left = await connection.run_sync(lambda c: inspect(c).get_table_names())
+    assert left == ["alembic_version"]
+    await store.upgrade()
+    async with store.begin() as tx:
+        assert await tx.inbox.backlog() == 0
+
+
+async def test_replicas_that_upgrade_at_once_take_turns(database_url: str) -> None:
+    replicas = [await open_store(database_url) for _ in range(4)]
+    await asyncio.gather(*(replica.upgrade() for replica in replicas))
+    assert all([await replica.healthy() for replica in replicas])
+    for replica in replicas:
+        await replica.close()
+
+
+async def test_an_exception_takes_state_outbox_and_audit_back_together(store: SqlStore) -> None:
+    async def fail_at_the_end() -> None:
+        async with store.begin() as tx:
+            await tx.plans.add(a_record())
+            await tx.outbox.post("plan:1", "plan", "PLAN-000001", PLACE)
+            await tx.audit.append(plan_approved(private="because"))
+            assert await tx.incidents.next_id(2026) == "INC-2026-0001"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_at_the_end()
+    async with store.begin() as tx:
+        with pytest.raises(NotFoundError):
+            await tx.plans.get(PlanId("PLAN-000001"))
+        assert await tx.outbox.find("plan:1") is None
+        assert await tx.audit.tail() == []
+        assert await tx.incidents.next_id(2026) == "INC-2026-0001"
+
+
+async def test_a_read_sees_what_is_committed_while_a_transaction_is_open(
+    store: SqlStore, second: SqlStore
+) -> None:
+    async with store.begin() as tx:
+        await tx.flags.set("halt", "on", ALICE, NOW)
+        async with second.read() as snapshot:
+            assert await snapshot.flags.get("halt") == ""
+        assert await second.healthy()
+
+
+async def test_a_read_cannot_write(store: SqlStore) -> None:
+    with pytest.raises(Exception, match=r"read-?only"):
+        async with store.read() as snapshot:
+            await snapshot.flags.set("halt", "on", ALICE, NOW)
+    async with store.begin() as tx:
+        await tx.flags.set("halt", "on", ALICE, NOW)
+        assert await tx.flags.get("halt") == "on"
+
+
+# --- inbox --------------------------------------------------------------------------------
+
+
+async def test_an_envelope_delivered_twice_is_one_item(store: SqlStore) -> None:
+    body = {"text": "lone \ud83d half, NUL \0, grün", "nested": [1.5, None, {"a": True}]}
+    async with store.begin() as tx:
+        assert await tx.inbox.add("Ev1", "event", body, NOW)
+        assert not await tx.inbox.add("Ev1", "event", {}, NOW)
+        assert await tx.inbox.backlog() == 1
+        item = await tx.inbox.claim("a", NOW, LEASE)
+    assert item is not None
+    assert (item.body, item.received_at, item.attempts) == (body, NOW, 1)
+
+
+async def test_two_processes_claim_each_item_once(store: SqlStore, second: SqlStore) -> None:
+    async with store.begin() as tx:
+        for number in range(30):
+            await tx.inbox.add(f"Ev{number}", "event", {}, NOW)
+
+    async def work(mine: SqlStore, owner: str) -> list[int]:
+        claimed: list[int] = []
+        while True:
+            async with mine.begin() as tx:
+                item = await tx.inbox.claim(owner, NOW, LEASE)
+            if item is None:
+                return claimed
+            claimed.append(item.id)
+
+    rounds = await asyncio.gather(
+        *(work(mine, f"{n}") for n, mine in enumerate([store, second] * 3))
+    )
+    every = [item for claimed in rounds for item in claimed]
+    assert sorted(every) == list(range(1, 31))
+    assert all(claimed == sorted(claimed) for claimed in rounds)
+
+
+async def test_two_operating_system_processes_claim_each_item_once(
+    store: SqlStore, database_url: str
+) -> None:
+    async with store.begin() as tx:
+        for number in range(20):
+            await tx.inbox.add(f"Ev{number}", "event", {}, NOW)
+    program = """
+import asyncio, sys
+from datetime import datetime, timedelta
+from bot.store.store import open_store
+async def main(url, at):
+    store = await open_store(url)
+    while True:
+        async with store.begin() as tx:
+            item = await tx.inbox.claim("x", at, timedelta(minutes=5))
+        if item is None:
+            break
+        print(item.id)
+    await store.close()
+asyncio.run(main(sys.argv[1], datetime.fromisoformat(sys.argv[2])))
+"""
+    arguments = (sys.executable, "-c", program, database_url, NOW.isoformat())
+    pipe = asyncio.subprocess.PIPE
+    started = [await asyncio.create_subprocess_exec(*arguments, stdout=pipe) for _ in range(2)]
+    told = [(await process.communicate())[0] for process in started]
+    assert sorted(int(line) for out in told for line in out.split()) == list(range(1, 21))
+
+
+async def test_a_lease_that_ran_out_lets_another_process_take_the_item(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.inbox.add("Ev1", "event", {}, NOW)
+        first = await tx.inbox.claim("a", NOW, LEASE)
+        assert first is not None
+        assert await tx.inbox.renew(first.id, "a", NOW + 2 * LEASE)
+        assert await tx.inbox.claim("b", NOW + LEASE, LEASE) is None
+        taken = await tx.inbox.claim("b", NOW + 2 * LEASE, LEASE)
+        assert taken is not None
+        assert taken.attempts == 2
+        assert not await tx.inbox.renew(first.id, "a", NOW + 9 * LEASE)
+        await tx.inbox.done(first.id, NOW)
+        assert await tx.inbox.claim("a", NOW + 9 * LEASE, LEASE) is None
+
+
+async def test_a_failed_item_comes_back_at_its_time_and_a_parked_one_does_not(
+    store: SqlStore,
+) -> None:
+    async with store.begin() as tx:
+        await tx.inbox.add("Ev1", "event", {}, NOW)
+        item = await tx.inbox.claim("a", NOW, LEASE)
+        assert item is not None
+        await tx.inbox.failed(item.id, "model is down", NOW + MINUTE)
+        assert await tx.inbox.claim("a", NOW, LEASE) is None
+        assert await tx.inbox.claim("a", NOW + MINUTE, LEASE) is not None
+        await tx.inbox.failed(item.id, "cannot be read", None)
+        assert await tx.inbox.claim("a", NOW + 60 * MINUTE, LEASE) is None
+        assert await tx.inbox.backlog() == 0
+
+
+# --- outbox -------------------------------------------------------------------------------
+
+
+async def test_the_same_key_twice_is_one_message(store: SqlStore, second: SqlStore) -> None:
+    async def ask(mine: SqlStore) -> str:
+        async with mine.begin() as tx:
+            return await tx.outbox.post("finding:1", "finding", "FND-1", PLACE, {"n": 1})
+
+    ids = await asyncio.gather(*(ask(mine) for mine in [store, second] * 3))
+    assert len(set(ids)) == 1
+    async with store.begin() as tx:
+        assert len(await tx.outbox.of("finding", "FND-1")) == 1
+        assert await tx.outbox.backlog() == 1
+
+
+async def test_posts_of_a_channel_leave_in_order_and_channels_do_not_wait_for_each_other(
+    store: SqlStore,
+) -> None:
+    other = Place(ChannelId("C2"))
+    async with store.begin() as tx:
+        for key, place in (("a", PLACE), ("b", PLACE), ("c", other)):
+            await tx.outbox.post(key, "notice", key, place)
+        first = await tx.outbox.claim("x", NOW, LEASE)
+        assert first is not None
+        assert first.ref == "a"
+        across = await tx.outbox.claim("y", NOW, LEASE)
+        assert across is not None
+        assert across.ref == "c"
+        assert await tx.outbox.claim("z", NOW, LEASE) is None
+        await tx.outbox.failed(first.id, "ratelimited", NOW + MINUTE)
+        assert await tx.outbox.claim("z", NOW, LEASE) is None
+        again = await tx.outbox.claim("z", NOW + MINUTE, LEASE)
+        assert again is not None
+        assert (again.ref, again.attempts) == ("a", 2)
+        await tx.outbox.failed(first.id, "channel_not_found", None)
+        after = await tx.outbox.claim("z", NOW + MINUTE, LEASE)
+        assert after is not None
+        assert after.ref == "b"
+
+
+async def test_a_reply_waits_for_the_message_above_it_and_takes_its_ts(store: SqlStore) -> None:
+    channel = Place(ChannelId("C1"))
+    async with store.begin() as tx:
+        await tx.outbox.post("early", "notice", "early", channel, behind="root")
+        await tx.outbox.post("root", "finding", "FND-1", channel)
+        await tx.outbox.post("reply", "notice", "reply", channel, behind="root")
+        root = await tx.outbox.claim("x", NOW, LEASE)
+        assert root is not None
+        assert root.ref == "FND-1"
+        assert await tx.outbox.claim("x", NOW, LEASE) is None
+        await tx.outbox.sending(root.id, NOW)
+        await tx.outbox.posted(root.id, Ts("100.1"), NOW)
+        for ref in ("early", "reply"):
+            row = await tx.outbox.claim("x", NOW, LEASE)
+            assert row is not None
+            assert (row.ref, row.thread_ts) == (ref, "100.1")
+            await tx.outbox.posted(row.id, Ts(f"100.{ref}"), NOW)
+        await tx.outbox.post("below", "notice", "below", channel, behind="reply")
+        below = await tx.outbox.claim("x", NOW, LEASE)
+        assert below is not None
+        assert below.thread_ts == "100.1"
+
+
+async def test_a_refresh_before_the_post_only_changes_what_is_posted(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.outbox.post("p", "plan", "PLAN-1", PLACE, {"n": 1})
+        assert await tx.outbox.refresh("plan", "PLAN-1", {"n": 2}) == 1
+        row = await tx.outbox.claim("x", NOW, LEASE)
+        assert row is not None
+        assert row.body == {"n": 2}
+        await tx.outbox.posted(row.id, Ts("1.1"), NOW)
+        assert await tx.outbox.claim("x", NOW, LEASE) is None
+        assert await tx.outbox.backlog() == 0
+
+
+async def test_a_refresh_during_a_post_or_an_update_is_shown_afterwards(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.outbox.post("p", "plan", "PLAN-1", PLACE, {"n": 1})
+        row = await tx.outbox.claim("x", NOW, LEASE)
+        assert row is not None
+        await tx.outbox.refresh("plan", "PLAN-1")
+        await tx.outbox.posted(row.id, Ts("1.1"), NOW)
+        dirty = await tx.outbox.claim("x", NOW, LEASE)
+        assert dirty is not None
+        assert (dirty.ts, dirty.dirty, dirty.body) == ("1.1", True, {"n": 1})
+        await tx.outbox.refresh("plan", "PLAN-1", {"n": 3})
+        await tx.outbox.updated(row.id, NOW)
+        last = await tx.outbox.claim("x", NOW, LEASE)
+        assert last is not None
+        assert last.body == {"n": 3}
+        await tx.outbox.updated(row.id, NOW)
+        found = await tx.outbox.at(PLACE.channel, Ts("1.1"))
+        assert found is not None
+        assert not found.dirty
+        assert await tx.outbox.claim("x", NOW, LEASE) is None
+
+
+async def test_a_post_that_was_attempted_says_so_to_the_next_process(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.outbox.post("p", "plan", "PLAN-1", PLACE)
+        row = await tx.outbox.claim("x", NOW, LEASE)
+        assert row is not None
+        await tx.outbox.sending(row.id, NOW)
+        await tx.outbox.uploaded(row.id, "F1")
+        taken = await tx.outbox.claim("y", NOW + LEASE, LEASE)
+        assert taken is not None
+        assert (taken.id, taken.sent_at, taken.file_id) == (row.id, NOW, "F1")
+        await tx.outbox.posted(row.id, Ts("1.1"), NOW)
+        await tx.outbox.posted(row.id, Ts("1.1"), NOW)
+        with pytest.raises(StaleError, match=r"message 1\.1 already"):
+            await tx.outbox.posted(row.id, Ts("2.2"), NOW)
+
+
+# --- agent runs ---------------------------------------------------------------------------
+
+
+async def test_a_thread_has_one_running_run(store: SqlStore, second: SqlStore) -> None:
+    async def start(mine: SqlStore, number: int) -> bool:
+        async with mine.begin() as tx:
+            return await tx.runs.start(a_run(f"RUN-{number}"))
+
+    started = await asyncio.gather(*(start([store, second][n % 2], n) for n in range(6)))
+    assert sum(started) == 1
+    async with store.begin() as tx:
+        running = await tx.runs.running_in(PLACE)
+        assert running is not None
+        await tx.runs.save(replace(running, status="done", answer={"text": "ok"}))
+        assert await tx.runs.running_in(PLACE) is None
+        assert (await tx.runs.get(running.id)).answer == {"text": "ok"}
+
+
+async def test_a_queued_run_starts_when_the_thread_is_free(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        assert await tx.runs.start(a_run("RUN-1"))
+        second = a_run("RUN-2")
+        assert not await tx.runs.start(second)
+        await tx.runs.save(replace(second, status="queued"))
+        assert [run.id for run in await tx.runs.queued(PLACE)] == ["RUN-2"]
+        assert await tx.runs.queued(trigger="dm") == []
+        assert not await tx.runs.start(second)
+        await tx.runs.save(replace(a_run("RUN-1"), status="done"))
+        assert await tx.runs.start(second)
+        assert await tx.runs.queued() == []
+        with pytest.raises(StaleError, match="mint another id"):
+            await tx.runs.start(a_run("RUN-1", Place(ChannelId("C9"))))
+        with pytest.raises(StaleError, match="another run"):
+            await tx.runs.save(a_run("RUN-1"))
+
+
+async def test_a_stop_survives_a_save_by_a_process_that_has_not_seen_it(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.runs.start(a_run())
+        assert await tx.runs.request_stop(RunId("RUN-000001"), NOW)
+        await tx.runs.save(a_run())
+        beaten = await tx.runs.heartbeat(RunId("RUN-000001"), NOW + MINUTE)
+        assert (beaten.stop_requested_at, beaten.heartbeat_at) == (NOW, NOW + MINUTE)
+        await tx.runs.save(replace(a_run(), status="stopped"))
+        assert not await tx.runs.request_stop(RunId("RUN-000001"), NOW)
+
+
+async def test_an_orphan_is_taken_over_by_one_process(store: SqlStore, second: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.runs.start(a_run())
+        assert await tx.runs.orphans(NOW) == []
+        (orphan,) = await tx.runs.orphans(NOW + MINUTE)
+
+    async def take(mine: SqlStore, owner: str) -> bool:
+        async with mine.begin() as tx:
+            return await tx.runs.take_over(orphan, owner, NOW + MINUTE)
+
+    assert sorted(await asyncio.gather(take(store, "b"), take(second, "c"))) == [False, True]
+
+
+async def test_a_conversation_is_told_back_as_it_was_and_in_order(store: SqlStore) -> None:
+    content = [{"type": "thinking", "signature": "x==", "n": 1.0}, {"type": "text", "text": "\0"}]
+    async with store.begin() as tx:
+        for number in range(5):
+            await tx.conversation.append(PLACE, "user", f"m{number}", RunId("RUN-1"), NOW)
+        await tx.conversation.append(PLACE, "assistant", content, RunId("RUN-1"), NOW)
+        await tx.conversation.append(Place(ChannelId("C9")), "user", "no", RunId("RUN-2"), NOW)
+        told = await tx.conversation.history(PLACE, limit=3)
+    assert [m["content"] for m in told] == ["m3", "m4", content]
+
+
+async def test_fifty_concurrent_tool_calls_are_numbered_without_gaps_or_twins(
+    store: SqlStore, second: SqlStore
+) -> None:
+    async def call(number: int) -> str:
+        async with [store, second][number % 2].begin() as tx:
+            added = await tx.evidence.add(
+                PLACE, RunId("RUN-1"), tool="query_metric", arguments={"metric": "cpu"},
+                summary=f"call {number}", at=NOW, window=Window(NOW - MINUTE, NOW),
+                payload={"values": [1.0, float("nan")], "array": np.arange(2)},
+            )  # fmt: skip
+            return added.id
+
+    ids = await asyncio.gather(*(call(number) for number in range(50)))
+    assert sorted(ids, key=lambda i: int(i[1:])) == [f"E{n}" for n in range(1, 51)]
+    async with store.begin() as tx:
+        assert [e.id for e in await tx.evidence.of_run(RunId("RUN-1"))] == [
+            f"E{n}" for n in range(1, 51)
+        ]
+        one = await tx.evidence.get(PLACE, EvidenceId("E7"))
+        assert one.window == Window(NOW - MINUTE, NOW)
+        assert one.payload["array"] == [0, 1]
+        with pytest.raises(NotFoundError, match="there is no evidence 'E51'"):
+            await tx.evidence.get(PLACE, EvidenceId("E51"))
+        elsewhere = await tx.evidence.add(
+            Place(ChannelId("C9")), RunId("RUN-2"), tool="t", arguments={}, summary="s", at=NOW
+        )
+        assert elsewhere.id == "E1"
+
+
+async def test_money_is_summed_per_person_and_since_a_time(store: SqlStore) -> None:
+    def answer(micros: int) -> Answer:
+        used = Usage(3, 100, 20, 10, micros, 1.5)
+        return Answer("t", "c", 0.9, (), (), "claude", used)
+
+    async with store.begin() as tx:
+        await tx.usage.add(RunId("RUN-1"), ALICE, answer(3_000_000_000), NOW)
+        await tx.usage.add(RunId("RUN-1"), ALICE, answer(3_000_000_000), NOW)
+        await tx.usage.add(RunId("RUN-2"), None, answer(5), NOW)
+        await tx.usage.add(RunId("RUN-3"), ALICE, answer(7), NOW - 60 * MINUTE)
+        assert (await tx.usage.spent(NOW)).usd_micros == 3_000_000_005
+        mine = await tx.usage.spent(NOW - 60 * MINUTE, ALICE)
+        assert (mine.usd_micros, mine.runs, mine.input_tokens) == (3_000_000_007, 2, 200)
+        assert (await tx.usage.spent(NOW + MINUTE)).runs == 0
+
+
+# --- detection, incidents, plans ----------------------------------------------------------
+
+
+async def test_a_series_has_one_active_anomaly(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.anomalies.save(an_anomaly("ANO-1"))
+        with pytest.raises(StaleError, match="order_latency_p99"):
+            await tx.anomalies.save(an_anomaly("ANO-2"))
+        ended = replace(an_anomaly("ANO-1"), state=Resolved(NOW))
+        await tx.anomalies.save(ended)
+        await tx.anomalies.save(an_anomaly("ANO-2"))
+        assert [a.id for a in await tx.anomalies.active()] == ["ANO-2"]
+        assert len(await tx.anomalies.list(active_only=False)) == 2
+        assert await tx.anomalies.list(category="wallet") == []
+        assert await tx.anomalies.list(severity="low") == []
+        assert len(await tx.anomalies.list(severity="critical", since=NOW)) == 1
+
+
+async def test_an_acknowledged_anomaly_is_not_read_back_as_a_false_alarm(store: SqlStore) -> None:
+    seen = acknowledge(an_anomaly("ANO-1"), ALICE, NOW)
+    wrong = mark_false_alarm(an_anomaly("ANO-2", "cpu_usage"), BOB, NOW)
+    async with store.begin() as tx:
+        await tx.anomalies.save(seen)
+        await tx.anomalies.save(wrong)
+        assert (await tx.anomalies.get(seen.id)).state == Acknowledged(ALICE, NOW)
+        assert (await tx.anomalies.get(wrong.id)).state == FalseAlarm(BOB, NOW)
+        back = await tx.anomalies.get(seen.id)
+    assert np.isnan(back.first.expected)
+    assert back.fingerprint == seen.fingerprint
+    assert back.first.votes == seen.first.votes
+
+
+async def test_an_unknown_id_is_answered_with_the_nearest_one(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.plans.add(a_record("PLAN-9c01d4"))
+        with pytest.raises(NotFoundError, match=r"'PLAN-9c01d5'.*Did you mean 'PLAN-9c01d4'"):
+            await tx.plans.get(PlanId("PLAN-9c01d5"))
+
+
+async def test_a_mute_lasts_until_its_time_and_can_be_cut_short(store: SqlStore) -> None:
+    mute = Mute(a_finding().service, "", NOW + MINUTE, ALICE, "deploying")
+    async with store.begin() as tx:
+        await tx.mutes.add(mute)
+        assert await tx.mutes.active(NOW) == [mute]
+        assert await tx.mutes.active(NOW + MINUTE) == []
+        await tx.mutes.add(replace(mute, until=NOW))
+        assert await tx.mutes.active(NOW) == []
+
+
+async def test_findings_come_back_whole(store: SqlStore) -> None:
+    old = replace(a_finding("FND-0"), opened_at=NOW - MINUTE, resolved_at=NOW)
+    async with store.begin() as tx:
+        await tx.findings.save(old)
+        await tx.findings.save(a_finding())
+        assert await tx.findings.get(a_finding().id) == a_finding()
+        assert await tx.findings.open() == [a_finding()]
+        assert await tx.findings.list(NOW - MINUTE, NOW) == [old]
+        assert await tx.findings.latest_in(PLACE.channel) == a_finding()
+        assert await tx.findings.latest_in(ChannelId("C9")) is None
+
+
+async def test_incidents_are_numbered_per_year_without_gaps(
+    store: SqlStore, second: SqlStore
+) -> None:
+    async def declare(number: int) -> str:
+        async with [store, second][number % 2].begin() as tx:
+            name = await tx.incidents.next_id(2026)
+            await tx.incidents.save(an_incident(name))
+            return name
+
+    ids = await asyncio.gather(*(declare(number) for number in range(12)))
+    assert sorted(ids) == [f"INC-2026-{n:04d}" for n in range(1, 13)]
+    async with store.begin() as tx:
+        assert await tx.incidents.next_id(2027) == "INC-2027-0001"
+
+
+async def test_an_incident_has_a_timeline_in_the_order_of_time(store: SqlStore) -> None:
+    incident = an_incident()
+    late, early = (TimelineEntry(NOW + n * MINUTE, f"at {n}", "person", ALICE) for n in (2, 1))
+    async with store.begin() as tx:
+        await tx.incidents.save(incident)
+        assert await tx.incidents.at(PLACE) == incident
+        assert await tx.incidents.open() == [incident]
+        await tx.incidents.note(incident.id, late)
+        await tx.incidents.note(incident.id, early)
+        assert await tx.incidents.timeline(incident.id) == [early, late]
+        await tx.incidents.save(resolve(incident, NOW))
+        assert await tx.incidents.open() == []
+        latest = await tx.incidents.latest_in(PLACE.channel)
+        assert latest is not None
+        assert latest.resolved_at == NOW
+        with pytest.raises(NotFoundError):
+            await tx.incidents.note(an_incident("INC-2026-0009").id, late)
+
+
+async def test_a_plan_comes_back_with_the_bytes_that_people_said_yes_to(store: SqlStore) -> None:
+    record = a_record()
+    async with store.begin() as tx:
+        await tx.plans.add(record)
+        back = await tx.plans.get(record.plan.id)
+    assert back == record
+    assert back.plan.body.canonical() == record.plan.body.canonical()
+    assert back.plan.body.digest() == record.plan.digest
+
+
+async def test_two_moves_from_one_version_are_one_move(store: SqlStore, second: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.plans.add(a_record())
+
+    async def run(mine: SqlStore, owner: str) -> str:
+        try:
+            async with mine.begin() as tx:
+                record = replace(a_record(), status=PlanStatus.RUNNING, owner=owner)
+                moved = await tx.plans.move(record)
+                await tx.outbox.refresh("plan", moved.plan.id)
+                return f"v{moved.version}"
+        except StaleError as error:
+            return str(error)
+
+    told = sorted(await asyncio.gather(run(store, "a"), run(second, "b")))
+    assert told == ["PLAN-000001 is at version 2, not 1; read it again", "v2"]
+
+
+async def test_an_edited_plan_cannot_take_the_place_of_the_one_that_was_shown(
+    store: SqlStore,
+) -> None:
+    record = a_record()
+    edited = replace(record, plan=replace(record.plan, digest="0" * 64))
+    async with store.begin() as tx:
+        await tx.plans.add(record)
+        with pytest.raises(StaleError, match="an edited plan is a new plan"):
+            await tx.plans.move(edited)
+        with pytest.raises(StaleError, match="mint another id"):
+            await tx.plans.add(edited)
+        assert await tx.plans.get(record.plan.id) == record
+
+
+async def test_every_state_of_an_approval_is_read_back_as_itself(store: SqlStore) -> None:
+    record = a_record()
+    pending = record.approval
+    assert isinstance(pending, Pending)
+    plan_id = record.plan.id
+    approved = approve(pending, BOB, pending.digest, NOW)
+    assert isinstance(approved, Approved)
+    states = (
+        approved,
+        Rejected(plan_id, BOB, "not now", NOW),
+        Expired(plan_id, NOW),
+        Withdrawn(plan_id, "cleared by itself", NOW),
+    )
+    async with store.begin() as tx:
+        await tx.plans.add(record)
+        for state in states:
+            record = await tx.plans.move(replace(record, approval=state))
+            assert (await tx.plans.get(plan_id)).approval == state
+
+
+async def test_plans_are_found_by_status_and_by_finding(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.plans.add(a_record("PLAN-1"))
+        running = await tx.plans.move(
+            replace(a_record("PLAN-1"), status=PlanStatus.RUNNING, heartbeat_at=NOW, halted=True)
+        )
+        await tx.plans.add(a_record("PLAN-2"))
+        assert await tx.plans.list([PlanStatus.RUNNING]) == [running]
+        assert len(await tx.plans.list()) == 2
+        finding = running.plan.finding
+        assert finding is not None
+        assert [r.plan.id for r in await tx.plans.of_finding(finding)] == ["PLAN-1", "PLAN-2"]
+
+
+async def test_steps_are_told_forward_then_undo_and_date_the_last_action(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.plans.add(a_record())
+        plan_id, target = PlanId("PLAN-000001"), str(TARGET)
+        undo = StepRun(plan_id, 0, undo=True, phase=StepPhase.INTENT, key="u0", intent_at=NOW)
+        steps = [
+            StepRun(plan_id, n, undo=False, phase=StepPhase.INTENT, key=f"f{n}", intent_at=NOW)
+            for n in (1, 0)
+        ]
+        for step in (undo, *steps):
+            await tx.plans.save_step(step, target)
+        assert [s.key for s in await tx.plans.steps(plan_id)] == ["f0", "f1", "u0"]
+        assert await tx.plans.last_action_on(target) is None
+        sent = replace(steps[0], phase=StepPhase.SENT, sent_at=NOW + MINUTE)
+        await tx.plans.save_step(sent, target)
+        assert await tx.plans.last_action_on(target) == NOW + MINUTE
+        done = replace(sent, phase=StepPhase.DONE, ended_at=NOW + 2 * MINUTE, note="ok")
+        await tx.plans.save_step(done, target)
+        assert await tx.plans.last_action_on(target) == NOW + 2 * MINUTE
+        assert (await tx.plans.steps(plan_id))[1] == done
+
+
+# --- what is kept for later ---------------------------------------------------------------
+
+
+async def test_a_change_told_twice_is_stored_once(store: SqlStore) -> None:
+    service = a_finding().service
+    change = Change(NOW, ChangeKind.DEPLOY, service, "2.15.0", workload=TARGET)
+    async with store.begin() as tx:
+        assert await tx.changes.add(change, "deploy-1")
+        assert not await tx.changes.add(change, "deploy-1")
+        assert await tx.changes.add(replace(change, at=NOW - MINUTE), "deploy-0")
+        recent = await tx.changes.recent(Window(NOW - MINUTE, NOW), [service])
+        assert [c.at for c in recent] == [NOW, NOW - MINUTE]
+        assert recent[0] == change
+        assert await tx.changes.recent(Window(NOW - MINUTE, NOW), ["wallet"]) == []
+
+
+async def test_baselines_come_back_with_their_arrays(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.baselines.save([a_baseline("a"), a_baseline("b")])
+        await tx.baselines.save([replace(a_baseline("a"), samples=7), a_baseline("c")])
+        await tx.baselines.save([])
+        assert len(await tx.baselines.all()) == 3
+        back = await tx.baselines.find(a_baseline().metric, (("service", "a"),))
+        assert await tx.baselines.find(a_baseline().metric, (("service", "z"),)) is None
+    assert back is not None
+    assert (back.samples, back.history, back.labels) == (7, timedelta(days=14), (("service", "a"),))
+    np.testing.assert_array_equal(back.profile, a_baseline().profile)
+    np.testing.assert_array_equal(back.spread, a_baseline().spread)
+
+
+async def test_a_digest_slot_is_told_once(store: SqlStore, second: SqlStore) -> None:
+    channel = PLACE.channel
+
+    async def take(mine: SqlStore) -> bool:
+        async with mine.begin() as tx:
+            return await tx.digests.take(channel, NOW, NOW)
+
+    assert sum(await asyncio.gather(*(take(mine) for mine in [store, second] * 2))) == 1
+    async with store.begin() as tx:
+        assert await tx.digests.last(channel) == NOW
+        assert await tx.digests.last(ChannelId("C9")) is None
+
+
+async def test_an_edited_postmortem_replaces_its_action_items(store: SqlStore) -> None:
+    draft = Postmortem(
+        id=PostmortemId("PM-1"), incident=an_incident().id, title="Slow orders", summary="s",
+        impact="i", timeline=("14:00 deploy",), root_cause="r", resolution="r", lessons="l",
+        actions=(ActionItem("add a canary", "UBOB"), ActionItem("alert")), drafted_by=ALICE,
+        drafted_at=NOW, place=PLACE,
+    )  # fmt: skip
+    edited = replace(draft, actions=(ActionItem("add a canary", due="2026-12-01"),))
+    async with store.begin() as tx:
+        await tx.postmortems.save(draft)
+        assert await tx.postmortems.get(draft.id) == draft
+        await tx.postmortems.save(edited)
+        assert await tx.postmortems.of_incident(draft.incident) == edited
+        assert await tx.postmortems.of_incident(an_incident("INC-2026-0002").id) is None
+
+
+async def test_charts_feedback_flags_and_tokens_keep_the_last_word(store: SqlStore) -> None:
+    token = ApiToken("TOK-1", ALICE, "laptop", NOW)
+    async with store.begin() as tx:
+        await tx.charts.save("CH-1", b"\x89PNG\0", "latency", NOW)
+        assert await tx.charts.get("CH-1") == (b"\x89PNG\0", "latency")
+        with pytest.raises(NotFoundError, match="CH-1"):
+            await tx.charts.get("CH-2")
+        for helpful in (True, False):
+            await tx.feedback.save(Feedback(RunId("RUN-1"), ALICE, helpful, NOW, "late"))
+        assert await tx.flags.get("freeze") == ""
+        await tx.flags.set("freeze", "on", ALICE, NOW)
+        await tx.flags.set("freeze", "until friday", ALICE, NOW)
+        assert await tx.flags.get("freeze") == "until friday"
+        await tx.flags.set("freeze", "", ALICE, NOW)
+        assert await tx.flags.get("freeze") == ""
+        await tx.tokens.add(token, "a" * 64)
+        with pytest.raises(StaleError):
+            await tx.tokens.add(replace(token, id="TOK-2"), "a" * 64)
+        assert await tx.tokens.find("a" * 64) == token
+        assert await tx.tokens.revoke("TOK-1", NOW)
+        assert not await tx.tokens.revoke("TOK-9", NOW)
+        assert await tx.tokens.find("a" * 64) is None
+        assert await tx.tokens.list() == [replace(token, revoked_at=NOW)]
+    async with store._engine.connect() as connection:
+        said = (await connection.execute(text("SELECT helpful FROM feedback"))).scalars().all()
+    assert [bool(each) for each in said] == [False]
+
+
+async def test_a_lease_has_one_owner_until_it_runs_out(store: SqlStore, second: SqlStore) -> None:
+    async def acquire(mine: SqlStore, owner: str) -> bool:
+        async with mine.begin() as tx:
+            return await tx.leases.acquire("leader", owner, NOW, LEASE)
+
+    won = await asyncio.gather(*(acquire([store, second][n % 2], f"{n}") for n in range(6)))
+    assert sum(won) == 1
+    owner = str(won.index(True))
+    async with store.begin() as tx:
+        assert await tx.leases.acquire("leader", owner, NOW, 2 * LEASE)
+        assert not await tx.leases.acquire("leader", "z", NOW + LEASE, LEASE)
+        await tx.leases.release("leader", "z")
+        assert not await tx.leases.acquire("leader", "z", NOW + LEASE, LEASE)
+        assert await tx.leases.acquire("leader", "z", NOW + 2 * LEASE, LEASE)
+        await tx.leases.release("leader", "z")
+        assert await tx.leases.acquire("leader", owner, NOW, LEASE)

@@ -325,7 +325,7 @@ def _all_blocks(message: Message) -> list[Json]:
 
 
 def _used(element: Json, action: Json) -> Json:
-    """The action as Slack reports it: identity and label from the message, choice from the person."""
+    """The action as Slack reports it: label from the message, choice from the person."""
     kept = ("type", "action_id", "block_id", "text", "value", "style", "placeholder", "confirm")
     used = {key: element[key] for key in kept if key in element}
     chosen = {k: v for k, v in action.items() if k in _CHOSEN and not (k == "value" and k in used)}

@@ -58,8 +58,8 @@ _FIELDS: dict[str, frozenset[str]] = {
     | _HINT | _ASK | _FOCUS,
     "multi_channels_select": frozenset({"initial_channels", "max_selected_items"})
     | _HINT | _ASK | _FOCUS,
-    "multi_conversations_select": frozenset({"initial_conversations", "max_selected_items", "filter",
-                                             "default_to_current_conversation"})
+    "multi_conversations_select": frozenset({"initial_conversations", "max_selected_items",
+                                             "filter", "default_to_current_conversation"})
     | _HINT | _ASK | _FOCUS,
     "checkboxes": frozenset({"options", "initial_options"}) | _ASK | _FOCUS,
     "radio_buttons": frozenset({"options", "initial_option"}) | _ASK | _FOCUS,

@@ -1,6 +1,6 @@
 """What travels: JSON objects, ids, timestamps, and the one way to say no.
 
-*refusal*: an answer `{"ok": false, "error": CODE, …}`; raised anywhere, rendered by the Web API door.
+*refusal*: an answer `{"ok": false, "error": CODE, …}`; raised anywhere, rendered by the API door.
 *ts*: Slack's message id, `SECONDS.MICROSECONDS`, unique and rising in a channel.
 """
 
@@ -32,7 +32,7 @@ class Refusal(Exception):
     """
 
     def __init__(self, code: str, *messages: str, **details: Any) -> None:
-        """Refuse with `code`; `messages` become `response_metadata.messages` as Slack words them."""
+        """Refuse with `code`; `messages` become `response_metadata.messages`."""
         super().__init__(code, *messages)
         self.code = code
         self.details: Json = dict(details)

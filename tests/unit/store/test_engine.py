@@ -28,7 +28,7 @@ def test_the_url_people_write_gets_its_asynchronous_driver(told: str, understood
 
 def test_an_unknown_database_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"names 'mysql'; use one of: postgres, .*sqlite"):
-        database_url("mysql://root:secret@h/db")
+        database_url("mysql://u:secret@h/db")
 
 
 def test_a_url_that_cannot_be_read_is_not_repeated_as_it_may_hold_a_password() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from tools.act.contract import (
@@ -50,7 +52,7 @@ class PodRestart:
         cluster = actors.need_cluster()
         if target.kind not in self.kinds:
             raise BadArgumentError(f"{self.name} acts on {', '.join(self.kinds)}, not {target}")
-        item = await cluster.get(target)
+        target, item = await _find(actors, target)
         siblings: list[Json] = []
         if target.kind != "Pod":
             siblings = await pods_of(cluster, item)
@@ -131,6 +133,23 @@ class PodRestart:
             for each in pods
             if owners & {o["uid"] for o in meta(each).get("ownerReferences") or ()}
         ]
+
+
+async def _find(actors: Actors, target: WorkloadRef) -> tuple[WorkloadRef, Json]:
+    """Return the target; a name that is no pod's may be a workload's."""
+    cluster = actors.need_cluster()
+    try:
+        return target, await cluster.get(target)
+    except NotFoundError:
+        if target.kind != "Pod":
+            raise
+        for kind in ("Deployment", "StatefulSet"):
+            ref = replace(target, kind=kind, uid="")
+            try:
+                return ref, await cluster.get(ref)
+            except NotFoundError:
+                continue
+        raise
 
 
 def _worst(pods: list[Json], target: WorkloadRef) -> Json:

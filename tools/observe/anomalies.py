@@ -28,7 +28,7 @@ SHOWN = 15
 
 
 @tool(risk=Risk.READ)
-async def detect_anomalies(  # noqa: PLR0913 - six ports and three words
+async def detect_anomalies(  # noqa: PLR0913, PLR0917 - six ports and three words
     metrics: Metrics,
     clock: Clock,
     catalogue: Catalogue,
@@ -60,8 +60,10 @@ async def detect_anomalies(  # noqa: PLR0913 - six ports and three words
     answers = await asyncio.gather(*(metrics.query_range(m.query, reach, step) for m in specs))
     observed: list[Observed] = []
     for spec, found in zip(specs, answers, strict=True):
-        for series in of_service(found, spec, name):
-            observed.append((series, await baselines.find(spec.name, series.labels), spec))
+        observed += [
+            (series, await baselines.find(spec.name, series.labels), spec)
+            for series in of_service(found, spec, name)
+        ]
     if past:
         return await _scanned(workers, metrics, observed, asked, name)
     return await _judged(workers, metrics, observed, settings, asked, name)

@@ -65,11 +65,11 @@ async def list_events(
     bad = sum(each.type == "Warning" for each in found)
     lines = [f"{len(rows)} events, {bad} of them warnings, {span(asked)}"]
     ordered = sorted(rows, key=lambda row: row["type"] != "Warning")  # stable: newest first within
-    for row in ordered[:SHOWN]:
-        lines.append(
-            f"- {row['at']} {row['type']} {row['reason']} {row['object']} x{row['count']}: "
-            f"{str(row['message'])[:200]}"
-        )
+    lines += [
+        f"- {row['at']} {row['type']} {row['reason']} {row['object']} x{row['count']}: "
+        f"{str(row['message'])[:200]}"
+        for row in ordered[:SHOWN]
+    ]
     if len(rows) > SHOWN:
         lines.append(f"… {len(rows) - SHOWN} more in the evidence")
     payload = {"count": len(rows), "warnings": bad, "events": rows}

@@ -121,7 +121,7 @@ async def log_patterns(
     seen_new, seen_old = _seen(new.lines, asked), _seen(old.lines, before)
     found = await workers.run(find_patterns, list(new.lines))
     bursts = await workers.run(_bursts, burst, list(old.lines), list(new.lines), seen_old, seen_new)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "template": each.template,
             "count": each.count,
@@ -133,7 +133,7 @@ async def log_patterns(
         }
         for each in found
     ]
-    burst_rows = [
+    burst_rows: list[dict[str, Any]] = [
         {
             "template": each.pattern.template,
             "level": each.pattern.level,
@@ -159,9 +159,11 @@ async def log_patterns(
             f"- BURST {row['per_minute']}/min ({state}) {row['count']}x since {row['first_seen']} "
             f"[{who} {row['level']}] {_cut(row['template'], 160)}"
         )
-    for each in rows[: max(3, SHOWN_PATTERNS - len(burst_rows))]:
-        who = ",".join(each["services"])
-        lines.append(f"- {each['count']}x [{who} {each['level']}] {_cut(each['template'], 160)}")
+    lines += [
+        f"- {row['count']}x [{','.join(row['services'])} {row['level']}] "
+        f"{_cut(row['template'], 160)}"
+        for row in rows[: max(3, SHOWN_PATTERNS - len(burst_rows))]
+    ]
     payload = {"lines": total, "truncated": new.truncated, "bursts": burst_rows, "patterns": rows}
     return ToolResult(
         "\n".join(lines), payload, value=(found, bursts), window=asked, query=new.query

@@ -121,7 +121,7 @@ def _described(
     series: Series, spec: MetricSpec, before: Figures, usual: tuple[float, float] | None
 ) -> tuple[dict[str, Any], str]:
     figures = Figures.of(series)
-    versus = change(figures.median, before.median)
+    versus = change(figures.latest, before.median)
     row: dict[str, Any] = {
         "labels": dict(series.labels),
         **figures.payload(spec.unit),
@@ -131,8 +131,8 @@ def _described(
         "points": points(series),
     }
     who = series.label(spec.group_by) or named(series)
-    text = f"- {who}: {figures.sentence(spec.unit)}; {versus} against the hour before"
-    text += f" (median {row['hour_before_shown']})"
+    text = f"- {who}: {figures.sentence(spec.unit)}; latest is {versus} against the median of the "
+    text += f"hour before the window ({row['hour_before_shown']})"
     if usual is not None and figures.samples:
         center, scale = usual
         sigma = (figures.latest - center) / scale if scale else 0.0

@@ -1,7 +1,7 @@
 """The guard before PromQL that a model wrote: it must parse, select something, and be affordable.
 
-Cost is estimated: points of the answer times the samples each selector's range holds
-at a 15-second scrape. A selector without a name or an effective matcher reads every series there is.
+Cost is estimated: points of the answer times samples each selector's range holds
+at a 15-second scrape. A selector without a name or an effective matcher reads every series.
 """
 
 from __future__ import annotations

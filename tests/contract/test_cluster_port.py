@@ -1,0 +1,123 @@
+"""What the cluster ports promise, of the fake and of the adapters over the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.fakes.cluster import FakeCluster
+from tests.sandboxed import START, Platform
+from tools.backends.kubernetes import KubernetesActor, KubernetesConfig, KubernetesReader
+from tools.errors import BackendDeniedError, LostRaceError, NotFoundError
+from tools.world import Window, WorkloadRef
+
+LEDGER = WorkloadRef("default", "trading", "Deployment", "ledger")
+
+
+@dataclass
+class Pair:
+    reader: Any
+    actor: Any
+
+
+def config(outside: Platform, **more: Any) -> KubernetesConfig:
+    servers = outside.kubernetes
+    files = {
+        "kubeconfig": str(servers.reader_kubeconfig),
+        "kubeconfig_act": str(servers.actor_kubeconfig),
+    }
+    return KubernetesConfig(**{**files, **more})
+
+
+@pytest.fixture(params=["fake", "kubernetes"])
+async def pair(request: pytest.FixtureRequest, outside: Platform) -> AsyncIterator[Pair]:
+    real = Pair(KubernetesReader(config(outside)), KubernetesActor(config(outside)))
+    if request.param == "kubernetes":
+        yield real
+    else:
+        copied = [
+            *await real.reader.list("Deployment", "trading"),
+            *await real.reader.list("ReplicaSet", "trading"),
+            *await real.reader.list("Pod", "trading"),
+        ]
+        fake = FakeCluster(copied)
+        fake.pod_list = await real.reader.pods(LEDGER)
+        yield Pair(fake, fake)
+    await real.reader.close()
+    await real.actor.close()
+
+
+async def test_a_missing_object_is_not_found(pair: Pair) -> None:
+    with pytest.raises(NotFoundError):
+        await pair.reader.get(replace(LEDGER, name="nobody"))
+
+
+async def test_lists_select_by_label(pair: Pair) -> None:
+    found = await pair.reader.list("Pod", "trading", {"app": "ledger"})
+    assert len(found) == 2
+    assert all(item["kind"] == "Pod" for item in found)
+
+
+async def test_pods_are_those_the_workload_owns(pair: Pair) -> None:
+    pods = await pair.reader.pods(LEDGER)
+    assert len(pods) == 2
+    assert all(pod.ready and pod.ref.name.startswith("ledger-") for pod in pods)
+
+
+async def test_a_dry_run_changes_nothing(pair: Pair) -> None:
+    operations = [{"op": "replace", "path": "/spec/replicas", "value": 7}]
+    shown = await pair.actor.patch(LEDGER, operations, dry_run=True)
+    assert shown["spec"]["replicas"] == 7
+    assert (await pair.actor.get(LEDGER))["spec"]["replicas"] == 2
+
+
+async def test_a_patch_takes_effect_and_moves_the_version(pair: Pair) -> None:
+    before = await pair.actor.get(LEDGER)
+    operations = [{"op": "replace", "path": "/spec/replicas", "value": 3}]
+    after = await pair.actor.patch(LEDGER, operations, dry_run=False)
+    assert after["spec"]["replicas"] == 3
+    assert after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
+
+
+async def test_a_failed_test_is_a_lost_race(pair: Pair) -> None:
+    operations = [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": "0"},
+        {"op": "replace", "path": "/spec/replicas", "value": 3},
+    ]
+    with pytest.raises(LostRaceError):
+        await pair.actor.patch(LEDGER, operations, dry_run=False)
+    assert (await pair.actor.get(LEDGER))["spec"]["replicas"] == 2
+
+
+async def test_a_delete_with_another_uid_is_a_lost_race(pair: Pair) -> None:
+    name = (await pair.reader.pods(LEDGER))[0].ref
+    with pytest.raises(LostRaceError):
+        await pair.actor.delete(name, dry_run=False, uid="somebody-else")
+    await pair.actor.get(name)
+
+
+async def test_the_reading_identity_cannot_change_anything(outside: Platform) -> None:
+    kubeconfig = str(outside.kubernetes.reader_kubeconfig)
+    actor = KubernetesActor(config(outside, kubeconfig_act=kubeconfig))
+    operations = [{"op": "replace", "path": "/spec/replicas", "value": 3}]
+    with pytest.raises(
+        BackendDeniedError, match=r'resources: \["deployments"\], verbs: \["patch"\]'
+    ):
+        await actor.patch(LEDGER, operations, dry_run=False)
+    await actor.close()
+
+
+async def test_events_of_the_window_come_newest_first(outside: Platform) -> None:
+    outside.tell("bad_deploy")
+    outside.advance(120)
+    reader = KubernetesReader(config(outside))
+    events = await reader.events(
+        Window(START, START + timedelta(minutes=2)), "trading", "order-api"
+    )
+    assert {"ScalingReplicaSet", "Killing"} <= {event.reason for event in events}
+    assert [e.at for e in events] == sorted((e.at for e in events), reverse=True)
+    await reader.close()

@@ -1,0 +1,66 @@
+"""Metrics from memory; as strict as the adapter about what it cannot answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tools.errors import BackendError, BackendRefusedError
+from tools.ports import Health
+from tools.world import Labels, Series, Window, labels_of
+
+
+class FakeMetrics:
+    """Answers queries it was told of; every other query is refused like a typo."""
+
+    def __init__(self, series: Mapping[str, Sequence[Series]] | None = None) -> None:
+        self.series: dict[str, list[Series]] = {k: list(v) for k, v in (series or {}).items()}
+        self.asked: list[str] = []
+        self.broken: BackendError | None = None
+
+    def put(
+        self, query: str, labels: Mapping[str, str], times: Sequence[float], values: Sequence[float]
+    ) -> None:
+        """Remember samples (times on a regular grid) as one answer of a query."""
+        step = times[1] - times[0] if len(times) > 1 else 60.0
+        series = Series(query, labels_of(labels), np.array(times), np.array(values), step)
+        self.series.setdefault(query, []).append(series)
+
+    async def query_range(
+        self, promql: str, window: Window, step: timedelta | None = None
+    ) -> list[Series]:
+        return [self._on_grid(each, window, step) for each in self._find(promql)]
+
+    async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
+        found = []
+        for each in self._find(promql):
+            known = (each.times <= at.timestamp()) & ~np.isnan(each.values)
+            if known.any():
+                found.append((each.labels, float(each.values[known][-1])))
+        return found
+
+    def link(self, promql: str, window: Window) -> str:
+        return ""
+
+    async def health(self) -> Health:
+        return Health("prometheus", up=self.broken is None, detail=str(self.broken or ""))
+
+    def _find(self, promql: str) -> list[Series]:
+        self.asked.append(promql)
+        if self.broken is not None:
+            raise self.broken
+        if promql not in self.series:
+            raise BackendRefusedError("prometheus", f"bad_data: no series told for {promql!r}")
+        return self.series[promql]
+
+    def _on_grid(self, series: Series, window: Window, step: timedelta | None) -> Series:
+        width = step.total_seconds() if step else series.step_seconds
+        end = window.end.timestamp()
+        count = int((end - window.start.timestamp()) // width) + 1
+        times = end - width * np.arange(count - 1, -1, -1, dtype=float)
+        index = np.searchsorted(series.times, times, side="right") - 1
+        inside = (index >= 0) & (times - series.times[np.maximum(index, 0)] < max(width, 60.0))
+        values = np.where(inside, series.values[np.maximum(index, 0)], np.nan)
+        return Series(series.metric, series.labels, times, values, width, series.unit)

@@ -1,0 +1,87 @@
+"""The sandbox's three backends on free ports, with a clock that only the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox.clock import ManualClock
+from sandbox.kubernetes.cluster import Cluster
+from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
+from sandbox.loki.lines import Logs
+from sandbox.loki.server import LokiServer
+from sandbox.prometheus.server import Metadata, PrometheusServer
+from sandbox.world.faults import FaultLog
+from sandbox.world.scenario import Story, load_scenario
+from sandbox.world.world import FAMILIES, SEED, World
+
+HOST = "127.0.0.1"
+START = datetime(2026, 11, 18, 10, 0, tzinfo=UTC)
+
+
+@dataclass
+class BotClock:
+    """The sandbox's clock behind our port."""
+
+    clock: ManualClock
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.now(), tz=UTC)
+
+
+@dataclass
+class Platform:
+    """The running backends."""
+
+    clock: ManualClock
+    world: World
+    cluster: Cluster
+    prometheus_url: str
+    loki_url: str
+    kubernetes: KubernetesServer
+
+    @property
+    def bot_clock(self) -> BotClock:
+        return BotClock(self.clock)
+
+    def advance(self, seconds: float, step: float = 5.0) -> None:
+        """Let world time pass; the cluster moves in small steps as it would."""
+        left = seconds
+        while left > 0:
+            self.clock.advance(min(step, left))
+            self.cluster.tick(self.clock.now())
+            left -= step
+
+    def tell(self, scenario: str) -> None:
+        """Begin a story now."""
+        self.cluster.tick(self.clock.now())
+        self.world.tell(Story(load_scenario(scenario), self.clock.now()))
+
+
+@asynccontextmanager
+async def platform(folder: Path) -> AsyncIterator[Platform]:
+    """Start Prometheus, Loki and Kubernetes; stop them at the end."""
+    clock = ManualClock(START.timestamp())
+    faults = FaultLog(folder / "faults.json")
+    cluster = Cluster(faults, clock.now())
+    world = World(clock, faults, cluster)
+
+    def tick() -> None:
+        cluster.tick(clock.now())
+
+    known = {name: Metadata(family.kind, family.help) for name, family in FAMILIES.items()}
+    prometheus: Any = PrometheusServer(world, clock, known, before=tick)
+    loki: Any = LokiServer(Logs(world.timeline, SEED), clock, tick)
+    await prometheus.start(HOST, 0)
+    await loki.start(HOST, 0)
+    kubernetes = await start_kubernetes(HOST, 0, cluster=cluster, clock=clock, state_dir=folder)
+    try:
+        yield Platform(clock, world, cluster, prometheus.url, loki.url, kubernetes)
+    finally:
+        await kubernetes.close()
+        await loki.close()
+        await prometheus.close()

@@ -9,7 +9,7 @@ It is the triage brief that Claude reads first, and the whole answer when there 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -167,9 +167,9 @@ class Investigator:
             for m, s in self._to_forecast(intent, observed)
         ]
         for called in await asyncio.gather(*calls):
-            self._take(called, focus, observed)
+            self._take(called, observed)
 
-    def _take(self, called: Called, focus: Sequence[ServiceName], observed: Observed) -> None:
+    def _take(self, called: Called, observed: Observed) -> None:
         evidence = called.evidence.id
         service = ServiceName(str(called.evidence.arguments.get("service", "")))
         for each in _members(called):
@@ -208,12 +208,18 @@ class Investigator:
         return limited[:1]
 
 
-def _members(called: Called) -> Sequence[Any]:
+def _members(called: Called) -> list[Any]:
     """Return the typed members of a tool's result, however it wraps them."""
     value = called.result.value if called.result is not None else None
-    if value is None:
-        return ()
-    return value if isinstance(value, list | tuple) else (value,)
+    return list(_flat(value))
+
+
+def _flat(value: object) -> Iterator[object]:
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _flat(each)
+    elif value is not None:
+        yield value
 
 
 def _pattern(burst: Burst, service: ServiceName, evidence: str) -> SeenPattern:

@@ -66,7 +66,7 @@ class ForecastBand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChartSpec:
-    """Everything a chart shows. `unit` as in the metric catalogue: s, ms, ratio, percent, …"""
+    """Everything a chart shows. `unit` as in the metric catalogue, such as s, ms or ratio."""
 
     title: str
     lines: tuple[Line, ...]

@@ -18,5 +18,5 @@ Ts = NewType("Ts", str)  # a Slack message timestamp, "1732099200.000100"
 
 
 def mint(prefix: str) -> str:
-    """Return a new readable id: the prefix and six random hex digits."""
-    return f"{prefix}-{secrets.token_hex(3)}"
+    """Return a new readable id: the prefix and eight random hex digits."""
+    return f"{prefix}-{secrets.token_hex(4)}"

@@ -12,13 +12,14 @@ import importlib
 import io
 import math
 import warnings
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from bot.domain.chart import ChartSpec, Line
+from tools.units import format_value
 from tools.world import Floats
 
 WIDTH_PIXELS, HEIGHT_PIXELS, DPI = 1200, 600, 100
@@ -34,128 +35,12 @@ SCALED_UNITS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Line:
-    """One line: epoch seconds and values with NaN where nothing is known."""
-
-    label: str
-    times: Floats
-    values: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Band:
-    """What was expected: center with lower and upper edge."""
-
-    times: Floats
-    lower: Floats
-    upper: Floats
-    center: Floats | None = None
-    label: str = "expected"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """An anomalous stretch, aware UTC."""
-
-    start: datetime
-    end: datetime
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A change at one time, aware UTC."""
-
-    at: datetime
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A static limit in the chart's unit."""
-
-    value: float
-    label: str = "threshold"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ForecastBand:
-    """A forecast with its interval."""
-
-    times: Floats
-    values: Floats
-    lower: Floats
-    upper: Floats
-    label: str = "forecast"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ChartSpec:
-    """Everything a chart shows. `unit` as in the metric catalogue: s, ms, ratio, …."""
-
-    title: str
-    lines: tuple[Line, ...]
-    subtitle: str = ""
-    unit: str = ""
-    expected: Band | None = None
-    threshold: Threshold | None = None
-    spans: tuple[Span, ...] = ()
-    markers: tuple[Marker, ...] = ()
-    forecast: ForecastBand | None = None
-    timezone: str = "UTC"  # an IANA name; an unknown one falls back to UTC and is shown as UTC
-    missing_label: str = "no data"
-    empty_label: str = "no samples in this window"
-    extra: tuple[tuple[str, str], ...] = field(default=())  # PNG text chunks, e.g. ("query", …)
-
-
 def zone_of(name: str) -> tuple[tzinfo, str]:
     """Return the time zone and the name to print; UTC for a name nobody knows."""
     try:
         return (ZoneInfo(name), name) if name and name != "UTC" else (UTC, "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC, "UTC"
-
-
-def format_value(value: float, unit: str) -> str:
-    """Return a value as people read it in its unit: 0.412 s is 412 ms, 0.05 ratio is 5 %."""
-    if not math.isfinite(value):
-        return "–"
-    if unit in {"s", "seconds"}:
-        if abs(value) < 1:
-            return f"{_short(value * 1000)} ms"
-        return f"{_short(value)} s" if abs(value) < 120 else f"{_short(value / 60)} min"
-    if unit in {"ms", "milliseconds"}:
-        return f"{_short(value)} ms" if abs(value) < 1000 else f"{_short(value / 1000)} s"
-    if unit in {"ratio", "percentunit"}:
-        return f"{_short(value * 100)} %"
-    if unit in {"percent", "%"}:
-        return f"{_short(value)} %"
-    if unit in {"bytes", "B"}:
-        return _bytes(value)
-    return f"{_scaled(value)} {unit}".rstrip()
-
-
-def _short(value: float) -> str:
-    if value == 0:
-        return "0"
-    digits = 3 if abs(value) < 1000 else 4
-    text = f"{value:.{digits}g}"
-    return f"{float(text):,.10g}" if abs(value) >= 1e-4 else text
-
-
-def _scaled(value: float) -> str:
-    for limit, suffix in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
-        if abs(value) >= limit:
-            return _short(value / (limit if suffix != " k" else 1e3)) + suffix
-    return _short(value)
-
-
-def _bytes(value: float) -> str:
-    for power, suffix in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
-        if abs(value) >= 1024**power:
-            return f"{_short(value / 1024**power)} {suffix}"
-    return f"{_short(value)} B"
 
 
 def render_chart(spec: ChartSpec) -> bytes:

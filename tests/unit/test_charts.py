@@ -12,19 +12,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from bot.slack.charts import (
-    BAD,
-    Band,
-    ChartSpec,
-    ForecastBand,
-    Line,
-    Marker,
-    Span,
-    Threshold,
-    format_value,
-    render_chart,
-    zone_of,
-)
+from bot.domain.chart import Band, ChartSpec, ForecastBand, Line, Marker, Span, Threshold
+from bot.slack.charts import BAD, render_chart, zone_of
+from tools.units import format_value
 from tools.world import Floats
 
 START = 1_789_948_800.0

@@ -207,12 +207,24 @@ def score_service(
     """
     chosen = settings or DetectorSettings()
     seen = [residuals(series, baseline, spec) for series, baseline, spec in observed]
-    if "isolation_forest" in chosen.algorithms:
+    if "isolation_forest" in chosen.algorithms and _forest_matters(seen, chosen):
         seen = _with_forest(observed, seen)
     verdicts: list[Verdict] = []
     for (series, baseline, spec), each in zip(observed, seen, strict=True):
         verdicts += _judge(series, each, baseline, spec, chosen, newest_only=True)
     return verdicts
+
+
+def _forest_matters(seen: Sequence[Residuals], settings: DetectorSettings) -> bool:
+    """Whether a forest's vote could decide: nobody else near a vote means it cannot.
+
+    Growing a forest costs more than all other voters of a service together.
+    """
+    if settings.ensemble_min_votes == 1:
+        return True
+    limit = 0.5 * min(settings.zscore_threshold, settings.mad_threshold)
+    newest = (each.badness[~np.isnan(each.badness)][-1:] for each in seen)
+    return any(bool((values > limit).any()) for values in newest)
 
 
 def forest_scores(rows: Floats, reference: int) -> Floats:

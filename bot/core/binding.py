@@ -1,0 +1,222 @@
+"""Binding: a playbook's words become typed steps on real objects, and are compared again later.
+
+playbook + variables ──bind──> BoundStep(step, undo, looked)    read, previewed, dry-run
+step of a plan ──look──> Looked                 still the object that was shown? labels now?
+undo step ──bind_undo──> Bound                  against the object as the step left it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.domain.guards import Refusal
+from bot.domain.plan import Step
+from playbooks import templates
+from playbooks.schema import Action as PlaybookAction
+from playbooks.schema import Step as PlaybookStep
+from tools.act.contract import (
+    Action,
+    Actors,
+    Bound,
+    Preview,
+    State,
+    UndoSpec,
+    bind,
+    parse_parameters,
+    target_of,
+)
+from tools.act.objects import gitops_owner
+from tools.act.patching import PatchAction
+from tools.errors import ActionRefusedError, BadArgumentError, LostRaceError, NotFoundError, nearest
+from tools.world import WorkloadRef
+
+UNDOES = "undoes"  # key in an undo step's state_before: index of the step it takes back
+LONGEST_DIFF = 40  # lines of one step's diff that are kept
+# What these actions read moves by itself after they ran, so an undo is bound when it runs.
+MOVING_KINDS = frozenset({"Endpoint", "Cluster"})
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One step's object as it is now."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    gitops_owner: str = ""
+    pods_affected: int = 0
+    pods_total: int = 0
+    refusal: Refusal | None = None  # why the step can no longer be done as it was shown
+
+
+@dataclass(frozen=True, slots=True)
+class BoundStep:
+    """A step with its way back and what a person reads about it."""
+
+    step: Step
+    undo: Step | None
+    looked: Looked
+    summary: str
+    affected: tuple[str, ...]
+    floor: float
+
+
+class Binder:
+    """Reads objects through the actions; changes nothing."""
+
+    def __init__(
+        self, actors: Actors, actions: Mapping[str, Action], redact: Callable[[str], str] = str
+    ) -> None:
+        """`redact` cuts secrets out of what people will read."""
+        self._actors, self._actions, self._redact = actors, actions, redact
+
+    def action(self, name: str) -> Action:
+        """Return an action. Raises NotFoundError with the nearest one."""
+        try:
+            return self._actions[name]
+        except KeyError:
+            raise NotFoundError(f"no action {name!r}.{nearest(name, self._actions)}") from None
+
+    async def bind(self, index: int, written: PlaybookStep, values: Mapping[str, str]) -> BoundStep:
+        """Bind one step of a playbook. Raises ToolError subclasses that say what is wrong."""
+        action = self.action(written.action)
+        ref, raw = self._filled(action, written, values)
+        owner = await self._gitops(action, ref)
+        if owner:
+            looked = Looked(gitops_owner=owner)
+            empty = Step(written.name, written.action, ref, {}, written.timeout_seconds, "")
+            return BoundStep(empty, None, looked, "", (str(ref),), action.floor)
+        state = await action.observe(self._actors, ref, parse_parameters(action, raw))
+        preview = action.preview(state)
+        step = Step(
+            name=written.name,
+            action=action.name,
+            target=state.target,
+            parameters=dict(state.parameters),
+            timeout_seconds=written.timeout_seconds,
+            fingerprint=state.fingerprint,
+            state_before=_scalars(state),
+            diff=self._diff(preview),
+        )
+        return BoundStep(
+            step=step,
+            undo=self._undo(index, written, action, state, values),
+            looked=_looked(state, preview, owner),
+            summary=self._redact(preview.summary),
+            affected=tuple(str(each) for each in preview.affected),
+            floor=action.floor,
+        )
+
+    async def dry_run(self, step: Step) -> None:
+        """Let the server validate a step; nothing changes."""
+        await self.action(step.action).dry_run(self._actors, bound_of(step))
+
+    async def look(self, step: Step) -> Looked:
+        """Read a step's object again. Raises BackendError when it cannot be read."""
+        action = self.action(step.action)
+        try:
+            owner = await self._gitops(action, step.target)
+            if owner:
+                return Looked(gitops_owner=owner)
+            parameters = parse_parameters(action, step.parameters)
+            state = await action.observe(self._actors, step.target, parameters)
+        except (ActionRefusedError, LostRaceError, NotFoundError, BadArgumentError) as error:
+            return Looked(refusal=Refusal("target_changed", str(error)))
+        looked = _looked(state, action.preview(state), owner)
+        if state.target.uid != step.target.uid or state.fingerprint != step.fingerprint:
+            text = f"{step.target} is not as it was when the plan was shown; propose it again"
+            return Looked(looked.labels, owner, refusal=Refusal("target_changed", text))
+        return looked
+
+    async def bind_undo(self, step: Step, after: str) -> Bound:
+        """Bind an undo step to its object; `after` is the fingerprint the step left behind.
+
+        Raises LostRaceError when somebody else has changed the object since.
+        """
+        action = self.action(step.action)
+        parameters = parse_parameters(action, step.parameters)
+        state = await action.observe(self._actors, step.target, parameters)
+        if step.target.uid and state.target.uid != step.target.uid:
+            raise LostRaceError(f"{step.target} was deleted and made anew; undo it by hand")
+        moving = step.target.kind in MOVING_KINDS
+        if after and state.fingerprint != after and not moving:
+            raise LostRaceError(
+                f"{step.target} was changed by somebody else after the step; undo it by hand"
+            )
+        return bind(action, state)
+
+    async def fingerprint_now(self, step: Step) -> str:
+        """Return the fingerprint an undo step would find now, empty when it cannot be read."""
+        action = self.action(step.action)
+        try:
+            parameters = parse_parameters(action, step.parameters)
+            return (await action.observe(self._actors, step.target, parameters)).fingerprint
+        except (ActionRefusedError, NotFoundError, BadArgumentError):
+            return ""
+
+    def _filled(
+        self, action: Action, written: PlaybookAction, values: Mapping[str, str]
+    ) -> tuple[WorkloadRef, dict[str, Any]]:
+        try:
+            target = templates.render(written.target, values)
+            raw = templates.fill(written.parameters, values)
+        except templates.TemplateError as error:
+            raise BadArgumentError(str(error)) from error
+        place = {"cluster": values["cluster"], "namespace": values["namespace"]}
+        return target_of(action, target, **place), raw
+
+    async def _gitops(self, action: Action, ref: WorkloadRef) -> str:
+        """Return who writes the object from Git; a restarted pod comes back the same anyway."""
+        if not isinstance(action, PatchAction):
+            return ""
+        return gitops_owner(await self._actors.need_cluster().get(ref))
+
+    def _undo(
+        self,
+        index: int,
+        written: PlaybookStep,
+        action: Action,
+        state: State,
+        values: Mapping[str, str],
+    ) -> Step | None:
+        if written.undo is not None:
+            other = self.action(written.undo.action)
+            ref, raw = self._filled(other, written.undo, values)
+            pinned = parse_parameters(other, raw).model_dump()
+            spec: UndoSpec | None = UndoSpec(other.name, ref, pinned, written.name)
+        else:
+            spec = action.undo_of(state)
+        if spec is None:
+            return None
+        return Step(
+            name=f"Undo: {written.name}",
+            action=spec.action,
+            target=spec.target,
+            parameters=dict(spec.parameters),
+            timeout_seconds=written.timeout_seconds,
+            fingerprint="",  # known only after the step: the undo is bound to what it left
+            state_before={UNDOES: index},
+            diff=(self._redact(spec.summary),),
+        )
+
+    def _diff(self, preview: Preview) -> tuple[str, ...]:
+        lines = [self._redact(str(line)) for line in preview.diff]
+        if len(lines) > LONGEST_DIFF:
+            lines = [*lines[:LONGEST_DIFF], f"… and {len(lines) - LONGEST_DIFF} more"]
+        return tuple(lines) or (self._redact(preview.summary),)
+
+
+def bound_of(step: Step) -> Bound:
+    """Return exactly what was approved of a step."""
+    return Bound(step.action, step.target, step.parameters, step.fingerprint)
+
+
+def _looked(state: State, preview: Preview, owner: str) -> Looked:
+    return Looked(dict(state.labels), owner, preview.pods_affected, preview.pods_total)
+
+
+def _scalars(state: State) -> dict[str, Any]:
+    """Keep what a person may read; a whole pod template may hold secrets and is left out."""
+    return {
+        name: value for name, value in state.fields.items() if isinstance(value, int | str | bool)
+    }

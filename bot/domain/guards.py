@@ -1,0 +1,312 @@
+"""Guards: every reason for which a plan must not go on, each with a name.
+
+    Case (what is known now) ──check(case, moment)──> None, or the first Refusal
+
+A guard is a small pure function. `GUARDS` names each with the moments it speaks at: when a plan is
+PROPOSED, when a person ANSWERS, when it is CLAIMED for execution, before each STEP. An unknown
+fact refuses: a guard never guesses in favour of acting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.domain.approval import Approval, Approved, Pending, Yes
+from bot.domain.ids import UserId
+from bot.domain.plan import Plan
+from bot.domain.policy import PolicyConfig, rule
+from bot.domain.risk import Tier
+from tools.world import ServiceMode, WorkloadRef
+
+
+class Moment(StrEnum):
+    """When guards are asked."""
+
+    PROPOSE = "propose"
+    ANSWER = "answer"
+    CLAIM = "claim"
+    STEP = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Which guard said no, and what a person should know."""
+
+    guard: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One object a plan touches, as it is now."""
+
+    ref: WorkloadRef
+    labels: Mapping[str, str] = field(default_factory=dict)  # its own and its namespace's
+    protected: bool = False  # the service catalogue says so
+    touched_at: datetime | None = None  # world time a step last touched it
+    busy: str = ""  # id of a running plan that touches it too
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Somebody whose yes counts, with what the directory says of them now."""
+
+    user: UserId
+    allowed: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything the guards look at."""
+
+    config: PolicyConfig
+    now: datetime  # world
+    wall: datetime
+    tier: Tier
+    mode: ServiceMode  # the strictest of the services touched
+    targets: tuple[Target, ...] = ()
+    pods_affected: int = 0
+    running: int = 0  # plans at work, without this one
+    halted: str = ""  # why, when the kill switch is on
+    frozen: str = ""  # why, when changes are frozen
+    gitops_owner: str = ""  # who writes a target from Git, empty for nobody
+    plan: Plan | None = None
+    approval: Approval | None = None
+    stopped: bool = False  # a person asked to stop this plan
+    auto: bool = False  # runs without a click, after the hold
+    answerers: tuple[Answerer, ...] = ()
+    asked_digest: str = ""  # the digest a person answered, where the door tells it
+
+
+def protected_namespace(case: Case) -> str:
+    """Refuse targets in a protected namespace."""
+    for target in case.targets:
+        if target.ref.namespace in case.config.protected_namespaces:
+            return f"{target.ref} is in the protected namespace {target.ref.namespace!r}"
+    return ""
+
+
+def protected_label(case: Case) -> str:
+    """Refuse targets that carry a protected label, or whose namespace does."""
+    for target in case.targets:
+        for label in case.config.protected_labels:
+            name, equals, value = label.partition("=")
+            found = target.labels.get(name)
+            if found is not None and (not equals or found == value):
+                return f"{target.ref} carries the protected label {label!r}"
+    return ""
+
+
+def protected_service(case: Case) -> str:
+    """Refuse targets that the service catalogue protects."""
+    for target in case.targets:
+        if target.protected:
+            return f"{target.ref} belongs to a service that the catalogue protects"
+    return ""
+
+
+def gitops_owned(case: Case) -> str:
+    """Refuse what Git would put back."""
+    if not case.gitops_owner:
+        return ""
+    return f"{case.gitops_owner} owns the target; make the change in Git instead"
+
+
+def tier_critical(case: Case) -> str:
+    """Refuse what is diagnosis only."""
+    if case.tier is not Tier.CRITICAL:
+        return ""
+    return "the risk is critical: diagnosis only, a person must act by hand"
+
+
+def service_mode(case: Case) -> str:
+    """Refuse any plan for a service that is only observed."""
+    ruling = rule(case.tier, case.mode, case.config)
+    return "" if ruling.may_be_shown or case.tier is Tier.CRITICAL else ruling.why
+
+
+def service_mode_answer(case: Case) -> str:
+    """Refuse a yes where policy only suggests."""
+    if case.mode in {ServiceMode.OBSERVE, ServiceMode.SUGGEST}:
+        return f"the service's mode is {case.mode.value}: plans are for reading"
+    return ""
+
+
+def enabled(case: Case) -> str:
+    """Refuse to act while remediation is switched off."""
+    return "" if case.config.enabled else "auto_remediation.enabled is false"
+
+
+def dry_run(case: Case) -> str:
+    """Refuse to act while the dry-run switch is on."""
+    return "auto_remediation.dry_run is true: plans end here" if case.config.dry_run else ""
+
+
+def halt(case: Case) -> str:
+    """Refuse while the kill switch is on."""
+    return f"the kill switch is on: {case.halted}" if case.halted else ""
+
+
+def freeze(case: Case) -> str:
+    """Refuse while changes are frozen."""
+    return f"changes are frozen: {case.frozen}" if case.frozen else ""
+
+
+def stopped(case: Case) -> str:
+    """Refuse the next step after somebody pressed Stop."""
+    return "somebody stopped this plan" if case.stopped else ""
+
+
+def cooldown(case: Case) -> str:
+    """Refuse a target that was touched a moment ago or is being worked on."""
+    for target in case.targets:
+        if target.busy:
+            return f"{target.ref} is being worked on by {target.busy}"
+        if target.touched_at is not None:
+            free_at = target.touched_at + case.config.cooldown
+            if case.now < free_at:
+                left = max(timedelta(seconds=1), free_at - case.now)
+                minutes = left.total_seconds() / 60
+                return f"{target.ref} was touched a moment ago; wait {minutes:.1f} min"
+    return ""
+
+
+def concurrency(case: Case) -> str:
+    """Refuse more plans at once than are allowed."""
+    if case.running < case.config.max_concurrent:
+        return ""
+    return f"{case.running} plans are running; {case.config.max_concurrent} may at once"
+
+
+def blast_radius(case: Case) -> str:
+    """Refuse plans that restart or remove too many pods."""
+    if case.pods_affected <= case.config.max_pods_affected:
+        return ""
+    most = case.config.max_pods_affected
+    return f"{case.pods_affected} pods would restart or disappear; at most {most} may"
+
+
+def expiry(case: Case) -> str:
+    """Refuse a plan whose time is over."""
+    if case.plan is not None and case.wall < case.plan.expires_at:
+        return ""
+    return "the plan has expired; propose it again"
+
+
+def plan_digest(case: Case) -> str:
+    """Refuse unless what was said yes to is what would run, byte for byte."""
+    if case.plan is None or case.approval is None:
+        return "there is no plan or no approval to compare"
+    now = case.plan.body.digest()
+    said = [case.plan.digest, *(yes.digest for yes in _answers(case.approval))]
+    if isinstance(case.approval, Pending | Approved):
+        said.append(case.approval.digest)
+    if case.asked_digest:
+        said.append(case.asked_digest)
+    if all(each == now for each in said):
+        return ""
+    return "the plan is not the one that was shown; propose it again"
+
+
+def approver_role(case: Case) -> str:
+    """Refuse unless everybody whose yes counts may still say it."""
+    if case.auto and not case.answerers:
+        return (
+            ""
+            if rule(case.tier, case.mode, case.config).runs_by_itself
+            else ("this plan may no longer run without a click")
+        )
+    if not case.answerers:
+        return "nobody with the right to do so has said yes"
+    for each in case.answerers:
+        if not each.allowed:
+            return each.why or f"{each.user} may not answer this plan"
+    return ""
+
+
+def distinct_approvers(case: Case) -> str:
+    """Refuse unless enough different people said yes; who asked may be kept out."""
+    if case.auto or case.plan is None:
+        return ""
+    people = {yes.by for yes in _answers(case.approval)}
+    if not case.config.requester_counts and case.plan.requested_by is not None:
+        people.discard(case.plan.requested_by)
+    needed = max(
+        case.plan.approvers_needed, rule(case.tier, case.mode, case.config).approvers_needed
+    )
+    if len(people) >= needed:
+        return ""
+    return f"{needed} different people must say yes; {len(people)} did"
+
+
+def requester(case: Case) -> str:
+    """Refuse the asker's own yes where it does not count."""
+    if case.config.requester_counts or case.plan is None:
+        return ""
+    if any(each.user == case.plan.requested_by for each in case.answerers):
+        return "who asked for a plan may not answer it here (requester_counts: false)"
+    return ""
+
+
+def _answers(approval: Approval | None) -> tuple[Yes, ...]:
+    return approval.answers if isinstance(approval, Pending | Approved) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A named check and the moments it speaks at. `waits`: a claim it refuses is tried again."""
+
+    says: Callable[[Case], str]  # why not; empty for no objection
+    moments: frozenset[Moment]
+    waits: bool = False
+
+
+_P, _A, _C, _S = Moment.PROPOSE, Moment.ANSWER, Moment.CLAIM, Moment.STEP
+
+
+def _at(*moments: Moment) -> frozenset[Moment]:
+    return frozenset(moments)
+
+
+GUARDS: dict[str, Guard] = {  # in the order they are asked; a test removes each in turn
+    "protected_namespace": Guard(protected_namespace, _at(_P, _A, _C)),
+    "protected_label": Guard(protected_label, _at(_P, _C)),
+    "protected_service": Guard(protected_service, _at(_P, _A, _C)),
+    "gitops_owned": Guard(gitops_owned, _at(_P, _C)),
+    "service_mode": Guard(service_mode, _at(_P)),
+    "service_mode_answer": Guard(service_mode_answer, _at(_A, _C)),
+    "tier_critical": Guard(tier_critical, _at(_P, _A, _C)),
+    "blast_radius": Guard(blast_radius, _at(_P, _C)),
+    "enabled": Guard(enabled, _at(_A, _C)),
+    "dry_run": Guard(dry_run, _at(_A, _C)),
+    "halt": Guard(halt, _at(_P, _A, _C, _S)),
+    "freeze": Guard(freeze, _at(_P, _A, _C)),
+    "stopped": Guard(stopped, _at(_C, _S)),
+    "expiry": Guard(expiry, _at(_A, _C)),
+    "plan_digest": Guard(plan_digest, _at(_A, _C, _S)),
+    "approver_role": Guard(approver_role, _at(_A, _C)),
+    "requester": Guard(requester, _at(_A)),
+    "distinct_approvers": Guard(distinct_approvers, _at(_C)),
+    "cooldown": Guard(cooldown, _at(_P, _C), waits=True),
+    "concurrency": Guard(concurrency, _at(_C), waits=True),  # a card may wait its turn
+}
+
+
+def check(case: Case, moment: Moment) -> Refusal | None:
+    """Ask every guard of a moment; the first objection wins."""
+    for name, guard in GUARDS.items():
+        if moment in guard.moments:
+            why = guard.says(case)
+            if why:
+                return Refusal(name, why)
+    return None
+
+
+def may_wait(refusal: Refusal) -> bool:
+    """Say whether a refused claim may be tried again later."""
+    guard = GUARDS.get(refusal.guard)
+    return guard is not None and guard.waits

@@ -113,7 +113,9 @@ class _Page:
         try:
             return model.model_validate(self.mapping(value, path, "a mapping"))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
+            complaints = error.errors(include_url=False)
+            # a misspelt key also leaves its right name missing: say the first, it explains both
+            first = min(complaints, key=lambda each: each["type"] != "extra_forbidden")
             place = (*path, *first["loc"])
             name = str(first["loc"][-1]) if first["loc"] else ""
             if first["type"] == "extra_forbidden":

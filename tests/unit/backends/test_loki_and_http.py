@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import httpx
+import pytest
+from aiohttp import web
+
+from tools.backends.http import HttpConfig, HttpEndpoints
+from tools.backends.loki import LokiConfig, logql
+from tools.errors import ActionRefusedError, BackendRefusedError, OutcomeUnknownError
+
+LOKI = LokiConfig(url="http://loki")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a.b*", r'"(?i)a\\.b\\*"'),
+        ('say "hi"', r'"(?i)say \"hi\""'),
+        ("} |= `x`", r'"(?i)\\} \\|= `x`"'),
+    ],
+)
+def test_a_persons_words_never_become_logql(text: str, written: str) -> None:
+    assert logql(LOKI, service="a", text=text) == f'{{service="a"}} |~ {written}'
+
+
+def test_a_service_name_cannot_leave_its_quotes() -> None:
+    assert logql(LOKI, service='x"} or {a="') == '{service="x\\"} or {a=\\""}'
+
+
+def endpoints(answer: httpx.Response | Exception, seen: list[httpx.Request]) -> HttpEndpoints:
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    config = HttpConfig(hosts=("127.0.0.1",), private_hosts=("localhost",), secret="key")
+    return HttpEndpoints(config, httpx.MockTransport(reply))
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://evil.example/x", "not allowed"),
+        ("http://127.0.0.1/x", "private address"),
+        ("ftp://localhost/x", "http"),
+        ("http://u:p@localhost/x", "without a user"),
+    ],
+)
+async def test_calls_that_are_not_allowed_send_nothing(url: str, why: str) -> None:
+    seen: list[httpx.Request] = []
+    with pytest.raises(ActionRefusedError, match=why):
+        await endpoints(httpx.Response(200), seen).call("POST", url, {}, "k")
+    assert seen == []
+
+
+async def test_a_call_is_signed_and_carries_its_key() -> None:
+    seen: list[httpx.Request] = []
+    await endpoints(httpx.Response(200), seen).call("POST", "http://localhost/f", {"a": 1}, "k")
+    headers = seen[0].headers
+    assert (headers["Host"], headers["Idempotency-Key"]) == ("localhost", "k")
+    signed = b'POST\nhttp://localhost/f\nk\n{"a": 1}'
+    assert headers["X-Signature-SHA256"] == hmac.new(b"key", signed, hashlib.sha256).hexdigest()
+
+
+async def test_a_redirect_elsewhere_is_not_followed() -> None:
+    away = httpx.Response(307, headers={"Location": "http://evil.example/"})
+    seen: list[httpx.Request] = []
+    with pytest.raises(BackendRefusedError, match="redirect"):
+        await endpoints(away, seen).call("POST", "http://localhost/f", None, "k")
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("answer", [httpx.ReadTimeout("slow"), httpx.Response(502)])
+async def test_a_call_without_a_usable_answer_is_unknown(answer: httpx.Response) -> None:
+    with pytest.raises(OutcomeUnknownError):
+        await endpoints(answer, []).call("POST", "http://localhost/f", None, "k")
+
+
+async def test_a_real_server_is_reached_by_the_address_that_was_checked(
+    unused_tcp_port: int,
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"host": request.host})
+
+    app = web.Application()
+    app.router.add_post("/f", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "localhost", unused_tcp_port).start()
+    caller = HttpEndpoints(HttpConfig(private_hosts=("localhost",)))
+    reply = await caller.call("POST", f"http://localhost:{unused_tcp_port}/f", {}, "k")
+    assert reply.text == f'{{"host": "localhost:{unused_tcp_port}"}}'
+    await caller.close()
+    await runner.cleanup()

@@ -192,13 +192,14 @@ async def test_a_config_map_that_changed_after_approval_is_a_lost_race() -> None
 
 async def test_a_pod_restart_deletes_the_pod_that_was_shown_and_no_namesake() -> None:
     world, action = cluster(), ACTIONS["pod_restart"]
-    pod = {
+    owner = {"kind": "ReplicaSet", "name": "shop-h2", "uid": "uid-ReplicaSet-shop-h2"}
+    pod: dict[str, Any] = {
         "kind": "Pod",
         "metadata": {
             "namespace": "trading",
             "name": "shop-h2-a",
             "uid": "p1",
-            "ownerReferences": [{"kind": "ReplicaSet", "name": "shop-h2", "uid": "uid-ReplicaSet-shop-h2", "controller": True}],
+            "ownerReferences": [{**owner, "controller": True}],
         },
     }  # fmt: skip
     world.put(pod)

@@ -136,6 +136,9 @@ def histogram_quantile(q: Floats, vector: Vector) -> Vector:
         members = [row for _, row in buckets]
         values, present = vector.values[members], vector.present[members]
         result = np.full(steps, np.nan)
+        if present.all():
+            rows.append((key, _bucket_quantile(q, bounds, values), present[0]))
+            continue
         patterns, which = np.unique(present, axis=1, return_inverse=True)
         for index, pattern in enumerate(patterns.T):
             columns = np.flatnonzero(which.ravel() == index)

@@ -16,7 +16,6 @@ Steps = NDArray[np.int64]
 STEP_SECONDS = 15
 _KNOTS = ((960, 0.65), (160, 0.55), (24, 0.4))  # steps between knots, weight: 4 h, 40 min, 6 min
 _DRIFT_SCALE = 1.0 / 0.815  # brings the standard deviation of the weighted curves to 1
-_SIXTEEN = np.uint64(0xFFFF)
 
 
 def key_of(*parts: object) -> int:
@@ -42,20 +41,24 @@ def uniform(key: int, steps: Steps) -> Floats:
 
 def white(key: int, steps: Steps) -> Floats:
     """Independent numbers of mean 0 and standard deviation 1: four uniforms summed."""
-    mixed = bits(key, steps)
-    total = np.zeros(steps.shape)
-    for shift in (0, 16, 32, 48):
-        total += ((mixed >> np.uint64(shift)) & _SIXTEEN).astype(np.float64)
-    return (total / 65536.0 - 2.0 + 2.0 / 65536.0) * math.sqrt(3.0)
+    quarters = bits(key, steps).view(np.uint16).reshape(*steps.shape, 4)
+    total = quarters.sum(axis=-1, dtype=np.uint32)
+    normal: Floats = (total / 65536.0 - 2.0 + 2.0 / 65536.0) * math.sqrt(3.0)
+    return normal
 
 
 def drift(key: int, steps: Steps) -> Floats:
     """Autocorrelated numbers of mean 0 and standard deviation about 1."""
     total = np.zeros(steps.shape)
+    if not steps.size:
+        return total
     for index, (distance, weight) in enumerate(_KNOTS):
         knot, rest = np.divmod(steps, distance)
+        first = int(knot.min())
+        known = np.arange(first, int(knot.max()) + 2, dtype=np.int64)
+        heights = white((key + index) & 0xFFFFFFFFFFFFFFFF, known)
         share = rest / distance
         blend = share * share * (3.0 - 2.0 * share)
-        level = (key + index) & 0xFFFFFFFFFFFFFFFF
-        total += weight * (white(level, knot) * (1.0 - blend) + white(level, knot + 1) * blend)
+        below = heights[knot - first]
+        total += weight * (below + (heights[knot - first + 1] - below) * blend)
     return total * _DRIFT_SCALE

@@ -119,7 +119,7 @@ class Scenario:
     changes: tuple[Change, ...] = ()
     faults: tuple[Fault, ...] = ()
     spikes: tuple[Spike, ...] = ()
-    noise: float = 1.0  # factor on the noise of every series from t0 - noise_lead_seconds on
+    noise: float = 1.0  # factor on every series' fast noise from t0 - noise_lead_seconds on
     noise_lead_seconds: float = 0.0
     log_noise: tuple[LogEffect, ...] = ()
 

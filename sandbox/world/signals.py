@@ -75,11 +75,14 @@ class Signals:
         self._answers: OrderedDict[object, Floats] = OrderedDict()
 
     def noise(self, name: str, times: Floats, slow: float, fast: float) -> Floats:
-        """Return a multiplicative noise around 1: `slow` and `fast` are its two deviations."""
+        """Return a multiplicative noise around 1: `slow` and `fast` are its two deviations.
+
+        A noisy stretch makes series jumpier; it does not make them wander further.
+        """
         steps = np.round(times / STEP_SECONDS).astype(np.int64)
         key = key_of(self.seed, name)
-        wander = slow * drift(key, steps) + fast * white(key ^ 0x5BD1E995, steps)
-        return np.exp(wander * self.timeline.noise(times))
+        jumps = fast * white(key ^ 0x5BD1E995, steps) * self.timeline.noise(times)
+        return np.exp(slow * drift(key, steps) + jumps)
 
     def load(self, service: str, times: Floats) -> Floats:
         """Requests per second."""

@@ -108,7 +108,7 @@ class Timeline:
         return factor, addend
 
     def noise(self, times: Floats) -> Floats:
-        """Return the factor on every series' noise."""
+        """Return the factor on every series' fast noise."""
         factor = np.ones(times.shape)
         for story in self.stories:
             if story.scenario.noise == 1.0:

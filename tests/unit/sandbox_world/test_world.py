@@ -116,7 +116,8 @@ def test_the_noisy_night_stays_in_its_band(produce: Callable[..., Production], s
             median = np.median(usual)
             spread = 1.4826 * np.median(np.abs(usual - median))
             score = np.abs(tonight.values[row] - median) / spread
-            assert np.median(score) < 3.0, (name, labels)
+            assert np.median(score) < 2.5, (name, labels)
+            assert score.max() < 6.0, (name, labels)
 
 
 def _same_hour(values: np.ndarray) -> np.ndarray:

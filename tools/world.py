@@ -359,6 +359,7 @@ class Cause:
     evidence: tuple[str, ...] = ()  # "E1", …
     at: datetime | None = None  # when it began, if known
     remediation: tuple[str, ...] = ()  # action names that could help
+    reasons: tuple[str, ...] = ()  # what speaks for it, strongest first
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Look:
 class Gate:
     """Builds cases."""
 
-    def __init__(  # noqa: PLR0913 - everything the guards look at
+    def __init__(
         self,
         *,
         clock: Clock,

@@ -75,7 +75,8 @@ class Recorder:
             summary = result.summary
         except ToolError as error:
             summary = str(error)
-            self.gaps[name] = self._redactor.text(summary)
+            if name not in self._toolbox.absent:  # what is not configured is told once, by name
+                self.gaps[name] = self._redactor.text(summary)
         except TimeoutError:
             summary = f"{name} did not answer within {TOOL_TIMEOUT.total_seconds():.0f} s"
             self.gaps[name] = summary

@@ -18,6 +18,7 @@ from tools.units import format_value
 from tools.world import Catalogue, Forecast
 
 MOST_LINES = 4  # of one sort
+MOST_REASONS = 3
 HIGH, MEDIUM = 0.75, 0.45
 
 
@@ -67,8 +68,7 @@ def _lead(diagnosis: Diagnosis, texts: Texts) -> str:
             "answer.changes_lead", count=len(seen.changes), window=window, evidence=first
         )
     if diagnosis.causes:
-        best = diagnosis.causes[0]
-        return texts.say("answer.cause", cause=best.cause.rstrip("."), service=best.service)
+        return _because(diagnosis, texts)
     if seen.abnormal:
         worst = seen.abnormal[0].verdict
         return texts.say("answer.no_cause", metric=worst.metric, service=worst.service)
@@ -87,6 +87,37 @@ def _lead(diagnosis: Diagnosis, texts: Texts) -> str:
     return texts.say("answer.unknown", subject=subject, why=why)
 
 
+def _because(diagnosis: Diagnosis, texts: Texts) -> str:
+    """Return the first cause with the symptom it explains."""
+    best = diagnosis.causes[0]
+    cause = best.cause.rstrip(".")
+    asked = diagnosis.intent.metrics
+    symptoms = diagnosis.observed.abnormal
+    told = [v for v in symptoms if v.verdict.metric in asked] or symptoms
+    if not told:
+        return texts.say("answer.cause_alone", cause=cause, evidence=", ".join(best.evidence))
+    verdict = told[0].verdict
+    return texts.say(
+        "answer.cause",
+        cause=cause,
+        metric=verdict.metric,
+        service=verdict.service,
+        observed=format_value(verdict.observed, verdict.unit),
+        expected=format_value(verdict.expected, verdict.unit),
+        since=clock(verdict.started_at, diagnosis.intent.window.end),
+        evidence=told[0].evidence,
+    )
+
+
+def _reasons(diagnosis: Diagnosis, texts: Texts) -> list[str]:
+    """Return what speaks for the first cause, in one line."""
+    if not diagnosis.causes or not diagnosis.causes[0].reasons:
+        return []
+    best = diagnosis.causes[0]
+    reasons = "; ".join(_quoted(r, 160) for r in best.reasons[:MOST_REASONS])
+    return [texts.say("answer.reasons", reasons=reasons, evidence=", ".join(best.evidence))]
+
+
 def _worst_span(diagnosis: Diagnosis) -> tuple[AnomalousSpan, str]:
     """Return the span to lead with: of an asked metric if there is one, the most unusual."""
     asked = [s for s in diagnosis.observed.spans if s[0].metric in diagnosis.intent.metrics]
@@ -95,7 +126,8 @@ def _worst_span(diagnosis: Diagnosis) -> tuple[AnomalousSpan, str]:
 
 def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[str]:
     seen, now = diagnosis.observed, diagnosis.intent.window.end
-    lines = [_seen(v, texts, now) for v in seen.abnormal[:MOST_LINES]]
+    lines = _reasons(diagnosis, texts)
+    lines += [_seen(v, texts, now) for v in seen.abnormal[:MOST_LINES]]
     led = _worst_span(diagnosis) if seen.spans and not seen.abnormal else None
     ranked = sorted(seen.spans, key=lambda s: -s[0].score)
     lines += [
@@ -103,14 +135,14 @@ def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[s
         for span in ranked[:MOST_LINES]
         if span != led
     ]
-    if not seen.abnormal or diagnosis.intent.kind is not Kind.CHANGES:
+    if not seen.abnormal:  # an abnormal metric was told with its deviation already
         lines += [
             texts.say("answer.metric", summary=_first_line(summary), evidence=evidence)
             for summary, evidence in seen.summaries[:MOST_LINES]
         ]
     lines += _changes(diagnosis, texts, now)
     cited = {e for cause in diagnosis.causes for e in cause.evidence}
-    for pattern in [p for p in seen.patterns if p.evidence in cited][:2]:
+    for pattern in [p for p in seen.patterns if p.evidence in cited][:1]:
         lines.append(
             texts.say(
                 "answer.log",

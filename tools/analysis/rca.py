@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tools.analysis.patterns import BAD_LEVELS
+from tools.units import format_value
 from tools.world import Cause, Change, ChangeKind, ClusterEvent, Direction, ServiceName, Verdict
 
 CHANGE_LOOKBACK = timedelta(hours=3)
@@ -159,15 +160,15 @@ class _Candidate:
 
     def frozen(self) -> Cause:
         doubt = math.prod(1 - weight for weight in self.weights)
-        reasons = f" ({'; '.join(self.reasons)})" if self.reasons else ""
         return Cause(
-            cause=f"{self.sentence}{reasons}",
+            cause=self.sentence,
             service=self.service,
             kind=self.kind,
             confidence=round(min(1 - doubt, MAX_CONFIDENCE), 3),
             evidence=tuple(self.evidence),
             at=self.at,
             remediation=tuple(dict.fromkeys(self.remediation)),
+            reasons=tuple(self.reasons),
         )
 
 
@@ -259,8 +260,8 @@ def _from_changes(scene: _Scene, candidates: dict[tuple[str, str, str], _Candida
         first = scene.abnormal[service if service in scene.abnormal else affected[0]][0]
         move = f" ({change.before} → {change.after})" if change.before and change.after else ""
         candidate = _Candidate(
-            f"{change.kind.value.capitalize()} of {service}{move} at {change.at:%H:%M} UTC: "
-            f"{change.summary}",
+            f"{change.kind.value.capitalize()} of {service}{move} at {change.at:%H:%M} UTC"
+            + ("" if move else f": {change.summary}"),
             service,
             change.kind.value,
             at=change.at,
@@ -440,11 +441,11 @@ def _from_verdicts(scene: _Scene, candidates: dict[tuple[str, str, str], _Candid
         if blamed and scene.own[service] < 0.3:
             continue  # a caller that only suffers is not a cause
         candidate = _Candidate(
-            f"{service} is abnormal by itself: {verdict.metric} {_sigma(verdict)}; "
-            "no change, event or rule explains it",
+            f"{service} is abnormal by itself; no change, event or rule explains it",
             service,
             "unknown",
             at=verdict.started_at,
+            reasons=[f"{verdict.metric} {_sigma(verdict)}"],
         )
         candidate.add(0.4 * scene.own[service], evidence=[seen.evidence for seen in found])
         for seen in scene.symptoms.patterns:
@@ -460,11 +461,9 @@ def _short(text: str, length: int = 90) -> str:
 
 
 def _sigma(verdict: Verdict) -> str:
-    unit = f" {verdict.unit}" if verdict.unit else ""
-    return (
-        f"{verdict.observed:.3g}{unit} against {verdict.expected:.3g}{unit} expected, "
-        f"{verdict.deviation_sigma:+.1f}σ"
-    )
+    observed = format_value(verdict.observed, verdict.unit)
+    usual = format_value(verdict.expected, verdict.unit)
+    return f"{observed}, expected {usual} ({verdict.deviation_sigma:+.1f} σ)"
 
 
 def _span(lead: timedelta) -> str:

@@ -10,8 +10,8 @@ import yaml
 from sandbox.kubernetes.resources import READ, REVIEW, RULES_REVIEW, SECRETS, STORED
 from sandbox.kubernetes.status import Json
 
-READER_TOKEN = "sandbox-reader-token"  # noqa: S105  the imitated outside holds no secrets
-ACTOR_TOKEN = "sandbox-actor-token"  # noqa: S105
+READER_TOKEN = "sandbox-reader-token"  # the imitated outside holds no secrets
+ACTOR_TOKEN = "sandbox-actor-token"
 USERS: Mapping[str, str] = MappingProxyType({
     READER_TOKEN: "system:serviceaccount:sre-agent:reader",
     ACTOR_TOKEN: "system:serviceaccount:sre-agent:actor",
@@ -52,7 +52,7 @@ class Kubeconfigs:
 
 def allowed(user: str, verb: str, resource_id: str, subresource: str = "") -> bool:
     """May this user do this?"""
-    if resource_id.split(".")[0] in {REVIEW, RULES_REVIEW}:
+    if resource_id.partition(".")[0] in {REVIEW, RULES_REVIEW}:
         return verb == "create"
     if resource_id == SECRETS.id:
         return False

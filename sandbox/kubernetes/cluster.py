@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox.kubernetes import controllers, kubelet, manifests, seed, workloads
+from sandbox.kubernetes import controllers, kubelet, manifests, seed, stateful, workloads
 from sandbox.kubernetes.controllers import CpuProbe
 from sandbox.kubernetes.engine import Engine, is_ready, workload_of
 from sandbox.kubernetes.resources import (
@@ -124,7 +124,7 @@ class Cluster:
             (NODES, controllers.reconcile_node),
             (DEPLOYMENTS, workloads.reconcile_deployment),
             (REPLICA_SETS, workloads.reconcile_set),
-            (STATEFUL_SETS, workloads.reconcile_stateful),
+            (STATEFUL_SETS, stateful.reconcile_stateful),
             (JOBS, controllers.reconcile_job),
             (BUDGETS, controllers.reconcile_budget),
             (PG_CLUSTERS, controllers.reconcile_postgres),
@@ -177,9 +177,13 @@ class Cluster:
         engine, scenario = self.engine, story.scenario
         engine.drop_timers(*STORY_TIMERS)
         engine.leaks.clear()
-        for carrier in self._carriers:
-            self.faults.close(carrier["key"], self.now)
-        self._carriers = []
+        # what an earlier story broke stays broken until its pods are gone
+        keys = {story.fault_key(fault) for fault in scenario.faults}
+        self._carriers = [
+            carrier
+            for carrier in self._carriers
+            if carrier["key"] not in keys and self.faults.is_open(carrier["key"])
+        ]
         self._go_home(story)
         for fault in scenario.faults:
             if fault.leak is not None:
@@ -245,7 +249,8 @@ class Cluster:
         for pod in self.store.every(PODS):
             if workload_of(pod) == leak.workload:
                 lives = [life for life in self.engine.lives[leak.workload] if life[2] is None]
-                began = next((life[1] for life in lives if life[0] == pod["metadata"]["name"]), None)
+                name = pod["metadata"]["name"]
+                began = next((life[1] for life in lives if life[0] == name), None)
                 if began is not None:
                     kubelet.arm_leak(self.engine, pod, began)
 
@@ -270,9 +275,7 @@ class Cluster:
             self.engine.create(CONFIG_MAPS, fresh)
 
         def configured(template: Json) -> None:
-            template["spec"]["containers"][0]["envFrom"] = [
-                {"configMapRef": {"name": config_map}}
-            ]
+            template["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": config_map}}]
 
         self._release(workload, cause, configured)
 

@@ -1,7 +1,7 @@
 """The smaller controllers: autoscalers, disruption budgets, jobs, nodes and the Postgres operator.
 
-    autoscaler   below min or above max: within 15 s; back down to what the load needs: after 300 s
-    Postgres     status.targetPrimary != currentPrimary ──12 s──> the roles have changed
+autoscaler   below min or above max: within 15 s; back down to what the load needs: after 300 s
+Postgres     status.targetPrimary != currentPrimary ──12 s──> the roles have changed
 """
 
 import math

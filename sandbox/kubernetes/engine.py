@@ -106,7 +106,7 @@ class Engine:
             "apiVersion": item["apiVersion"],
             "resourceVersion": meta.get("resourceVersion", ""),
         }
-        if item["kind"] == "Pod" and source == "kubelet" and reason not in {"Killing"}:
+        if item["kind"] == "Pod" and source == "kubelet" and reason != "Killing":
             about["fieldPath"] = f"spec.containers{{{item['spec']['containers'][0]['name']}}}"
         print_of = json.dumps([meta["uid"], reason, message, source])
         name = f"{meta['name']}.{hashlib.sha256(print_of.encode()).hexdigest()[:16]}"

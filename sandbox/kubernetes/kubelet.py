@@ -1,9 +1,9 @@
 """The life of a pod in the imitated cluster: what scheduler and kubelet do.
 
-    Pending ─scheduled─> pulling ─started─> Running, not ready ─probe─> Ready
-                            '── unknown image: ErrImagePull, ImagePullBackOff
-    Ready ─memory limit─> OOMKilled ─restarted in place─> Running, not ready ─> Ready
-    any ─delete─> Terminating ─grace period─> gone        job pod ─> Succeeded | Failed
+Pending ─scheduled─> pulling ─started─> Running, not ready ─probe─> Ready
+                        '── unknown image: ErrImagePull, ImagePullBackOff
+Ready ─memory limit─> OOMKilled ─restarted in place─> Running, not ready ─> Ready
+any ─delete─> Terminating ─grace period─> gone        job pod ─> Succeeded | Failed
 """
 
 import hashlib

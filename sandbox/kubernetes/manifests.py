@@ -241,4 +241,3 @@ def node(name: str, address: str, at: str) -> Json:
             },
         },
     }  # fmt: skip
-

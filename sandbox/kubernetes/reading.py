@@ -87,7 +87,9 @@ def read_log(cluster: Cluster, call: Call) -> str:
     if tail is not None:
         lines = lines[-tail:] if tail > 0 else []
     with_time = call.flag("timestamps")
-    text = "".join(f"{stamp_micro(at)} {line}\n" if with_time else f"{line}\n" for at, line in lines)
+    text = "".join(
+        f"{stamp_micro(at)} {line}\n" if with_time else f"{line}\n" for at, line in lines
+    )
     limit = call.number("limitBytes")
     return text if limit is None else text.encode()[:limit].decode(errors="ignore")
 
@@ -112,7 +114,7 @@ def _life(cluster: Cluster, call: Call, pod: Json, container: str) -> tuple[floa
             raise bad_request(msg)
         return past[-1]
     statuses = pod["status"].get("containerStatuses", ())
-    state = next((s["state"] for s in statuses if s["name"] == container), {})
+    state: Json = next((s["state"] for s in statuses if s["name"] == container), {})
     if "terminated" in state:
         ended = state["terminated"]
         return moment(ended["startedAt"]), moment(ended["finishedAt"])

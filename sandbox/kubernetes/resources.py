@@ -49,28 +49,66 @@ class Resource:
 APPS, BATCH, POLICY = "apps", "batch", "policy"
 HPA_GROUP, CNPG_GROUP, AUTH_GROUP = "autoscaling", "postgresql.cnpg.io", "authorization.k8s.io"
 
-PODS = Resource("", "v1", "pods", "Pod", ("po",), subresources=("log", "eviction", "status"),
-                categories=("all",))
+PODS = Resource(
+    "",
+    "v1",
+    "pods",
+    "Pod",
+    ("po",),
+    subresources=("log", "eviction", "status"),
+    categories=("all",),
+)
 EVENTS = Resource("", "v1", "events", "Event", ("ev",), has_status=False)
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", ("cm",), has_status=False)
 SECRETS = Resource("", "v1", "secrets", "Secret", has_status=False)
 SERVICES = Resource("", "v1", "services", "Service", ("svc",), categories=("all",))
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", ("ns",), namespaced=False)
 NODES = Resource("", "v1", "nodes", "Node", ("no",), namespaced=False, subresources=("status",))
-DEPLOYMENTS = Resource(APPS, "v1", "deployments", "Deployment", ("deploy",),
-                       subresources=("scale", "status"), categories=("all",))
-REPLICA_SETS = Resource(APPS, "v1", "replicasets", "ReplicaSet", ("rs",),
-                        subresources=("scale", "status"), categories=("all",))
-STATEFUL_SETS = Resource(APPS, "v1", "statefulsets", "StatefulSet", ("sts",),
-                         subresources=("scale", "status"), categories=("all",))
+DEPLOYMENTS = Resource(
+    APPS,
+    "v1",
+    "deployments",
+    "Deployment",
+    ("deploy",),
+    subresources=("scale", "status"),
+    categories=("all",),
+)
+REPLICA_SETS = Resource(
+    APPS,
+    "v1",
+    "replicasets",
+    "ReplicaSet",
+    ("rs",),
+    subresources=("scale", "status"),
+    categories=("all",),
+)
+STATEFUL_SETS = Resource(
+    APPS,
+    "v1",
+    "statefulsets",
+    "StatefulSet",
+    ("sts",),
+    subresources=("scale", "status"),
+    categories=("all",),
+)
 REVISIONS = Resource(APPS, "v1", "controllerrevisions", "ControllerRevision", has_status=False)
-HPAS = Resource(HPA_GROUP, "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", ("hpa",),
-                subresources=("status",), categories=("all",), also=("v1",))
+HPAS = Resource(
+    HPA_GROUP,
+    "v2",
+    "horizontalpodautoscalers",
+    "HorizontalPodAutoscaler",
+    ("hpa",),
+    subresources=("status",),
+    categories=("all",),
+    also=("v1",),
+)
 JOBS = Resource(BATCH, "v1", "jobs", "Job", subresources=("status",), categories=("all",))
-BUDGETS = Resource(POLICY, "v1", "poddisruptionbudgets", "PodDisruptionBudget", ("pdb",),
-                   subresources=("status",))
-PG_CLUSTERS = Resource(CNPG_GROUP, "v1", "clusters", "Cluster", subresources=("status",),
-                       custom=True)
+BUDGETS = Resource(
+    POLICY, "v1", "poddisruptionbudgets", "PodDisruptionBudget", ("pdb",), subresources=("status",)
+)
+PG_CLUSTERS = Resource(
+    CNPG_GROUP, "v1", "clusters", "Cluster", subresources=("status",), custom=True
+)
 
 STORED: tuple[Resource, ...] = (
     PODS, EVENTS, CONFIG_MAPS, SECRETS, SERVICES, NAMESPACES, NODES,
@@ -206,9 +244,7 @@ def autoscaler_v1(item: Json) -> Json:
     if target is not None:
         old_spec["targetCPUUtilizationPercentage"] = target
     old_status = {
-        key: value
-        for key, value in status.items()
-        if key not in {"currentMetrics", "conditions"}
+        key: value for key, value in status.items() if key not in {"currentMetrics", "conditions"}
     }
     current = _cpu_target(status.get("currentMetrics", []), "current")
     if current is not None:

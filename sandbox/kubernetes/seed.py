@@ -146,7 +146,13 @@ def _cause(service: Service, versions: tuple[str, ...], maps: list[str], i: int)
 
 
 def _revision(
-    engine: Engine, service: Service, owner: Json, template: Json, cause: str, at: float, number: int
+    engine: Engine,
+    service: Service,
+    owner: Json,
+    template: Json,
+    cause: str,
+    at: float,
+    number: int,
 ) -> Json:
     digest = template_hash(template)
     name = f"{service.workload}-{digest}"
@@ -214,9 +220,7 @@ def running_pod(engine: Engine, service: Service, owner: Json, name: str, at: fl
         }
     engine.now = at
     leak = engine.leaks.pop(service.workload, None)
-    pod = kubelet.create_pod(
-        engine, name, service.namespace, template, owner_reference(owner)
-    )
+    pod = kubelet.create_pod(engine, name, service.namespace, template, owner_reference(owner))
     fresh = engine.store.get(PODS, service.namespace, name) or pod
     kubelet.start(engine, fresh)
     fresh = engine.store.get(PODS, service.namespace, name) or pod
@@ -229,4 +233,3 @@ def running_pod(engine: Engine, service: Service, owner: Json, name: str, at: fl
             meta = item["metadata"]
             engine.store.remove(EVENTS, meta["namespace"], meta["name"])
     engine.now = present
-

@@ -1,7 +1,7 @@
 """Label and field selectors, as `kubectl get -l` and `--field-selector` send them.
 
-    app=gateway,tier!=edge,version in (v1, v2),canary,!legacy
-    involvedObject.name=order-api,type!=Normal
+app=gateway,tier!=edge,version in (v1, v2),canary,!legacy
+involvedObject.name=order-api,type!=Normal
 """
 
 import re

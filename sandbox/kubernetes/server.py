@@ -1,8 +1,8 @@
 """The imitated Kubernetes API server: HTTP in, one `Call` out, errors as Status objects.
 
-    GET  /version /livez /readyz /api /apis …         discovery, no token needed for health
-    *    /api/v1/… and /apis/GROUP/VERSION/…          objects
-    GET  /-/sandbox/effects                           what mutating requests were let through
+GET  /version /livez /readyz /api /apis …         discovery, no token needed for health
+*    /api/v1/… and /apis/GROUP/VERSION/…          objects
+GET  /-/sandbox/effects                           what mutating requests were let through
 """
 
 import asyncio
@@ -138,8 +138,8 @@ class ApiServer:
             self.cluster.tick(self.clock.now())
             return await self._answer(request)
         except ApiError as error:
-            headers = {"Retry-After": "10"} if error.code == 429 else None  # noqa: PLR2004
-            return web.json_response(error.body(), status=error.code, headers=headers)
+            # no Retry-After, as for a real eviction: with one, kubectl waits instead of saying why
+            return web.json_response(error.body(), status=error.code)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = [part for part in request.path.split("/") if part]
@@ -149,13 +149,15 @@ class ApiServer:
             return web.json_response(self._effects())
         user, path = _user(request, path)
         if path == ["openapi", "v2"]:
-            # an empty protobuf document: kubectl then skips its own validation, the server validates
+            # an empty protobuf document: kubectl skips its own validation, the server validates
             return web.Response(body=b"", content_type=OPENAPI_PROTOBUF)
         if request.method == "GET" and (found := self._discovery(path)) is not None:
             return web.json_response(found)
-        if path[:3] == ["apis", AUTH_GROUP, "v1"] and len(path) == 4:  # noqa: PLR2004
+        if path[:3] == ["apis", AUTH_GROUP, "v1"] and len(path) == 4:
             return web.json_response(await _review(request, user, path[3]), status=201)
-        call = _route(request, path, user)
+        return await self._carry_out(request, _route(request, path, user))
+
+    async def _carry_out(self, request: web.Request, call: Call) -> web.StreamResponse:
         call.permit()
         if call.subresource == "log":
             return web.Response(text=reading.read_log(self.cluster, call))
@@ -285,7 +287,7 @@ def _route(request: web.Request, path: list[str], user: str) -> Call:
         case _:
             raise no_such_path()
     name, subresource = (*rest, "", "")[:2]
-    if len(rest) > 2 or (name and resource.namespaced and not namespace):  # noqa: PLR2004
+    if len(rest) > 2 or (name and resource.namespaced and not namespace):
         raise no_such_path()
     verb = VERBS.get(request.method, "get" if name else "list")
     if request.method == "GET" and request.query.get("watch", "") in {"1", "true"}:

@@ -1,13 +1,13 @@
 """Refusals of the imitated API server, in the shape Kubernetes clients parse (`kind: Status`).
 
-    ApiError ── code 400 BadRequest   the request cannot be read
-             ├─ 401 Unauthorized      no such token
-             ├─ 403 Forbidden         the token may not do this verb to this resource
-             ├─ 404 NotFound          no such object, or no such path
-             ├─ 409 Conflict          somebody else changed the object first, or it exists already
-             ├─ 410 Expired           the resourceVersion or continue token is too old
-             ├─ 415 / 422             a patch of an unknown type / an object that is not valid
-             └─ 429 TooManyRequests   an eviction would break a disruption budget
+ApiError ── code 400 BadRequest   the request cannot be read
+         ├─ 401 Unauthorized      no such token
+         ├─ 403 Forbidden         the token may not do this verb to this resource
+         ├─ 404 NotFound          no such object, or no such path
+         ├─ 409 Conflict          somebody else changed the object first, or it exists already
+         ├─ 410 Expired           the resourceVersion or continue token is too old
+         ├─ 415 / 422             a patch of an unknown type / an object that is not valid
+         └─ 429 TooManyRequests   an eviction would break a disruption budget
 """
 
 from dataclasses import dataclass, field

@@ -212,8 +212,10 @@ PRINTED: dict[str, tuple[str, Cells]] = {  # columns, those after "|" only with 
     HPAS.id: ("Name Reference Targets MinPods MaxPods Replicas Age", _autoscaler),
     EVENTS.id: ("Last_Seen Type Reason Object | Subobject Source Message- First_Seen Count Name",
                 _event),
-    NODES.id: ("Name Status Roles Age Version | Internal-IP External-IP OS-Image Kernel-Version"
-               " Container-Runtime", _node),
+    NODES.id: (
+        "Name Status Roles Age Version | Internal-IP External-IP OS-Image Kernel-Version Runtime",
+        _node,
+    ),
     SERVICES.id: ("Name Type Cluster-IP External-IP Port(s) Age | Selector", _service),
     CONFIG_MAPS.id: ("Name Data Age", _config_map),
     JOBS.id: ("Name Status Completions Duration Age", _job),

@@ -3,8 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.kubernetes.resources import CONFIG_MAPS, DEPLOYMENTS, EVENTS, HPAS, JOBS, STATEFUL_SETS
-from sandbox.kubernetes.resources import Resource
+from sandbox.kubernetes.resources import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    HPAS,
+    JOBS,
+    STATEFUL_SETS,
+    Resource,
+)
 from sandbox.kubernetes.selectors import selector_matches
 from sandbox.kubernetes.status import Json, invalid
 

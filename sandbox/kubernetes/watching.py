@@ -1,12 +1,12 @@
 """Watch streams: one JSON event per line until the time is up or the client leaves.
 
-    resourceVersion absent or 0 ─> ADDED for what is there ─┐
-    resourceVersion N ─> changes after N (410 if forgotten) ─┴─> live changes, bookmarks
+resourceVersion absent or 0 ─> ADDED for what is there ─┐
+resourceVersion N ─> changes after N (410 if forgotten) ─┴─> live changes, bookmarks
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.reading import matcher
@@ -28,7 +28,9 @@ def _judge(notice: Notice, matches: Matcher) -> tuple[str, Json] | None:
     return ("DELETED", notice.item) if before else None
 
 
-async def stream(cluster: Cluster, call: Call, stopping: asyncio.Event) -> AsyncIterator[Json]:
+async def stream(
+    cluster: Cluster, call: Call, stopping: asyncio.Event
+) -> AsyncGenerator[Json, None]:
     """Watch events of one request."""
     changed = asyncio.Event()
     cluster.on_change.append(changed.set)
@@ -41,7 +43,7 @@ async def stream(cluster: Cluster, call: Call, stopping: asyncio.Event) -> Async
 
 async def _follow(
     cluster: Cluster, call: Call, changed: asyncio.Event, stopping: asyncio.Event
-) -> AsyncIterator[Json]:
+) -> AsyncGenerator[Json, None]:
     matches = matcher(call)
     loop = asyncio.get_running_loop()
     seconds = call.number("timeoutSeconds")

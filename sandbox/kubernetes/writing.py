@@ -1,12 +1,13 @@
 """create, update, patch, delete, scale and evict, each also as a dry run.
 
-    permit ─> read ─> new object ─> conflict and validity checks ─┬─ dryRun=All: shown, not stored
-                                                                  └─ stored, counted as an effect,
-                                                                     controllers answer
+permit ─> read ─> new object ─> conflict and validity checks ─┬─ dryRun=All: shown, not stored
+                                                              └─ stored, counted as an effect,
+                                                                 controllers answer
 """
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from sandbox.kubernetes import kubelet
 from sandbox.kubernetes.cluster import Cluster
@@ -238,7 +239,7 @@ def _delete(cluster: Cluster, call: Call) -> Answer:
     item = call.found(cluster.store)
     options = call.body if isinstance(call.body, dict) else {}
     _check_preconditions(call.resource, item, options)
-    grace = call.number("gracePeriodSeconds")
+    grace: Any = call.number("gracePeriodSeconds")
     if grace is None:
         grace = options.get("gracePeriodSeconds")
     if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int) or grace < 0):
@@ -293,7 +294,8 @@ def _remove_tree(cluster: Cluster, resource: Resource, item: Json, policy: str) 
 def _evict(cluster: Cluster, call: Call) -> Answer:
     """Delete a pod unless a disruption budget forbids it."""
     pod = call.found(cluster.store)
-    options = (call.body or {}).get("deleteOptions") or {} if isinstance(call.body, dict) else {}
+    body = call.body if isinstance(call.body, dict) else {}
+    options = body.get("deleteOptions") or {}
     _check_preconditions(PODS, pod, options)
     labels = pod["metadata"].get("labels", {})
     for budget in cluster.store.every(BUDGETS, call.namespace):

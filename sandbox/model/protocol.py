@@ -1,7 +1,7 @@
 """What the Messages API checks before a model sees a request, and its error shapes.
 
-A wrong request is answered 400 `invalid_request_error` with the path of the first wrong value. Roles
-alternate, tool calls are answered in the very next message, thinking comes back as it was sent.
+A wrong request is answered 400 `invalid_request_error` with the path of the first wrong value.
+Roles alternate, tool calls are answered in the very next message, thinking comes back unchanged.
 """
 
 import hashlib
@@ -82,9 +82,8 @@ def check_request(body: Any, *, counting: bool = False) -> Json:
     require(isinstance(model, str) and model, "model", "Field required")
     if not counting:
         limit = body.get("max_tokens")
-        whole = isinstance(limit, int) and not isinstance(limit, bool)
-        require(whole and limit, "max_tokens", "Field required: a whole number greater than 0")
-        require(limit > 0, "max_tokens", "must be greater than 0")
+        fits = isinstance(limit, int) and not isinstance(limit, bool) and limit > 0
+        require(fits, "max_tokens", "Field required: a whole number greater than 0")
     tools = _check_tools(body.get("tools") or [])
     _check_choice(body.get("tool_choice"), tools)
     _check_thinking(body)
@@ -115,7 +114,8 @@ def _check_tools(tools: Any) -> set[str]:
             require(key in TOOL_KEYS, f"{where}.custom.{key}", "Extra inputs are not permitted")
         name = tool.get("name")
         fits = isinstance(name, str) and TOOL_NAME.match(name)
-        require(fits, f"{where}.custom.name", f"String should match '{TOOL_NAME.pattern}': {name!r}")
+        pattern = f"String should match '{TOOL_NAME.pattern}': {name!r}"
+        require(fits, f"{where}.custom.name", pattern)
         require(name not in names, "tools", f"Tool names must be unique: {name!r}")
         names.add(str(name))
         described = tool.get("description", "")
@@ -162,7 +162,7 @@ def _check_thinking(body: Json) -> None:
     if kind == "enabled":
         budget = wanted.get("budget_tokens")
         require(
-            isinstance(budget, int) and budget >= 1024,  # noqa: PLR2004  the API's own minimum
+            isinstance(budget, int) and budget >= 1024,  # the API's own minimum
             "thinking.enabled.budget_tokens",
             "Input should be greater than or equal to 1024",
         )

@@ -67,7 +67,7 @@ def _results(last: Json) -> Iterator[tuple[str, bool]]:
 
 def _calls(tools: list[Json], question: str) -> list[Json]:
     offered = {tool["name"]: tool for tool in tools if "input_schema" in tool}
-    calls = []
+    calls: list[Json] = []
     for name in PREFERRED:
         if name not in offered or len(calls) == MOST_CALLS:
             continue
@@ -97,7 +97,7 @@ def _resolved(described: Json, schema: Json) -> Json:
             found: Json = schema.get("$defs", {}).get(name, {})
             return found
         if "enum" in option:
-            return option
+            return dict(option)
     return described
 
 

@@ -1,8 +1,8 @@
 """What the scripted model says: turns, made of blocks, and faults on demand.
 
-    Turn([thinking("…"), tool_use("query_metric", {...}), tool_use("list_events", {...})])
-    Turn([text("The deploy did it [E2].")])
-    lambda request: Turn([text(f"You sent {len(request['messages'])} messages")])
+Turn([thinking("…"), tool_use("query_metric", {...}), tool_use("list_events", {...})])
+Turn([text("The deploy did it [E2].")])
+lambda request: Turn([text(f"You sent {len(request['messages'])} messages")])
 """
 
 from collections.abc import Callable

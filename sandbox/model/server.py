@@ -9,7 +9,7 @@ Every request body is kept as it came (`requests`, `raw_requests`), so that test
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -26,6 +26,7 @@ from sandbox.model.rules import answer
 from sandbox.model.script import FAULT_KINDS, Fault, SpokenTurn, Turn, spoken
 from sandbox.model.stream import encoded, events, finished_blocks, message, shortened
 
+OneTurn = Turn | Callable[[Json], Turn | list[Json]]
 MAX_BODY_BYTES = 32 * 1024 * 1024  # the API's own limit
 _STATUS_FAULTS = {
     "rate_limit": ApiError(429, "rate_limit_error", "This request would exceed your rate limit"),
@@ -48,8 +49,8 @@ class ModelServer:
     _number: int = 0
     _runner: web.AppRunner | None = None
 
-    def push(self, turns: Iterable[SpokenTurn] | SpokenTurn) -> None:
-        """Queue the next turns; when none is left the rule-based model answers."""
+    def push(self, turns: Iterable[SpokenTurn] | OneTurn) -> None:
+        """Queue one turn or several; when none is left the rule-based model answers."""
         if callable(turns) or isinstance(turns, Turn):
             self._turns.append(turns)
         else:
@@ -169,7 +170,7 @@ class ModelServer:
 
 
 async def start_model(
-    host: str, port: int, script: Iterable[SpokenTurn] | SpokenTurn | None = None
+    host: str, port: int, script: Iterable[SpokenTurn] | OneTurn | None = None
 ) -> ModelServer:
     """Start a scripted model; without a script the rule-based one answers."""
     server = ModelServer()

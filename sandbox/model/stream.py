@@ -1,7 +1,7 @@
 """A turn as the API sends it: one message object, or server-sent events.
 
-    message_start · ping · (content_block_start · content_block_delta … · content_block_stop) … ·
-    message_delta (stop_reason, usage) · message_stop
+message_start · ping · (content_block_start · content_block_delta … · content_block_stop) … ·
+message_delta (stop_reason, usage) · message_stop
 """
 
 import json

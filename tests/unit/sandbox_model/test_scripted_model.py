@@ -96,9 +96,7 @@ async def test_an_answer_without_streaming_is_one_message(
     model: ModelServer, client: AsyncAnthropic
 ) -> None:
     model.push(Turn([text("All is well.")]))
-    final = await client.messages.create(
-        model="claude-sonnet-5-5", max_tokens=50, messages=HELLO
-    )
+    final = await client.messages.create(model="claude-sonnet-5-5", max_tokens=50, messages=HELLO)
     assert final.content[0].text == "All is well."  # type: ignore[union-attr]
     assert final.stop_reason == "end_turn"
 

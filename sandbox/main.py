@@ -6,6 +6,7 @@ Clock ─┬─ FaultLog <── Cluster ── Kubernetes API
 
 import errno
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -109,11 +110,10 @@ async def up(
     world = World(state.clock, faults, cluster, origin=state.origin)
     world.resume(state.stories)
     sandbox = Sandbox(state.clock, world, cluster, state, "", {})
-    try:
+    async with AsyncExitStack() as unless_all_listen:
+        unless_all_listen.push_async_callback(sandbox.close)
         await _listen(sandbox, ports, with_model=with_model)
-    except BaseException:
-        await sandbox.close()
-        raise
+        unless_all_listen.pop_all()
     if chosen is None and not _goes_on(world):
         chosen = load_scenario(FIRST_STORY)
     if chosen is not None:

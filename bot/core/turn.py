@@ -142,11 +142,11 @@ class AgentDesk:
         self._redactor, self._charts, self._model = redactor, charts, model
         self._config = config
 
-    async def open(self, question: Question) -> AgentRun | None:
+    async def open(self, question: Question, run_id: RunId | None = None) -> AgentRun | None:
         """Start a run for a question, or queue it behind the thread's run and return None."""
         now = self._clock.wall()
         run = AgentRun(
-            id=RunId(mint("RUN")),
+            id=run_id or RunId(mint("RUN")),
             place=question.place,
             trigger=question.trigger,
             question=self._redactor.text(question.text),

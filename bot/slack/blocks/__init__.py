@@ -1,0 +1,1 @@
+"""Messages as Block Kit: pure functions of the domain, no I/O, no clock."""

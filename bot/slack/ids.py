@@ -1,0 +1,81 @@
+"""Every name that Slack sends back to us: buttons, forms, commands, shortcuts.
+
+A name is also the right it needs (`bot.domain.access.RIGHTS`); a button's value is a plain id.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ActionId(StrEnum):
+    """Buttons and selects."""
+
+    PLAN_APPROVE = "plan.approve"
+    PLAN_REJECT = "plan.reject"
+    PLAN_DETAILS = "plan.details"
+    PLAN_STOP = "plan.stop"
+    PLAN_DONE = "plan.done"
+    PLAN_UNDONE = "plan.undone"
+    PLAN_RETRY = "plan.retry"
+    PLAN_PROPOSE_AGAIN = "plan.propose_again"
+    ANOMALY_ACKNOWLEDGE = "anomaly.acknowledge"
+    ANOMALY_MUTE = "anomaly.mute"
+    ANOMALY_FALSE_ALARM = "anomaly.false_alarm"
+    FINDING_PROPOSE = "finding.propose"
+    INCIDENT_DECLARE = "incident.declare"
+    ANSWER_HELPFUL = "answer.helpful"
+    ANSWER_UNHELPFUL = "answer.unhelpful"
+    ANSWER_STOP = "answer.stop"
+    ANSWER_PROPOSE = "answer.propose"
+    EVIDENCE_SHOW = "evidence.show"
+    POSTMORTEM_EDIT = "postmortem.edit"
+    POSTMORTEM_PUBLISH = "postmortem.publish"
+
+
+class FormId(StrEnum):
+    """Modals with inputs; each sends in what the button of the same name opened."""
+
+    PLAN_REJECT = "plan.reject"
+    ANSWER_UNHELPFUL = "answer.unhelpful"
+    POSTMORTEM_EDIT = "postmortem.edit"
+
+
+class Command(StrEnum):
+    """Slash commands."""
+
+    SRE = "/sre"
+    ASK = "/ask"
+    POSTMORTEM = "/postmortem"
+
+
+class Subcommand(StrEnum):
+    """First words after `/sre`; the right of each is `sre.<word>`."""
+
+    HELP = "help"
+    STATUS = "status"
+    PLANS = "plans"
+    DIGEST = "digest"
+    MUTE = "mute"
+    HALT = "halt"
+    RESUME = "resume"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    RELOAD = "reload"
+
+
+class ShortcutId(StrEnum):
+    """Message shortcuts."""
+
+    ASK = "message.ask"
+    POSTMORTEM = "message.postmortem"
+
+
+class EventType(StrEnum):
+    """Events the room listens to."""
+
+    MENTION = "app_mention"
+    MESSAGE = "message"
+    HOME = "app_home_opened"
+    ASSISTANT_STARTED = "assistant_thread_started"
+    ASSISTANT_CONTEXT = "assistant_thread_context_changed"

@@ -8,7 +8,7 @@ undo step ──bind_undo──> Bound                  against the object as th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.domain.guards import Refusal
@@ -29,7 +29,16 @@ from tools.act.contract import (
 )
 from tools.act.objects import gitops_owner
 from tools.act.patching import PatchAction
-from tools.errors import ActionRefusedError, BadArgumentError, LostRaceError, NotFoundError, nearest
+from tools.errors import (
+    ActionRefusedError,
+    BackendDeniedError,
+    BackendUnavailableError,
+    BadArgumentError,
+    LostRaceError,
+    NotFoundError,
+    ToolError,
+    nearest,
+)
 from tools.world import WorkloadRef
 
 UNDOES = "undoes"  # key in an undo step's state_before: index of the step it takes back
@@ -111,7 +120,7 @@ class Binder:
         """Let the server validate a step; nothing changes."""
         await self.action(step.action).dry_run(self._actors, bound_of(step))
 
-    async def look(self, step: Step) -> Looked:
+    async def look(self, step: Step, *, dry_run: bool = False) -> Looked:
         """Read a step's object again. Raises BackendError when it cannot be read."""
         action = self.action(step.action)
         try:
@@ -126,6 +135,13 @@ class Binder:
         if state.target.uid != step.target.uid or state.fingerprint != step.fingerprint:
             text = f"{step.target} is not as it was when the plan was shown; propose it again"
             return Looked(looked.labels, owner, refusal=Refusal("target_changed", text))
+        try:
+            if dry_run:
+                await self.dry_run(step)
+        except (BackendUnavailableError, BackendDeniedError):
+            raise
+        except ToolError as error:
+            return replace(looked, refusal=Refusal("dry_run_refused", str(error)))
         return looked
 
     async def bind_undo(self, step: Step, after: str) -> Bound:

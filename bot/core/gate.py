@@ -97,10 +97,13 @@ class Gate:
         found = decide(person, right, self._access(), channel, service)
         return Answerer(user, found.allowed, found.why)
 
-    async def look(self, record: PlanRecord) -> Look:
+    async def look(self, record: PlanRecord, *, dry_run: bool = False) -> Look:
         """Read objects and people of a plan. Raises BackendError when one cannot be read."""
         plan = record.plan
-        objects = {i: await self._binder.look(step) for i, step in enumerate(plan.body.steps)}
+        objects = {
+            i: await self._binder.look(step, dry_run=dry_run)
+            for i, step in enumerate(plan.body.steps)
+        }
         answerers = []
         if isinstance(record.approval, Approved | Pending):
             for yes in record.approval.answers:

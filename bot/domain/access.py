@@ -56,11 +56,11 @@ RIGHTS: Mapping[str, Role] = MappingProxyType(
         **_of(Role.RESPONDER, "postmortem.edit", "postmortem.publish", "postmortem.action"),
         **_of(Role.RESPONDER, "api.acknowledge", "api.approve", "api.reject", "api.propose"),
         # a person vouches for the state of production
-        **_of(Role.APPROVER, "plan.done", "plan.undone", "plan.retry"),
+        **_of(Role.APPROVER, "plan.done", "plan.undone", "plan.retry", "plan.undo"),
         # anyone on call may pull the brake; letting it go takes an admin
         **_of(Role.RESPONDER, "sre.halt", "api.halt"),
         **_of(Role.ADMIN, "sre.resume", "sre.freeze", "sre.unfreeze", "sre.reload", "api.resume"),
-        **_of(Role.ADMIN, "api.import", "plan.break_glass"),
+        **_of(Role.ADMIN, "api.import"),
         # machines that report
         **_of(Role.RESPONDER, "api.alerts", "api.deployments"),
     }

@@ -121,6 +121,7 @@ class Plan:
     place: Place  # where its card lives
     approvers_needed: int
     auto: bool = False  # policy may run it without a click after the hold
+    chosen: Mapping[str, str] = field(default_factory=dict)  # the draft's parameters
 
 
 class PlanStatus(StrEnum):

@@ -34,7 +34,6 @@ class PolicyConfig:
     dry_run: bool = False  # True: plans end with their dry run
     auto_tier: AutoTier = AutoTier.ASK
     requester_counts: bool = True  # False: who asked for a plan may not answer it
-    break_glass: bool = False  # True: one approver may run a MANUAL plan with a written reason
     max_concurrent: int = 3
     cooldown: timedelta = timedelta(minutes=5)  # world time, same target
     expiry: timedelta = timedelta(minutes=30)  # wall time

@@ -204,8 +204,9 @@ def _impact(inputs: RiskInputs) -> tuple[float, str]:
     callers = min(1.0, inputs.dependants / 3)
     pods = inputs.pods_affected / inputs.pods_total if inputs.pods_total else 0.0
     value = 0.3 * kind + 0.2 * category + 0.2 * importance + 0.15 * callers + 0.15 * min(1.0, pods)
+    kinds = ", ".join(sorted(set(inputs.kinds))) or "nothing"
     why = (
-        f"{', '.join(sorted(set(inputs.kinds))) or 'nothing'} in {inputs.namespace or 'the cluster'}"
+        f"{kinds} in {inputs.namespace or 'the cluster'}"
         f", category {inputs.category or 'unknown'}, tier {inputs.service_tier}, "
         f"{inputs.dependants} dependants, {inputs.pods_affected} of {inputs.pods_total} pods"
     )

@@ -53,6 +53,7 @@ class Facts:
     metrics: Mapping[str, float] = field(default_factory=dict)
     events: frozenset[str] | None = None  # event and pod reasons
     logs: tuple[str, ...] | None = None  # recent lines or their templates
+    partial: bool = False  # somebody could not look everywhere: what was not seen is unknown
 
 
 class Expression(Protocol):
@@ -104,7 +105,8 @@ class Named:
             return True
         if facts.logs is not None and any(wanted in line.lower() for line in facts.logs):
             return True
-        return None if facts.events is None or facts.logs is None else False
+        unseen = facts.partial or facts.events is None or facts.logs is None
+        return None if unseen else False
 
     def metrics(self) -> frozenset[str]:
         return frozenset()

@@ -27,7 +27,7 @@ from bot.domain.place import Place
 from bot.domain.plan import PlanStatus, StepPhase, StepRun
 from bot.locale import Texts
 from tools.errors import BackendError
-from tools.world import ProposalDraft, ProposalReceipt
+from tools.world import ProposalDraft
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,16 @@ class Said:
     status: PlanStatus | None
     text: str
     refused_by: str = ""  # name of the guard or "access"
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was accepted; what listeners ask."""
+        return self.accepted
+
+    @property
+    def message(self) -> str:
+        """The sentence for the person."""
+        return self.text
 
 
 Judge = Callable[[Transaction, PlanRecord, Answerer], Awaitable[Said]]
@@ -219,19 +229,24 @@ class Approvals:
         self._wake()
         return said
 
-    async def propose_again(self, plan_id: PlanId, user: UserId) -> ProposalReceipt:
+    async def propose_again(self, plan_id: PlanId, user: UserId, channel: ChannelId) -> Said:
         """Propose the same playbook anew, with the world as it is now."""
         async with self._store.begin() as tx:
             record = await tx.plans.get(plan_id)
         plan = record.plan
-        person = await self._gate.person(user)
-        who = self._gate.may(person, user, "plan.propose_again", plan.place.channel, plan.service)
+        who = self._who(await self._gate.person(user), user, record, "plan.propose_again")
         if not who.allowed:
             async with self._store.begin() as tx:
-                await self._denied(tx, record, user, "plan.propose_again", who.why)
-            return ProposalReceipt(None, plan.tier.value, who.why, "access")
+                return await self._denied(tx, record, user, "plan.propose_again", who.why)
+        if not record.status.ended:
+            return self._late(record, user)
         draft = ProposalDraft(plan.body.playbook_id, plan.service, plan.reason, dict(plan.chosen))
-        return await self._planner.propose(draft, Origin(plan.place, user, plan.finding))
+        log.info("plan.asked_again", plan_id=plan_id, user=user, channel=channel)
+        found = await self._planner.propose(draft, Origin(plan.place, user, plan.finding))
+        if found.plan_id is None:
+            text = self._texts.say("plan.refused", guard=found.refused_by, why=found.summary)
+            return Said(False, record.status, text, found.refused_by)
+        return Said(True, PlanStatus.WAITING, found.summary)
 
     # --- by the clock ---------------------------------------------------------------------
 
@@ -307,7 +322,13 @@ class Approvals:
         return Said(False, None, self._texts.say("plan.busy"), "busy")
 
     def _who(
-        self, person: Person | None, user: UserId, record: PlanRecord, right: str, *, tiered: bool
+        self,
+        person: Person | None,
+        user: UserId,
+        record: PlanRecord,
+        right: str,
+        *,
+        tiered: bool = False,
     ) -> Answerer:
         plan = record.plan
         if tiered:

@@ -35,6 +35,7 @@ class Notices:
 
     events: frozenset[str] | None = None
     logs: tuple[str, ...] | None = None
+    partial: bool = False  # what is not among them may have happened all the same
 
 
 Notice = Callable[[str], Awaitable[Notices]]  # service → notices
@@ -70,7 +71,7 @@ async def gather_facts(
     values = await asyncio.gather(*(measured(measure, name, service) for name in names))
     seen = await notice(service)
     known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-    return Facts(known, seen.events, seen.logs)
+    return Facts(known, seen.events, seen.logs, seen.partial)
 
 
 async def measured(measure: Measure, metric: str, service: str) -> float | None:

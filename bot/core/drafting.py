@@ -120,7 +120,7 @@ def verify_rules(playbook: Playbook, facts: Facts) -> tuple[VerifyRule, ...]:
     if playbook.verify:
         return tuple(VerifyRule(v.expression, v.window_seconds) for v in playbook.verify)
     rules = []
-    metrics_only = replace(facts, events=frozenset(), logs=())
+    metrics_only = replace(facts, events=frozenset(), logs=(), partial=False)
     for text in playbook.trigger_conditions:
         expression = parse(text)
         if expression.metrics() and expression.evaluate(metrics_only) is True:

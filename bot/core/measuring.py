@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 from bot.core.choosing import Notices
 from tools.errors import BackendError, NotFoundError
-from tools.ports import Clock, Cluster, Logs, Metrics
-from tools.world import Catalogue, Direction, MetricName, MetricSpec, ServiceName, Window
+from tools.ports import Changes, Clock, Cluster, Logs, Metrics
+from tools.world import (
+    Catalogue,
+    ChangeKind,
+    Direction,
+    MetricName,
+    MetricSpec,
+    ServiceName,
+    Window,
+)
 
 LATELY = timedelta(minutes=30)
+CHANGED_LATELY = timedelta(hours=3)
+CHANGED: Mapping[ChangeKind, str] = MappingProxyType(  # names that triggers may use
+    {
+        ChangeKind.DEPLOY: "Deployed",
+        ChangeKind.CONFIG: "ConfigChanged",
+        ChangeKind.SCALE: "Scaled",
+        ChangeKind.FLAG: "FlagChanged",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +41,7 @@ class Measuring:
     metrics: Metrics
     logs: Logs | None = None
     cluster: Cluster | None = None
+    changes: Changes | None = None
 
     async def measure(self, metric: str, service: str) -> float | None:
         """Return a metric of a service now: its worst series; None when there is no data."""
@@ -35,10 +54,14 @@ class Measuring:
         return _worst(spec, known) if known else None
 
     async def notice(self, service: str) -> Notices:
-        """Return event reasons and log lines of the last half hour; None where nobody can look."""
-        return Notices(await self._events(service), await self._lines(service))
+        """Return event reasons, recent changes by name, and log lines; None: nobody can look."""
+        reasons, changes = await self._reasons(service), await self._changes(service)
+        partial = reasons is None or changes is None
+        known = (reasons or frozenset()) | (changes or frozenset())
+        events = None if reasons is None and changes is None else known
+        return Notices(events, await self._lines(service), partial)
 
-    async def _events(self, service: str) -> frozenset[str] | None:
+    async def _reasons(self, service: str) -> frozenset[str] | None:
         spec = self.catalogue().services.get(ServiceName(service))
         if self.cluster is None or spec is None:
             return None
@@ -53,6 +76,16 @@ class Measuring:
         except (BackendError, NotFoundError):
             return None
         return frozenset(reasons)
+
+    async def _changes(self, service: str) -> frozenset[str] | None:
+        if self.changes is None:
+            return None
+        window = Window.ending(self.clock.now(), CHANGED_LATELY)
+        try:
+            found = await self.changes.recent(window, [service])
+        except BackendError:
+            return None
+        return frozenset(CHANGED[each.kind] for each in found if each.kind in CHANGED)
 
     async def _lines(self, service: str) -> tuple[str, ...] | None:
         if self.logs is None:

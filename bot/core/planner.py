@@ -134,7 +134,8 @@ class Planner:
         async with self._store.begin() as tx:
             past = await tx.plans.list(limit=500)
             anomalies = [await tx.anomalies.get(each) for each in finding.anomalies]
-        seen = {a.metric: a.latest.observed for a in anomalies if a.service == finding.service}
+        own = [a for a in anomalies if a.service == finding.service]
+        seen: dict[str, float] = {a.metric: a.latest.observed for a in own}
         facts = replace(facts, metrics={**seen, **facts.metrics})
         return rank(library, finding.service, facts, finding.causes, past)
 

@@ -124,7 +124,7 @@ def role_of(
     if stranger(person):
         return None
     overrides = (config.channels.get(channel), config.services.get(service))
-    scopes = [{**config.holders, **own} for own in overrides if own]
+    scopes: list[Holders] = [{**config.holders, **own} for own in overrides if own]
     held = [_highest(person, scope) for scope in scopes or [config.holders]]
     known = [role for role in held if role is not None]
     return min(known, key=lambda role: role.rank) if len(known) == len(held) else None

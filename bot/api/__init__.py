@@ -1,1 +1,1 @@
-"""The REST API, webhooks, health and /metrics."""
+"""The REST API: one more door to the same core, with the same policy as a click."""

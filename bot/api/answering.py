@@ -1,0 +1,67 @@
+"""Answering plans over HTTP: the same function, guards and roles as behind a click."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from bot.api.access import Caller, deny, needs
+from bot.api.deps import PlanAnswers
+from bot.api.problems import ProblemError, described
+from bot.api.schemas import ApproveIn, RejectIn, SaidOut
+from bot.core.approvals import Said
+from bot.domain.ids import ChannelId, PlanId
+
+router = APIRouter(
+    prefix="/api/v1/approvals",
+    tags=["approvals"],
+    responses=described(401, 403, 404, 409, 422, 503),
+)
+
+
+@router.post("/{plan_id}/approve")
+async def approve(
+    plan_id: str, body: ApproveIn, caller: Annotated[Caller, Depends(needs("api.approve"))]
+) -> SaidOut:
+    """Say yes to one plan, as the token's owner."""
+    await _own_name(caller, "approver", body.approver, plan_id)
+    desk, channel = await _desk(caller, plan_id)
+    return _told(await desk.approve(PlanId(plan_id), caller.token.user, channel, body.digest))
+
+
+@router.post("/{plan_id}/reject")
+async def reject(
+    plan_id: str, body: RejectIn, caller: Annotated[Caller, Depends(needs("api.reject"))]
+) -> SaidOut:
+    """Say no to one plan, as the token's owner."""
+    await _own_name(caller, "rejector", body.rejector, plan_id)
+    desk, channel = await _desk(caller, plan_id)
+    return _told(await desk.reject(PlanId(plan_id), caller.token.user, body.reason, channel))
+
+
+async def _own_name(caller: Caller, field: str, name: str, plan_id: str) -> None:
+    if caller.is_called(name):
+        return
+    why = f"{field} {name!r} is not the owner of this token ({caller.person.id})"
+    await deny(caller, f"api.{field}", plan_id, why)
+    raise ProblemError(403, f"{why}; answer with your own token")
+
+
+async def _desk(caller: Caller, plan_id: str) -> tuple[PlanAnswers, ChannelId]:
+    """Return who takes answers, and the channel of the plan's card, where rights are judged."""
+    if caller.deps.plans is None:
+        raise ProblemError(
+            503, "plans are off: nothing is configured that could act; see `python -m bot doctor`"
+        )
+    async with caller.deps.store.begin() as tx:
+        record = await tx.plans.get(PlanId(plan_id))
+    return caller.deps.plans, record.plan.place.channel
+
+
+def _told(said: Said) -> SaidOut:
+    if said.accepted:
+        return SaidOut(
+            accepted=True, status=said.status.value if said.status else "", detail=said.text
+        )
+    raise ProblemError(403 if said.refused_by == "access" else 409, said.text)

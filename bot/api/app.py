@@ -1,0 +1,38 @@
+"""The application: routes, problems, limits. Nothing but health and metrics without a token."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from bot.api import answering, health, reading, webhooks
+from bot.api.deps import ApiDeps
+from bot.api.limits import MOST_BYTES, BodyLimit
+from bot.api.problems import Problem, install_problems
+
+
+def build_api(deps: ApiDeps, *, most_bytes: int = MOST_BYTES) -> FastAPI:
+    """Return the API over the given core."""
+    app = FastAPI(
+        title="SRE Agent",
+        version=deps.version,
+        summary="Anomalies, plans and their approvals; approving obeys the same policy as a click.",
+        docs_url=None,  # its page would load scripts from another host
+        redoc_url=None,
+    )
+    app.state.deps = deps
+    app.add_middleware(BodyLimit, most_bytes=most_bytes)
+    install_problems(app)
+    for router in (health.router, reading.router, answering.router, webhooks.router):
+        app.include_router(router)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Add the problem's schema to the description, which routes refer to by name."""
+    described = app.openapi()
+    schemas = described.setdefault("components", {}).setdefault("schemas", {})
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
+    app.openapi_schema = described

@@ -1,0 +1,84 @@
+"""What the API needs from the bot, and how a request reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+
+from bot.core.alerts import Alert, AlertReceipt
+from bot.core.approvals import Said
+from bot.core.ports import Clock, Directory, Store
+from bot.domain.access import AccessConfig
+from bot.domain.ids import ChannelId, PlanId, UserId
+from tools.ports import Health
+from tools.world import Catalogue
+
+
+class PlanAnswers(Protocol):
+    """Answering plans: `bot.core.approvals.Approvals`, the same as behind the buttons."""
+
+    async def approve(
+        self, plan_id: PlanId, user: UserId, channel: ChannelId, digest: str = ""
+    ) -> Said: ...
+
+    async def reject(
+        self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId
+    ) -> Said: ...
+
+
+class AlertIntake(Protocol):
+    """Taking alerts in: `bot.core.alerts.AlertDesk`."""
+
+    async def receive(self, alerts: Sequence[Alert]) -> AlertReceipt: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How the process is, as only the composition root knows."""
+
+    ready: bool  # started, and not stopping
+    leading: bool = True
+    last_cycle_at: datetime | None = None
+    mode: str = "deterministic"  # or "claude"
+    off: tuple[str, ...] = ()  # what is not configured
+    failing_jobs: dict[str, str] = field(default_factory=dict)
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _no_backends() -> Sequence[Health]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDeps:
+    """Everything the routes use. None is not configured."""
+
+    store: Store
+    clock: Clock
+    catalogue: Callable[[], Catalogue]
+    access: Callable[[], AccessConfig]
+    registry: CollectorRegistry
+    pulse: Callable[[], Pulse]
+    version: str = "0.1.0"
+    directory: Directory | None = None  # None: people are known by the id of their token alone
+    plans: PlanAnswers | None = None
+    alerts: AlertIntake | None = None
+    backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
+    before_scrape: Callable[[], Awaitable[None]] = _nothing
+
+
+def deps_of(request: Request) -> ApiDeps:
+    """Return what `build_api` was given."""
+    deps: ApiDeps = request.app.state.deps
+    return deps
+
+
+Deps = Annotated[ApiDeps, Depends(deps_of)]

@@ -1,0 +1,267 @@
+"""Time in, core out: what runs when, and on which replica.
+
+    one-second wall tick (APScheduler) ──> run_due ──> Job.run(slot), each in a task of its own
+                                             ├ due?     interval, or cron on the world's clock
+                                             ├ leader?  a lease, renewed every few seconds
+                                             └ running? then this time is skipped
+
+APScheduler reads the system clock itself, so it only ticks; its `CronTrigger` is asked what is due
+by *our* clock. Tests move that clock and call `run_due` themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from bot.core.ports import Clock, Store
+from tools.errors import BackendError
+
+log = structlog.get_logger(__name__)
+
+LEASE = "leader"
+LEASE_TTL = timedelta(seconds=15)  # wall time; a dead leader is followed after this
+RENEW_EVERY = timedelta(seconds=4)
+DRAIN = timedelta(seconds=20)  # how long running jobs may take to end at shutdown
+
+TimeLine = Literal["world", "wall"]
+
+
+class ScheduleError(ValueError):
+    """A schedule cannot be read; the message names it and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """An interval, first due at once. `on` names the clock it is counted on."""
+
+    interval: timedelta
+    on: TimeLine = "world"
+
+
+class Cron:
+    """Five cron fields in a time zone, on world time; weekdays by name.
+
+    A slot that nobody could tell (restart, change of leader) is caught up on for `catch_up`.
+    """
+
+    def __init__(
+        self, expression: str, timezone: str = "UTC", catch_up: timedelta = timedelta(minutes=30)
+    ) -> None:
+        """Read the fields. Raises ScheduleError that names what is wrong."""
+        self.expression, self.timezone, self.catch_up = expression, timezone, catch_up
+        self._trigger = _trigger(expression, timezone)
+
+    def latest(self, after: datetime, now: datetime) -> datetime | None:
+        """Return the newest slot in (after, now], or None."""
+        found = None
+        slot = self._trigger.get_next_fire_time(None, after + timedelta(seconds=1))
+        while slot is not None and slot <= now:
+            found = slot
+            slot = self._trigger.get_next_fire_time(slot, slot + timedelta(seconds=1))
+        return found
+
+    def next(self, now: datetime) -> datetime | None:
+        """Return the first slot after a time."""
+        slot: datetime | None = self._trigger.get_next_fire_time(None, now + timedelta(seconds=1))
+        return slot
+
+
+def _trigger(expression: str, timezone: str) -> Any:
+    from apscheduler.triggers.cron import CronTrigger
+
+    fields = expression.split()
+    if len(fields) != 5:
+        raise ScheduleError(
+            f"cron {expression!r} has {len(fields)} fields; five are needed: "
+            "minute hour day month weekday, such as '0 9 * * mon-fri'"
+        )
+    if any(c.isdigit() for c in fields[4].partition("/")[0]):
+        raise ScheduleError(
+            f"cron {expression!r} names weekdays by digits ({fields[4]!r}), which mean different "
+            "days in different schedulers; write names, such as mon-fri"
+        )
+    try:
+        return CronTrigger.from_crontab(expression, timezone=ZoneInfo(timezone))
+    except (ValueError, KeyError) as error:
+        raise ScheduleError(
+            f"cron {expression!r} in {timezone!r} cannot be read: {error}; "
+            "write minute hour day month weekday, such as '0 9 * * mon-fri'"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing done again and again. `run` is given the slot it is due for."""
+
+    name: str
+    when: Every | Cron
+    run: Callable[[datetime], Awaitable[object]]
+    leader_only: bool = True
+
+
+@dataclass(slots=True)
+class JobState:
+    """How a job is doing."""
+
+    job: Job
+    seen: datetime | None = None  # the last slot that was started
+    task: asyncio.Task[None] | None = None
+    runs: int = 0
+    skipped: int = 0  # times it was due while it still ran
+    error: str = ""  # why the last run failed; empty when it went well
+
+
+@dataclass(slots=True)
+class Leadership:
+    """This process's hold on the leader lease, in wall time."""
+
+    until: datetime | None = None
+    renewed: datetime | None = None
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """Starts jobs when they are due."""
+
+    jobs: Sequence[Job]
+    clock: Clock
+    store: Store
+    owner: str
+    on_failure: Callable[[str, Exception], None] | None = None  # e.g. to count it
+    _states: dict[str, JobState] = field(default_factory=dict)
+    _lead: Leadership = field(default_factory=Leadership)
+    _ticker: Any = None
+    _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse two jobs of one name."""
+        for job in self.jobs:
+            if job.name in self._states:
+                raise ScheduleError(f"two jobs are called {job.name!r}")
+            self._states[job.name] = JobState(job)
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process holds the lease now."""
+        return self._lead.until is not None and self.clock.wall() < self._lead.until
+
+    @property
+    def states(self) -> dict[str, JobState]:
+        """Every job by name."""
+        return dict(self._states)
+
+    def start(self) -> None:
+        """Begin to tick, once a second of wall time."""
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+        self._ticker = AsyncIOScheduler(timezone="UTC")
+        self._ticker.add_job(
+            self.run_due, "interval", seconds=1, coalesce=True, max_instances=1,
+            misfire_grace_time=300,
+        )  # fmt: skip
+        self._ticker.start()
+
+    async def stop(self, timeout: timedelta = DRAIN) -> None:
+        """Stop ticking, let running jobs end, give the lease back."""
+        self._stopping = True
+        if self._ticker is not None:
+            self._ticker.shutdown(wait=False)
+            self._ticker = None
+        tasks = self._running()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=timeout.total_seconds())
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._lead.until is not None:
+            self._lead = Leadership()
+            try:
+                async with self.store.begin() as tx:
+                    await tx.leases.release(LEASE, self.owner)
+            except BackendError as error:
+                log.warning("leader.release_failed", why=str(error))
+
+    async def run_due(self) -> tuple[str, ...]:
+        """Start every job that is due, and return their names without waiting for them."""
+        if self._stopping:
+            return ()
+        await self._renew()
+        started = []
+        for state in self._states.values():
+            if state.job.leader_only and not self.leading:
+                continue
+            slot = self._due(state)
+            if slot is None:
+                continue
+            if state.task is not None and not state.task.done():
+                state.skipped += isinstance(state.job.when, Cron)
+                continue
+            state.seen = slot
+            state.task = asyncio.create_task(self._carry(state, slot), name=state.job.name)
+            started.append(state.job.name)
+        return tuple(started)
+
+    async def idle(self) -> None:
+        """Wait until no job runs."""
+        while tasks := self._running():
+            await asyncio.wait(tasks)
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        return [s.task for s in self._states.values() if s.task and not s.task.done()]
+
+    def _due(self, state: JobState) -> datetime | None:
+        when = state.job.when
+        if isinstance(when, Every):
+            now = self.clock.now() if when.on == "world" else self.clock.wall()
+            return now if state.seen is None or now - state.seen >= when.interval else None
+        now = self.clock.now()
+        earliest = now - when.catch_up
+        return when.latest(max(state.seen or earliest, earliest), now)
+
+    async def _renew(self) -> None:
+        """Take or renew the lease; an unreachable store leaves the rest of the lease in force."""
+        wall = self.clock.wall()
+        if self._lead.renewed is not None and wall - self._lead.renewed < RENEW_EVERY:
+            return
+        was = self.leading
+        self._lead.renewed = wall
+        try:
+            async with self.store.begin() as tx:
+                ours = await tx.leases.acquire(LEASE, self.owner, wall, LEASE_TTL)
+        except BackendError as error:
+            log.warning("leader.renewal_failed", why=str(error))
+            return
+        self._lead.until = wall + LEASE_TTL if ours else None
+        if self.leading != was:
+            log.info("leader.taken" if ours else "leader.lost", owner=self.owner)
+
+    async def _carry(self, state: JobState, slot: datetime) -> None:
+        try:
+            await state.job.run(slot)
+        except Exception as error:  # noqa: BLE001 - a job's outer boundary: told and counted below
+            self._failed(state, error)
+        else:
+            if state.error:
+                log.info("job.recovered", job=state.job.name)
+            state.error = ""
+        finally:
+            state.runs += 1
+
+    def _failed(self, state: JobState, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, BackendError):
+            # A dead backend is told once, without a stack: the next tick tries again.
+            if text != state.error:
+                log.warning("job.failed", job=state.job.name, error=text)
+        else:
+            log.error("job.failed", job=state.job.name, error=text, exc_info=error)
+        state.error = text
+        if self.on_failure is not None:
+            self.on_failure(state.job.name, error)

@@ -5,6 +5,7 @@
     rows of one service --> isolation_forest --+
 
 A *residual* is observed − expected. `badness` is the residual in σ, positive in the bad direction.
+A change must be material as well: see `_is_material`.
 Without a baseline the metric's static threshold decides and σ is measured from the last hours.
 At steps up to a minute the median of the last three samples is judged: one wild sample is noise.
 For an anomaly in a recorded window without a baseline see `tools.analysis.scan`.
@@ -40,6 +41,8 @@ MAD_FACTOR = 0.6745  # Iglewicz and Hoaglin: makes the score one σ of a normal 
 REFERENCE_GAP_SECONDS = 1800.0  # the newest half hour is never its own reference
 NOISE_SECONDS = 4 * 3600.0  # how far back the local noise is measured
 RUN_GAP = 2  # so many normal samples do not end an abnormal run
+MATERIAL_SHARE = 0.25  # of the way from expected to the catalogued limit
+MOST_SIGMAS = 99.0
 FOREST_QUANTILE = 0.98  # a forest saturates outside what it saw; its vote never stands alone
 FOREST_MIN_ROWS = 60
 
@@ -317,7 +320,8 @@ def _judge(
         unsmoothed = _bad_sign(series.values - seen.center, spec.bad_direction) / seen.scale
         raw = np.nan_to_num(unsmoothed, nan=0.0) > settings.zscore_threshold
     # A row is isolated for its service as a whole: this metric counts only if it is bad itself.
-    abnormal = abnormal[known] & ((seen.badness[known] > 0) | (baseline is None))
+    abnormal = abnormal & ((seen.badness > 0) | (baseline is None)) & _is_material(seen, spec)
+    abnormal = abnormal[known]
     starts = _run_starts(abnormal, raw[known])
     wanted = [known.size - 1] if newest_only else range(known.size)
     service = ServiceName(series.label(spec.group_by) or series.label("service"))
@@ -337,7 +341,7 @@ def _judge(
                 at=_time(series.times[at]),
                 observed=float(seen.values[at]),
                 expected=float(seen.center[at]),
-                deviation_sigma=float((seen.values[at] - seen.center[at]) / seen.scale[at]),
+                deviation_sigma=_sigmas(float(seen.values[at] - seen.center[at]), seen.scale[at]),
                 votes=votes,
                 anomalous=bool(abnormal[i]),
                 started_at=_time(series.times[known[starts[i]]]),
@@ -347,6 +351,26 @@ def _judge(
             )
         )
     return verdicts
+
+
+def _sigmas(residual: float, scale: float) -> float:
+    """Return a residual in σ, cut at ±99: a series that never moved has no scale worth more."""
+    return max(-MOST_SIGMAS, min(MOST_SIGMAS, residual / float(scale)))
+
+
+def _is_material(seen: Residuals, spec: MetricSpec) -> np.ndarray:  # type: ignore[type-arg]
+    """Say per sample whether the change matters to anybody, not only to statistics.
+
+    A quiet series has a small σ, so a cpu at 52 % instead of 48 % can be 5 σ away. Where the
+    catalogue names a limit, a change counts from a quarter of the way from expected to the limit.
+    """
+    if spec.threshold is None:
+        return np.ones(seen.values.size, dtype=bool)
+    down = spec.bad_direction is Direction.DOWN
+    gap = (seen.center - spec.threshold) if down else (spec.threshold - seen.center)
+    moved = np.abs(seen.values - seen.center)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(moved >= MATERIAL_SHARE * np.maximum(gap, 0.0))
 
 
 def _static_column(seen: Residuals, spec: MetricSpec) -> tuple[str, Floats, float, Marks]:

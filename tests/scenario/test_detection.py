@@ -1,0 +1,198 @@
+"""The detection cycle over the imitated production: trouble is told once, health is not told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from bot.core.detection import CycleReport, DetectionCycle
+from bot.core.enrichment import Enricher, Sources
+from bot.core.findings import FindingConfig, FindingDesk
+from bot.core.learning import Learner, LearningConfig
+from bot.core.ports import Mute
+from bot.core.stored import StoredBaselines
+from bot.domain.finding import Finding
+from bot.domain.ids import ChannelId, UserId
+from bot.locale import Texts
+from bot.store.store import SqlStore
+from tests.fakes.workers import InlineWorkers
+from tests.sandboxed import Platform
+from tests.scenario.conftest import StoryClock
+from tools.act.catalog import get_action
+from tools.act.contract import Actors, bind, parse_parameters
+from tools.analysis.detect import DetectorSettings
+from tools.backends.changes import ClusterChanges
+from tools.backends.kubernetes.actor import KubernetesActor
+from tools.backends.kubernetes.config import KubernetesConfig
+from tools.backends.kubernetes.reader import KubernetesReader
+from tools.backends.prometheus.adapter import Prometheus
+from tools.backends.prometheus.config import PrometheusConfig
+from tools.catalogues import load_catalogue
+from tools.world import Catalogue, MetricName, ServiceName, Severity, WorkloadRef
+
+WATCHED = ("order_latency_p99", "order_error_rate", "api_error_rate", "api_latency_p99")
+MINUTE = 60.0
+
+
+@dataclass
+class Watch:
+    """A detection cycle with what it told."""
+
+    cycle: DetectionCycle
+    outside: Platform
+    store: SqlStore
+    prometheus: Prometheus
+    cleared: list[Finding] = field(default_factory=list)
+
+    async def minutes(self, count: int) -> list[CycleReport]:
+        """Run a cycle every world minute."""
+        reports = []
+        for _ in range(count):
+            self.outside.advance(MINUTE)
+            reports.append(await self.cycle.run())
+        return reports
+
+    async def posts(self) -> list[str]:
+        async with self.store.begin() as tx:
+            findings = await tx.findings.open()
+            rows = [r for f in findings for r in await tx.outbox.of("finding", f.id)]
+        return [r.ref for r in rows]
+
+
+def catalogue() -> Catalogue:
+    known = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
+    return replace(known, metrics={MetricName(m): known.metrics[MetricName(m)] for m in WATCHED})
+
+
+async def roll_back(outside: Platform) -> None:
+    """Roll order-api back as the bot would: with the acting identity."""
+    kubeconfig = str(outside.kubernetes.actor_kubeconfig)
+    actor = KubernetesActor(KubernetesConfig(kubeconfig=kubeconfig, kubeconfig_act=kubeconfig))
+    actors = Actors(outside.bot_clock, actor)
+    action = get_action("deployment_rollback")
+    target = WorkloadRef("default", "trading", "Deployment", "order-api")
+    state = await action.observe(actors, target, parse_parameters(action, {}))
+    await action.execute(actors, bind(action, state), "test-rollback")
+    await actor.close()
+
+
+@pytest.fixture
+async def watch(outside: Platform, clock: StoryClock, store: SqlStore) -> AsyncIterator[Watch]:
+    prometheus = Prometheus(PrometheusConfig(url=outside.prometheus_url))
+    reader = KubernetesReader(
+        KubernetesConfig(kubeconfig=str(outside.kubernetes.reader_kubeconfig))
+    )
+    known = catalogue()
+    workers = InlineWorkers()
+    learner = Learner(store, clock, prometheus, workers, lambda: known, LearningConfig())
+    report = await learner.run()
+    assert report.learned > 0
+    assert not report.failed
+    cleared: list[Finding] = []
+
+    async def on_cleared(finding: Finding) -> None:
+        cleared.append(finding)
+
+    cycle = DetectionCycle(
+        store=store,
+        clock=clock,
+        metrics=prometheus,
+        baselines=StoredBaselines(store),
+        workers=workers,
+        catalogue=lambda: known,
+        enricher=Enricher(
+            clock,
+            Sources(prometheus, workers, cluster=reader, changes=ClusterChanges(reader, known)),
+            (),
+            Texts("en"),
+            "UTC",
+        ),
+        desk=FindingDesk(store, clock, lambda _: ChannelId("C0INC"), FindingConfig(Texts("en"))),
+        settings=DetectorSettings(),
+        on_cleared=on_cleared,
+    )
+    yield Watch(cycle, outside, store, prometheus, cleared)
+    await reader.close()
+    await prometheus.close()
+
+
+async def test_a_bad_deploy_is_told_once_within_three_minutes_and_names_the_deploy(
+    watch: Watch,
+) -> None:
+    watch.outside.tell("bad_deploy")
+    reports = await watch.minutes(8)
+    told = [finding for report in reports for finding in report.told]
+    first = next(i for i, report in enumerate(reports) if report.told)
+    assert len(told) == 1
+    # The rollout itself takes half a minute: two cycles after the first bad sample.
+    assert first <= 2
+    finding = told[0]
+    assert finding.service == "order-api"
+    assert finding.severity is Severity.CRITICAL
+    assert finding.causes[0].kind == "deploy"
+    assert finding.causes[0].service == "order-api"
+    assert "2.14.0" in finding.causes[0].cause
+    assert await watch.posts() == [finding.id]
+
+
+async def test_the_finding_brings_an_incident_a_timeline_a_queued_run_and_audit_rows(
+    watch: Watch,
+) -> None:
+    watch.outside.tell("bad_deploy")
+    told = next(f for report in await watch.minutes(4) for f in report.told)
+    async with watch.store.begin() as tx:
+        assert told.incident is not None
+        incident = await tx.incidents.get(told.incident)
+        timeline = await tx.incidents.timeline(told.incident)
+        runs = await tx.runs.queued(trigger="detection")
+        audited = {row.event.kind for row in await tx.audit.tail(50)}
+    assert incident.id.startswith("INC-2026-")
+    assert timeline[0].source == "change"
+    assert any(e.source == "anomaly" for e in timeline)
+    assert [r.finding for r in runs] == [told.id]
+    assert {"anomaly.opened", "finding.opened", "incident.declared"} <= audited
+
+
+async def test_a_rollback_clears_the_finding_and_tells_the_thread(watch: Watch) -> None:
+    watch.outside.tell("bad_deploy")
+    told = next(f for report in await watch.minutes(5) for f in report.told)
+    await roll_back(watch.outside)
+    await watch.minutes(25)
+    assert [f.id for f in watch.cleared] == [told.id]
+    async with watch.store.begin() as tx:
+        assert (await tx.findings.get(told.id)).resolved_at is not None
+        assert await tx.outbox.find(f"finding-resolved:{told.id}") is not None
+
+
+async def test_a_noisy_night_is_not_told(watch: Watch) -> None:
+    watch.outside.tell("noisy_night")
+    reports = await watch.minutes(30)
+    assert [f for report in reports for f in report.told] == []
+
+
+async def test_a_muted_service_is_watched_but_not_told(watch: Watch) -> None:
+    async with watch.store.begin() as tx:
+        until = watch.outside.bot_clock.now().replace(year=2027)
+        for service in ("order-api", "gateway"):
+            await tx.mutes.add(Mute(ServiceName(service), "", until, UserId("U1")))
+    watch.outside.tell("bad_deploy")
+    reports = await watch.minutes(4)
+    assert all(not report.told for report in reports)
+    assert reports[-1].active > 0
+
+
+async def test_a_prometheus_that_is_gone_is_named_and_resolves_nothing(watch: Watch) -> None:
+    watch.outside.tell("bad_deploy")
+    reports = await watch.minutes(4)
+    active = reports[-1].active
+    assert active > 0
+    gone = Prometheus(PrometheusConfig(url="http://127.0.0.1:9", retry_attempts=1))
+    watch.cycle._metrics = gone
+    report = await watch.cycle.run()
+    await gone.close()
+    assert set(report.failed) == set(WATCHED)
+    assert report.active == active
+    assert report.resolved == 0

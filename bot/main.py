@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.core.charting import ChartDesk
+from bot.core.doctor import Check, CheckFailedError, Row, examine, of_health
 from bot.core.investigator import Investigator
 from bot.core.ports import AgentRun, Clock, Model, Reply
 from bot.core.stored import StoredBaselines, StoredChanges
 from bot.core.turn import AgentDesk, CauseSheet, DeskConfig, Question, usable
 from bot.domain.answer import Answer
 from bot.domain.place import TERMINAL
-from bot.settings import Settings
+from bot.settings import Settings, audit_key, load_settings
 from bot.slack.charts import render_chart
 from bot.store.store import SqlStore, open_store
 from bot.workers import ProcessWorkers
@@ -38,6 +39,7 @@ from tools.ports import (
     Baselines,
     Changes,
     Cluster,
+    HasHealth,
     History,
     Logs,
     Metrics,
@@ -227,3 +229,91 @@ async def ask(settings: Settings, text: str, reply: Reply) -> Answer:
         answer = await desk.answer(run, question, reply)
         assert answer is not None  # noqa: S101 - nobody can press Stop in a terminal
         return answer
+
+
+# --- what the command line opens without the rest -------------------------------------------
+
+
+def read_settings() -> Settings:
+    """Read the environment and the configuration it names. Raises ConfigError."""
+    return load_settings()
+
+
+def seal_key(settings: Settings) -> bytes:
+    """Return the key of the audit chain."""
+    return audit_key(settings)
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[SqlStore]:
+    """Open the database alone."""
+    store = await open_store(settings.database_url)
+    try:
+        if migrate:
+            await store.upgrade()
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_knowledge(settings: Settings) -> AsyncIterator[KnowledgeIndex]:
+    """Open the knowledge base alone."""
+    index = KnowledgeIndex(settings.knowledge_uri, await asyncio.to_thread(load_encoder))
+    await index.open()
+    try:
+        yield index
+    finally:
+        await index.close()
+
+
+def schedule_error(cron: str, timezone: str) -> str:
+    """Say what is wrong with a schedule; empty when it can be read."""
+    from bot.scheduler import Cron, ScheduleError
+
+    try:
+        Cron(cron, timezone)
+    except ScheduleError as error:
+        return str(error)
+    return ""
+
+
+async def examine_all(settings: Settings) -> list[Row]:
+    """Ask everything that is configured how it is."""
+    async with AsyncExitStack() as stack:
+        checks: dict[str, Check] = {
+            "database": lambda: _database_detail(settings),
+            "knowledge": lambda: _knowledge_detail(settings),
+        }
+        backends: dict[str, HasHealth | None] = {
+            "prometheus": _prometheus(settings, stack),
+            "loki": _loki(settings, stack),
+            "kubernetes": _cluster(settings, stack),
+            "kubernetes actions": _actor(settings, stack),
+        }
+        checks |= {n: of_health(b) for n, b in backends.items() if b is not None}
+        return await examine(checks, settings.off)
+
+
+def _actor(settings: Settings, stack: AsyncExitStack) -> HasHealth | None:
+    if settings.kubernetes is None or not settings.kubernetes.kubeconfig_act:
+        return None
+    from tools.backends.kubernetes.actor import KubernetesActor
+
+    actor = KubernetesActor(settings.kubernetes)
+    stack.push_async_callback(actor.close)
+    return actor
+
+
+async def _database_detail(settings: Settings) -> str:
+    async with open_database(settings, migrate=False) as store:
+        if not await store.healthy():
+            raise CheckFailedError("does not answer", "check DATABASE_URL and that it is running")
+        return store.url.render_as_string(hide_password=True)
+
+
+async def _knowledge_detail(settings: Settings) -> str:
+    async with open_knowledge(settings) as index:
+        stats = await index.stats()
+    kind = "words and meaning" if stats.semantic else "words (the `semantic` extra adds meaning)"
+    return f"{stats.documents} documents, searched by {kind}"

@@ -17,6 +17,7 @@ from bot.domain.chart import Band, ChartSpec, ForecastBand, Line, Marker, Span, 
 from bot.domain.ids import mint
 from bot.locale import Texts
 from tools.analysis.baseline import expected
+from tools.errors import ToolError
 from tools.ports import Baselines, Workers
 from tools.units import format_value
 from tools.world import Baseline, Catalogue, Change, MetricSpec, Series, Verdict
@@ -43,7 +44,7 @@ class ChartDesk:
         self._baselines, self._catalogue, self._render = baselines, catalogue, render
 
     async def draw(self, diagnosis: Diagnosis, timezone: str, texts: Texts) -> str:
-        """Draw the chart of a diagnosis and return its id, or empty when there is no series."""
+        """Draw the chart of a diagnosis and return its id, or empty when there is none to draw."""
         series = choose(diagnosis)
         if series is None:
             return ""
@@ -61,7 +62,11 @@ class ChartDesk:
         if predicted is not None:
             band = ForecastBand(predicted.times, predicted.values, predicted.lower, predicted.upper)
             spec = _with(spec, forecast=band)
-        return await self.keep(_with(spec, spans=(*spec.spans, *spans)), series, texts)
+        try:
+            return await self.keep(_with(spec, spans=(*spec.spans, *spans)), series, texts)
+        except ToolError as error:  # a dead worker must not cost the answer
+            log.warning("chart.failed", metric=series.metric, why=str(error))
+            return ""
 
     async def spec(
         self,
@@ -95,10 +100,14 @@ class ChartDesk:
             spans=tuple(Span(v.started_at, v.at) for v in own),
             markers=tuple(markers[:3]),
             timezone=timezone,
+            extra=(("metric", series.metric), ("query", metric.query if metric else "")),
         )
 
     async def keep(self, spec: ChartSpec, series: Series, texts: Texts) -> str:
         """Draw in a worker, store the PNG, return its id."""
+        # A chart found alone explains itself: what it draws stands in the PNG's text.
+        told = "; ".join(f"{s.start.isoformat()}/{s.end.isoformat()}" for s in spec.spans)
+        spec = _with(spec, extra=(*spec.extra, ("spans", told)))
         png = await self._workers.run(self._render, spec)
         known = series.values[~np.isnan(series.values)]
         last = format_value(float(known[-1]), spec.unit) if known.size else "–"
@@ -124,7 +133,7 @@ def choose(diagnosis: Diagnosis) -> Series | None:
             if each.metric == verdict.metric and each.labels == verdict.labels:
                 return each
     for span, _ in sorted(diagnosis.observed.spans, key=lambda s: -s[0].score):
-        for each in asked or series:
+        for each in reversed(asked or series):  # the detector's own samples come last
             if each.metric == span.metric and each.labels == span.labels:
                 return each
     return (asked or series or [None])[0]

@@ -24,7 +24,7 @@ _DATE = re.compile(
 )
 _NUMBER = re.compile(
     r"(?<![\w./:-])[-+−~≈]?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\w]*[-:/]\d)"
-    r"\s?(%|ms|µs|us|s\b|sec|seconds|min\b|minutes|h\b|hours|days|σ|×|x\b|[kKMG]i?B\b|MB/s|k\b|M\b)?"
+    r"\s?(%|ms|µs|us|s\b|sec|seconds|min\b|minutes|h\b|hours|days|σ|×|x\b|[kKMGT]i?B\b|MB/s|k\b|M\b|G\b)?"
     r"(?![\w.]*\d\.\d)"
 )
 _LIST_MARK = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+")
@@ -51,8 +51,10 @@ _SCALES: dict[str, tuple[float, ...]] = {
     "KiB": (1.0, 2**-10),
     "MiB": (1.0, 2**-20),
     "GiB": (1.0, 2**-30),
+    "TiB": (1.0, 2**-40),
     "k": (1e-3, 1.0),
     "M": (1e-6, 1.0),
+    "G": (1e-9, 1.0),
 }
 _MOST_NUMBERS = 200_000  # of one index; beyond that payloads are cut, summaries never
 

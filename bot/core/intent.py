@@ -38,6 +38,7 @@ class Intent:
     metrics: tuple[MetricName, ...]
     window: Window
     explicit_window: bool
+    unknown: tuple[str, ...] = ()  # written like a metric's name, but none of the catalogue
 
 
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
@@ -73,6 +74,8 @@ _BETWEEN = re.compile(
 )
 _SINCE = re.compile(rf"(?:since|after|自从?)\s*{_STAMP}", re.IGNORECASE)
 _AROUND = re.compile(rf"(?:around|at|near|about|on|在)\s*{_STAMP}", re.IGNORECASE)
+_SNAKE = re.compile(r"(?<![\w./-])[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+(?![\w/-])")
+MOST_UNKNOWN = 3
 _WORD = re.compile(r"[a-z0-9]+|[\u4e00-\u9fff]+")
 _CHINESE_WORDS = {
     "延迟": "latency", "错误率": "error rate", "错误": "error", "订单": "order", "撮合": "matching",
@@ -81,7 +84,31 @@ _CHINESE_WORDS = {
     "账本": "ledger", "处理器": "cpu",
 }  # fmt: skip
 _STOP = frozenset(
-    ["the", "a", "an", "of", "is", "are", "in", "on", "for", "to", "and", "or", "per", "rate", "p99", "usage", "what", "why", "how", "up", "down", "high", "low"]
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "is",
+        "are",
+        "in",
+        "on",
+        "for",
+        "to",
+        "and",
+        "or",
+        "per",
+        "rate",
+        "p99",
+        "usage",
+        "what",
+        "why",
+        "how",
+        "up",
+        "down",
+        "high",
+        "low",
+    ]
 )
 
 
@@ -92,7 +119,7 @@ def parse(text: str, catalogue: Catalogue, now: datetime) -> Intent:
     metrics = _metrics(plain, catalogue)
     window, explicit = _window(text, now)
     kind = next((k for k, pattern in _KINDS if pattern.search(plain)), Kind.WHY)
-    return Intent(kind, services, metrics, window, explicit)
+    return Intent(kind, services, metrics, window, explicit, _unknown(text, catalogue))
 
 
 def _plain(text: str) -> str:
@@ -128,6 +155,13 @@ def _metrics(plain: str, catalogue: Catalogue) -> tuple[MetricName, ...]:
     if best < 1.0:
         return ()
     return tuple(sorted(name for score, name in scored if score >= best))[:3]
+
+
+def _unknown(text: str, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the words in snake case that are no metric: `order_latancy_p99`."""
+    known = {name.lower() for name in catalogue.metrics}
+    words = dict.fromkeys(_SNAKE.findall(text))
+    return tuple(word for word in words if word.lower() not in known)[:MOST_UNKNOWN]
 
 
 def _score(spec: MetricSpec, words: set[str]) -> float:

@@ -33,6 +33,7 @@ from tools.world import (
     Change,
     ClusterEvent,
     Forecast,
+    MetricName,
     Series,
     ServiceName,
     SimilarCase,
@@ -42,6 +43,7 @@ from tools.world import (
 
 CHANGE_LOOKBACK = timedelta(hours=3)  # a change this long before the window may be behind it
 MOST_SERVICES = 3  # looked at closely
+Asked = tuple[str, dict[str, Any]]  # a tool's name and its arguments
 
 
 @dataclass(slots=True)
@@ -57,7 +59,10 @@ class Observed:
     cases: list[tuple[SimilarCase, str]] = field(default_factory=list)
     summaries: list[tuple[str, str]] = field(default_factory=list)  # metric summaries, evidence id
     series: list[Series] = field(default_factory=list)  # asked for, for the chart
+    unknown: list[tuple[str, str]] = field(default_factory=list)  # why a name is none, evidence id
+    peaks: list[SeenVerdict] = field(default_factory=list)  # the spans as verdicts at their peak
     checked: int = 0  # series judged
+    judged_by: str = ""  # evidence id of that judgement
 
     @property
     def abnormal(self) -> list[SeenVerdict]:
@@ -80,11 +85,23 @@ class Diagnosis:
         return not self.observed.abnormal and not self.observed.spans
 
     @property
+    def asked_is_normal(self) -> bool:
+        """Whether a past window was unusual, but not in the metrics that were asked about."""
+        seen, asked = self.observed, self.intent.metrics
+        return bool(
+            asked
+            and seen.spans
+            and not seen.abnormal
+            and not any(span.metric in asked for span, _ in seen.spans)
+        )
+
+    @property
     def confidence(self) -> float:
         """Confidence in the first cause, or in health when nothing was abnormal."""
         if self.causes:
             return self.causes[0].confidence
-        return 0.9 if self.healthy and self.observed.checked else 0.3
+        normal = self.healthy or self.asked_is_normal
+        return 0.9 if normal and self.observed.checked else 0.3
 
 
 class Investigator:
@@ -100,10 +117,12 @@ class Investigator:
         observed = Observed()
         window = _arguments(intent)
         await self._measure(intent, window, observed, recorder)
+        if intent.unknown and not intent.metrics:
+            return Diagnosis(intent, observed, ())  # what was asked about does not exist
         await self._look_around(intent, question, window, observed, recorder)
         causes = rank_causes(
             Symptoms(
-                verdicts=observed.verdicts,
+                verdicts=[*observed.verdicts, *self._relevant_peaks(intent, observed)],
                 changes=observed.changes,
                 events=observed.events,
                 patterns=observed.patterns,
@@ -113,20 +132,41 @@ class Investigator:
         )
         return Diagnosis(intent, observed, tuple(causes))
 
+    def _relevant_peaks(self, intent: Intent, observed: Observed) -> list[SeenVerdict]:
+        """Return the peaks that may explain what was asked: its own and those it depends on.
+
+        In a long past window something somewhere was always unusual; without this a question about
+        a healthy metric would blame whatever else happened that day.
+        """
+        if not intent.metrics and not intent.services:
+            return observed.peaks
+        asked = [p.verdict.service for p in observed.peaks if _is_asked(p.verdict, intent)]
+        reach: dict[ServiceName, None] = {}
+        while asked:
+            name = asked.pop()
+            if name not in reach:
+                reach[name] = None
+                spec = self._catalogue.services.get(name)
+                asked += spec.dependencies if spec else ()
+        return [p for p in observed.peaks if p.verdict.service in reach]
+
     async def _measure(
         self, intent: Intent, window: Mapping[str, str], observed: Observed, recorder: Recorder
     ) -> None:
         """First round: the metrics that were asked about, and what is abnormal anywhere."""
         one = intent.services[0] if len(intent.services) == 1 else ""
-        calls = [
-            recorder.call("query_metric", {"metric": m, "service": one, **window})
-            for m in intent.metrics
+        asked: list[Asked] = [
+            ("query_metric", {"metric": m, "service": one, **window}) for m in intent.metrics
         ]
-        calls.append(recorder.call("detect_anomalies", {"service": "", **window}))
-        for called in await asyncio.gather(*calls):
+        asked += [("query_metric", {"metric": m, **window}) for m in intent.unknown]
+        if intent.metrics or not intent.unknown:
+            asked.append(("detect_anomalies", {"service": "", **window}))
+        for called in await _all(recorder, asked):
             if called.result is None:
-                continue
-            if called.evidence.tool == "query_metric":
+                if called.evidence.arguments.get("metric") in intent.unknown:
+                    observed.unknown.append((called.evidence.summary, called.evidence.id))
+                    recorder.gaps.pop("query_metric", None)  # the answer leads with it
+            elif called.evidence.tool == "query_metric":
                 observed.summaries.append((called.evidence.summary, called.evidence.id))
                 observed.series.extend(called.result.series)
             else:
@@ -135,14 +175,41 @@ class Investigator:
     def _take_verdicts(self, called: Called, observed: Observed) -> None:
         for each in _members(called):
             if isinstance(each, Verdict):
-                spec = self._catalogue.metrics.get(each.metric)
-                extra = {"bad_direction": spec.bad_direction} if spec else {}
-                observed.verdicts.append(SeenVerdict(each, called.evidence.id, **extra))
-                observed.checked += 1
+                observed.verdicts.append(self._seen(each, called.evidence.id))
             elif isinstance(each, AnomalousSpan):
                 observed.spans.append((each, called.evidence.id))
+                peak = self._peak(each)
+                if peak.service:
+                    observed.peaks.append(self._seen(peak, called.evidence.id))
         if called.result is not None:
             observed.series.extend(called.result.series)
+            told = called.result.payload
+            observed.checked += int(told.get("judged", 0)) + int(told.get("scanned", 0))
+            observed.judged_by = called.evidence.id
+
+    def _seen(self, verdict: Verdict, evidence: str) -> SeenVerdict:
+        spec = self._catalogue.metrics.get(verdict.metric)
+        if spec is None:
+            return SeenVerdict(verdict, evidence)
+        return SeenVerdict(verdict, evidence, spec.bad_direction)
+
+    def _peak(self, span: AnomalousSpan) -> Verdict:
+        """Return a stretch of a past window as the verdict it was at its peak."""
+        spec = self._catalogue.metrics.get(MetricName(span.metric))
+        return Verdict(
+            metric=MetricName(span.metric),
+            labels=span.labels,
+            service=ServiceName(dict(span.labels).get(spec.group_by if spec else "service", "")),
+            at=span.peak,
+            observed=span.observed,
+            expected=span.expected,
+            deviation_sigma=span.deviation_sigma,
+            votes=(),
+            anomalous=True,
+            started_at=span.start,
+            method="scan",
+            unit=span.unit,
+        )
 
     async def _look_around(
         self,
@@ -155,18 +222,19 @@ class Investigator:
         """Second round: changes, events, logs of the services in question; cases; forecasts."""
         focus = self._focus(intent, observed)
         wide = {**window, "window": _text(intent.window.duration + CHANGE_LOOKBACK)}
-        calls = [recorder.call("recent_changes", {"service": "", **wide})]
+        calls: list[Asked] = [("recent_changes", {"service": "", **wide})]
         for service in focus:
-            calls.append(recorder.call("list_events", {"service": service, **window}))
-            calls.append(recorder.call("log_patterns", {"service": service, **window}))
+            calls.append(("list_events", {"service": service, **window}))
+            calls.append(("log_patterns", {"service": service, **window}))
         if observed.abnormal or observed.spans or intent.kind is Kind.SIMILAR:
-            text = " ".join([question, *(v.verdict.metric for v in observed.abnormal[:2])])
-            calls.append(recorder.call("search_incidents", {"text": text[:300]}))
+            abnormal = [*observed.abnormal, *observed.peaks]
+            text = " ".join([question, *(v.verdict.metric for v in abnormal[:2])])
+            calls.append(("search_incidents", {"text": text[:300]}))
         calls += [
-            recorder.call("forecast_metric", {"metric": m, "service": s, "hours": 6})
+            ("forecast_metric", {"metric": m, "service": s, "hours": 6})
             for m, s in self._to_forecast(intent, observed)
         ]
-        for called in await asyncio.gather(*calls):
+        for called in await _all(recorder, calls):
             self._take(called, observed)
 
     def _take(self, called: Called, observed: Observed) -> None:
@@ -188,6 +256,7 @@ class Investigator:
     def _focus(self, intent: Intent, observed: Observed) -> list[ServiceName]:
         """Return the services to look at closely: asked ones first, then the most abnormal."""
         ranked = [*intent.services, *(v.verdict.service for v in observed.abnormal)]
+        ranked += [peak.verdict.service for peak in observed.peaks]
         ranked += [ServiceName(s.label("service")) for s in observed.series if not intent.services]
         known = [s for s in dict.fromkeys(ranked) if s in self._catalogue.services]
         return known[:MOST_SERVICES]
@@ -206,6 +275,18 @@ class Investigator:
             and spec.threshold is not None
         ]
         return limited[:1]
+
+
+def _is_asked(verdict: Verdict, intent: Intent) -> bool:
+    return verdict.metric in intent.metrics or (
+        not intent.metrics and verdict.service in intent.services
+    )
+
+
+async def _all(recorder: Recorder, calls: Sequence[Asked]) -> list[Called]:
+    """Run calls side by side; a tool that is off is not called: its backend is a gap already."""
+    usable = [(name, arguments) for name, arguments in calls if name in recorder.toolbox]
+    return await asyncio.gather(*(recorder.call(name, arguments) for name, arguments in usable))
 
 
 def _members(called: Called) -> list[Any]:

@@ -67,21 +67,28 @@ def _lead(diagnosis: Diagnosis, texts: Texts) -> str:
         return texts.say(
             "answer.changes_lead", count=len(seen.changes), window=window, evidence=first
         )
+    if diagnosis.asked_is_normal:
+        return texts.say(
+            "answer.asked_normal", subject=subject, window=window, evidence=seen.judged_by
+        )
+    if _leads_with_span(diagnosis):
+        return texts.say("answer.span_lead", **_span_fields(*_worst_span(diagnosis)))
     if diagnosis.causes:
         return _because(diagnosis, texts)
     if seen.abnormal:
         worst = seen.abnormal[0].verdict
         return texts.say("answer.no_cause", metric=worst.metric, service=worst.service)
-    if seen.spans:
-        return texts.say("answer.span_lead", **_span_fields(*_worst_span(diagnosis)))
+    if seen.unknown and not intent.metrics:
+        asked = ", ".join(intent.unknown)
+        why = "; ".join(f"{_sentence(text)} [{evidence}]" for text, evidence in seen.unknown)
+        return texts.say("answer.unknown", subject=asked, why=why)
     if seen.checked:
-        evidence = seen.verdicts[0].evidence
         return texts.say(
             "answer.healthy",
             subject=subject,
             window=window,
             checked=seen.checked,
-            evidence=evidence,
+            evidence=seen.judged_by,
         )
     why = texts.say("answer.unknown_nothing_checked", window=window)
     return texts.say("answer.unknown", subject=subject, why=why)
@@ -92,7 +99,7 @@ def _because(diagnosis: Diagnosis, texts: Texts) -> str:
     best = diagnosis.causes[0]
     cause = best.cause.rstrip(".")
     asked = diagnosis.intent.metrics
-    symptoms = diagnosis.observed.abnormal
+    symptoms = diagnosis.observed.abnormal or diagnosis.observed.peaks
     told = [v for v in symptoms if v.verdict.metric in asked] or symptoms
     if not told:
         return texts.say("answer.cause_alone", cause=cause, evidence=", ".join(best.evidence))
@@ -111,11 +118,19 @@ def _because(diagnosis: Diagnosis, texts: Texts) -> str:
 
 def _reasons(diagnosis: Diagnosis, texts: Texts) -> list[str]:
     """Return what speaks for the first cause, in one line."""
-    if not diagnosis.causes or not diagnosis.causes[0].reasons:
+    if not diagnosis.causes or not diagnosis.causes[0].reasons or _leads_with_span(diagnosis):
         return []
     best = diagnosis.causes[0]
     reasons = "; ".join(_quoted(r, 160) for r in best.reasons[:MOST_REASONS])
     return [texts.say("answer.reasons", reasons=reasons, evidence=", ".join(best.evidence))]
+
+
+def _leads_with_span(diagnosis: Diagnosis) -> bool:
+    """Whether a stretch of the past says more than the best cause: it names time and figure."""
+    seen, causes = diagnosis.observed, diagnosis.causes
+    if not seen.spans or seen.abnormal or diagnosis.asked_is_normal:
+        return False
+    return not causes or causes[0].kind == "unknown"
 
 
 def _worst_span(diagnosis: Diagnosis) -> tuple[AnomalousSpan, str]:
@@ -128,7 +143,7 @@ def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[s
     seen, now = diagnosis.observed, diagnosis.intent.window.end
     lines = _reasons(diagnosis, texts)
     lines += [_seen(v, texts, now) for v in seen.abnormal[:MOST_LINES]]
-    led = _worst_span(diagnosis) if seen.spans and not seen.abnormal else None
+    led = _worst_span(diagnosis) if _leads_with_span(diagnosis) else None
     ranked = sorted(seen.spans, key=lambda s: -s[0].score)
     lines += [
         texts.say("answer.span", **_span_fields(*span))
@@ -137,7 +152,7 @@ def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[s
     ]
     if not seen.abnormal:  # an abnormal metric was told with its deviation already
         lines += [
-            texts.say("answer.metric", summary=_first_line(summary), evidence=evidence)
+            texts.say("answer.metric", summary=_measured(summary), evidence=evidence)
             for summary, evidence in seen.summaries[:MOST_LINES]
         ]
     lines += _changes(diagnosis, texts, now)
@@ -165,8 +180,13 @@ def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[s
         )
     lines += _forecasts(diagnosis, catalogue, texts, now)
     lines += [
-        texts.say("answer.also", cause=c.cause.rstrip("."), confidence=f"{c.confidence:.0%}")
+        texts.say(
+            "answer.also",
+            cause=c.cause.rstrip("."),
+            confidence=confidence_word(c.confidence, texts),
+        )
         for c in diagnosis.causes[1:3]
+        if c.kind != "unknown" or seen.abnormal  # a stretch says the same with time and figure
     ]
     if not diagnosis.healthy or diagnosis.intent.kind is Kind.SIMILAR:
         lines += [texts.say("answer.case", title=c.title, evidence=e) for c, e in seen.cases[:1]]
@@ -263,8 +283,14 @@ def _span_fields(span: AnomalousSpan, evidence: str) -> dict[str, str]:
     }
 
 
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]
+def _measured(summary: str) -> str:
+    """Return a metric's name and the figures of its first series, the worst one."""
+    head, _, rest = summary.strip().partition("\n")
+    return f"{head.partition(' (')[0]}, {rest.partition(chr(10))[0].removeprefix('- ')}"
+
+
+def _sentence(text: str) -> str:
+    return text.strip().rstrip(".")
 
 
 def _quoted(text: str, length: int = 140) -> str:

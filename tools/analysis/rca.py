@@ -156,7 +156,7 @@ class _Candidate:
         self.weights.append(min(max(weight, 0.0), 0.99))
         if reason and reason not in self.reasons:
             self.reasons.append(reason)
-        self.evidence += [e for e in evidence if e and e not in self.evidence]
+        self.evidence += [e for e in dict.fromkeys(evidence) if e and e not in self.evidence]
 
     def frozen(self) -> Cause:
         doubt = math.prod(1 - weight for weight in self.weights)

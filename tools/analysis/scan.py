@@ -39,10 +39,11 @@ class AnomalousSpan:
     end: datetime
     observed: float
     expected: float
-    deviation_sigma: float  # signed, robust σ of the normal past
+    deviation_sigma: float  # signed, robust σ of the normal past: (observed − expected) / spread
     score: float  # combined tail score at the peak; `ALARM_SCORE` is the alarm level
     unit: str = ""
     calibrated_on: str = "past"  # "past" | "window"
+    spread: float = 0.0  # one robust σ of the normal past, in the unit of the series
 
     @property
     def severity(self) -> Severity:
@@ -222,19 +223,18 @@ def _describe(
     step = series.step_seconds
     before = values[:start] if causal else np.delete(values, np.arange(start, end + 1))
     day = max(round(DAY / step), 1)
-    analogs = [values[peak - k * day] for k in range(1, 8) if 0 <= peak - k * day < start]
     local = before[-max(WARM_UP, day // 2) :]
-    if len(analogs) >= 3:
-        center = float(np.median(analogs))
+    around = float(np.median(local)) if local.size else float(np.median(values))
+    center = _usual_at(peak, values, start, day, around)[0]
+    farthest = start + int(np.argmax(np.abs(values[start : end + 1] - center)))
+    center, rhythmic = _usual_at(farthest, values, start, day, around)
+    if rhythmic:
         lagged = before[day:] - before[:-day] if before.size > day else before
         sigma = robust_scale(lagged) / np.sqrt(2)
     else:
-        center = float(np.median(local)) if local.size else float(np.median(values))
         sigma = robust_scale(before)
     # Bursty series have a tiny MAD; half their clipped deviation keeps σ meaningful.
     sigma = max(sigma, 5 * scale_floor(before))
-    inside = slice(start, end + 1)
-    farthest = start + int(np.argmax(np.abs(values[inside] - center)))
     return AnomalousSpan(
         metric=series.metric,
         labels=series.labels,
@@ -247,7 +247,16 @@ def _describe(
         score=float(scores[peak]),
         unit=series.unit,
         calibrated_on="past" if causal else "window",
+        spread=float(sigma),
     )
+
+
+def _usual_at(
+    at: int, values: Floats, start: int, day: int, otherwise: float
+) -> tuple[float, bool]:
+    """Return the median of the same clock time on the days before, and whether there were enough."""
+    analogs = [values[at - k * day] for k in range(1, 8) if 0 <= at - k * day < start]
+    return (float(np.median(analogs)), True) if len(analogs) >= 3 else (otherwise, False)
 
 
 def _is_bad(sigma: float, direction: Direction) -> bool:

@@ -203,6 +203,8 @@ def _span_row(each: AnomalousSpan, spec: MetricSpec) -> dict[str, Any]:
         "observed_shown": show(each.observed, spec.unit),
         "expected_shown": show(each.expected, spec.unit),
         "sigma": f"{each.deviation_sigma:+.1f}",
+        "spread": number(each.spread),
+        "calibrated_on": each.calibrated_on,
         "score": round(each.score, 2),
     }
 

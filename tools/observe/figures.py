@@ -14,6 +14,7 @@ from tools.world import Series
 MAX_SKETCH = 40  # points
 SECONDS = {"seconds", "second", "s"}
 RATIOS = {"ratio"}
+PERCENTS = {"percent", "%"}
 BYTES = {"bytes", "byte"}
 _STEPS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -26,6 +27,8 @@ def show(value: float | None, unit: str) -> str:
         return f"{value * 1000:.4g} ms" if abs(value) < 1 else f"{value:.4g} s"
     if unit in RATIOS:
         return f"{value * 100:.4g} %"
+    if unit in PERCENTS:
+        return f"{value:.4g} %"
     if unit in BYTES:
         power = 0
         while abs(value) >= 1024 and power < len(_STEPS) - 1:

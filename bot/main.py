@@ -267,6 +267,16 @@ async def open_knowledge(settings: Settings) -> AsyncIterator[KnowledgeIndex]:
         await index.close()
 
 
+async def migrate(settings: Settings, direction: str, revision: str) -> str:
+    """Migrate the database up or down; returns its address without the password."""
+    async with open_database(settings, migrate=False) as store:
+        if direction == "downgrade":
+            await store.downgrade(revision)
+        else:
+            await store.upgrade(revision)
+        return store.url.render_as_string(hide_password=True)
+
+
 def schedule_error(cron: str, timezone: str) -> str:
     """Say what is wrong with a schedule; empty when it can be read."""
     from bot.scheduler import Cron, ScheduleError

@@ -1,0 +1,152 @@
+"""`doctor` and `check-config`: what is on, what is off, what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot.cli.ending import CommandFailedError, carry_out, fail, settings, show_json
+
+if TYPE_CHECKING:
+    from bot.core.doctor import Row
+    from bot.settings import Settings
+
+_STYLES = {"ok": "green", "off": "dim", "failed": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of one file or folder. `error` is empty when it is good."""
+
+    path: str
+    detail: str = ""
+    error: str = ""
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
+) -> None:
+    """Ask every configured dependency how it is; say what is off and what would switch it on."""
+    from bot.core.doctor import all_well
+    from bot.main import examine_all
+
+    rows = carry_out(examine_all(settings()))
+    if as_json:
+        told = [
+            {"name": r.name, "state": r.state, "detail": r.detail, "todo": r.todo} for r in rows
+        ]
+        show_json({"ok": all_well(rows), "dependencies": told})
+    else:
+        _table(rows)
+    if not all_well(rows):
+        names = ", ".join(r.name for r in rows if r.state == "failed")
+        raise fail(f"not well: {names}")
+
+
+def _table(rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("dependency", "state", "detail", "what to do"):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        todo = "" if row.state == "ok" else row.todo
+        style = _STYLES[row.state.value]
+        table.add_row(Text(row.name), Text(row.state.value, style), Text(row.detail), Text(todo))
+    Console(width=None if Console().is_terminal else 160).print(table)
+
+
+def check_config(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
+) -> None:
+    """Read every file the bot reads at its start, and say what is wrong where."""
+    found = settings()
+    retired = _retired(found)
+    checked = [Checked(str(found.config_path), "configuration"), *_files(found)]
+    errors = [c for c in checked if c.error]
+    if as_json:
+        show_json(
+            {
+                "ok": not errors,
+                "files": [{"path": c.path, "detail": c.detail, "error": c.error} for c in checked],
+                "retired": retired,
+                "off": dict(found.off),
+            }
+        )
+    else:
+        for each in checked:
+            if not each.error:
+                typer.echo(f"ok      {each.path}: {each.detail}")
+        for key, why in retired.items():
+            typer.echo(f"retired {key}: {why}; remove it")
+        for name, how in found.off.items():
+            typer.echo(f"off     {name}: {how}")
+    if errors:
+        raise CommandFailedError("; ".join(" ".join(c.error.split()) for c in errors))
+
+
+def _retired(found: Settings) -> dict[str, str]:
+    """Return the keys of the document that can no longer act, with the reason."""
+    from bot.settings_document import RETIRED
+
+    told = {}
+    for keys, why in RETIRED.items():
+        value: Any = found.document
+        for key in keys:
+            value = getattr(value, key)
+        if value is not None:
+            told[".".join(keys)] = why
+    return told
+
+
+def _files(found: Settings) -> list[Checked]:
+    """Read what the document names; a bad file does not keep the others from being read."""
+    from playbooks.loader import PlaybookError, load_library
+    from tools.act.catalog import ACTIONS
+    from tools.catalogues import CatalogueError, load_metrics, load_services
+    from tools.rules import RuleError, load_rules
+
+    paths = found.document.paths
+    checked: list[Checked] = []
+    metrics: list[str] = []
+    try:
+        metrics = [str(name) for name in load_metrics(Path(paths.metrics))]
+        checked.append(Checked(paths.metrics, f"{len(metrics)} metrics"))
+    except CatalogueError as error:
+        checked.append(Checked(paths.metrics, error=str(error)))
+    try:
+        services = load_services(Path(paths.services))
+        checked.append(Checked(paths.services, f"{len(services)} services"))
+    except CatalogueError as error:
+        checked.append(Checked(paths.services, error=str(error)))
+    try:
+        rules = load_rules(Path(paths.rca_rules), metrics)
+        checked.append(Checked(paths.rca_rules, f"{len(rules)} rules"))
+    except RuleError as error:
+        checked.append(Checked(paths.rca_rules, error=str(error)))
+    folders = [Path(folder) for folder in paths.playbooks]
+    named = ", ".join(paths.playbooks)
+    try:
+        library = load_library(folders, ACTIONS, metrics)
+        checked.append(Checked(named, f"{len(library)} playbooks"))
+    except PlaybookError as error:
+        checked.append(Checked(named, error=str(error)))
+    checked.append(_schedule(found))
+    return checked
+
+
+def _schedule(found: Settings) -> Checked:
+    """Read the digest's schedule."""
+    from bot.main import schedule_error
+
+    digest = found.document.slack.digest
+    name = f"{found.config_path}: slack.digest"
+    error = schedule_error(digest.cron, digest.timezone)
+    if error:
+        return Checked(name, error=f"{found.config_path}: slack.digest.cron: {error}")
+    return Checked(name, f"{digest.cron} in {digest.timezone}")

@@ -1,0 +1,52 @@
+"""How a command ends: 0 success, 1 what was asked for failed, 2 wrong usage; errors on one line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+
+T = TypeVar("T")
+
+
+class CommandFailedError(Exception):
+    """What was asked for failed; the message is the line on stderr."""
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON object on stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def fail(text: str) -> CommandFailedError:
+    """Return the error that ends a command with status 1."""
+    return CommandFailedError(" ".join(text.split()))
+
+
+def settings() -> Settings:
+    """Return the settings, or end the command with what is wrong in them."""
+    from bot.main import read_settings
+    from bot.settings_document import ConfigError
+
+    try:
+        return read_settings()
+    except ConfigError as error:
+        raise fail(str(error)) from error
+
+
+def carry_out(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work; expected errors become one line."""
+    from bot.settings_document import ConfigError
+    from knowledge.documents import DocumentError
+    from tools.errors import ToolError
+
+    try:
+        return asyncio.run(work)
+    except (ConfigError, ToolError, DocumentError, OSError, ValueError, RuntimeError) as error:
+        raise fail(str(error) or type(error).__name__) from error

@@ -1,0 +1,134 @@
+"""`playbooks lint | show | simulate`: the library on disk, without any backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot.cli.ending import fail, settings, show_json
+
+if TYPE_CHECKING:
+    from playbooks.loader import Library, Loaded
+
+app = typer.Typer(no_args_is_help=True, help="Playbooks: check, show, try their triggers.")
+Json = Annotated[bool, typer.Option("--json", help="Print one object.")]
+
+
+def _library(paths: list[Path] | None = None) -> Library:
+    from playbooks.loader import PlaybookError, load_file, load_library
+    from tools.act.catalog import ACTIONS
+    from tools.catalogues import CatalogueError, load_metrics
+
+    configured = settings().document.paths
+    try:
+        metrics = [str(name) for name in load_metrics(Path(configured.metrics))]
+        if not paths:
+            return load_library([Path(p) for p in configured.playbooks], ACTIONS, metrics)
+        found: dict[str, Loaded] = {}
+        for path in paths:
+            if path.is_dir():
+                found |= load_library([path], ACTIONS, metrics)
+            else:
+                loaded = load_file(path, ACTIONS, metrics)
+                found[loaded.playbook.id] = loaded
+        return found
+    except (PlaybookError, CatalogueError) as error:
+        raise fail(str(error)) from error
+
+
+def _one(playbook_id: str) -> Loaded:
+    from playbooks.loader import nearest
+
+    library = _library()
+    if playbook_id not in library:
+        raise fail(f"there is no playbook {playbook_id!r}.{nearest(playbook_id, library)}")
+    return library[playbook_id]
+
+
+@app.command()
+def lint(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; default: all.")
+    ] = None,
+) -> None:
+    """Check playbooks: keys, actions, metrics, expressions, templates."""
+    library = _library(paths)
+    typer.echo(f"{len(library)} playbooks are good: {', '.join(sorted(library)) or 'none'}")
+
+
+@app.command("list")
+def list_playbooks(as_json: Json = False) -> None:
+    """List the library."""
+    library = _library()
+    if as_json:
+        told = [{"id": k, "name": v.playbook.name, "path": v.path} for k, v in library.items()]
+        show_json({"playbooks": told})
+        return
+    for key, loaded in sorted(library.items()):
+        typer.echo(f"{key:<28} {loaded.playbook.name}")
+
+
+@app.command()
+def show(playbook_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """Show one playbook as it was read, with the hash that an approval is bound to."""
+    loaded = _one(playbook_id)
+    if as_json:
+        body = loaded.playbook.model_dump(mode="json")
+        show_json({"playbook": body, "sha256": loaded.sha256, "path": loaded.path})
+        return
+    typer.echo(f"# {loaded.path} sha256 {loaded.sha256}")
+    typer.echo(Path(loaded.path).read_text(encoding="utf-8").rstrip())
+
+
+@app.command()
+def simulate(
+    playbook_id: Annotated[str, typer.Argument(metavar="ID")],
+    metric: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, repeatable.")] = None,
+    event: Annotated[list[str] | None, typer.Option(help="An event reason, repeatable.")] = None,
+    log: Annotated[list[str] | None, typer.Option(help="A log line, repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which trigger conditions and preconditions would hold for given facts; runs nothing."""
+    from playbooks.triggers import Facts, parse
+
+    playbook = _one(playbook_id).playbook
+    facts = Facts(
+        metrics=_metrics(metric or []),
+        events=None if event is None else frozenset(event),
+        logs=None if log is None else tuple(log),
+    )
+    conditions = {
+        "trigger": {text: parse(text).evaluate(facts) for text in playbook.trigger_conditions},
+        "precondition": {text: parse(text).evaluate(facts) for text in playbook.preconditions},
+    }
+    fits = any(v is True for v in conditions["trigger"].values()) and all(
+        v is True for v in conditions["precondition"].values()
+    )
+    steps = [{"name": s.name, "action": s.action, "target": s.target} for s in playbook.steps]
+    if as_json:
+        show_json({"id": playbook.id, "fits": fits, "conditions": conditions, "steps": steps})
+        return
+    words: dict[Any, str] = {True: "holds", False: "does not hold", None: "unknown"}
+    for sort, found in conditions.items():
+        for text, value in found.items():
+            typer.echo(f"{sort:<13} {words[value]:<14} {text}")
+    typer.echo(f"{playbook.id} would {'' if fits else 'not '}be proposed")
+    for number, step in enumerate(steps, 1):
+        typer.echo(f"step {number}: {step['action']} on {step['target']} ({step['name']})")
+
+
+def _metrics(pairs: list[str]) -> dict[str, float]:
+    found = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            sign = ""
+        if not sign or not name.strip():
+            raise typer.BadParameter(
+                f"{pair!r} must be NAME=VALUE, such as memory_usage=0.95", param_hint="--metric"
+            )
+    return found

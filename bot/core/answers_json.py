@@ -1,0 +1,69 @@
+"""An answer as plain JSON: what `ask --json` prints, and nothing that is not promised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.core.ports import PlanRecord
+from bot.domain.answer import Answer, Evidence
+from tools.world import Cause
+
+
+def answer_to_json(answer: Answer, plan: PlanRecord | None = None) -> dict[str, Any]:
+    """Return the object; healthy means an empty `causes`."""
+    usage = answer.usage
+    return {
+        "answer": answer.text,
+        "conclusion": answer.conclusion,
+        "confidence": round(answer.confidence, 3),
+        "causes": [_cause(c) for c in answer.causes],
+        "evidence": [_evidence(e) for e in answer.evidence],
+        "plan": _plan(answer, plan),
+        "mode": answer.mode,
+        "usage": {
+            "steps": usage.steps,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "usd": usage.usd_micros / 1e6,
+            "seconds": round(usage.seconds, 3),
+        },
+        "gaps": list(answer.gaps),
+    }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {
+        "cause": cause.cause,
+        "service": cause.service,
+        "kind": cause.kind,
+        "confidence": round(cause.confidence, 3),
+        "evidence": list(cause.evidence),
+    }
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    window = evidence.window
+    return {
+        "id": evidence.id,
+        "tool": evidence.tool,
+        "arguments": evidence.arguments,
+        "window": {"start": window.start.isoformat(), "end": window.end.isoformat()}
+        if window
+        else None,
+        "summary": evidence.summary,
+        "link": evidence.link,
+    }
+
+
+def _plan(answer: Answer, record: PlanRecord | None) -> dict[str, Any] | None:
+    if record is None:
+        return {"id": answer.plan_id} if answer.plan_id else None
+    return {
+        "id": record.plan.id,
+        "title": record.plan.title,
+        "status": record.status.value,
+        "tier": record.plan.tier.value,
+        "risk": record.plan.risk.score,
+        "digest": record.plan.digest,
+    }

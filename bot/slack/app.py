@@ -38,6 +38,7 @@ from bot.slack.listeners.table import LISTENERS
 from bot.slack.outbox import OutboxWorker
 from bot.slack.recovery import Recovery
 from bot.slack.stream import SlackReplies
+from bot.slack.views import views_over
 from bot.slack.voices import Voices
 from tools.errors import BackendError
 from tools.world import ServiceSpec
@@ -84,7 +85,7 @@ class SlackRoom:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._connecting
         if self._socket is not None:
-            await self._socket.close_async()
+            await self._socket.close_async()  # type: ignore[no-untyped-call]
         await self.inbox.stop()
         await self.outbox.stop()
 
@@ -133,7 +134,7 @@ class SlackRoom:
                 await self.book.load()
                 if self.config.app_token and self._socket is None:
                     handler = AsyncSocketModeHandler(self.app, app_token=self.config.app_token)
-                    await handler.connect_async()
+                    await handler.connect_async()  # type: ignore[no-untyped-call]
                     self._socket = handler
                 break
             except (SlackClientError, BackendError, OSError, TimeoutError) as error:
@@ -166,11 +167,10 @@ def build_app(config: SlackConfig, deps: SlackDeps) -> SlackRoom:
     app = AsyncApp(client=client, signing_secret=config.signing_secret or "unused", logger=quiet)
     book = ChannelBook(client, deps.clock)
     voices = Voices(config, book)
-    directory = deps.directory or SlackDirectory(
-        client, deps.clock, lambda: _groups(deps)
-    )
+    directory = deps.directory or SlackDirectory(client, deps.clock, lambda: _groups(deps))
     replies = SlackReplies(client, poster, deps.store, deps.clock, voices, book, config.link_hosts)
-    outbox = OutboxWorker(config, deps.store, deps.clock, poster, voices, book)
+    views = views_over(config.link_hosts, deps.ruling)
+    outbox = OutboxWorker(config, deps.store, deps.clock, poster, voices, book, views)
     room = Room(config, deps, client, directory, book, voices, replies, outbox)
     inbox = InboxWorker(config, deps.store, deps.clock, room, LISTENERS)
     FrontDoor(deps.store, deps.clock, room, inbox, LISTENERS).open(app)

@@ -19,6 +19,7 @@ from bot.domain.ids import ChannelId, Ts, UserId
 from bot.domain.place import Place
 
 EVENT, ACTION, COMMAND, FORM, SHORTCUT = "event", "action", "command", "view", "shortcut"
+NOWHERE = ChannelId("")
 _KIND_OF_TYPE = {
     "block_actions": ACTION,
     "view_submission": FORM,
@@ -40,7 +41,7 @@ class Deed:
     name: str  # action id, callback id, command or event type
     key: str  # event_id or trigger_id
     user: UserId
-    channel: ChannelId = ChannelId("")
+    channel: ChannelId = NOWHERE
     ts: Ts | None = None  # of the message it is about
     thread_ts: Ts | None = None
     text: str = ""

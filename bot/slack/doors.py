@@ -1,15 +1,17 @@
 """What listeners call: small Protocols over core, joined by the composition root.
 
-    click ──> listener ──> PlanAnswers.approve(…) ──> Told(ok, message) ──> the person
+click ──> listener ──> PlanAnswers.approve(…) ──> Told(ok, message) ──> the person
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from bot.core.ports import AgentRun, Clock, Directory, Reply, Store
+from bot.core.alarms import AlarmDesk
+from bot.core.ports import AgentRun, Clock, Directory, PlanRecord, Reply, Store
+from bot.core.switches import Switches
 from bot.core.turn import Question
 from bot.domain.access import AccessConfig
 from bot.domain.answer import Answer
@@ -22,7 +24,10 @@ from bot.domain.ids import (
     RunId,
     UserId,
 )
+from bot.domain.incident import Incident
 from bot.domain.place import Place
+from bot.domain.policy import Ruling
+from bot.domain.postmortem import Postmortem
 from bot.domain.redaction import Redactor
 from tools.world import Catalogue
 
@@ -44,7 +49,7 @@ class Questions(Protocol):
 
 
 class PlanAnswers(Protocol):
-    """People's answers to plans. Roles and guards are judged inside again."""
+    """People's answers to plans (`bot.core.approvals.Approvals`), which judges them again."""
 
     async def approve(self, plan_id: PlanId, user: UserId, channel: ChannelId) -> Told: ...
     async def reject(
@@ -54,6 +59,7 @@ class PlanAnswers(Protocol):
     async def resolve_unknown(
         self, plan_id: PlanId, user: UserId, verdict: str, channel: ChannelId
     ) -> Told: ...
+    async def undo(self, plan_id: PlanId, user: UserId, channel: ChannelId) -> Told: ...
     async def propose_again(self, plan_id: PlanId, user: UserId, channel: ChannelId) -> Told: ...
 
 
@@ -65,13 +71,25 @@ class Proposals(Protocol):
 
 
 class PostmortemDrafts(Protocol):
-    """Drafts, edits and publishes postmortems; their card is posted by the desk itself."""
+    """Drafts, edits and publishes postmortems (`bot.core.postmortems`), which shows their card.
 
-    async def draft(self, incident: IncidentId, user: UserId, place: Place) -> Told: ...
+    Raises NotFoundError, and ValueError for what cannot be edited.
+    """
+
+    async def find_incident(self, place: Place, named: str = "") -> Incident | None: ...
+    async def draft(
+        self, incident_id: IncidentId, by: UserId | None, place: Place | None = None
+    ) -> Postmortem: ...
     async def edit(
-        self, postmortem: PostmortemId, user: UserId, sections: Mapping[str, str]
-    ) -> Told: ...
-    async def publish(self, postmortem: PostmortemId, user: UserId) -> Told: ...
+        self, postmortem_id: PostmortemId, by: UserId, fields: Mapping[str, str]
+    ) -> Postmortem: ...
+    async def publish(self, postmortem_id: PostmortemId, by: UserId) -> Postmortem: ...
+
+
+class Digests(Protocol):
+    """Writes digests (`bot.core.digests.DigestDesk`)."""
+
+    async def preview(self, channel: ChannelId) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,7 @@ class SlackDeps:
     """What the room is built over. None is not available and said so to who asks for it.
 
     `status` gives lines of name and state for `/sre status`; `reload` reads catalogue and
-    playbooks again; `digest` posts a digest to a channel now.
+    playbooks again.
     """
 
     store: Store
@@ -91,7 +109,10 @@ class SlackDeps:
     plans: PlanAnswers | None = None
     proposals: Proposals | None = None
     postmortems: PostmortemDrafts | None = None
-    digest: Callable[[ChannelId, UserId], Awaitable[Told]] | None = None
+    digests: Digests | None = None
+    switches: Switches | None = None  # halt and freeze
+    alarms: AlarmDesk | None = None  # acknowledge, mute, false alarm, declare
     reload: Callable[[UserId], Awaitable[Told]] | None = None
     status: Callable[[], Awaitable[Mapping[str, str]]] | None = None
+    ruling: Callable[[PlanRecord], Ruling] | None = None  # what policy says of a plan now
     directory: Directory | None = None  # None: Slack's own

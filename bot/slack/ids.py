@@ -18,6 +18,7 @@ class ActionId(StrEnum):
     PLAN_DONE = "plan.done"
     PLAN_UNDONE = "plan.undone"
     PLAN_RETRY = "plan.retry"
+    PLAN_UNDO = "plan.undo"
     PLAN_PROPOSE_AGAIN = "plan.propose_again"
     ANOMALY_ACKNOWLEDGE = "anomaly.acknowledge"
     ANOMALY_MUTE = "anomaly.mute"

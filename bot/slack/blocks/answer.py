@@ -1,0 +1,121 @@
+"""What stands below an answer, the answer itself when it could not be streamed, its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from bot.core.ports import AgentRun
+from bot.domain.answer import Answer, Evidence
+from bot.locale import Texts
+from bot.slack.blocks.rendered import Rendered
+from bot.slack.blocks.text import (
+    Block,
+    actions,
+    button,
+    code,
+    context,
+    cut,
+    escape,
+    image,
+    link,
+    markdown,
+    modal,
+    prose,
+    section,
+)
+from bot.slack.ids import ActionId
+
+MOST_EVIDENCE = 40
+
+
+def footer(
+    run_id: str, answer: Mapping[str, Any], texts: Texts, chart: tuple[str, str] | None = None
+) -> list[Block]:
+    """Return chart, small print and buttons; `answer` is the run's stored JSON."""
+    usage = answer.get("usage") or {}
+    usd = float(usage.get("usd_micros") or 0) / 1e6
+    mode = texts.say(f"slack.mode.{answer.get('mode') or 'deterministic'}")
+    small = texts.say(
+        "slack.answer.footer",
+        mode=mode,
+        seconds=f"{float(usage.get('seconds') or 0):.1f}",
+        cost=f"${usd:.3f}" if usd else texts.say("slack.answer.free"),
+        steps=usage.get("steps") or 0,
+    )
+    blocks = [image(*chart)] if chart else []
+    buttons = [
+        button(texts.say("slack.button.propose"), ActionId.ANSWER_PROPOSE, run_id),
+        button(texts.say("slack.button.evidence"), ActionId.EVIDENCE_SHOW, run_id),
+        button("👍", ActionId.ANSWER_HELPFUL, run_id),
+        button("👎", ActionId.ANSWER_UNHELPFUL, run_id),
+    ]
+    if not answer.get("causes"):
+        buttons = buttons[1:]  # nothing is wrong, so there is nothing to fix
+    if not answer.get("evidence"):
+        buttons = [b for b in buttons if b["action_id"] != ActionId.EVIDENCE_SHOW]
+    return [*blocks, context(small), actions(*buttons, block_id=run_id)]
+
+
+def stop_button(run_id: str, texts: Texts) -> Block:
+    """Return the row that stands below an answer while it is made."""
+    text = texts.say("slack.button.stop")
+    return actions(button(text, ActionId.ANSWER_STOP, run_id), block_id=f"{run_id}-stop")
+
+
+def render(run: AgentRun, texts: Texts, hosts: Collection[str] = ()) -> Rendered:
+    """Return a finished run's answer as a message of its own."""
+    answer = run.answer or {}
+    if not answer:
+        lost = texts.say("slack.answer.lost", question=escape(cut(run.question, 300)))
+        return Rendered(lost, [section(lost)])
+    conclusion = str(answer.get("conclusion") or answer.get("text") or "")
+    blocks = [prose(markdown(str(answer.get("text", "")), hosts))]
+    return Rendered(
+        escape(conclusion),
+        [*blocks, *footer(run.id, answer, texts)],
+        str(answer.get("chart") or ""),
+        len(blocks),
+    )
+
+
+def evidence(found: Sequence[Evidence], texts: Texts, hosts: Collection[str]) -> Block:
+    """Return the modal that lists what an answer stands on."""
+    blocks = [section(_one(e, texts, hosts)) for e in found[:MOST_EVIDENCE]]
+    if len(found) > MOST_EVIDENCE:
+        blocks.append(context(texts.say("slack.more", count=len(found) - MOST_EVIDENCE)))
+    if not blocks:
+        blocks = [section(texts.say("slack.evidence.none"))]
+    return modal(texts.say("slack.evidence.title"), blocks, close=texts.say("slack.close"))
+
+
+def _one(found: Evidence, texts: Texts, hosts: Collection[str]) -> str:
+    given = ", ".join(f"{k}={v}" for k, v in found.arguments.items())
+    mark = "✗ " if found.failed else ""
+    lines = [f"*{mark}{found.id}* {code(found.tool)} {code(cut(given, 300))}"]
+    if found.window is not None:
+        start, end = found.window.start, found.window.end
+        lines.append(f"{start:%Y-%m-%d %H:%M} – {end:%H:%M} UTC")
+    if found.query:
+        lines.append(code(cut(found.query, 500)))
+    if found.link:
+        lines.append(link(found.link, texts.say("slack.evidence.open"), hosts))
+    lines.append(escape(cut(found.summary, 900)))
+    return "\n".join(lines)
+
+
+def to_json(answer: Answer) -> dict[str, Any]:
+    """Return of an answer what its footer needs, shaped as the store keeps it."""
+    return {
+        "text": answer.text,
+        "conclusion": answer.conclusion,
+        "causes": [c.cause for c in answer.causes],
+        "evidence": [e.id for e in answer.evidence],
+        "mode": answer.mode,
+        "chart": answer.chart,
+        "usage": {
+            "usd_micros": answer.usage.usd_micros,
+            "seconds": answer.usage.seconds,
+            "steps": answer.usage.steps,
+        },
+    }

@@ -1,0 +1,180 @@
+"""A finding: what is abnormal, why, what is coming, what it resembles, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from bot.domain.anomaly import Acknowledged, Anomaly, FalseAlarm
+from bot.domain.finding import Finding
+from bot.domain.incident import Incident
+from bot.locale import Texts
+from bot.slack.blocks.rendered import Rendered
+from bot.slack.blocks.text import (
+    Block,
+    actions,
+    button,
+    code,
+    confirm,
+    context,
+    date,
+    escape,
+    header,
+    markdown,
+    prose,
+    section,
+    select,
+)
+from bot.slack.ids import ActionId
+from tools.units import format_value
+from tools.world import Severity
+
+EMOJI = {
+    Severity.LOW: "🔵",
+    Severity.MEDIUM: "🟡",
+    Severity.HIGH: "🟠",
+    Severity.CRITICAL: "🔴",
+}
+MOST_LINES = 8
+MUTE_HOURS = ("1", "4", "24")
+
+
+def render(
+    finding: Finding,
+    anomalies: Sequence[Anomaly],
+    incident: Incident | None,
+    texts: Texts,
+    hosts: Collection[str] = (),
+) -> Rendered:
+    """Return a finding's message."""
+    title = _title(finding, incident, texts)
+    blocks = [header(title), section(_lines(finding, texts))]
+    if finding.conclusion:
+        blocks.append(prose(markdown(finding.conclusion, hosts)))
+    elif finding.causes:
+        blocks.append(section(_causes(finding, texts)))
+    chart_at = len(blocks)
+    told = (_breaches(finding, texts), _similar(finding, texts))
+    blocks += [section(text) for text in told if text]
+    blocks.append(context(*_small_print(finding, anomalies, incident, texts)))
+    buttons = _buttons(finding, anomalies, texts)
+    if buttons:
+        blocks.append(actions(*buttons, block_id=finding.id))
+    return Rendered(_notification(finding, title), blocks, finding.chart, chart_at)
+
+
+def _title(finding: Finding, incident: Incident | None, texts: Texts) -> str:
+    what = incident.title if incident else finding.service
+    if finding.resolved_at is not None:
+        return texts.say("slack.finding.title_resolved", title=what)
+    severity = texts.say(f"slack.severity.{finding.severity.value}")
+    return f"{EMOJI[finding.severity]} {severity} · {what}"
+
+
+def _notification(finding: Finding, title: str) -> str:
+    """The conclusion first: what a phone shows must be enough to decide whether to get up."""
+    lead = finding.conclusion.partition("\n")[0].replace("**", "").strip()
+    if not lead and finding.causes:
+        lead = finding.causes[0].cause
+    return escape(f"{title}. {lead}" if lead else f"{title}. {' '.join(finding.lines[:1])}")
+
+
+def _lines(finding: Finding, texts: Texts) -> str:
+    shown = [f"• {escape(line)}" for line in finding.lines[:MOST_LINES]]
+    more = len(finding.lines) - len(shown)
+    if more > 0:
+        shown.append(texts.say("slack.more", count=more))
+    return "\n".join(shown) or escape(finding.service)
+
+
+def _causes(finding: Finding, texts: Texts) -> str:
+    lines = [
+        texts.say(
+            "slack.finding.cause", cause=escape(c.cause), confidence=f"{c.confidence:.0%}",
+            evidence=_cited(c.evidence),
+        )
+        for c in finding.causes[:3]
+    ]  # fmt: skip
+    return "\n".join([texts.say("slack.finding.causes"), *lines])
+
+
+def _cited(evidence: Sequence[str]) -> str:
+    return f" [{', '.join(evidence)}]" if evidence else ""
+
+
+def _breaches(finding: Finding, texts: Texts) -> str:
+    return "\n".join(
+        texts.say(
+            "slack.finding.breach",
+            metric=escape(b.metric),
+            threshold=format_value(b.threshold, b.unit),
+            value=format_value(b.value, b.unit),
+            at=date(b.at),
+        )
+        for b in finding.breaches[:3]
+    )
+
+
+def _similar(finding: Finding, texts: Texts) -> str:
+    cases = [f"• {escape(c.title)} ({escape(c.kind)})" for c in finding.similar[:3]]
+    return "\n".join([texts.say("slack.finding.similar"), *cases]) if cases else ""
+
+
+def _small_print(
+    finding: Finding, anomalies: Sequence[Anomaly], incident: Incident | None, texts: Texts
+) -> list[str]:
+    since = min((a.started_at for a in anomalies), default=finding.opened_at)
+    lines = [
+        texts.say("slack.finding.since", service=code(finding.service), since=date(since)),
+        f"{finding.id}" + (f" · {incident.id} {incident.priority.value}" if incident else ""),
+    ]
+    if finding.resolved_at is not None:
+        lines.append(texts.say("slack.finding.resolved_at", at=date(finding.resolved_at)))
+    for word, by, at in _said(anomalies):
+        lines.append(texts.say(word, user=f"<@{by}>", at=date(at)))
+    return lines
+
+
+def _said(anomalies: Sequence[Anomaly]) -> list[tuple[str, str, datetime]]:
+    """Who acknowledged it or called it a false alarm, each once."""
+    said: dict[tuple[str, str], datetime] = {}
+    for anomaly in anomalies:
+        if isinstance(anomaly.state, Acknowledged):
+            said.setdefault(("slack.finding.acknowledged", anomaly.state.by), anomaly.state.at)
+        if isinstance(anomaly.state, FalseAlarm):
+            said.setdefault(("slack.finding.false_alarm", anomaly.state.by), anomaly.state.at)
+    return [(word, by, at) for (word, by), at in said.items()]
+
+
+def _buttons(finding: Finding, anomalies: Sequence[Anomaly], texts: Texts) -> list[Block]:
+    if finding.resolved_at is not None:
+        return []
+    made: list[Block] = []
+    active = [a for a in anomalies if a.active]
+    if finding.plan is None:
+        text = texts.say("slack.button.propose")
+        made.append(button(text, ActionId.FINDING_PROPOSE, finding.id, "primary"))
+    if any(not isinstance(a.state, Acknowledged) for a in active):
+        made.append(
+            button(texts.say("slack.button.acknowledge"), ActionId.ANOMALY_ACKNOWLEDGE, finding.id)
+        )
+    options = {h: texts.say("slack.finding.mute_hours", hours=h) for h in MUTE_HOURS}
+    made.append(select(texts.say("slack.button.mute"), ActionId.ANOMALY_MUTE, options))
+    if active:
+        made.append(
+            button(
+                texts.say("slack.button.false_alarm"),
+                ActionId.ANOMALY_FALSE_ALARM,
+                finding.id,
+                confirm=confirm(
+                    texts.say("slack.button.false_alarm"),
+                    texts.say("slack.finding.false_alarm_confirm"),
+                    texts.say("slack.yes"),
+                    texts.say("slack.no"),
+                ),
+            )
+        )
+    if finding.incident is None:
+        text = texts.say("slack.button.declare")
+        made.append(button(text, ActionId.INCIDENT_DECLARE, finding.id))
+    return made

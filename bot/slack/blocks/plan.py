@@ -1,0 +1,253 @@
+"""A plan's card: what exactly would be done, why now, how risky, the way back, who said what.
+
+The card is redrawn from the record at every move; it never holds a state of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.core.ports import PlanRecord
+from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn
+from bot.domain.plan import Plan, PlanStatus, Step, StepPhase, StepRun
+from bot.domain.policy import Ruling
+from bot.domain.risk import Tier
+from bot.locale import Texts
+from bot.slack.blocks.rendered import Rendered
+from bot.slack.blocks.text import (
+    Block,
+    actions,
+    button,
+    code,
+    confirm,
+    context,
+    cut,
+    date,
+    escape,
+    header,
+    modal,
+    ours,
+    section,
+)
+from bot.slack.ids import ActionId
+
+MARKS = {
+    StepPhase.INTENT: "⏳",
+    StepPhase.SENT: "⏳",
+    StepPhase.DONE: "✓",
+    StepPhase.FAILED: "✗",
+    StepPhase.UNKNOWN: "❔",
+}
+MOST_STEPS = 8
+MOST_DIFF = 12
+
+
+def render(
+    record: PlanRecord, steps: Sequence[StepRun], ruling: Ruling | None, texts: Texts
+) -> Rendered:
+    """Return a plan's card; `ruling` None draws it without Approve."""
+    plan = record.plan
+    status = texts.say(f"plan.status.{record.status.value}")
+    title = texts.say("slack.plan.title", title=plan.title)
+    blocks = [
+        header(title),
+        section(f"*{status}* · {escape(plan.reason)}"),
+        section(_steps(plan, steps, texts)),
+    ]
+    if not record.status.ended:
+        blocks.append(section(_risk(plan, texts)))
+        blocks.append(section(_safety(plan, texts)))
+    undone = _undo_progress(plan, steps, texts)
+    if undone:
+        blocks.append(section(undone))
+    blocks.append(context(*_small_print(record, ruling, texts)))
+    if record.outcome:
+        blocks.append(section(f"{ours(record.outcome)}"))
+    buttons = _buttons(record, ruling, texts)
+    if buttons:
+        blocks.append(actions(*buttons, block_id=plan.id))
+    return Rendered(escape(f"{status}: {plan.title}. {record.outcome or plan.reason}"), blocks)
+
+
+def details(record: PlanRecord, steps: Sequence[StepRun], texts: Texts) -> Block:
+    """Return the modal with everything a yes covers."""
+    plan = record.plan
+    blocks = [section(_risk(plan, texts)), section(_safety(plan, texts, whole=True))]
+    do, back = texts.say("slack.plan.step"), texts.say("slack.plan.undo_step")
+    blocks += [section(_step_whole(step, do)) for step in plan.body.steps]
+    blocks += [section(_step_whole(step, back)) for step in plan.body.undo]
+    verify = [f"• {code(v.expression)} · {v.window_seconds} s" for v in plan.body.verify]
+    if verify:
+        blocks.append(section("\n".join([texts.say("slack.plan.verify"), *verify])))
+    notes = [f"{MARKS[s.phase]} {s.key}: {escape(s.note)}" for s in steps if s.note]
+    if notes:
+        blocks.append(section("\n".join(notes)))
+    blocks.append(context(f"{plan.id} · {plan.body.playbook_id}", f"sha256 {plan.digest[:16]}…"))
+    return modal(texts.say("slack.plan.details"), blocks, close=texts.say("slack.close"))
+
+
+def _steps(plan: Plan, runs: Sequence[StepRun], texts: Texts) -> str:
+    phases = {r.index: r for r in runs if not r.undo}
+    lines = []
+    for i, step in enumerate(plan.body.steps[:MOST_STEPS]):
+        run = phases.get(i)
+        mark = MARKS[run.phase] if run else f"{i + 1}."
+        lines.append(f"{mark} *{escape(step.name)}* {code(step.action)} → {code(step.target)}")
+        if step.diff:
+            lines.append(f"```{_diff(step.diff, MOST_DIFF)}```")
+    more = len(plan.body.steps) - MOST_STEPS
+    if more > 0:
+        lines.append(texts.say("slack.more", count=more))
+    return "\n".join(lines) or escape(plan.title)
+
+
+def _diff(lines: Sequence[str], most: int) -> str:
+    shown = [cut(line.replace("```", "'''"), 200) for line in lines[:most]]
+    return escape("\n".join([*shown, "…"] if len(lines) > most else shown))
+
+
+def _step_whole(step: Step, label: str) -> str:
+    values = ", ".join(f"{k}={v}" for k, v in step.parameters.items())
+    lines = [
+        f"*{label}: {escape(step.name)}*",
+        f"{code(step.action)} → {code(step.target)} {code(values)}",
+    ]
+    if step.diff:
+        lines.append(f"```{_diff(step.diff, 60)}```")
+    return "\n".join(lines)
+
+
+def _risk(plan: Plan, texts: Texts) -> str:
+    risk = plan.risk
+    head = texts.say(
+        "slack.plan.risk",
+        score=f"{risk.score:.2f}",
+        tier=texts.say(f"slack.tier.{plan.tier.value}"),
+        severity=f"{risk.severity:.2f}",
+        urgency=f"{risk.urgency:.2f}",
+        impact=f"{risk.impact:.2f}",
+        complexity=f"{risk.complexity:.2f}",
+    )
+    return "\n".join([head, *(f"• {escape(line)}" for line in risk.lines)])
+
+
+def _safety(plan: Plan, texts: Texts, *, whole: bool = False) -> str:
+    most = 30 if whole else 4
+    parts = [
+        _list(texts.say("slack.plan.blast_radius"), plan.blast_radius, most, texts),
+        _list(texts.say("slack.plan.dry_run"), plan.dry_run, most, texts),
+        _list(
+            texts.say("slack.plan.way_back"),
+            [f"{s.name} ({s.action} → {s.target})" for s in plan.body.undo],
+            most,
+            texts,
+        )
+        or texts.say("slack.plan.no_way_back"),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _list(label: str, lines: Sequence[str], most: int, texts: Texts) -> str:
+    if not lines:
+        return ""
+    shown = [f"• {escape(line)}" for line in lines[:most]]
+    if len(lines) > most:
+        shown.append(texts.say("slack.more", count=len(lines) - most))
+    return "\n".join([f"*{label}*", *shown])
+
+
+def _undo_progress(plan: Plan, runs: Sequence[StepRun], texts: Texts) -> str:
+    undone = [r for r in runs if r.undo]
+    lines = [
+        f"{MARKS[r.phase]} {escape(plan.body.undo[r.index].name)}"
+        for r in undone
+        if r.index < len(plan.body.undo)
+    ]
+    return "\n".join([f"*{texts.say('slack.plan.way_back')}*", *lines]) if lines else ""
+
+
+def _small_print(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> list[str]:
+    plan = record.plan
+    answers = record.approval.answers if isinstance(record.approval, Pending | Approved) else ()
+    lines = [
+        texts.say("slack.plan.said_yes", user=f"<@{yes.by}>", at=date(yes.at)) for yes in answers
+    ]
+    match record.approval:
+        case Rejected(by=by, reason=reason, at=at):
+            lines.append(
+                texts.say("slack.plan.said_no", user=f"<@{by}>", at=date(at), reason=escape(reason))
+            )
+        case Expired(at=at):
+            lines.append(texts.say("slack.plan.expired_at", at=date(at)))
+        case Withdrawn(why=why, at=at):
+            lines.append(texts.say("slack.plan.withdrawn", why=ours(why), at=date(at)))
+        case Pending(needed=needed):
+            lines += _waiting(record, ruling, needed - len(answers), texts)
+        case Approved():
+            pass
+    if record.halted:
+        lines.append(texts.say("slack.plan.stopping"))
+    asked = f"<@{plan.requested_by}>" if plan.requested_by else texts.say("slack.the_bot")
+    lines.append(texts.say("slack.plan.asked_by", user=asked, id=plan.id))
+    return lines
+
+
+def _waiting(record: PlanRecord, ruling: Ruling | None, missing: int, texts: Texts) -> list[str]:
+    plan = record.plan
+    if record.status is PlanStatus.HELD:
+        return [texts.say("slack.plan.held")]
+    if ruling is not None and not ruling.may_be_approved:
+        return [texts.say("slack.plan.reading_only", why=escape(ruling.why))]
+    role = texts.say(f"slack.role.{ruling.role.value}") if ruling else ""
+    return [
+        texts.say("slack.plan.who", role=role, count=missing),
+        texts.say("slack.plan.expires", at=date(plan.expires_at)),
+    ]
+
+
+def _buttons(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> list[Block]:
+    plan = record.plan
+    see = button(texts.say("slack.button.details"), ActionId.PLAN_DETAILS, plan.id)
+    match record.status:
+        case PlanStatus.WAITING:
+            approvable = (
+                ruling is not None and ruling.may_be_approved and plan.tier is not Tier.CRITICAL
+            )
+            answers = [_approve(plan, texts)] if approvable else []
+            no = button(texts.say("slack.button.reject"), ActionId.PLAN_REJECT, plan.id, "danger")
+            return [*answers, no, see]
+        case PlanStatus.HELD | PlanStatus.APPROVED | PlanStatus.RUNNING | PlanStatus.VERIFYING:
+            stop = button(texts.say("slack.button.stop"), ActionId.PLAN_STOP, plan.id, "danger")
+            return [stop, see]
+        case PlanStatus.OUTCOME_UNKNOWN:
+            return [
+                button(texts.say("slack.button.done"), ActionId.PLAN_DONE, plan.id),
+                button(texts.say("slack.button.undone"), ActionId.PLAN_UNDONE, plan.id),
+                button(texts.say("slack.button.retry"), ActionId.PLAN_RETRY, plan.id, "danger"),
+                see,
+            ]
+        case PlanStatus.HALTED | PlanStatus.UNVERIFIED if plan.body.undo:
+            return [button(texts.say("slack.button.undo"), ActionId.PLAN_UNDO, plan.id), see]
+        case PlanStatus.EXPIRED:
+            text = texts.say("slack.button.propose_again")
+            return [button(text, ActionId.PLAN_PROPOSE_AGAIN, plan.id, "primary"), see]
+        case _:
+            return [see]
+
+
+def _approve(plan: Plan, texts: Texts) -> Block:
+    first = plan.body.steps[0]
+    more = len(plan.body.steps) - 1
+    what = f"{first.action} → {first.target}" + (f" (+{more})" if more else "")
+    return button(
+        texts.say("slack.button.approve"),
+        ActionId.PLAN_APPROVE,
+        plan.id,
+        "primary",
+        confirm=confirm(
+            texts.say("slack.plan.confirm_title"),
+            texts.say("slack.plan.confirm", what=what),
+            texts.say("slack.button.approve"),
+            texts.say("slack.no"),
+        ),
+    )

@@ -1,0 +1,54 @@
+"""What a failed call to Slack means: try again, when, or never.
+
+SlackApiError ──judge──> Trouble(code, retry_after, lasting)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from slack_sdk.errors import SlackApiError
+
+METADATA_POST = "sre_agent_outbox"
+METADATA_ANSWER = "sre_agent_answer"
+GONE = frozenset({"message_not_found", "thread_not_found", "cant_update_message"})
+LASTING = frozenset(
+    {
+        "channel_not_found", "not_in_channel", "is_archived", "invalid_blocks", "no_text",
+        "invalid_arguments", "msg_too_long", "msg_blocks_too_long", "restricted_action",
+        "missing_scope", "not_authed", "invalid_auth", "token_revoked", "account_inactive",
+        "message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed",
+        "cannot_reply_to_message", "user_not_found", "metadata_too_large",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a call failed. `lasting`: the same call would fail again."""
+
+    code: str
+    text: str
+    retry_after: timedelta | None = None
+    lasting: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether the message does not exist any more."""
+        return self.code in GONE
+
+
+def judge(error: Exception) -> Trouble:
+    """Say what an error of the Slack client means."""
+    if not isinstance(error, SlackApiError):
+        return Trouble("unreachable", f"{type(error).__name__}: {error}")
+    code = str(error.response.get("error") or "unknown")
+    messages = (error.response.get("response_metadata") or {}).get("messages") or []
+    text = "; ".join([code, *(str(m) for m in messages[:3])])
+    status = int(getattr(error.response, "status_code", 200) or 200)
+    if status == 429 or code == "ratelimited":
+        headers = getattr(error.response, "headers", None) or {}
+        seconds = headers.get("Retry-After") or headers.get("retry-after") or "1"
+        return Trouble(code, text, timedelta(seconds=float(seconds)))
+    return Trouble(code, text, None, code in LASTING)

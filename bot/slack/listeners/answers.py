@@ -1,0 +1,96 @@
+"""Buttons below an answer: feedback, evidence, propose a fix, stop."""
+
+from __future__ import annotations
+
+from bot.core.ports import AgentRun, Feedback
+from bot.domain.audit import Event
+from bot.domain.ids import RunId
+from bot.slack.blocks import answer as view
+from bot.slack.blocks import papers
+from bot.slack.blocks.text import ours
+from bot.slack.deeds import Deed, pack
+from bot.slack.ids import FormId
+from bot.slack.listeners.room import Room
+from tools.errors import NotFoundError
+
+
+async def helpful(room: Room, deed: Deed) -> None:
+    """👍."""
+    if await _admitted(room, deed) is not None:
+        await _keep(room, deed, helpful=True)
+
+
+async def unhelpful(room: Room, deed: Deed) -> None:
+    """👎, kept at once; the form that follows may add why."""
+    if await _admitted(room, deed) is not None:
+        await _keep(room, deed, helpful=False)
+
+
+async def ask_why(room: Room, deed: Deed) -> None:
+    """Ask what was wrong with the answer."""
+    form = papers.reason_form(FormId.ANSWER_UNHELPFUL, pack(deed, deed.value), room.texts(deed))
+    await room.open_modal(deed, form)
+
+
+async def explained(room: Room, deed: Deed) -> None:
+    """The form's text."""
+    if await _admitted(room, deed) is not None:
+        text = room.deps.redactor.text(deed.fields.get("reason", "").strip())
+        await _keep(room, deed, helpful=False, text=text)
+
+
+async def stop(room: Room, deed: Deed) -> None:
+    """Stop the run before its next step."""
+    run = await _admitted(room, deed)
+    if run is None:
+        return
+    async with room.deps.store.begin() as tx:
+        asked = await tx.runs.request_stop(run.id, room.deps.clock.wall())
+        if asked:
+            now = room.deps.clock.now()
+            await tx.audit.append(Event("answer.stop_asked", now, deed.user, run.id))
+    await room.say_privately(deed, "slack.stopping" if asked else "slack.over_already")
+
+
+async def propose(room: Room, deed: Deed) -> None:
+    """Look for a playbook that fits the answer's causes."""
+    run = await _admitted(room, deed)
+    if run is None:
+        return
+    if room.deps.proposals is None:
+        await room.say_privately(deed, "slack.off", what="plans")
+        return
+    told = await room.deps.proposals.for_answer(run.id, deed.user, deed.place)
+    await room.whisper(deed, ours(told.message))
+    room.outbox.wake()
+
+
+async def evidence(room: Room, deed: Deed) -> None:
+    """Show what the answer stands on."""
+    run = await _admitted(room, deed)
+    if run is None:
+        return
+    async with room.deps.store.begin() as tx:
+        found = await tx.evidence.of_run(run.id)
+    await room.open_modal(deed, view.evidence(found, room.texts(deed), room.config.link_hosts))
+
+
+async def _admitted(room: Room, deed: Deed) -> AgentRun | None:
+    try:
+        async with room.deps.store.begin() as tx:
+            run = await tx.runs.get(RunId(deed.value or deed.subject))
+    except NotFoundError as error:
+        await room.say_privately(deed, "slack.gone", why=error)
+        return None
+    return None if await room.admits(deed, deed.name) is None else run
+
+
+async def _keep(room: Room, deed: Deed, *, helpful: bool, text: str = "") -> None:
+    run_id = RunId(deed.value or deed.subject)
+    now = room.deps.clock.now()
+    async with room.deps.store.begin() as tx:
+        await tx.feedback.save(Feedback(run_id, deed.user, helpful, now, text))
+        await tx.audit.append(
+            Event("answer.rated", now, deed.user, run_id, facts={"helpful": helpful}, private=text)
+        )
+    await room.say_privately(deed, "slack.thanks")

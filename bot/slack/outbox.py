@@ -1,0 +1,252 @@
+"""Posts what must be posted exactly once, and keeps it in step with its subject.
+
+    claim ──> render ──> upload chart ──> sending ──> chat.postMessage ──> posted (ts)
+                                             └─ fate unknown? look through the thread first
+    dirty ──> render ──> chat.update ──> updated
+
+Every post carries its row's id as metadata, so that after a crash between post and commit the
+message is found instead of posted again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.ports import Clock, OutboxRow, StaleError, Store
+from bot.domain.ids import ChannelId, Ts
+from bot.slack.blocks.rendered import Rendered
+from bot.slack.blocks.text import MOST_FALLBACK, Block, context, cut, fit, image
+from bot.slack.calls import METADATA_POST, judge
+from bot.slack.config import SlackConfig
+from bot.slack.directory import ChannelBook
+from bot.slack.uploads import upload_chart
+from bot.slack.views import Views
+from bot.slack.voices import Voices
+from tools.errors import BackendError, NotFoundError, nearest
+
+log = structlog.get_logger(__name__)
+
+LOOPS = 3  # channels posted to at once
+LOOK_BACK = timedelta(minutes=10)  # how far before the attempt a lost post is looked for
+LONGEST_WAIT = timedelta(minutes=5)
+DRAIN_SECONDS = 5.0
+_SLACK_ERRORS = (SlackClientError, OSError, TimeoutError)
+
+
+class OutboxWorker:
+    """Works the outbox off."""
+
+    def __init__(
+        self,
+        config: SlackConfig,
+        store: Store,
+        clock: Clock,
+        client: AsyncWebClient,
+        voices: Voices,
+        book: ChannelBook,
+        views: Views,
+    ) -> None:
+        """`client` must not repeat calls whose fate is unknown."""
+        self._config, self._store, self._clock, self._client = config, store, clock, client
+        self._voices, self._book, self._views = voices, book, views
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._bot_user = ""
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._stopping = False
+        self._tasks = [
+            asyncio.create_task(self._loop(f"{self._config.owner}/outbox-{n}"), name=f"outbox {n}")
+            for n in range(LOOPS)
+        ]
+
+    async def stop(self) -> None:
+        """Finish the posts under way and stop."""
+        self._stopping = True
+        self._wake.set()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    def wake(self) -> None:
+        """Look now."""
+        self._wake.set()
+
+    async def drain(self) -> int:
+        """Work off everything that is due now; returns how many rows were worked on."""
+        count = 0
+        while await self.once(f"{self._config.owner}/outbox"):
+            count += 1
+        return count
+
+    async def _loop(self, owner: str) -> None:
+        while not self._stopping:
+            try:
+                worked = await self.once(owner)
+            except (BackendError, StaleError) as error:  # the database is away: wait for it
+                log.warning("outbox.waits", why=str(error))
+                worked = False
+            except Exception:
+                log.exception("outbox.failed")
+                worked = False
+            if not worked:
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._config.poll.total_seconds())
+
+    async def once(self, owner: str) -> bool:
+        """Work on one row; False when none is due."""
+        lease = self._config.lease * 2  # a client may wait out a rate limit twice
+        async with self._store.begin() as tx:
+            row = await tx.outbox.claim(owner, self._clock.wall(), lease)
+        if row is None:
+            return False
+        try:
+            await self._work(row)
+        except (NotFoundError, KeyError, ValueError) as error:
+            await self._failed(row, f"{type(error).__name__}: {error}", None)
+        except (*_SLACK_ERRORS, BackendError) as error:
+            await self._trouble(row, error)
+        return True
+
+    async def _work(self, row: OutboxRow) -> None:
+        renderer = self._views.get(row.view)
+        if renderer is None:
+            raise NotFoundError(
+                f"no view {row.view!r} draws messages.{nearest(row.view, self._views)}"
+            )
+        channel = await self._book.id_of(row.channel)
+        texts = self._voices.texts(channel)
+        async with self._store.begin() as tx:
+            rendered = await renderer(row, tx, texts)
+        blocks = fit(await self._with_chart(row, rendered), texts)
+        if row.ts is not None:
+            await self._update(row, channel, rendered, blocks)
+        else:
+            await self._post(row, channel, rendered, blocks)
+
+    async def _with_chart(self, row: OutboxRow, rendered: Rendered) -> list[Block]:
+        if not rendered.chart_id:
+            return rendered.blocks
+        async with self._store.begin() as tx:
+            png, alt = await tx.charts.get(rendered.chart_id)
+        file_id = row.file_id
+        if not file_id:
+            try:
+                file_id = await upload_chart(self._client, png, rendered.chart_id, alt)
+            except _SLACK_ERRORS as error:
+                if row.attempts < 2:
+                    raise
+                log.warning("chart.upload_failed", row=row.id, why=judge(error).text)
+                note = self._voices.texts(row.channel).say("slack.chart_missing", alt=alt)
+                return _insert(rendered, context(note))
+            async with self._store.begin() as tx:
+                await tx.outbox.uploaded(row.id, file_id)
+        return _insert(rendered, image(file_id, alt))
+
+    async def _post(
+        self, row: OutboxRow, channel: ChannelId, rendered: Rendered, blocks: list[Block]
+    ) -> None:
+        if row.sent_at is not None:
+            there = await self._find(row, channel, row.sent_at)
+            if there is not None:
+                log.info("outbox.found", row=row.id, ts=there)
+                await self._posted(row, channel, there)
+                return
+        async with self._store.begin() as tx:
+            await tx.outbox.sending(row.id, self._clock.now())
+        answer = await self._client.chat_postMessage(
+            channel=channel,
+            thread_ts=row.thread_ts,
+            text=cut(rendered.text, MOST_FALLBACK),
+            blocks=blocks or None,
+            unfurl_links=False,
+            unfurl_media=False,
+            metadata={"event_type": METADATA_POST, "event_payload": {"id": row.id}},
+        )
+        await self._posted(row, channel, Ts(answer["ts"]))
+
+    async def _posted(self, row: OutboxRow, channel: ChannelId, ts: Ts) -> None:
+        try:
+            async with self._store.begin() as tx:
+                await tx.outbox.posted(row.id, ts, self._clock.wall())
+        except StaleError:
+            log.warning("outbox.posted_twice", row=row.id, ts=ts)
+            await self._client.chat_delete(channel=channel, ts=ts)
+        log.info("outbox.posted", row=row.id, view=row.view, ref=row.ref, channel=channel, ts=ts)
+        self._wake.set()
+
+    async def _update(
+        self, row: OutboxRow, channel: ChannelId, rendered: Rendered, blocks: list[Block]
+    ) -> None:
+        try:
+            await self._client.chat_update(
+                channel=channel,
+                ts=str(row.ts),
+                text=cut(rendered.text, MOST_FALLBACK),
+                blocks=blocks or None,
+                metadata={"event_type": METADATA_POST, "event_payload": {"id": row.id}},
+            )
+        except SlackApiError as error:
+            if not judge(error).gone:
+                raise
+            log.warning("outbox.message_deleted", row=row.id, channel=channel, ts=row.ts)
+        async with self._store.begin() as tx:
+            await tx.outbox.updated(row.id, self._clock.wall())
+
+    async def _find(self, row: OutboxRow, channel: ChannelId, sent_at: datetime) -> Ts | None:
+        """Look for a post whose fate is unknown: our own message that carries the row's id."""
+        cursor = ""
+        oldest = sent_at - LOOK_BACK
+        while True:
+            arguments: dict[str, Any] = {
+                "channel": channel, "include_all_metadata": True, "limit": 200,
+                "oldest": f"{oldest.astimezone(UTC).timestamp():.6f}",
+            }  # fmt: skip
+            if cursor:
+                arguments["cursor"] = cursor
+            if row.thread_ts is None:
+                answer: Any = await self._client.conversations_history(**arguments)
+            else:
+                answer = await self._client.conversations_replies(ts=row.thread_ts, **arguments)
+            for message in answer["messages"]:
+                metadata = message.get("metadata") or {}
+                payload = metadata.get("event_payload") or {}
+                if metadata.get("event_type") == METADATA_POST and payload.get("id") == row.id:
+                    return Ts(message["ts"])
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
+            if not cursor:
+                return None
+
+    async def _trouble(self, row: OutboxRow, error: Exception) -> None:
+        trouble = judge(error)
+        if trouble.lasting:
+            await self._failed(row, f"{trouble.text} (channel {row.channel!r})", None)
+            return
+        wait = trouble.retry_after or min(
+            LONGEST_WAIT, self._config.retry_after * 2 ** min(row.attempts, 8)
+        )
+        await self._failed(row, trouble.text, self._clock.wall() + wait)
+
+    async def _failed(self, row: OutboxRow, why: str, retry_at: datetime | None) -> None:
+        event = "outbox.parked" if retry_at is None else "outbox.retry"
+        log.warning(event, row=row.id, view=row.view, ref=row.ref, channel=row.channel, why=why)
+        async with self._store.begin() as tx:
+            await tx.outbox.failed(row.id, why, retry_at)
+
+
+def _insert(rendered: Rendered, block: Block) -> list[Block]:
+    at = rendered.chart_at
+    return [*rendered.blocks[:at], block, *rendered.blocks[at:]]

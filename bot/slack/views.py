@@ -1,0 +1,61 @@
+"""Which renderer draws which row of the outbox: the subject is read when it is drawn.
+
+row.view ──table──> renderer(row, tx, texts) ──> Rendered
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+from bot.core.ports import OutboxRow, PlanRecord, Transaction
+from bot.domain.ids import FindingId, PlanId, PostmortemId, RunId
+from bot.domain.policy import Ruling
+from bot.locale import Texts
+from bot.slack.blocks import answer, finding, papers, plan
+from bot.slack.blocks.rendered import Rendered
+
+Renderer = Callable[[OutboxRow, Transaction, Texts], Awaitable[Rendered]]
+Views = Mapping[str, Renderer]
+
+
+def views_over(
+    hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling] | None = None
+) -> Views:
+    """Return the table of renderers. Each raises NotFoundError when its subject is gone."""
+
+    async def draw_finding(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
+        found = await tx.findings.get(FindingId(row.ref))
+        anomalies = [await tx.anomalies.get(a) for a in found.anomalies]
+        incident = await tx.incidents.get(found.incident) if found.incident else None
+        return finding.render(found, anomalies, incident, texts, hosts)
+
+    async def draw_plan(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
+        record = await tx.plans.get(PlanId(row.ref))
+        steps = await tx.plans.steps(record.plan.id)
+        return plan.render(record, steps, ruling(record) if ruling else None, texts)
+
+    async def draw_answer(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
+        return answer.render(await tx.runs.get(RunId(row.ref)), texts, hosts)
+
+    async def draw_postmortem(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
+        report = await tx.postmortems.get(PostmortemId(row.ref))
+        return papers.postmortem(report, texts, hosts)
+
+    async def draw_digest(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
+        return papers.digest(row.body, texts, hosts)
+
+    async def draw_notice(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
+        return papers.notice(row.body, texts)
+
+    async def draw_question(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
+        return papers.question(row.body, texts)
+
+    return {
+        "finding": draw_finding,
+        "plan": draw_plan,
+        "answer": draw_answer,
+        "postmortem": draw_postmortem,
+        "digest": draw_digest,
+        "notice": draw_notice,
+        "question": draw_question,
+    }

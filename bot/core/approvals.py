@@ -397,7 +397,7 @@ class Approvals:
         *,
         raw: bool = False,
     ) -> PlanRecord:
-        outcome = text if raw else self._texts.say(text)
+        outcome = text if raw else self._texts.say(text, **self._fields(record))
         return await tx.plans.move(
             replace(
                 record, status=status, approval=state, outcome=outcome, ended_at=self._clock.now()
@@ -480,18 +480,21 @@ class Approvals:
     def _said(
         self, record: PlanRecord, key: str, *, accepted: bool = True, guard: str = ""
     ) -> Said:
+        text = self._texts.say(key, **self._fields(record))
+        return Said(accepted, record.status, text, guard)
+
+    def _fields(self, record: PlanRecord) -> dict[str, object]:
+        """Return what texts about a plan may name."""
         answers: tuple[Yes, ...] = ()
         if isinstance(record.approval, Pending | Approved):
             answers = record.approval.answers
-        text = self._texts.say(
-            key,
-            id=record.plan.id,
-            title=record.plan.title,
-            status=self._texts.say(f"plan.status.{record.status.value}"),
-            answers=len(answers),
-            needed=record.plan.approvers_needed,
-        )
-        return Said(accepted, record.status, text, guard)
+        return {
+            "id": record.plan.id,
+            "title": record.plan.title,
+            "status": self._texts.say(f"plan.status.{record.status.value}"),
+            "answers": len(answers),
+            "needed": record.plan.approvers_needed,
+        }
 
 
 def _unknown(steps: list[StepRun]) -> StepRun | None:

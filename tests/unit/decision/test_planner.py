@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import pytest
+
+from bot.core.planner import Origin
+from bot.domain.anomaly import open_anomaly
+from bot.domain.finding import Finding
+from bot.domain.ids import AnomalyId, FindingId
+from bot.domain.place import Place
+from bot.domain.plan import PlanStatus
+from playbooks.loader import SHIPPED, load_library
+from tests.fakes.decision import ANN, INCIDENTS, RESTART, ROLLBACK, Production, library
+from tools.act.catalog import ACTIONS
+from tools.world import (
+    Cause,
+    MetricName,
+    ProposalDraft,
+    ServiceMode,
+    ServiceName,
+    Severity,
+    Verdict,
+)
+
+
+async def test_a_plan_shows_exactly_what_would_happen(world: Production) -> None:
+    plan = (await world.record(await world.planned("rollback"))).plan
+    step = plan.body.steps[0]
+    assert step.target.uid == "uid-shop"
+    assert step.parameters["replica_set"] == "shop-h1"
+    assert any("shop:2 → shop:1" in line for line in step.diff)
+    assert [undo.parameters["replica_set"] for undo in plan.body.undo] == ["shop-h2"]
+    assert plan.dry_run[0].endswith("accepted")
+    assert plan.blast_radius == ("trading/Deployment/shop",)
+    assert world.cluster.sent == []
+    assert plan.risk.score == 0.5
+    assert any("override" in line for line in plan.risk.lines)
+
+
+async def test_the_card_and_the_audit_row_come_with_the_plan(world: Production) -> None:
+    plan = await world.planned("rollback")
+    async with world.store.begin() as tx:
+        row = await tx.outbox.find(f"plan:{plan}")
+    assert row is not None
+    assert (row.view, row.ref, row.channel) == ("plan", plan, INCIDENTS)
+    assert await world.audit(plan) == ["plan.proposed"]
+
+
+async def test_the_same_trigger_twice_is_one_plan(world: Production) -> None:
+    import asyncio
+
+    first = await world.propose("rollback")
+    second = await world.propose("rollback")
+    assert second.plan_id == first.plan_id
+    three = await asyncio.gather(*(world.propose("rollback", "cart") for _ in range(3)))
+    ids = {each.plan_id for each in three if each.plan_id}
+    assert len(ids) == 1
+
+
+async def test_the_unhealthiest_pod_is_the_one_restarted(world: Production) -> None:
+    plan = (await world.record(await world.planned("restart"))).plan
+    assert plan.body.steps[0].target.name == "shop-h2-1"
+
+
+async def test_an_unknown_playbook_names_the_nearest(world: Production) -> None:
+    receipt = await world.propose("rolback")
+    assert receipt.plan_id is None
+    assert "rollback" in receipt.summary
+
+
+async def test_an_unknown_service_names_the_nearest(world: Production) -> None:
+    assert "'shop'" in (await world.propose("rollback", "shopp")).summary
+
+
+async def test_one_action_alone_may_be_proposed_on_the_services_own_workload(
+    world: Production,
+) -> None:
+    receipt = await world.propose("hpa_scale", add_replicas="1")
+    assert receipt.plan_id is not None
+    plan = (await world.record(receipt.plan_id)).plan  # type: ignore[arg-type]
+    assert plan.body.steps[0].parameters == {"min_replicas": 3, "max_replicas": 5}
+
+
+@pytest.mark.parametrize("action", ["http_call", "drain", "database_failover", "run_job"])
+async def test_what_reaches_beyond_a_workload_needs_a_written_playbook(
+    world: Production, action: str
+) -> None:
+    receipt = await world.propose(action)
+    assert (receipt.plan_id, receipt.refused_by) == (None, "action")
+
+
+async def test_a_parameter_of_the_model_cannot_leave_its_pattern(world: Production) -> None:
+    text = RESTART.replace("{{ target_pod }}", "{{ pod }}") + (
+        "parameters:\n  pod: {description: which pod}\n"
+    )
+    world.playbooks = library(text)
+    for value in ("kube-system/Pod/dns", "{{ namespace }}", "a b", "x" * 300):
+        receipt = await world.propose("restart", pod=value)
+        assert receipt.plan_id is None
+    assert (await world.propose("restart", pod="shop-h2-0")).plan_id is not None
+
+
+async def test_a_precondition_without_data_is_not_taken_for_true(world: Production) -> None:
+    world.playbooks = library(ROLLBACK + 'preconditions: ["order_qps > 1"]\n')
+    assert (await world.propose("rollback")).refused_by == "precondition"
+    world.metrics["order_qps", "shop"] = 0.0
+    assert (await world.propose("rollback")).refused_by == "precondition"
+    world.metrics["order_qps", "shop"] = 5.0
+    assert (await world.propose("rollback")).plan_id is not None
+
+
+async def test_a_playbook_without_verify_is_judged_by_its_trigger(world: Production) -> None:
+    world.playbooks = library(ROLLBACK.rpartition("verify")[0])
+    world.metrics["order_error_rate", "shop"] = 0.5
+    plan = (await world.record(await world.planned("rollback"))).plan
+    assert [rule.expression for rule in plan.body.verify] == ["not (order_error_rate > 2%)"]
+
+
+async def test_two_steps_on_one_object_are_refused(world: Production) -> None:
+    text = ROLLBACK.replace(
+        "verify:",
+        '  - {name: Again, action: rollout_restart, target: "Deployment/shop"}\nverify:',
+    )
+    world.playbooks = library(text)
+    assert "two steps act on" in (await world.propose("rollback")).summary
+
+
+async def test_a_target_of_another_service_brings_that_services_mode(world: Production) -> None:
+    world.set_mode("cart", ServiceMode.OBSERVE)
+    assert (await world.propose("both")).refused_by == "service_mode"
+
+
+async def test_the_digest_survives_the_store(world: Production) -> None:
+    record = await world.record(await world.planned("both"))
+    assert record.plan.body.digest() == record.plan.digest
+
+
+def test_the_digest_covers_steps_undo_and_playbook() -> None:
+    from dataclasses import replace
+
+    from bot.domain.plan import PlanBody, Step
+    from tools.world import WorkloadRef
+
+    step = Step("s", "scale", WorkloadRef("c", "n", "Deployment", "d", "u"), {"a": 1}, 10, "f")
+    body = PlanBody((step,), (step,), (), "p", "0")
+    others = [
+        replace(body, steps=(replace(step, parameters={"a": 2}),)),
+        replace(body, undo=()),
+        replace(body, playbook_sha256="1"),
+        replace(body, steps=(replace(step, target=replace(step.target, uid="x")),)),
+        replace(body, steps=(replace(step, fingerprint="g"),)),
+    ]
+    assert len({body.digest(), *(each.digest() for each in others)}) == 6
+
+
+# --- findings ---------------------------------------------------------------------------------
+
+
+def verdict(world: Production, metric: str, sigma: float, observed: float = 1.0) -> Verdict:
+    now = world.clock.now()
+    return Verdict(
+        metric=MetricName(metric),
+        labels=(("service", "shop"),),
+        service=ServiceName("shop"),
+        at=now,
+        observed=observed,
+        expected=0.01,
+        deviation_sigma=sigma,
+        votes=(),
+        anomalous=True,
+        started_at=now,
+        method="baseline",
+    )
+
+
+async def a_finding(world: Production, *causes: Cause) -> Finding:
+    anomaly = open_anomaly(
+        AnomalyId("ANO-1"), "trading", verdict(world, "order_error_rate", 5.5, 0.4)
+    )
+    finding = Finding(
+        FindingId("FND-1"),
+        ServiceName("shop"),
+        Severity.CRITICAL,
+        world.clock.now(),
+        (anomaly.id,),
+        (),
+        causes=causes,
+        place=Place(INCIDENTS),
+    )
+    async with world.store.begin() as tx:
+        await tx.anomalies.save(anomaly)
+        await tx.findings.save(finding)
+        await tx.outbox.post("finding:FND-1", "finding", "FND-1", Place(INCIDENTS))
+    return finding
+
+
+async def test_the_playbook_that_fits_a_finding_is_proposed_in_its_thread(
+    world: Production,
+) -> None:
+    finding = await a_finding(world)
+    world.playbooks = library(ROLLBACK, RESTART)
+    receipt = await world.bot.planner.propose_for(finding)
+    assert receipt is not None
+    assert receipt.plan_id is not None
+    async with world.store.begin() as tx:
+        assert (await tx.findings.get(finding.id)).plan == receipt.plan_id
+    record = await world.record(receipt.plan_id)  # type: ignore[arg-type]
+    assert record.plan.body.playbook_id == "rollback"
+    assert record.plan.finding == finding.id
+    assert record.plan.risk.severity == 1.0
+
+
+async def test_causes_and_past_success_order_the_playbooks(world: Production) -> None:
+    other = ROLLBACK.replace("id: rollback", "id: another").replace(
+        "deployment_rollback", "rollout_restart"
+    )
+    world.playbooks = library(ROLLBACK, other.replace('"{{ workload }}"', '"Deployment/shop"'))
+    finding = await a_finding(world)
+    plain = [m.loaded.playbook.id for m in await world.bot.planner.matches(finding)]
+    assert plain == ["another", "rollback"]  # equal: by name
+    cause = Cause(
+        "a bad release", ServiceName("shop"), "deploy", 0.9, (), None, ("deployment_rollback",)
+    )
+    named = await a_finding(world, cause)
+    found = await world.bot.planner.matches(named)
+    assert [m.loaded.playbook.id for m in found] == ["rollback", "another"]
+
+
+async def test_nothing_fits_nothing_is_proposed(world: Production) -> None:
+    world.playbooks = library(RESTART)
+    assert await world.bot.planner.propose_for(await a_finding(world)) is None
+
+
+async def test_a_proposal_of_an_agent_run_carries_its_asker_and_place(world: Production) -> None:
+    desk = world.bot.planner.desk(Origin(Place(INCIDENTS), ANN))
+    receipt = await desk.propose(ProposalDraft("rollback", ServiceName("shop"), "asked"))
+    record = await world.record(receipt.plan_id)  # type: ignore[arg-type]
+    assert record.plan.requested_by == ANN
+
+
+# --- the user's table -------------------------------------------------------------------------
+
+TABLE = {
+    "pod-restart": ("shop", "auto"),
+    "hpa-scale-up": ("shop", "auto"),
+    "service-rollback": ("shop", "semi_auto"),
+    "config-rollback": ("shop", "semi_auto"),
+    "database-failover": ("postgres", "manual"),
+    "wallet-diagnosis": ("wallet-service", "critical"),
+}
+
+
+@pytest.mark.parametrize("playbook", TABLE)
+async def test_the_shipped_playbooks_reproduce_the_users_table_at_five_sigma(
+    world: Production, playbook: str
+) -> None:
+    from dataclasses import replace
+
+    from tests.fakes.decision import service
+    from tools.world import WorkloadRef
+
+    name, tier = TABLE[playbook]
+    world.playbooks = dict(load_library([SHIPPED], ACTIONS))
+    database = WorkloadRef("default", "data", "StatefulSet", "postgres")
+    world.services["postgres"] = service("postgres", namespace="data", workloads=(database,))
+    world.services["wallet-service"] = service("wallet-service", namespace="wallet", tier=1)
+    world.services["shop"] = replace(world.services["shop"], tier=1)
+    world.cluster.put(
+        {
+            "kind": "Cluster",
+            "metadata": {"namespace": "data", "name": "postgres"},
+            "spec": {},
+            "status": {
+                "currentPrimary": "postgres-1",
+                "targetPrimary": "postgres-1",
+                "instancesStatus": {"healthy": ["postgres-1", "postgres-2"]},
+            },
+        }
+    )
+    _with_config_maps(world)
+    anomaly = open_anomaly(
+        AnomalyId("ANO-9"),
+        "trading",
+        replace(verdict(world, "order_error_rate", 5.0), service=ServiceName(name)),
+    )
+    async with world.store.begin() as tx:
+        await tx.anomalies.save(anomaly)
+    receipt = await world.propose(playbook, name)
+    assert receipt.tier == tier
+    if tier == "critical":
+        assert (receipt.plan_id, receipt.refused_by) == (None, "tier_critical")
+    else:
+        record = await world.record(receipt.plan_id)  # type: ignore[arg-type]
+        assert record.status is PlanStatus.WAITING
+        assert record.plan.risk.severity == 1.0
+        assert record.plan.approvers_needed == (2 if tier == "manual" else 1)
+
+
+def _with_config_maps(world: Production) -> None:
+    for version in (1, 2):
+        world.cluster.put(
+            {
+                "kind": "ConfigMap",
+                "metadata": {"namespace": "trading", "name": f"shop-v{version}"},
+                "data": {"limit": str(version)},
+            }
+        )
+    pairs = [("Deployment", "shop", 2), ("ReplicaSet", "shop-h2", 2), ("ReplicaSet", "shop-h1", 1)]
+    for kind, name, version in pairs:
+        item = world.cluster.objects[kind, "trading", name]
+        container = item["spec"]["template"]["spec"]["containers"][0]
+        container["envFrom"] = [{"configMapRef": {"name": f"shop-v{version}"}}]

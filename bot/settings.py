@@ -72,6 +72,7 @@ class Settings:
     log_level: str
     budget: Budget
     export_dir: Path
+    halt_file: Path  # the kill switch: while it exists no step begins
     audit_key_path: Path
     audit_key: bytes = field(repr=False)  # empty: read or generate `audit_key_path`
     redactor: Redactor = field(repr=False)
@@ -115,6 +116,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         log_level=found.get("LOG_LEVEL") or document.app.log_level,
         budget=_budget(document),
         export_dir=Path(document.knowledge.export_dir or "knowledge"),
+        halt_file=Path("var/halt"),
         audit_key_path=Path("var/audit.key"),
         audit_key=found.get("AUDIT_KEY", "").encode(),
         redactor=Redactor(known),

@@ -36,7 +36,7 @@ class ChartDesk:
         clock: Clock,
         workers: Workers,
         baselines: Baselines,
-        catalogue: Catalogue,
+        catalogue: Callable[[], Catalogue],
         render: Callable[[ChartSpec], bytes],
     ) -> None:
         """`render` is a module-level function, run in a worker process."""
@@ -78,7 +78,7 @@ class ChartDesk:
     ) -> ChartSpec:
         """Describe the chart of one series with its baseline, abnormal run and changes."""
         metric = next(
-            (m for m in self._catalogue.metrics.values() if m.name == series.metric), None
+            (m for m in self._catalogue().metrics.values() if m.name == series.metric), None
         )
         baseline = await self._baselines.find(metric.name, series.labels) if metric else None
         service = series.label("service") or ", ".join(v for _, v in series.labels) or "–"

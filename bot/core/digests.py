@@ -107,14 +107,17 @@ class DigestDesk:
             )
         return True
 
-    async def post_now(self, channel: ChannelId, by: UserId) -> None:
-        """Post a digest up to now because somebody asked; no slot is claimed."""
+    async def preview(self, channel: ChannelId) -> dict[str, Any]:
+        """Return the body of a digest up to now without telling it; no slot is claimed."""
         now = self._clock.now()
         async with self._store.begin() as tx:
             last = await tx.digests.last(channel)
         since = min(last or now - FIRST_SPAN, now - timedelta(seconds=1))
-        news = await self.gather(since, now)
-        body = compose(news, since, now, self._texts_of(channel))
+        return compose(await self.gather(since, now), since, now, self._texts_of(channel))
+
+    async def post_now(self, channel: ChannelId, by: UserId) -> None:
+        """Post a digest up to now because somebody asked."""
+        now, body = self._clock.now(), await self.preview(channel)
         key = mint(f"digest:{channel}:asked")
         async with self._store.begin() as tx:
             await tx.outbox.post(key, "digest", key, Place(channel), body)

@@ -5,7 +5,7 @@ Everything here is best effort: a dead backend costs its part, never the finding
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -80,10 +80,10 @@ class Enricher:
     """Enriches groups of anomalies."""
 
     def __init__(
-        self, clock: Clock, sources: Sources, rules: Sequence[Rule], texts: Texts, timezone: str
+        self, clock: Clock, sources: Sources, rules: Callable[[], Sequence[Rule]], texts: Texts, timezone: str
     ) -> None:
         """`texts` and `timezone` are those of the incidents channel, for the chart."""
-        self._clock, self._sources, self._rules = clock, sources, tuple(rules)
+        self._clock, self._sources, self._rules = clock, sources, rules
         self._texts, self._timezone = texts, timezone
 
     async def enrich(
@@ -107,7 +107,7 @@ class Enricher:
                 ),
                 patterns=await self._patterns(services, gaps),
                 dependencies={s.name: s.dependencies for s in catalogue.services.values()},
-                rules=self._rules,
+                rules=self._rules(),
             )
         )
         worst = series.get((group[0].metric, group[0].worst.labels))

@@ -32,7 +32,10 @@ _CODE_OR_ID = re.compile(
     r"\[(?:E\d+(?:,\s*)?)+\]|\b[A-Z]{2,5}-[\w-]+|\bE\d+\b|\bv?\d+\.\d+\.\d+\S*|\bp\d{2,3}\b"
     r"|<[@#!][^>]+>|https?://\S+|`[^`\d]*`|\b[A-Za-z][\w]*-[\w-]*\d[\w-]*"
 )
-_SENTENCE_END = re.compile(r"(?<=[.!?。！？])(?=\s)|\n")
+# A full stop may stand inside the bold mark it ends; Chinese sentences follow without a blank.
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?。！？])(?=\s)|(?<=[.!?。！？]\*\*)(?=[^*])|(?<=[。！？])(?=[^*\s。！？”」』）])|\n"
+)
 _SCALES: dict[str, tuple[float, ...]] = {
     "%": (1.0, 100.0),
     "ms": (1.0, 1e3),

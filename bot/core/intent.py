@@ -53,7 +53,8 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (
         Kind.CHANGES,
         re.compile(
-            r"\bwhat(?:'s| has| was)? (?:been )?(?:changed|deployed)\b|\b(?:recent|latest) (?:changes|deploy\w*)\b|变更|发布了什么|部署了"
+            r"\bwhat(?:'s| has| was)? (?:been )?(?:changed|deployed)\b"
+            r"|\b(?:recent|latest) (?:changes|deploy\w*)\b|变更|发布了什么|部署了"
         ),
     ),
 )
@@ -68,7 +69,10 @@ _SPAN = re.compile(
     + "|".join(sorted(_UNITS, key=len, reverse=True))
     + r")(?![a-z])"
 )
-_STAMP = r"(?:(\d{4}-\d{2}-\d{2})(?:[T ]+(?:at )?(\d{1,2}:\d{2})(?::\d{2}(?:\.\d+)?)?)?(?:Z|\s*UTC)?|(\d{1,2}:\d{2})(?:\s*UTC)?)"
+_STAMP = (
+    r"(?:(\d{4}-\d{2}-\d{2})(?:[T ]+(?:at )?(\d{1,2}:\d{2})(?::\d{2}(?:\.\d+)?)?)?(?:Z|\s*UTC)?"
+    r"|(\d{1,2}:\d{2})(?:\s*UTC)?)"
+)
 _BETWEEN = re.compile(
     rf"(?:between|from|从)\s*{_STAMP}\s*(?:and|to|until|till|-|–|到|至)\s*{_STAMP}", re.IGNORECASE
 )

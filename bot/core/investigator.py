@@ -9,7 +9,7 @@ It is the triage brief that Claude reads first, and the whole answer when there 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -91,6 +91,7 @@ class Diagnosis:
         return bool(
             asked
             and seen.spans
+            and not self.causes
             and not seen.abnormal
             and not any(span.metric in asked for span, _ in seen.spans)
         )
@@ -107,10 +108,15 @@ class Diagnosis:
 class Investigator:
     """Looks around with the tools and ranks causes."""
 
-    def __init__(self, catalogue: Catalogue, rules: Sequence[Rule] = ()) -> None:
-        """Know the catalogue and the root-cause rules."""
-        self._catalogue = catalogue
-        self._rules = tuple(rules)
+    def __init__(
+        self, catalogue: Callable[[], Catalogue], rules: Callable[[], Sequence[Rule]] = tuple
+    ) -> None:
+        """Know the catalogue and the root-cause rules; both may be reloaded."""
+        self._catalogue_now, self._rules = catalogue, rules
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        return self._catalogue_now()
 
     async def investigate(self, intent: Intent, question: str, recorder: Recorder) -> Diagnosis:
         """Look around and conclude. Failed tools become gaps of the recorder, never an error."""
@@ -127,7 +133,7 @@ class Investigator:
                 events=observed.events,
                 patterns=observed.patterns,
                 dependencies={s.name: s.dependencies for s in self._catalogue.services.values()},
-                rules=self._rules,
+                rules=self._rules(),
             )
         )
         return Diagnosis(intent, observed, tuple(causes))

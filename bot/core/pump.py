@@ -73,8 +73,13 @@ class RunPump:
         reply_for: Callable[[AgentRun], Reply],
         voice_of: Callable[[ChannelId], Voice],
         on_investigated: Callable[[Finding, Answer], Awaitable[None]],
+        posts: bool = True,
     ) -> None:
-        """`reply_for` gives the thread's reply; `on_investigated` proposes plans for a finding."""
+        """`reply_for` gives the thread's reply; `on_investigated` proposes plans for a finding.
+
+        With `posts` False (no Slack) a detection run waits for no post.
+        """
+        self._posts = posts
         self._store, self._clock, self._desk, self._findings = store, clock, desk, findings
         self._owner, self._reply_for, self._voice_of = owner, reply_for, voice_of
         self._on_investigated = on_investigated
@@ -119,6 +124,8 @@ class RunPump:
 
     async def _thread_of(self, run: AgentRun) -> Place | None:
         """Return the finding's thread once it is posted; a bot without Slack needs none."""
+        if not self._posts:
+            return run.place
         async with self._store.begin() as tx:
             row = await tx.outbox.find(f"finding:{run.finding}")
         if row is None:

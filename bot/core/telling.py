@@ -78,6 +78,13 @@ def _lead(diagnosis: Diagnosis, texts: Texts) -> str:
     if seen.abnormal:
         worst = seen.abnormal[0].verdict
         return texts.say("answer.no_cause", metric=worst.metric, service=worst.service)
+    return _nothing_abnormal(diagnosis, subject, texts)
+
+
+def _nothing_abnormal(diagnosis: Diagnosis, subject: str, texts: Texts) -> str:
+    """Return the lead when nothing abnormal was seen: unknown, healthy, or not judged at all."""
+    intent, seen = diagnosis.intent, diagnosis.observed
+    window = window_text(intent.window)
     if seen.unknown and not intent.metrics:
         asked = ", ".join(intent.unknown)
         why = "; ".join(f"{_sentence(text)} [{evidence}]" for text, evidence in seen.unknown)

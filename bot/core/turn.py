@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -51,6 +51,7 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT = timedelta(seconds=10)  # wall time
 ORPHANED_AFTER = timedelta(seconds=45)  # wall time without a heartbeat
+_SIGNED = frozenset({"thinking", "redacted_thinking"})  # must come back verbatim
 _ANSWER = TypeAdapter(Answer)
 _CONFIDENCE = {"high": 0.9, "medium": 0.6, "low": 0.3, "高": 0.9, "中": 0.6, "低": 0.3}
 
@@ -113,7 +114,7 @@ class DeskConfig:
     owner: str  # this process
     budget: Budget = field(default_factory=Budget)
     max_output_tokens: int = 4096
-    playbooks: tuple[str, ...] = ()
+    playbooks: Callable[[], Sequence[str]] = tuple
     gaps: Mapping[str, str] = field(default_factory=dict)  # what is not configured
 
 
@@ -128,7 +129,7 @@ class AgentDesk:
         *,
         store: Store,
         clock: Clock,
-        catalogue: Catalogue,
+        catalogue: Callable[[], Catalogue],
         investigator: Investigator,
         toolbox_of: ToolboxOf,
         redactor: Redactor,
@@ -222,7 +223,7 @@ class AgentDesk:
         reply: Reply,
         texts: Texts,
     ) -> Answer:
-        intent = parse(question.text, self._catalogue, self._clock.now())
+        intent = parse(question.text, self._catalogue(), self._clock.now())
         diagnosis = await self._investigator.investigate(intent, question.text, recorder)
         if await self._stop_requested(run):
             raise StoppedError
@@ -254,7 +255,7 @@ class AgentDesk:
         gaps: Mapping[str, str],
         chart: str,
     ) -> Answer:
-        text, conclusion = tell(diagnosis, self._catalogue, texts, {**gaps, **recorder.gaps})
+        text, conclusion = tell(diagnosis, self._catalogue(), texts, {**gaps, **recorder.gaps})
         text = self._redactor.text(text)
         await reply.say(text)
         return Answer(
@@ -284,7 +285,11 @@ class AgentDesk:
         released: list[str] = []
 
         async def say(text: str) -> None:
-            for sentence in release.push(self._redactor.text(text)):
+            await show(release.push(text))
+
+        async def show(sentences: Iterable[str]) -> None:
+            # Redacted as a sentence: a stream cuts anywhere, also in the middle of a secret.
+            for sentence in map(self._redactor.text, sentences):
                 released.append(sentence)
                 await reply.say(sentence)
 
@@ -305,9 +310,7 @@ class AgentDesk:
         )
         hooks = Hooks(say=say, call_tool=call, stopped=lambda: self._stop_requested(run))
         outcome = await converse(model, talk, hooks, self._clock)
-        for sentence in release.flush():
-            released.append(sentence)
-            await reply.say(sentence)
+        await show(release.flush())
         await self._keep_messages(run, talk.messages[len(history) :])
         text = "".join(released).strip()
         if release.withheld:
@@ -347,9 +350,10 @@ class AgentDesk:
     async def _keep_messages(self, run: AgentRun, messages: Sequence[Mapping[str, Any]]) -> None:
         async with self._store.begin() as tx:
             for message in messages:
-                content = self._redactor.json(message["content"])
-                if message["role"] == "assistant":
-                    content = message["content"]  # signed thinking must come back verbatim
+                content = [
+                    block if block["type"] in _SIGNED else self._redactor.json(block)
+                    for block in message["content"]
+                ]
                 await tx.conversation.append(
                     run.place, message["role"], content, run.id, self._clock.now()
                 )
@@ -363,9 +367,9 @@ class AgentDesk:
             now=f"{self._clock.now():%Y-%m-%d %H:%M} UTC",
             asker=question.asker_name or "the detector",
             place=question.trigger,
-            services=", ".join(sorted(self._catalogue.services)) or "none",
-            metrics=", ".join(sorted(self._catalogue.metrics)) or "none",
-            playbooks=", ".join(self._config.playbooks) or "none",
+            services=", ".join(sorted(self._catalogue().services)) or "none",
+            metrics=", ".join(sorted(self._catalogue().metrics)) or "none",
+            playbooks=", ".join(self._config.playbooks()) or "none",
             gaps="; ".join(f"{k}: {v}" for k, v in absent.items()) or "nothing",
         )
 

@@ -106,7 +106,7 @@ async def watch(outside: Platform, clock: StoryClock, store: SqlStore) -> AsyncI
         enricher=Enricher(
             clock,
             Sources(prometheus, workers, cluster=reader, changes=ClusterChanges(reader, known)),
-            (),
+            tuple,
             Texts("en"),
             "UTC",
         ),

@@ -1,0 +1,135 @@
+"""What runs when: the schedule over the parts.
+
+every second   audit sealed · plans driven · waiting runs started
+every 10 s     approvals expired, reminded, reviewed
+every cycle    detection            every 24 h   baselines relearned
+by cron        the digest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.composition.parts import Parts
+from bot.core.detection import CycleReport, DetectionCycle
+from bot.core.digests import DigestDesk
+from bot.core.learning import Learner
+from bot.core.pump import RunPump
+from bot.core.remedy import Remedy
+from bot.domain.ids import ChannelId
+from bot.scheduler import Cron, Every, Job
+from bot.settings import audit_key
+
+log = structlog.get_logger(__name__)
+
+SECOND, TEN_SECONDS = timedelta(seconds=1), timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the jobs call; None is not configured."""
+
+    parts: Parts
+    remedy: Remedy
+    pump: RunPump
+    digests: DigestDesk
+    digest_channel: Callable[[], ChannelId] | None
+    learner: Learner | None
+    cycle: DetectionCycle | None
+    on_cycle: Callable[[CycleReport], None]
+
+
+def schedule(work: Work) -> list[Job]:
+    """Return every job."""
+    document = work.parts.settings.document
+    seal = Sealing(work.parts)
+    jobs = [
+        Job("audit.seal", Every(SECOND, on="wall"), seal.run),
+        Job("plans.drive", Every(SECOND, on="wall"), _plain(work.remedy.execution.tick), False),
+        Job("runs.start", Every(SECOND, on="wall"), _plain(work.pump.tick)),
+        Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remedy)),
+    ]
+    if work.digest_channel is not None:
+        digest = document.slack.digest
+        jobs.append(
+            Job("digest", Cron(digest.cron, digest.timezone), _digest(work, work.digest_channel))
+        )
+    if work.learner is not None and work.cycle is not None:
+        interval = timedelta(hours=document.baseline.learning_interval_hours)
+        ready = Readiness(work, work.learner, interval)
+        beat = timedelta(seconds=document.anomaly_detection.check_interval_seconds)
+        jobs.append(Job("baselines.learn", Every(TEN_SECONDS, on="wall"), ready.learn))
+        jobs.append(Job("detection.cycle", Every(beat), _cycle(work, work.cycle, ready)))
+    return jobs
+
+
+class Sealing:
+    """Seals audit rows; the key is read once."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Read, or once generate, the key."""
+        self._parts = parts
+        self._key = audit_key(parts.settings)
+
+    async def run(self, _slot: datetime) -> None:
+        """Seal what was written since the last second."""
+        async with self._parts.store.begin() as tx:
+            await tx.audit.seal(self._key)
+
+
+class Readiness:
+    """Baselines are learned at the first start and when they are old, then detection begins."""
+
+    def __init__(self, work: Work, learner: Learner, interval: timedelta) -> None:
+        """`interval` in world time."""
+        self._work, self._learner, self._interval = work, learner, interval
+        self.learned = False
+
+    async def learn(self, _slot: datetime) -> None:
+        """Relearn when the oldest baseline is older than the interval, or there is none."""
+        known = await self._work.parts.baselines.all()
+        now = self._work.parts.clock.now()
+        fresh = bool(known) and now - max(b.learned_at for b in known) < self._interval
+        if not fresh:
+            await self._learner.run()
+        self.learned = True
+
+
+def _plain(function: Callable[[], Awaitable[object]]) -> Callable[[datetime], Awaitable[object]]:
+    async def run(_slot: datetime) -> object:
+        return await function()
+
+    return run
+
+
+def _approvals(remedy: Remedy) -> Callable[[datetime], Awaitable[object]]:
+    async def run(_slot: datetime) -> None:
+        await remedy.approvals.expire_due()
+        await remedy.approvals.remind_due()
+        await remedy.approvals.review_waiting()
+
+    return run
+
+
+def _digest(
+    work: Work, channel: Callable[[], ChannelId]
+) -> Callable[[datetime], Awaitable[object]]:
+    async def run(slot: datetime) -> None:
+        await work.digests.tell(channel(), slot)
+
+    return run
+
+
+def _cycle(
+    work: Work, cycle: DetectionCycle, ready: Readiness
+) -> Callable[[datetime], Awaitable[object]]:
+    async def run(_slot: datetime) -> None:
+        # Without a first look at the history every series would be judged by its static limit.
+        if ready.learned:
+            work.on_cycle(await cycle.run())
+
+    return run

@@ -1,0 +1,210 @@
+"""What reads, keeps or computes: backends, store, workers, knowledge, catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.core.charting import ChartDesk
+from bot.core.ports import Clock, Model
+from bot.core.shelf import Shelf, Shelved
+from bot.core.stored import StoredBaselines, StoredChanges
+from bot.settings import Settings
+from bot.slack.charts import render_chart
+from bot.store.store import SqlStore, open_store
+from bot.workers import ProcessWorkers
+from knowledge.store import KnowledgeIndex, load_encoder
+from playbooks.loader import load_library
+from tools.act.catalog import ACTIONS
+from tools.analysis.detect import DetectorSettings
+from tools.backends.changes import ClusterChanges
+from tools.backends.history import KnowledgeHistory
+from tools.catalogues import load_catalogue
+from tools.ports import (
+    Baselines,
+    Changes,
+    Cluster,
+    History,
+    Logs,
+    Metrics,
+    Workers,
+)
+from tools.ports import Clock as WorldTime
+from tools.rules import load_rules
+from tools.world import Catalogue, Change, Window
+
+KNOWLEDGE_FOLDER = Path("knowledge")
+
+
+def owner_name() -> str:
+    """Return this process's name, for leases and heartbeats."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def open_shelf(settings: Settings) -> Shelf:
+    """Read catalogue, rules and playbooks. Raises ValueErrors that name file and line."""
+    paths = settings.document.paths
+
+    def read() -> Shelved:
+        catalogue = load_catalogue(Path(paths.metrics), Path(paths.services))
+        metrics = sorted(catalogue.metrics)
+        return Shelved(
+            catalogue=catalogue,
+            rules=load_rules(Path(paths.rca_rules), metrics),
+            library=load_library([Path(p) for p in paths.playbooks], ACTIONS, metrics),
+        )
+
+    return Shelf(read)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentChanges:
+    """The Changes port over the catalogue in force."""
+
+    cluster: Cluster | None
+    shelf: Shelf
+    feed: StoredChanges
+
+    async def recent(self, window: Window, services: Sequence[str] = ()) -> list[Change]:
+        """Return changes in the window, newest first."""
+        changes = ClusterChanges(self.cluster, self.shelf.catalogue(), self.feed)
+        return await changes.recent(window, services)
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything that reads, keeps or computes; None is not configured."""
+
+    settings: Settings
+    clock: Clock
+    store: SqlStore
+    shelf: Shelf
+    workers: ProcessWorkers
+    knowledge: KnowledgeIndex
+    model: Model | None
+    metrics: Metrics | None
+    logs: Logs | None
+    cluster: Cluster | None
+    changes: Changes
+    history: History
+    baselines: StoredBaselines
+    charts: ChartDesk
+    detector: DetectorSettings
+
+    def ports(self) -> dict[type, object]:
+        """Return what tools may be given, by the type they ask for."""
+        given: dict[type, object | None] = {
+            WorldTime: self.clock,
+            Metrics: self.metrics,
+            Logs: self.logs,
+            Cluster: self.cluster,
+            Changes: self.changes,
+            Baselines: self.baselines,
+            History: self.history,
+            Workers: self.workers,
+            Catalogue: self.shelf.catalogue(),
+            DetectorSettings: self.detector,
+        }
+        return {kind: part for kind, part in given.items() if part is not None}
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Build everything that reads, keeps or computes; close it in reverse order."""
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings.database_url)
+        stack.push_async_callback(store.close)
+        await store.upgrade()
+        shelf = open_shelf(settings)
+        workers = ProcessWorkers(processes=max(1, min(4, os.cpu_count() or 2)))
+        stack.push_async_callback(workers.close)
+        knowledge = await _knowledge(settings, stack)
+        cluster = cluster_of(settings, stack)
+        baselines = StoredBaselines(store)
+        yield Parts(
+            settings=settings,
+            clock=settings.clock,
+            store=store,
+            shelf=shelf,
+            workers=workers,
+            knowledge=knowledge,
+            model=_claude(settings, stack),
+            metrics=metrics_of(settings, stack),
+            logs=logs_of(settings, stack),
+            cluster=cluster,
+            changes=CurrentChanges(cluster, shelf, StoredChanges(store)),
+            history=KnowledgeHistory(knowledge),
+            baselines=baselines,
+            charts=ChartDesk(
+                store, settings.clock, workers, baselines, shelf.catalogue, render_chart
+            ),
+            detector=_detector(settings),
+        )
+
+
+def _detector(settings: Settings) -> DetectorSettings:
+    section = settings.document.anomaly_detection
+    return DetectorSettings(
+        zscore_threshold=section.zscore_threshold,
+        mad_threshold=section.mad_threshold,
+        ensemble_min_votes=section.ensemble_min_votes,
+        algorithms=section.algorithms,
+    )
+
+
+async def _knowledge(settings: Settings, stack: AsyncExitStack) -> KnowledgeIndex:
+    """Open the index; an empty one is filled from the knowledge folder."""
+    index = KnowledgeIndex(settings.knowledge_uri, await asyncio.to_thread(load_encoder))
+    await index.open()
+    stack.push_async_callback(index.close)
+    if (await index.stats()).documents == 0:
+        await index.reindex(KNOWLEDGE_FOLDER)
+    return index
+
+
+def metrics_of(settings: Settings, stack: AsyncExitStack) -> Metrics | None:
+    """Return the metrics store, None when it is not configured."""
+    if settings.prometheus is None:
+        return None
+    from tools.backends.prometheus.adapter import Prometheus
+
+    backend = Prometheus(settings.prometheus)
+    stack.push_async_callback(backend.close)
+    return backend
+
+
+def logs_of(settings: Settings, stack: AsyncExitStack) -> Logs | None:
+    """Return the log store, None when it is not configured."""
+    if settings.loki is None:
+        return None
+    from tools.backends.loki import Loki
+
+    backend = Loki(settings.loki)
+    stack.push_async_callback(backend.close)
+    return backend
+
+
+def cluster_of(settings: Settings, stack: AsyncExitStack) -> Cluster | None:
+    """Return the reading cluster identity, None when it is not configured."""
+    if settings.kubernetes is None or not settings.kubernetes.readable:
+        return None
+    from tools.backends.kubernetes.reader import KubernetesReader
+
+    backend = KubernetesReader(settings.kubernetes)
+    stack.push_async_callback(backend.close)
+    return backend
+
+
+def _claude(settings: Settings, stack: AsyncExitStack) -> Model | None:
+    if settings.claude is None:
+        return None
+    from bot.claude.model import Claude
+
+    model = Claude(settings.claude)
+    stack.push_async_callback(model.close)
+    return model

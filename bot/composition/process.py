@@ -1,0 +1,426 @@
+"""The whole bot: Slack, schedule and API over the parts, until it is told to stop.
+
+start: parts → Slack room → remedy → agent → pump → schedule → API        stop: the other way
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from bot.api.app import build_api
+from bot.api.deps import ApiDeps, Pulse
+from bot.api.server import ApiConfig, ApiServer
+from bot.composition.agent import agent_desk
+from bot.composition.jobs import Work, schedule
+from bot.composition.parts import Parts, open_parts, owner_name
+from bot.composition.remedy import NobodyKnown, remedy_of
+from bot.core.alarms import AlarmDesk
+from bot.core.alerts import AlertDesk
+from bot.core.detection import CycleReport, DetectionCycle
+from bot.core.digests import DigestDesk
+from bot.core.enrichment import Enricher, Sources
+from bot.core.findings import FindingConfig, FindingDesk
+from bot.core.learning import Learner, LearningConfig
+from bot.core.outlook import Outlook
+from bot.core.planner import Origin
+from bot.core.ports import AgentRun, Message, Person, PlanRecord, StepUpdate
+from bot.core.postmortems import PostmortemDesk, PostmortemSources
+from bot.core.proposals import ProposalDesk
+from bot.core.pump import RunPump, Voice
+from bot.core.remedy import Remedy
+from bot.core.shelf import Reloaded
+from bot.core.turn import AgentDesk
+from bot.domain.answer import Answer
+from bot.domain.finding import Finding
+from bot.domain.ids import ChannelId, UserId
+from bot.domain.place import TERMINAL, Place
+from bot.domain.policy import Ruling, rule
+from bot.locale import Texts
+from bot.scheduler import Scheduler
+from bot.settings import Settings, SlackSettings
+from bot.settings_policies import access_config, policy_config
+from bot.slack.app import SlackRoom, build_app
+from bot.slack.config import SlackConfig
+from bot.slack.doors import SlackDeps
+from bot.telemetry import SelfMetrics
+from knowledge.documents import read_document
+from tools.ports import HasHealth, Health
+from tools.world import ServiceMode, ServiceSpec
+
+log = structlog.get_logger(__name__)
+
+
+class Silent:
+    """The reply of a bot without Slack: answers stay in the store."""
+
+    async def step(self, update: StepUpdate) -> None:
+        """Show nothing."""
+
+    async def say(self, text: str) -> None:
+        """Show nothing."""
+
+    async def finish(self, run: AgentRun, answer: Answer) -> None:
+        """Show nothing."""
+
+    async def fail(self, run: AgentRun, text: str) -> None:
+        """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """The running bot. Built by `start_bot`."""
+
+    parts: Parts
+    room: SlackRoom | None
+    scheduler: Scheduler
+    pump: RunPump
+    remedy: Remedy
+    api: ApiServer
+    heartbeat: Heartbeat
+
+
+class RoomLater:
+    """What remedy asks of the Slack room, which is built after it: people and channel ids."""
+
+    def __init__(self) -> None:
+        """Know nobody until the room is there."""
+        self.room: SlackRoom | None = None
+        self._nobody = NobodyKnown()
+
+    async def person(self, user: UserId) -> Person:
+        """Return a person as Slack knows them."""
+        return await (self.room.directory if self.room else self._nobody).person(user)
+
+    async def by_email(self, email: str) -> Person | None:
+        """Return the person with this e-mail."""
+        return await (self.room.directory if self.room else self._nobody).by_email(email)
+
+    async def messages(self, place: Place, since: datetime, until: datetime) -> list[Message]:
+        """Return people's messages (the port ChannelHistory); none without Slack."""
+        return await self.room.history.messages(place, since, until) if self.room else []
+
+    def channel_id(self, name: str) -> ChannelId:
+        """Return a channel's id when its name is known by now, else the name."""
+        return self.room.book.known(name) if self.room else ChannelId(name)
+
+    def channel_of(self, service: ServiceSpec | None) -> ChannelId:
+        """Return the channel a service's findings and plans go to."""
+        return self.room.channel_of(service) if self.room else TERMINAL.channel
+
+    def texts_of(self, channel: ChannelId) -> Texts:
+        """Return the texts of a channel."""
+        return Texts(self.voice_of(channel).locale)
+
+    def voice_of(self, channel: ChannelId) -> Voice:
+        """Return how a channel is spoken to."""
+        return self.room.voice_of(channel) if self.room else Voice()
+
+
+async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
+    """Build and start everything; `stack` stops it in reverse order."""
+    parts = await stack.enter_async_context(open_parts(settings))
+    builder = _Builder(parts, stack)
+    bot = builder.build()
+    await bot.api.start()
+    stack.push_async_callback(bot.api.stop)
+    if bot.room is not None:
+        await bot.room.start()
+        stack.push_async_callback(bot.room.stop)
+    stack.push_async_callback(bot.pump.drain)
+    stack.push_async_callback(bot.remedy.execution.close)
+    bot.scheduler.start()
+    stack.push_async_callback(bot.scheduler.stop)
+    bot.heartbeat.ready = True
+    log.info("bot.started", version=settings.document.app.version, off=sorted(settings.off))
+    return bot
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM; SIGHUP reads catalogue, rules and playbooks again."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        bot = await start_bot(settings, stack)
+        tasks: set[asyncio.Task[Reloaded]] = set()
+
+        def reload() -> None:
+            parts = bot.parts
+            task = asyncio.create_task(parts.shelf.reload("SIGHUP", parts.store, parts.clock))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        await stop.wait()
+        bot.heartbeat.ready = False
+        log.info("bot.stopping")
+
+
+class _Builder:
+    """Joins one bot's objects; every method is one room."""
+
+    def __init__(self, parts: Parts, stack: AsyncExitStack) -> None:
+        self.parts, self.stack = parts, stack
+        self.settings, self.document = parts.settings, parts.settings.document
+        self.texts = Texts(self.document.app.locale)
+        self.later = RoomLater()
+        self.policy = policy_config(self.document)
+
+    def build(self) -> Bot:
+        parts, later = self.parts, self.later
+        remedy = remedy_of(
+            parts, later, lambda spec: Place(later.channel_of(spec)), later.channel_id, self.stack
+        )
+        desk = agent_desk(parts, lambda run: remedy.planner.desk(_origin(run)))
+        findings = FindingDesk(
+            parts.store, parts.clock, later.channel_of, FindingConfig(self.texts)
+        )
+        digests, postmortems = self._digests(), self._postmortems()
+        room = later.room = self._room(remedy, desk, digests, postmortems)
+        pump = self._pump(desk, findings, remedy)
+        metrics = SelfMetrics(self.document.app.version)
+        pulse = Heartbeat(parts)
+        work = Work(
+            parts=parts,
+            remedy=remedy,
+            pump=pump,
+            digests=digests,
+            digest_channel=room.digest_channel if room else None,
+            learner=self._learner(),
+            cycle=self._cycle(findings, remedy),
+            on_cycle=pulse.beat(metrics),
+        )
+        scheduler = Scheduler(
+            schedule(work), parts.clock, parts.store, owner_name(), metrics.job_failed
+        )
+        pulse.scheduler = scheduler
+        deps = self._api(pulse, metrics, remedy)
+        listen = ApiConfig(self.settings.api_host, self.settings.api_port)
+        server = ApiServer(listen, build_api(deps))
+        return Bot(parts, room, scheduler, pump, remedy, server, pulse)
+
+    # --- rooms ----------------------------------------------------------------------------
+
+    def _room(
+        self, remedy: Remedy, desk: AgentDesk, digests: DigestDesk, postmortems: PostmortemDesk
+    ) -> SlackRoom | None:
+        if self.settings.slack is None:
+            return None
+        parts = self.parts
+        return build_app(
+            self._slack_config(self.settings.slack),
+            SlackDeps(
+                store=parts.store,
+                clock=parts.clock,
+                questions=desk,
+                redactor=self.settings.redactor,
+                access=lambda: access_config(self.document.access, self.later.channel_id),
+                catalogue=parts.shelf.catalogue,
+                plans=remedy.approvals,
+                proposals=ProposalDesk(parts.store, remedy.planner, self.texts),
+                postmortems=postmortems,
+                digests=digests,
+                switches=remedy.switches,
+                alarms=AlarmDesk(parts.store, parts.clock),
+                reload=lambda user: parts.shelf.reload(user, parts.store, parts.clock),
+                status=self._status,
+                ruling=self._ruling,
+            ),
+        )
+
+    def _slack_config(self, slack: SlackSettings) -> SlackConfig:
+        channels = self.document.slack.channels
+        return SlackConfig(
+            bot_token=slack.bot_token,
+            owner=owner_name(),
+            app_token=slack.app_token,
+            signing_secret=slack.signing_secret,
+            api_url=slack.api_url,
+            incidents_channel=channels.default_incidents,
+            digest_channel=channels.digest,
+            default_locale=self.document.app.locale,
+            locales=channels.locales,
+            default_timezone=self.document.slack.digest.timezone,
+            link_hosts=self.document.slack.link_hosts,
+        )
+
+    def _ruling(self, record: PlanRecord) -> Ruling:
+        spec = self.parts.shelf.catalogue().services.get(record.plan.service)
+        mode = spec.mode if spec else ServiceMode.OBSERVE
+        return rule(record.plan.tier, mode, self.policy)
+
+    def _pump(self, desk: AgentDesk, findings: FindingDesk, remedy: Remedy) -> RunPump:
+        room = self.later.room
+
+        async def on_investigated(finding: Finding, _answer: Answer) -> None:
+            await remedy.planner.propose_for(finding)
+
+        return RunPump(
+            store=self.parts.store,
+            clock=self.parts.clock,
+            desk=desk,
+            findings=findings,
+            owner=owner_name(),
+            reply_for=room.reply_for if room else lambda _run: Silent(),
+            voice_of=self.later.voice_of,
+            on_investigated=on_investigated,
+            posts=room is not None,
+        )
+
+    def _digests(self) -> DigestDesk:
+        parts = self.parts
+        outlook = (
+            Outlook(parts.clock, parts.metrics, parts.workers, parts.shelf.catalogue)
+            if parts.metrics is not None
+            else None
+        )
+        return DigestDesk(
+            parts.store, parts.clock, self.later.texts_of, changes=parts.changes, breaches=outlook
+        )
+
+    def _postmortems(self) -> PostmortemDesk:
+        parts, later = self.parts, self.later
+
+        async def index(path: Path) -> None:
+            document = await asyncio.to_thread(read_document, path, self.settings.export_dir)
+            await parts.knowledge.add([document])
+
+        return PostmortemDesk(
+            store=parts.store,
+            clock=parts.clock,
+            sources=PostmortemSources(parts.changes, later, index),
+            export_dir=self.settings.export_dir,
+            redactor=self.settings.redactor,
+            texts_of=later.texts_of,
+        )
+
+    def _learner(self) -> Learner | None:
+        parts, section = self.parts, self.document.baseline
+        if parts.metrics is None:
+            return None
+        config = LearningConfig(section.min_history_days, section.optimal_history_days)
+        return Learner(
+            parts.store, parts.clock, parts.metrics, parts.workers, parts.shelf.catalogue, config
+        )
+
+    def _cycle(self, findings: FindingDesk, remedy: Remedy) -> DetectionCycle | None:
+        parts = self.parts
+        if parts.metrics is None:
+            return None
+        sources = Sources(
+            parts.metrics,
+            parts.workers,
+            parts.logs,
+            parts.cluster,
+            parts.changes,
+            parts.history,
+            parts.charts,
+        )
+
+        async def on_cleared(finding: Finding) -> None:
+            await remedy.approvals.trigger_cleared(finding)
+
+        return DetectionCycle(
+            store=parts.store,
+            clock=parts.clock,
+            metrics=parts.metrics,
+            baselines=parts.baselines,
+            workers=parts.workers,
+            catalogue=parts.shelf.catalogue,
+            enricher=Enricher(
+                parts.clock,
+                sources,
+                parts.shelf.rules,
+                self.texts,
+                self.document.slack.digest.timezone,
+            ),
+            desk=findings,
+            settings=parts.detector,
+            on_cleared=on_cleared,
+        )
+
+    def _api(self, pulse: Heartbeat, metrics: SelfMetrics, remedy: Remedy) -> ApiDeps:
+        parts = self.parts
+
+        async def before_scrape() -> None:
+            await metrics.collect(parts.store, parts.clock, await pulse.backends())
+
+        return ApiDeps(
+            store=parts.store,
+            clock=parts.clock,
+            catalogue=parts.shelf.catalogue,
+            access=lambda: access_config(self.document.access, self.later.channel_id),
+            registry=metrics.registry,
+            pulse=pulse.pulse,
+            version=self.document.app.version,
+            directory=self.later if self.settings.slack else None,
+            plans=remedy.approvals,
+            alerts=AlertDesk(
+                parts.store, parts.clock, parts.shelf.catalogue, self.settings.redactor
+            ),
+            backends=pulse.backends,
+            before_scrape=before_scrape,
+        )
+
+    async def _status(self) -> Mapping[str, str]:
+        """Return the lines of `/sre status`."""
+        healths = await asyncio.gather(*(b.health() for b in backends_of(self.parts)))
+        lines = {h.name: "up" if h.up else f"down: {h.detail}" for h in healths}
+        return lines | {name: f"off ({how})" for name, how in self.settings.off.items()}
+
+
+def _origin(run: AgentRun) -> Origin:
+    """Return where a run's proposals go: its thread, and its finding when it has one."""
+    behind = f"finding:{run.finding}" if run.finding and not run.place.thread_ts else ""
+    return Origin(run.place, run.asked_by, run.finding, behind)
+
+
+def backends_of(parts: Parts) -> Sequence[HasHealth]:
+    """Return the configured backends."""
+    return [b for b in (parts.metrics, parts.logs, parts.cluster) if b is not None]
+
+
+class Heartbeat:
+    """How the process is, for health, readiness and self metrics."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Not ready until the start-up says so."""
+        self._parts = parts
+        self.ready = False
+        self.scheduler: Scheduler | None = None
+        self.last_cycle_at: datetime | None = None
+
+    def beat(self, metrics: SelfMetrics) -> Callable[[CycleReport], None]:
+        """Return what is called after every detection cycle."""
+
+        def on_cycle(report: CycleReport) -> None:
+            self.last_cycle_at = self._parts.clock.now()
+            metrics.cycle_finished(report.seconds)
+
+        return on_cycle
+
+    async def backends(self) -> Sequence[Health]:
+        """Ask every configured backend how it is."""
+        return await asyncio.gather(*(b.health() for b in backends_of(self._parts)))
+
+    def pulse(self) -> Pulse:
+        """Return the state of the process."""
+        scheduler = self.scheduler
+        failing = {n: s.error for n, s in scheduler.states.items() if s.error} if scheduler else {}
+        return Pulse(
+            ready=self.ready,
+            leading=scheduler.leading if scheduler else False,
+            last_cycle_at=self.last_cycle_at,
+            mode="claude" if self._parts.model is not None else "deterministic",
+            off=tuple(sorted(self._parts.settings.off)),
+            failing_jobs=failing,
+        )

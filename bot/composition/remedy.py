@@ -1,0 +1,108 @@
+"""What plans, asks and acts: the decision side over the parts and Slack's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from bot.composition.parts import Parts, owner_name
+from bot.core.choosing import Notices
+from bot.core.measuring import Measuring
+from bot.core.ports import Directory, Person
+from bot.core.remedy import Remedy, RemedyPorts, build_remedy
+from bot.domain.ids import UserId
+from bot.domain.place import Place
+from bot.locale import Texts
+from bot.settings import Settings
+from bot.settings_policies import access_config, policy_config, risk_config
+from tools.act.catalog import ACTIONS
+from tools.act.contract import Actors
+from tools.backends.http import HttpEndpoints
+from tools.errors import NotFoundError
+from tools.world import ServiceSpec
+
+if TYPE_CHECKING:
+    from tools.backends.kubernetes.actor import KubernetesActor
+
+
+class NobodyKnown:
+    """The directory of a bot without Slack: it knows nobody, so nobody may answer a plan."""
+
+    async def person(self, user: UserId) -> Person:
+        """Raise NotFoundError."""
+        raise NotFoundError(f"nobody knows {user!r}: Slack is not configured")
+
+    async def by_email(self, email: str) -> Person | None:  # noqa: ARG002 - the port's signature
+        """Return None."""
+        return None
+
+
+async def nothing_measured(metric: str, service: str) -> float | None:  # noqa: ARG001 - the port's
+    """Stand in where no Prometheus is configured: no data."""
+    return None
+
+
+async def nothing_noticed(service: str) -> Notices:  # noqa: ARG001 - the port's
+    """Stand in where no Prometheus is configured: nobody can look."""
+    return Notices(None, None, True)
+
+
+def remedy_of(
+    parts: Parts,
+    directory: Directory,
+    place_of: Callable[[ServiceSpec | None], Place],
+    channel_id: Callable[[str], str],
+    stack: AsyncExitStack,
+) -> Remedy:
+    """Build the decision side."""
+    settings, document = parts.settings, parts.settings.document
+    measuring = (
+        Measuring(
+            parts.clock,
+            parts.shelf.catalogue,
+            parts.metrics,
+            parts.logs,
+            parts.cluster,
+            parts.changes,
+        )
+        if parts.metrics is not None
+        else None
+    )
+    endpoints = HttpEndpoints(settings.http_actions) if settings.http_actions.hosts else None
+    if endpoints is not None:
+        stack.push_async_callback(endpoints.close)
+    halt_file = settings.halt_file
+    policy, risk = policy_config(document), risk_config(document)
+    return build_remedy(
+        RemedyPorts(
+            store=parts.store,
+            clock=parts.clock,
+            directory=directory,
+            actors=Actors(parts.clock, acting_cluster(settings, stack), endpoints),
+            actions=ACTIONS,
+            library=parts.shelf.library,
+            catalogue=parts.shelf.catalogue,
+            measure=measuring.measure if measuring else nothing_measured,
+            notice=measuring.notice if measuring else nothing_noticed,
+            place_of=place_of,
+            texts=Texts(document.app.locale),
+            access=lambda: access_config(document.access, channel_id),
+            policy=lambda: policy,
+            risk=lambda: risk,
+            halt_file=lambda: f"the file {halt_file} exists" if halt_file.exists() else "",
+            redact=settings.redactor.text,
+            owner=owner_name(),
+        )
+    )
+
+
+def acting_cluster(settings: Settings, stack: AsyncExitStack) -> KubernetesActor | None:
+    """Return the acting Kubernetes identity, None when it is not configured."""
+    if settings.kubernetes is None or not settings.kubernetes.actionable:
+        return None
+    from tools.backends.kubernetes.actor import KubernetesActor
+
+    actor = KubernetesActor(settings.kubernetes)
+    stack.push_async_callback(actor.close)
+    return actor

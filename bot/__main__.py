@@ -28,7 +28,7 @@ def run() -> None:
     """Run the bot until it is told to stop (SIGINT, SIGTERM)."""
     from bot.main import serve
 
-    carry_out(serve(settings()))
+    carry_out(serve(settings(log_level="")))
 
 
 app.command()(asking.ask)

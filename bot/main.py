@@ -51,9 +51,14 @@ async def ask(settings: Settings, text: str, reply: Reply) -> Answer:
 # --- what the command line opens without the rest -------------------------------------------
 
 
-def read_settings() -> Settings:
-    """Read the environment and the configuration it names. Raises ConfigError."""
-    return load_settings()
+def read_settings(log_level: str = "") -> Settings:
+    """Read environment and configuration; from then on logs go to stderr without secrets.
+
+    `log_level` empty takes the configured one. Raises ConfigError.
+    """
+    settings = load_settings()
+    configure_logging(LogConfig(log_level or settings.log_level), settings.redactor)
+    return settings
 
 
 def seal_key(settings: Settings) -> bytes:

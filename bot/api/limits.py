@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.api.problems import problem_response
@@ -41,14 +43,15 @@ class BodyLimit:
 
         async def noted(message: Message) -> None:
             nonlocal started
+            if seen > self._most and not started:
+                return  # the framework's own words for a body it could not read
             started = True
             await send(message)
 
-        try:
+        with contextlib.suppress(TooLargeError):
             await self._app(scope, counted, noted)
-        except TooLargeError:
-            if not started:
-                await self._refuse(scope, receive, send)
+        if seen > self._most and not started:
+            await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = f"the body is larger than {self._most} bytes; send it in smaller parts"

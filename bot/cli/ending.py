@@ -29,13 +29,16 @@ def fail(text: str) -> CommandFailedError:
     return CommandFailedError(" ".join(text.split()))
 
 
-def settings() -> Settings:
-    """Return the settings, or end the command with what is wrong in them."""
+def settings(log_level: str = "WARNING") -> Settings:
+    """Return the settings, or end the command with what is wrong in them.
+
+    A command's own words are its output; only warnings are logged beside them.
+    """
     from bot.main import read_settings
     from bot.settings_document import ConfigError
 
     try:
-        return read_settings()
+        return read_settings(log_level)
     except ConfigError as error:
         raise fail(str(error)) from error
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class ManualClock:
-    """World and wall time side by side; `pass_` moves both, `speed` world seconds per wall second."""
+    """World and wall time; `pass_` moves both, `speed` is world seconds per wall second."""
 
     def __init__(self, at: datetime = datetime(2026, 11, 20, 14, tzinfo=UTC), speed: float = 1.0):
         self.world, self.real, self.speed = at, at, speed

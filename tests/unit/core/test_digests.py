@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from bot.core.digests import DigestDesk
 from bot.domain.finding import BreachForecast
@@ -19,7 +20,7 @@ DIGEST = ChannelId("C0DIGEST")
 HOUR = timedelta(hours=1)
 
 
-def a_desk(store: SqlStore, clock: ManualClock, language: str = "en", **more) -> DigestDesk:
+def a_desk(store: SqlStore, clock: ManualClock, language: str = "en", **more: Any) -> DigestDesk:
     return DigestDesk(store, clock, lambda _: Texts(language), **more)
 
 
@@ -57,9 +58,7 @@ async def test_a_digest_tells_what_changed_since_the_last_one(store: SqlStore) -
     old = replace(a_finding("FND-0000aa"), opened_at=NOW - HOUR, resolved_at=NOW + HOUR)
     new = replace(a_finding("FND-0000bb"), opened_at=NOW + 2 * HOUR)
     past = replace(a_finding("FND-0000cc"), opened_at=NOW - 3 * HOUR, resolved_at=NOW - HOUR)
-    ended = replace(
-        a_record("PLAN-0000aa"), status=PlanStatus.SUCCEEDED, ended_at=NOW + HOUR
-    )
+    ended = replace(a_record("PLAN-0000aa"), status=PlanStatus.SUCCEEDED, ended_at=NOW + HOUR)
     deploy = Change(NOW + HOUR, ChangeKind.DEPLOY, "order-api", "order-api 2.14 → 2.15")
     scaled = Change(NOW + HOUR, ChangeKind.SCALE, "order-api", "replicas 3 → 4")
 
@@ -87,9 +86,7 @@ async def test_a_digest_tells_what_changed_since_the_last_one(store: SqlStore) -
     assert [FindingId("FND-0000bb") in line for line in sections["New findings"]] == [True]
     assert sections["Resolved"] == ["order-api after 120 min (FND-0000aa)"]
     assert sections["Plans that ended"] == ["Roll back order-api: succeeded (PLAN-0000aa)"]
-    assert sections["Deployed and changed"] == [
-        "11-20 15:00 · order-api: order-api 2.14 → 2.15"
-    ]
+    assert sections["Deployed and changed"] == ["11-20 15:00 · order-api: order-api 2.14 → 2.15"]
     assert sections["Will breach within 6 h"] == [
         "memory_usage: 95 % at 11-21 15:00 UTC, limit 90 %"
     ]
@@ -97,7 +94,7 @@ async def test_a_digest_tells_what_changed_since_the_last_one(store: SqlStore) -
 
 async def test_a_dead_backend_is_named_and_the_rest_is_told(store: SqlStore) -> None:
     class Dead:
-        async def recent(self, *_):
+        async def recent(self, *_: object) -> list[Change]:
             raise BackendUnavailableError("kubernetes", "connection refused")
 
     await a_desk(store, ManualClock(NOW), changes=Dead()).tell(DIGEST, NOW)

@@ -1,7 +1,7 @@
 """Postmortems: drafted from what happened, edited by people, found again after publishing."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from bot.core.told import ToldPostmortems
 from bot.domain.audit import Event
 from bot.domain.ids import IncidentId, UserId
 from bot.domain.incident import Incident, TimelineEntry
+from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.redaction import Redactor
 from bot.locale import Texts
@@ -29,7 +30,7 @@ TOKEN = "xoxb-1234567890-abcdefghij"
 class Talk:
     """A channel's history from memory."""
 
-    async def messages(self, place, since, until):
+    async def messages(self, place: Place, since: datetime, until: datetime) -> list[Message]:
         said = "<@U0ALICE01> we restarted it, token " + TOKEN
         return [Message(NOW + 3 * MINUTE, "UBOB", said)]
 
@@ -75,7 +76,9 @@ async def test_a_draft_tells_the_story_in_order_with_time_and_source(
 ) -> None:
     incident = await a_story(store)
     report = await a_desk(store, tmp_path).draft(incident.id, ALICE)
-    assert [line[11:16] for line in report.timeline] == sorted(l[11:16] for l in report.timeline)
+    assert [line[11:16] for line in report.timeline] == sorted(
+        line[11:16] for line in report.timeline
+    )
     told = "\n".join(report.timeline)
     assert "2026-11-20 13:50 UTC · order-api 2.14 → 2.15 (change webhook)" in told
     assert "13:59 UTC · order_latency_p99 0.9 s (anomaly ANO-000001)" in told

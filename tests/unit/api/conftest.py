@@ -1,0 +1,118 @@
+"""The API over a real store, asked through httpx without a socket."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot.api.access import sha256_of
+from bot.api.app import build_api
+from bot.api.deps import ApiDeps, Pulse
+from bot.core.alerts import AlertDesk
+from bot.core.approvals import Said
+from bot.core.ports import ApiToken, Person
+from bot.domain.access import AccessConfig, Role
+from bot.domain.ids import UserId
+from bot.domain.plan import PlanStatus
+from bot.domain.redaction import Redactor
+from bot.store.store import SqlStore, open_store
+from bot.telemetry import SelfMetrics
+from tests.fakes.clocks import ManualClock
+from tests.fixtures.nouns import NOW
+from tools.errors import NotFoundError
+from tools.ports import Health
+from tools.world import Catalogue, MetricName, MetricSpec, ServiceName, ServiceSpec
+
+ALICE, DAVE, GUEST = "U0ALICE01", "U0DAVE001", "U0GUEST01"
+PEOPLE = {
+    ALICE: Person(UserId(ALICE), "alice", "alice@example.com", groups=("S0ONCALL1",)),
+    DAVE: Person(UserId(DAVE), "dave", "dave@example.com"),
+    GUEST: Person(UserId(GUEST), "guest", guest=True),
+}
+SPEC = MetricSpec(MetricName("order_latency_p99"), "trading", "up", "s", "Latency")
+SERVICES = {
+    ServiceName(n): ServiceSpec(ServiceName(n), "trading", ()) for n in ("order-api", "wallet")
+}
+CATALOGUE = Catalogue({SPEC.name: SPEC}, SERVICES)
+ACCESS = AccessConfig(
+    holders={Role.VIEWER: ("*",), Role.ADMIN: ("S0ONCALL1",)},
+    services={"wallet": {Role.VIEWER: ("S0WALLET",), Role.ADMIN: ()}},
+)
+
+
+class People:
+    """A directory from memory."""
+
+    async def person(self, user: UserId) -> Person:
+        if user not in PEOPLE:
+            raise NotFoundError(f"no user {user!r}")
+        return PEOPLE[user]
+
+    async def by_email(self, email: str) -> Person | None:
+        return next((p for p in PEOPLE.values() if p.email == email), None)
+
+
+class Desk:
+    """Plan answers that remember what they were asked, and say what they are told to say."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.says = Said(True, PlanStatus.APPROVED, "approved")
+
+    async def approve(self, plan_id: str, user: str, channel: str, digest: str = "") -> Said:
+        self.asked.append(("approve", plan_id, user, channel, digest))
+        return self.says
+
+    async def reject(self, plan_id: str, user: str, reason: str, channel: str) -> Said:
+        self.asked.append(("reject", plan_id, user, reason, channel))
+        return self.says
+
+
+@dataclass
+class World:
+    """Everything a test of the API touches."""
+
+    store: SqlStore
+    client: httpx.AsyncClient
+    deps: ApiDeps
+    desk: Desk
+    tokens: dict[str, str] = field(default_factory=dict)
+    healths: list[Health] = field(default_factory=list)
+    pulse: list[Pulse] = field(default_factory=lambda: [Pulse(ready=True)])
+
+    def as_(self, user: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[user]}"}
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[World]:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
+    await store.upgrade()
+    clock, metrics, desk = ManualClock(NOW + timedelta(minutes=1)), SelfMetrics("0.1.0"), Desk()
+    world: World
+
+    async def backends() -> list[Health]:
+        return world.healths
+
+    async def scrape() -> None:
+        await metrics.collect(store, clock, world.healths)
+
+    deps = ApiDeps(
+        store=store, clock=clock, catalogue=lambda: CATALOGUE, access=lambda: ACCESS,
+        registry=metrics.registry, pulse=lambda: world.pulse[0], directory=People(), plans=desk,
+        alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()), backends=backends,
+        before_scrape=scrape,
+    )  # fmt: skip
+    transport = httpx.ASGITransport(build_api(deps, most_bytes=50_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:
+        world = World(store, client, deps, desk)
+        async with store.begin() as tx:
+            for number, user in enumerate((ALICE, DAVE, GUEST, "U0GONE001")):
+                world.tokens[user] = f"sre_{user}"
+                token = ApiToken(f"TOK-{number}", UserId(user), "test", NOW)
+                await tx.tokens.add(token, sha256_of(f"sre_{user}"))
+        yield world
+    await store.close()

@@ -1,0 +1,102 @@
+"""The API keeps what its OpenAPI description promises, whatever it is sent."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from prometheus_client import CollectorRegistry
+from schemathesis import Case
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from bot.api.access import sha256_of
+from bot.api.app import build_api
+from bot.api.deps import ApiDeps, Pulse
+from bot.core.alerts import AlertDesk
+from bot.core.ports import ApiToken, Transaction
+from bot.domain.access import AccessConfig, Role
+from bot.domain.ids import UserId
+from bot.domain.redaction import Redactor
+from bot.store.store import open_store
+from tests.fakes.clocks import ManualClock
+from tests.fixtures.nouns import NOW, a_record, an_anomaly
+from tests.unit.api.conftest import ALICE, CATALOGUE, Desk, People
+
+CHECKS = [
+    not_a_server_error, status_code_conformance, content_type_conformance,
+    response_schema_conformance,
+]  # fmt: skip
+
+
+def an_app(path: Path) -> FastAPI:
+    """An application over a small database; the event loop of each request opens its own store."""
+
+    async def fill() -> None:
+        store = await open_store(url)
+        await store.upgrade()
+        async with store.begin() as tx:
+            await tx.tokens.add(ApiToken("TOK-1", UserId(ALICE), "", NOW), sha256_of("sre_test"))
+            await tx.anomalies.save(an_anomaly())
+            await tx.plans.add(a_record())
+        await store.close()
+
+    url = f"sqlite+aiosqlite:///{path}/sre-agent.db"
+    asyncio.run(fill())
+    store, clock = LoopStore(url), ManualClock(NOW)
+    return build_api(
+        ApiDeps(
+            store=store, clock=clock, catalogue=lambda: CATALOGUE,
+            access=lambda: AccessConfig({Role.ADMIN: ("*",)}), registry=CollectorRegistry(),
+            pulse=lambda: Pulse(ready=True), directory=People(), plans=Desk(),
+            alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()),
+        )
+    )  # fmt: skip
+
+
+class LoopStore:
+    """A store that is opened anew for each transaction: schemathesis has a loop per request."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        store = await open_store(self._url)
+        try:
+            async with store.begin() as tx:
+                yield tx
+        finally:
+            await store.close()
+
+    async def healthy(self) -> bool:
+        return True
+
+
+def test_every_operation_answers_as_described(tmp_path: Path) -> None:
+    schema = schemathesis.openapi.from_asgi("/openapi.json", an_app(tmp_path))
+    asked, answered = set(), set()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        asked.add(operation.path)
+
+        @settings(
+            max_examples=4, deadline=None, derandomize=True, database=None,
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(case=operation.as_strategy())
+        def ask(case: Case) -> None:
+            token = {"Authorization": "Bearer sre_test"}
+            answered.add(case.call_and_validate(headers=token, checks=CHECKS).status_code)
+
+        ask()
+    assert len(asked) >= 15
+    assert {200, 404, 422} <= answered
+    assert 401 not in answered

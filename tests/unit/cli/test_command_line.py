@@ -1,0 +1,259 @@
+"""The command line as a person meets it: exit status, one line of error, one object of JSON."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.__main__ import app, main
+from bot.cli import rbac
+from tools.act.catalog import ACTIONS
+
+ROOT = Path(__file__).parents[3]
+SILENT = (
+    "SLACK_BOT_TOKEN", "ANTHROPIC_API_KEY", "PROMETHEUS_URL", "LOKI_URL", "KUBECONFIG",
+    "KUBECONFIG_ACT", "K8S_IN_CLUSTER", "AUDIT_KEY_FILE", "SRE_AGENT_CONFIG", "SRE_AGENT_CLOCK",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SILENT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
+    monkeypatch.setenv("KNOWLEDGE_URI", str(tmp_path / "knowledge"))
+    monkeypatch.setenv("AUDIT_KEY", "ab" * 32)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command sets up logging for the process; the next test finds it as it was."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1, err
+    return err.removeprefix("sre-agent: ").rstrip("\n")
+
+
+def test_the_list_of_commands_is_closed() -> None:
+    names = {c.name or c.callback.__name__ for c in app.registered_commands}
+    names |= {g.name for g in app.registered_groups}
+    assert names == {
+        "run", "ask", "doctor", "check-config", "audit", "playbooks", "knowledge", "db", "token",
+        "rbac",
+    }  # fmt: skip
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = {"numpy", "pandas", "matplotlib", "sqlalchemy", "lancedb", "slack_bolt", "anthropic"}
+    code = (
+        "import sys, bot.__main__ as m; m.main(['--help']); "
+        f"print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "[]"
+    assert "check-config" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["docter"], "No such command 'docter'"),
+        (["ask"], "Missing argument"),
+        (["audit", "tail", "--limit", "0"], "--limit"),
+        (["token", "create", "alice"], "'alice' is no Slack user id"),
+        (["playbooks", "simulate", "pod-restart", "--metric", "cpu"], "'cpu' must be NAME=VALUE"),
+        (["knowledge", "search", "x", "--kind", "book"], "'book' is none of runbook"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert says in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["playbooks", "show", "pod-restrat"], "Did you mean 'pod-restart'?"),
+        (["token", "revoke", "TOK-1"], "there is no token 'TOK-1'"),
+        (["audit", "show", "PLAN-1"], "knows nothing of 'PLAN-1'"),
+        (["rbac", "pod_restat"], "Did you mean 'pod_restart'?"),
+        (["knowledge", "search", "nothing at all"], "nothing found for 'nothing at all'"),
+        (["knowledge", "add", "missing.md"], "missing.md"),
+    ],
+)
+def test_what_failed_is_one_line_and_status_1(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert says in one_line(capsys)
+
+
+def test_no_command_shows_the_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "check-config" in capsys.readouterr().err
+
+
+def test_an_unknown_configuration_key_is_named_with_line_and_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("app:\n  name: bot\n  lokale: zh\n", encoding="utf-8")
+    monkeypatch.setenv("SRE_AGENT_CONFIG", str(path))
+    assert main(["check-config"]) == 1
+    assert "config.yaml:3: unknown key 'app.lokale'. Did you mean 'locale'?" in one_line(capsys)
+
+
+def test_check_config_reads_every_file_and_names_retired_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, playbooks = tmp_path / "config.yaml", tmp_path / "playbooks"
+    playbooks.mkdir()
+    path.write_text("llm: {temperature: 0.2}\napi: {workers: 4}\n", encoding="utf-8")
+    monkeypatch.setenv("SRE_AGENT_CONFIG", str(path))
+    assert main(["check-config"]) == 0
+    told = capsys.readouterr().out
+    assert "retired llm.temperature: Claude's API refuses" in told
+    assert "retired api.workers:" in told
+    (playbooks / "bad.yaml").write_text("id: bad\nnome: Bad\n", encoding="utf-8")
+    path.write_text(
+        f'paths: {{playbooks: ["{playbooks}"]}}\nslack: {{digest: {{cron: "0 9 * * 1"}}}}\n',
+        encoding="utf-8",
+    )
+    assert main(["check-config", "--json"]) == 1
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert not report["ok"]
+    assert "bad.yaml:1:1: 'name' is missing" in err
+    assert "write names, such as mon-fri" in err
+    assert err.count("\n") == 1
+
+
+def test_the_doctor_says_what_is_off_and_fails_for_what_is_down(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--json"]) == 0
+    rows = {r["name"]: r for r in json.loads(capsys.readouterr().out)["dependencies"]}
+    assert rows["database"]["state"] == "ok"
+    assert rows["claude"] == {
+        "name": "claude", "state": "off", "detail": "not configured",
+        "todo": "set ANTHROPIC_API_KEY",
+    }  # fmt: skip
+    monkeypatch.setenv("PROMETHEUS_URL", "http://127.0.0.1:9")
+    assert main(["doctor"]) == 1
+    out, err = capsys.readouterr()
+    assert "prometheus" in out
+    assert "not well: prometheus" in err
+
+
+def test_a_token_is_shown_once_and_its_life_is_audited(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "create", "U0ALICE01", "--name", "ci", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["token"].startswith("sre_")
+    main(["token", "list", "--json"])
+    listed = capsys.readouterr().out
+    assert made["token"] not in listed
+    assert json.loads(listed)["tokens"][0]["revoked_at"] is None
+    assert main(["token", "revoke", made["id"]]) == 0
+    capsys.readouterr()
+    assert main(["audit", "show", made["id"], "--json"]) == 0
+    kinds = [r["kind"] for r in json.loads(capsys.readouterr().out)["rows"]]
+    assert kinds == ["token.created", "token.revoked"]
+    assert main(["audit", "verify", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 2
+    assert main(["audit", "export"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["subject"] for line in lines] == [made["id"]] * 2
+
+
+def test_a_chain_that_was_edited_is_told_with_its_first_bad_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sqlite3
+
+    main(["token", "create", "U0ALICE01"])
+    main(["token", "create", "U0DAVE001"])
+    with sqlite3.connect(tmp_path / "sre-agent.db") as database:
+        database.execute("UPDATE audit SET actor = 'nobody' WHERE seq = 2")
+    capsys.readouterr()
+    assert main(["audit", "verify"]) == 1
+    assert "broken at row 2" in one_line(capsys)
+
+
+def test_documents_added_by_hand_survive_a_reindex(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = tmp_path / "note.md"
+    note.write_text("---\nid: n1\ntitle: Zebra\nkind: solution\n---\nzebra stripes\n", "utf-8")
+    assert main(["knowledge", "add", str(note)]) == 0
+    assert main(["knowledge", "reindex", "knowledge"]) == 0
+    capsys.readouterr()
+    assert main(["knowledge", "search", "zebra", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"][0]["id"] == "n1"
+    main(["knowledge", "stats", "--json"])
+    assert json.loads(capsys.readouterr().out)["by_kind"]["solution"] == 1
+
+
+def test_the_shipped_playbooks_are_good_and_tell_when_they_fit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["playbooks", "lint"]) == 0
+    capsys.readouterr()
+    simulate = ["playbooks", "simulate", "pod-restart", "--json", "--metric"]
+    for value, fits in (("0.95", True), ("0.2", False)):
+        assert main([*simulate, f"memory_usage={value}"]) == 0
+        assert json.loads(capsys.readouterr().out)["fits"] is fits
+
+
+def test_every_action_says_which_rules_it_needs() -> None:
+    import yaml
+
+    assert set(rbac.NEEDS) == set(ACTIONS)
+    role = yaml.safe_load(rbac.render(ACTIONS))
+    assert role["kind"] == "ClusterRole"
+    assert not any("*" in (*r["verbs"], *r["resources"]) for r in role["rules"])
+    assert not any("secrets" in r["resources"] for r in role["rules"])
+    pods = yaml.safe_load(rbac.render(["pod_restart"]))["rules"]
+    assert {tuple(r["resources"]): r["verbs"] for r in pods} == {
+        ("namespaces",): ["get"], ("pods",): ["get", "list", "delete"],
+    }  # fmt: skip
+
+
+def test_the_schema_goes_down_and_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["db", "upgrade"]) == 0
+    assert main(["db", "downgrade", "base", "--yes"]) == 0
+    assert main(["db", "upgrade"]) == 0
+    assert "is at head" in capsys.readouterr().out
+
+
+def test_ask_prints_exactly_one_object_and_names_what_was_not_looked_at(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["ask", "why is order latency up?", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == [
+        "answer", "conclusion", "confidence", "causes", "evidence", "plan", "mode", "usage", "gaps",
+    ]  # fmt: skip
+    assert list(answer["usage"]) == [
+        "steps", "input_tokens", "output_tokens", "cached_tokens", "usd", "seconds",
+    ]  # fmt: skip
+    assert answer["mode"] == "deterministic"
+    assert any(gap.startswith("prometheus: not configured") for gap in answer["gaps"])

@@ -1,0 +1,173 @@
+"""The doctor's rows, alerts taken in, events announced, and what the bot tells of itself."""
+
+import asyncio
+import io
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+import structlog
+from prometheus_client import generate_latest
+
+from bot.core.alerts import Alert, AlertDesk
+from bot.core.announcing import AnnouncingStore
+from bot.core.doctor import CheckFailedError, State, all_well, examine, of_health
+from bot.domain.anomaly import Resolved
+from bot.domain.audit import BOT, Event
+from bot.domain.redaction import Redactor
+from bot.store.store import SqlStore
+from bot.telemetry import LogConfig, SelfMetrics, Tracing, configure_logging
+from tests.fakes.clocks import ManualClock
+from tests.fixtures.nouns import NOW, an_anomaly
+from tools.ports import Health
+from tools.world import Catalogue, ServiceName, ServiceSpec, Severity
+
+CATALOGUE = Catalogue(
+    {}, {ServiceName("order-api"): ServiceSpec(ServiceName("order-api"), "t", ())}
+)
+
+
+async def test_the_doctor_tells_ok_off_and_failed_with_what_to_do() -> None:
+    class Loki:
+        async def health(self) -> Health:
+            return Health("loki", up=False, detail="connection refused")
+
+    async def fine() -> str:
+        return "12 documents"
+
+    async def strange() -> str:
+        raise KeyError("url")
+
+    async def refused() -> str:
+        raise CheckFailedError("invalid_auth", "make a new token")
+
+    async def silent() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    checks = {
+        "knowledge": fine, "loki": of_health(Loki()), "odd": strange, "slack": refused,
+        "database": silent,
+    }  # fmt: skip
+    rows = await examine(checks, {"claude": "set ANTHROPIC_API_KEY"}, timeout_seconds=0.05)
+    told = {r.name: (r.state, r.detail, r.todo) for r in rows}
+    assert told["knowledge"][:2] == (State.OK, "12 documents")
+    assert told["loki"][:2] == (State.FAILED, "connection refused")
+    assert told["odd"][1] == "KeyError: 'url'"
+    assert told["slack"] == (State.FAILED, "invalid_auth", "make a new token")
+    assert told["database"][1] == "no answer within 0.05 s"
+    assert told["claude"] == (State.OFF, "not configured", "set ANTHROPIC_API_KEY")
+    assert not all_well(rows)
+    assert all_well([r for r in rows if r.state is not State.FAILED])
+
+
+def an_alert(*, firing: bool = True, name: str = "PodDown", **labels: str) -> Alert:
+    given = {"alertname": name, "severity": "critical", "service": "order-api", **labels}
+    return Alert(name, firing, given, NOW, {"summary": "no pod answers, token=abcd1234efgh"})
+
+
+async def test_an_alert_is_an_anomaly_once_however_often_it_is_delivered(store: SqlStore) -> None:
+    desk = AlertDesk(store, ManualClock(NOW), lambda: CATALOGUE, Redactor())
+    first = await desk.receive([an_alert(), an_alert(), an_alert(pod="b")])
+    assert (len(first.opened), first.unchanged) == (2, 1)
+    again = await desk.receive([an_alert()])
+    assert (again.opened, again.unchanged) == ((), 1)
+    done = await desk.receive([an_alert(firing=False)])
+    assert done.resolved == first.opened[:1]
+    async with store.begin() as tx:
+        anomaly = await tx.anomalies.get(first.opened[0])
+        (row,) = [r for r in await tx.audit.tail() if r.event.kind == "anomaly.resolved"]
+    assert (anomaly.category, anomaly.severity) == ("alert", Severity.CRITICAL)
+    assert isinstance(anomaly.state, Resolved)
+    assert "abcd1234efgh" not in row.event.why
+
+
+async def test_an_event_is_announced_after_its_commit_and_only_then(store: SqlStore) -> None:
+    heard: list[str] = []
+
+    def broken(_: Event) -> None:
+        raise ValueError("a view is broken")
+
+    announcing = AnnouncingStore(store, [broken, lambda e: heard.append(e.kind)])
+    async with announcing.begin() as tx:
+        await tx.audit.append(Event("plan.approved", NOW, "U1", "PLAN-1"))
+        assert heard == []
+    assert heard == ["plan.approved"]
+
+    async def rolled_back() -> None:
+        async with announcing.begin() as tx:
+            await tx.audit.append(Event("plan.rejected", NOW, "U1", "PLAN-1"))
+            raise RuntimeError("rolled back")
+
+    with pytest.raises(RuntimeError):
+        await rolled_back()
+    assert heard == ["plan.approved"]
+    assert await announcing.healthy()
+
+
+async def test_self_metrics_count_what_happened_and_what_waits(store: SqlStore) -> None:
+    metrics = SelfMetrics("0.1.0")
+    metrics.on_event(Event("step.succeeded", NOW, BOT, "PLAN-1", facts={"action": "pod_restart"}))
+    metrics.on_event(Event("plan.approved", NOW, "U1", "PLAN-1"))
+    metrics.cycle_finished(0.4)
+    metrics.job_failed("digest", ValueError())
+    async with store.begin() as tx:
+        await tx.anomalies.save(an_anomaly())
+        await tx.inbox.add("Ev1", "event", {}, NOW)
+    backends = [Health("prometheus", up=True), Health("loki", up=False)]
+    backends.append(Health("kubernetes", up=False, configured=False))
+    await metrics.collect(store, ManualClock(NOW), backends)
+    text = generate_latest(metrics.registry).decode()
+    for line in (
+        'sre_agent_remediation_total{action="pod_restart",outcome="succeeded"} 1.0',
+        "sre_agent_detection_duration_seconds_count 1.0",
+        'sre_agent_anomalies_active{severity="critical"} 1.0',
+        'sre_agent_anomalies_active{severity="low"} 0.0',
+        "sre_agent_inbox_backlog 1.0",
+        'sre_agent_backend_up{name="prometheus"} 1.0',
+        'sre_agent_backend_up{name="loki"} 0.0',
+        'sre_agent_job_failures_total{job="digest"} 1.0',
+    ):
+        assert line in text
+    assert 'name="kubernetes"' not in text
+
+
+def test_logs_are_json_lines_without_secrets_even_in_a_stack_trace() -> None:
+    before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
+    stream = io.StringIO()
+    try:
+        configure_logging(LogConfig("INFO", json=True), Redactor(["hunter2-known"]), stream)
+        log = structlog.get_logger("test")
+        log.info("slack.called", token="xoxb-123456789-abcdef", ids=["A", "hunter2-known"])
+        log.debug("nobody.reads_this")
+        try:
+            raise ValueError("password=hunter2-known")
+        except ValueError as error:
+            log.warning("job.failed", exc_info=error)
+        logging.getLogger("library").warning("Bearer abcdefghijklmnop was refused")
+    finally:
+        structlog.configure(**before)
+        logging.getLogger().handlers[:] = handlers
+    text = stream.getvalue()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [e["event"] for e in lines[:2]] == ["slack.called", "job.failed"]
+    assert len(lines) == 3
+    assert lines[0]["level"] == "info"
+    assert not any(s in text for s in ("xoxb-1234", "hunter2", "abcdefghijklmnop"))
+    assert "Traceback" in lines[1]["exception"]
+
+
+def test_tracing_is_off_unless_an_exporter_is_given() -> None:
+    with Tracing().span("detection.cycle", metrics=3):
+        pass
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    tracing = Tracing(exporter)
+    with tracing.span("detection.cycle", metrics=3):
+        pass
+    tracing.close()
+    (span,) = exporter.get_finished_spans()
+    assert (span.name, dict(span.attributes)) == ("detection.cycle", {"metrics": 3})
+    assert timedelta(microseconds=(span.end_time - span.start_time) / 1000) >= timedelta(0)

@@ -5,6 +5,7 @@ SlackApiError ──judge──> Trouble(code, retry_after, lasting)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -43,10 +44,13 @@ def judge(error: Exception) -> Trouble:
     """Say what an error of the Slack client means."""
     if not isinstance(error, SlackApiError):
         return Trouble("unreachable", f"{type(error).__name__}: {error}")
-    code = str(error.response.get("error") or "unknown")
-    messages = (error.response.get("response_metadata") or {}).get("messages") or []
-    text = "; ".join([code, *(str(m) for m in messages[:3])])
     status = int(getattr(error.response, "status_code", 200) or 200)
+    said = getattr(error.response, "data", error.response)
+    if not isinstance(said, Mapping):  # not Slack's JSON: a proxy, or Slack in trouble
+        return Trouble("unreachable", f"HTTP {status}: {str(said)[:200]}")
+    code = str(said.get("error") or "unknown")
+    messages = (said.get("response_metadata") or {}).get("messages") or []
+    text = "; ".join([code, *(str(m) for m in messages[:3])])
     if status == 429 or code == "ratelimited":
         headers = getattr(error.response, "headers", None) or {}
         seconds = headers.get("Retry-After") or headers.get("retry-after") or "1"

@@ -157,9 +157,9 @@ class ChannelBook:
                 types="public_channel,private_channel", **arguments
             )
         except SlackApiError as error:
-            raise BackendUnavailableError(
-                "slack", f"cannot list channels: {error.response.get('error', '')}"
-            ) from error
+            needed = error.response.get("needed", "")
+            why = f"{error.response.get('error', '')} {needed}".strip()
+            raise BackendUnavailableError("slack", f"cannot list channels: {why}") from error
         return dict(answer.data)
 
     async def is_member(self, channel: ChannelId) -> bool:

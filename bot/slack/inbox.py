@@ -18,17 +18,16 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from slack_bolt.async_app import AsyncApp
+from slack_bolt import BoltResponse
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_sdk.errors import SlackClientError
 
 from bot.core.ports import Clock, InboxItem, StaleError, Store
 from bot.slack.config import SlackConfig
 from bot.slack.deeds import (
-    ACTION,
-    COMMAND,
     EVENT,
     FORM,
-    SHORTCUT,
     Deed,
     MalformedError,
     dedupe_key,
@@ -37,6 +36,7 @@ from bot.slack.deeds import (
 )
 from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import Table
+from bot.slack.reporting import report
 from tools.errors import BackendError
 
 log = structlog.get_logger(__name__)
@@ -58,23 +58,32 @@ class FrontDoor:
     def open(self, app: AsyncApp) -> None:
         """Register the global middleware and the listeners on a Bolt app."""
         anything = re.compile(".*", re.DOTALL)
-        app.middleware(self.keep)
+        app.middleware(_Keep(self))
         app.event(anything)(self.heard)
         app.command(anything)(self.commanded)
         app.action(anything)(self.clicked)
         app.shortcut(anything)(self.clicked)
         app.view(anything)(self.sent)
 
-    async def keep(self, body: dict[str, Any], next: Callable[[], Awaitable[None]]) -> None:
-        """Commit the envelope; an exception here means: no acknowledgement."""
+    async def keep(self, body: dict[str, Any]) -> bool:
+        """Commit the envelope; an exception here means: no acknowledgement.
+
+        Returns False for an envelope that no listener can read; the inbox tells who sent it.
+        """
         kind = kind_of(body)
-        if kind in {EVENT, ACTION, COMMAND, FORM, SHORTCUT}:
-            async with self._store.begin() as tx:
-                new = await tx.inbox.add(dedupe_key(body), kind, body, self._clock.wall())
-            if not new:
-                log.info("inbox.duplicate", kind=kind, key=dedupe_key(body))
-            body["sre_agent_new"] = new
-        await next()
+        if not kind or kind == "closed":
+            return True
+        async with self._store.begin() as tx:
+            new = await tx.inbox.add(dedupe_key(body), kind, body, self._clock.wall())
+        if not new:
+            log.info("inbox.duplicate", kind=kind, key=dedupe_key(body))
+        body["sre_agent_new"] = new
+        try:
+            parse(kind, body)
+        except MalformedError:
+            self._worker.wake()
+            return False
+        return True
 
     async def heard(self) -> None:
         """An event: Bolt has acknowledged it."""
@@ -118,9 +127,25 @@ class FrontDoor:
             return
         try:
             await listener.quick(self._room, deed)
-        except Exception:
-            log.exception("listener.failed", name=deed.name, user=deed.user)
+        except Exception as error:  # noqa: BLE001 - a listener's outer boundary: reported and told
+            report("listener.failed", error, name=deed.name, user=deed.user)
             await self._room.say_privately(deed, "slack.failed", name=deed.name)
+
+
+class _Keep(AsyncMiddleware):
+    """The front door as Bolt's global middleware, before Bolt reads anything into the payload."""
+
+    def __init__(self, door: FrontDoor) -> None:
+        self._door = door
+
+    async def async_process(
+        self, *, req: AsyncBoltRequest, resp: BoltResponse, next: Callable[[], Awaitable[Any]]
+    ) -> BoltResponse | None:
+        """Commit, then let the listeners have it."""
+        if not await self._door.keep(req.body):
+            return BoltResponse(status=200, body="")
+        await next()
+        return resp
 
 
 class InboxWorker:
@@ -191,8 +216,8 @@ class InboxWorker:
         except (BackendError, StaleError) as error:
             log.warning("inbox.waits", why=str(error))
             return None
-        except Exception:
-            log.exception("inbox.failed")
+        except Exception as error:  # noqa: BLE001 - a loop that ends hears nothing any more
+            report("inbox.failed", error)
             return None
 
     def _begin(self, item: InboxItem) -> None:

@@ -26,6 +26,7 @@ from bot.slack.blocks.text import MOST_FALLBACK, Block, context, cut, fit, image
 from bot.slack.calls import METADATA_POST, judge
 from bot.slack.config import SlackConfig
 from bot.slack.directory import ChannelBook
+from bot.slack.reporting import report
 from bot.slack.uploads import upload_chart
 from bot.slack.views import Views
 from bot.slack.voices import Voices
@@ -98,8 +99,8 @@ class OutboxWorker:
             except (BackendError, StaleError) as error:  # the database is away: wait for it
                 log.warning("outbox.waits", why=str(error))
                 worked = False
-            except Exception:
-                log.exception("outbox.failed")
+            except Exception as error:  # noqa: BLE001 - a loop that ends posts nothing any more
+                report("outbox.failed", error)
                 worked = False
             if not worked:
                 self._wake.clear()

@@ -48,11 +48,12 @@ def render(
 ) -> Rendered:
     """Return a finding's message."""
     title = _title(finding, incident, texts)
-    blocks = [header(title), section(_lines(finding, texts))]
+    blocks = [header(title)]
     if finding.conclusion:
         blocks.append(prose(markdown(finding.conclusion, hosts)))
-    elif finding.causes:
-        blocks.append(section(_causes(finding, texts)))
+    else:  # the agent run has not concluded yet: what the detector knows
+        blocks += [section(_causes(finding, texts))] if finding.causes else []
+        blocks.append(section(_lines(finding, texts)))
     chart_at = len(blocks)
     told = (_breaches(finding, texts), _similar(finding, texts))
     blocks += [section(text) for text in told if text]

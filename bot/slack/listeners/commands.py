@@ -25,7 +25,7 @@ async def sre(room: Room, deed: Deed) -> None:
     word, _, rest = deed.text.partition(" ")
     word = word.lower() or Subcommand.HELP
     if word not in WORDS:
-        hint = nearest(word, WORDS)
+        hint = nearest(word, map(str, WORDS))
         await room.say_privately(deed, "slack.unknown_word", word=word, hint=hint)
         return
     if await room.admits(deed, f"sre.{word}") is not None:

@@ -26,6 +26,7 @@ from bot.slack.deeds import COMMAND, SHORTCUT, Deed
 from bot.slack.directory import ChannelBook
 from bot.slack.doors import SlackDeps
 from bot.slack.outbox import OutboxWorker
+from bot.slack.reporting import report
 from bot.slack.stream import SlackReplies
 from bot.slack.voices import Voices
 from tools.errors import BackendUnavailableError, NotFoundError
@@ -226,8 +227,8 @@ class Room:
     async def _answer(self, run: AgentRun, question: Question) -> None:
         try:
             await self.deps.questions.answer(run, question, self.replies.for_run(run, fresh=True))
-        except Exception:
-            log.exception("run.failed", run_id=run.id)
+        except Exception as error:  # noqa: BLE001 - a run's outer boundary: the desk told the thread
+            report("run.failed", error, run_id=run.id)
 
     async def stop_runs(self) -> None:
         """Let runs go at shutdown: their rows stay running and are taken over."""

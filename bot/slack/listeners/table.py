@@ -48,7 +48,7 @@ class Table:
 
     def names(self, kind: str) -> frozenset[str]:
         """Return every name of a kind."""
-        return frozenset(name for of, name in self._rows if of == kind)
+        return frozenset(str(name) for of, name in self._rows if of == kind)
 
     def nearest(self, deed: Deed) -> str:
         """Return what the person may have meant."""

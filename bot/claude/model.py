@@ -66,6 +66,7 @@ class Claude:
         """Stream one turn. Raises ModelUnavailableError, naming what Claude said."""
         client = self._connected()
         import anthropic
+        import httpx2
 
         try:
             async with client.messages.stream(**self._parameters(request)) as stream:
@@ -79,6 +80,8 @@ class Claude:
             ) from error
         except anthropic.APIError as error:
             raise ModelUnavailableError(f"Claude cannot be reached: {error.message}") from error
+        except httpx2.HTTPError as error:  # in the middle of a stream the SDK does not wrap it
+            raise ModelUnavailableError(f"Claude's answer broke off: {error}") from error
         except anthropic.AnthropicError as error:
             raise ModelUnavailableError(f"Claude cannot be used: {error}") from error
         content = [b.model_dump(mode="json", exclude_none=True) for b in message.content]

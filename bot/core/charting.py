@@ -57,7 +57,12 @@ class ChartDesk:
             if s.metric == series.metric and s.labels == series.labels
         )
         predicted = next(
-            (f for f, _ in diagnosis.observed.forecasts if f.labels == series.labels), None
+            (
+                f
+                for f, _ in diagnosis.observed.forecasts
+                if (f.metric, f.labels) == (series.metric, series.labels)
+            ),
+            None,
         )
         if predicted is not None:
             band = ForecastBand(predicted.times, predicted.values, predicted.lower, predicted.upper)
@@ -136,7 +141,8 @@ def choose(diagnosis: Diagnosis) -> Series | None:
         for each in reversed(asked or series):  # the detector's own samples come last
             if each.metric == span.metric and each.labels == span.labels:
                 return each
-    return (asked or series or [None])[0]
+    drawable = asked or series
+    return drawable[0] if drawable else None
 
 
 def window_text_of(series: Series) -> str:

@@ -377,7 +377,9 @@ class AgentDesk:
         """Return which daily budget is used up, as a gap; empty when there is room."""
         since = self._clock.now() - timedelta(days=1)
         budget = self._config.budget
-        checks = [("budget.day", None, budget.usd_micros_per_day)]
+        checks: list[tuple[str, UserId | None, int | None]] = [
+            ("budget.day", None, budget.usd_micros_per_day)
+        ]
         if question.asked_by is not None:
             person = ("budget.person", question.asked_by, budget.usd_micros_per_person_day)
             checks.insert(0, person)

@@ -25,11 +25,13 @@ import numpy as np
 import pytest
 import yaml
 
-from bot import main
+from bot.composition.agent import agent_desk
+from bot.composition.parts import open_parts
 from bot.core.figures import FigureIndex
 from bot.core.ports import AgentRun, StepUpdate
 from bot.core.turn import Question
 from bot.domain.answer import Answer, Evidence
+from bot.domain.ids import EvidenceId
 from bot.domain.place import TERMINAL
 from bot.settings import load_settings
 from tests.architecture.source import ROOT
@@ -130,8 +132,8 @@ def question(metric: str, window: tuple[datetime, datetime]) -> str:
 
 async def ask_all(environment: dict[str, str], prometheus: RealPrometheus) -> Session:
     settings = load_settings(environment)
-    async with main.open_parts(settings) as parts:
-        desk = main.agent_desk(parts, None)
+    async with open_parts(settings) as parts:
+        desk = agent_desk(parts, None)
 
         async def ask(text: str, window: tuple[datetime, datetime]) -> Told:
             asked, reply = Question(text, TERMINAL, "terminal"), Quiet()
@@ -243,7 +245,9 @@ def own_index(session: Session, told: Told) -> FigureIndex:
             times |= {at for at, value in known if value in {min(values), max(values)}}
     index = FigureIndex()
     payload = {"numbers": [*numbers, counted, *times]}
-    index.add(Evidence("E0", "own arithmetic", {}, "", datetime.now(UTC), payload=payload))
+    index.add(
+        Evidence(EvidenceId("E0"), "own arithmetic", {}, "", datetime.now(UTC), payload=payload)
+    )
     return index
 
 

@@ -254,7 +254,7 @@ def _describe(
 def _usual_at(
     at: int, values: Floats, start: int, day: int, otherwise: float
 ) -> tuple[float, bool]:
-    """Return the median of the same clock time on the days before, and whether there were enough."""
+    """Return the median of the same clock time on past days, and whether three were known."""
     analogs = [values[at - k * day] for k in range(1, 8) if 0 <= at - k * day < start]
     return (float(np.median(analogs)), True) if len(analogs) >= 3 else (otherwise, False)
 

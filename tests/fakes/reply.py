@@ -1,0 +1,41 @@
+"""A reply that keeps everything it was told, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bot.core.ports import AgentRun, StepUpdate
+from bot.domain.answer import Answer
+
+
+class KeptReply:
+    """Implements `bot.core.ports.Reply`; `on_step` lets a test act in the middle of a run."""
+
+    def __init__(self, on_step: Callable[[StepUpdate], None] | None = None) -> None:
+        self.steps: list[StepUpdate] = []
+        self.said: list[str] = []
+        self.answer: Answer | None = None
+        self.failure = ""
+        self.ended = asyncio.Event()
+        self._on_step = on_step
+
+    @property
+    def text(self) -> str:
+        return "".join(self.said)
+
+    async def step(self, update: StepUpdate) -> None:
+        self.steps.append(update)
+        if self._on_step is not None:
+            self._on_step(update)
+
+    async def say(self, text: str) -> None:
+        self.said.append(text)
+
+    async def finish(self, run: AgentRun, answer: Answer) -> None:
+        self.answer = answer
+        self.ended.set()
+
+    async def fail(self, run: AgentRun, text: str) -> None:
+        self.failure = text
+        self.ended.set()

@@ -1,0 +1,508 @@
+"""One agent run from question to answer, whatever is down; and who takes over a dead one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.claude.model import Claude, ClaudeConfig
+from bot.core.charting import ChartDesk
+from bot.core.findings import FindingConfig, FindingDesk
+from bot.core.investigator import Investigator
+from bot.core.ports import AgentRun, Budget, StepUpdate
+from bot.core.pump import RunPump, Voice
+from bot.core.stored import StoredBaselines
+from bot.core.turn import ORPHANED_AFTER, AgentDesk, CauseSheet, DeskConfig, Question, usable
+from bot.domain.answer import Answer
+from bot.domain.chart import ChartSpec
+from bot.domain.finding import Finding
+from bot.domain.ids import ChannelId, RunId, Ts, UserId
+from bot.domain.place import Place
+from bot.domain.redaction import Redactor
+from bot.locale import Texts
+from bot.store.store import SqlStore, open_store
+from sandbox.model.script import Turn, text, thinking, tool_use
+from sandbox.model.server import ModelServer, start_model
+from tests.fakes.changes import FakeChanges
+from tests.fakes.clock import StoppedClock
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.reply import KeptReply
+from tests.fakes.workers import InlineWorkers
+from tools.analysis.detect import DetectorSettings
+from tools.contract import Toolbox
+from tools.errors import BackendUnavailableError
+from tools.observe.anomalies import detect_anomalies, forecast_metric
+from tools.observe.cluster import recent_changes
+from tools.observe.metrics import query_metric
+from tools.ports import Baselines, Changes, Metrics, Workers
+from tools.ports import Clock as WorldTime
+from tools.world import (
+    Catalogue,
+    Direction,
+    MetricName,
+    MetricSpec,
+    ServiceName,
+    ServiceSpec,
+)
+
+WAIT = 60.0  # seconds before a test that hangs says so
+QUERY = "order_latency"
+ALICE = UserId("UALICE")
+THREAD = Place(ChannelId("C1"), Ts("1732099200.000100"))
+SECRET = "hunter22-" + "correct-horse"
+TOOLS = (query_metric, detect_anomalies, recent_changes, forecast_metric)
+
+
+def draw(spec: ChartSpec) -> bytes:
+    """Stand in for the real drawing, which tests/unit/test_charts.py judges."""
+    return f"png of {spec.title}".encode()
+
+
+def catalogue() -> Catalogue:
+    metric = MetricSpec(
+        name=MetricName("order_latency_p99"), category="trading", query=QUERY, unit="seconds",
+        description="Order latency", bad_direction=Direction.UP, threshold=0.5, group_by="service",
+    )  # fmt: skip
+    service = ServiceSpec(name=ServiceName("order-api"), namespace="trading", workloads=())
+    return Catalogue({metric.name: metric}, {service.name: service})
+
+
+@dataclass
+class Office:
+    """A desk on a real store with fake production, and what it said."""
+
+    store: SqlStore
+    clock: StoppedClock
+    metrics: FakeMetrics
+    changes: FakeChanges
+    model: ModelServer | None = None
+    owner: str = "host:1"
+    budget: Budget = field(default_factory=Budget)
+    claude: Claude | None = None
+
+    def feed(self, level: float, latest: float, service: str = "order-api") -> None:
+        """Give the metric six quiet hours and an unquiet last quarter of an hour."""
+        end = self.clock.at.timestamp()
+        times = end - 60.0 * np.arange(13 * 60, -1, -1)
+        values = level * (1 + 0.02 * np.sin(np.arange(times.size)))
+        values[-15:] = latest
+        self.metrics.series.clear()
+        self.metrics.put(QUERY, {"service": service}, times.tolist(), values.tolist())
+
+    def desk(self) -> AgentDesk:
+        workers, baselines = InlineWorkers(), StoredBaselines(self.store)
+        known = catalogue()
+        ports: dict[type, object] = {
+            WorldTime: self.clock,
+            Metrics: self.metrics,
+            Changes: self.changes,
+            Baselines: baselines,
+            Workers: workers,
+            Catalogue: known,
+            DetectorSettings: DetectorSettings(),
+        }
+
+        def toolbox_of(run: AgentRun, sheet: CauseSheet) -> Toolbox:
+            return Toolbox(usable(TOOLS), {**ports, CauseSheet: sheet})
+
+        if self.model is not None and self.claude is None:
+            self.claude = Claude(
+                ClaudeConfig("sandbox-model", base_url=self.model.url, timeout_seconds=10)
+            )
+        return AgentDesk(
+            store=self.store,
+            clock=self.clock,
+            catalogue=catalogue,
+            investigator=Investigator(catalogue),
+            toolbox_of=toolbox_of,
+            redactor=Redactor([SECRET]),
+            charts=ChartDesk(self.store, self.clock, workers, baselines, catalogue, draw),
+            model=self.claude,
+            config=DeskConfig(
+                owner=self.owner, budget=self.budget, gaps={"loki": "not configured (set LOKI_URL)"}
+            ),
+        )
+
+    async def ask(
+        self, words: str = "why is order latency up?", place: Place = THREAD
+    ) -> tuple[Answer, KeptReply]:
+        desk, reply = self.desk(), KeptReply()
+        question = Question(words, place, "mention", ALICE, "Alice")
+        run = await desk.open(question)
+        assert run is not None
+        async with asyncio.timeout(WAIT):
+            answer = await desk.answer(run, question, reply)
+        assert answer is not None
+        assert reply.answer == answer
+        return answer, reply
+
+    def pump(self, reply_for: Callable[[AgentRun], KeptReply]) -> RunPump:
+        async def ignore(finding: Finding, answer: Answer) -> None: ...
+
+        findings = FindingDesk(
+            self.store, self.clock, lambda _: ChannelId("C1"), FindingConfig(Texts("en"))
+        )
+        return RunPump(
+            store=self.store, clock=self.clock, desk=self.desk(), findings=findings,
+            owner=self.owner, reply_for=reply_for, voice_of=lambda _: Voice(),
+            on_investigated=ignore,
+        )  # fmt: skip
+
+    async def run(self, run_id: str) -> AgentRun:
+        async with self.store.begin() as tx:
+            return await tx.runs.get(RunId(run_id))
+
+    async def audited(self) -> list[str]:
+        async with self.store.begin() as tx:
+            return [row.event.kind for row in await tx.audit.tail(200)]
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
+    await store.upgrade()
+    made = Office(store, StoppedClock(), FakeMetrics(), FakeChanges())
+    made.feed(0.18, 0.91)
+    yield made
+    if made.claude is not None:
+        await made.claude.close()
+    await store.close()
+
+
+@pytest.fixture
+async def claude(office: Office) -> AsyncIterator[ModelServer]:
+    office.model = await start_model("127.0.0.1", 0)
+    yield office.model
+    await office.model.close()
+
+
+# ------------------------------------------------------------------------------- without Claude
+
+
+async def test_without_claude_the_investigator_answers_with_evidence_and_a_chart(
+    office: Office,
+) -> None:
+    answer, reply = await office.ask()
+    assert answer.mode == "deterministic"
+    assert answer.causes[0].service == "order-api"
+    assert "910 ms" in answer.text
+    assert {e.tool for e in answer.evidence} >= {"query_metric", "detect_anomalies"}
+    assert reply.text == answer.text
+    async with office.store.begin() as tx:
+        png, alt = await tx.charts.get(answer.chart)
+    assert png.startswith(b"png of order_latency_p99")
+    assert "order-api" in alt
+
+
+async def test_a_healthy_platform_blames_nobody(office: Office) -> None:
+    office.feed(0.18, 0.18)
+    answer, _ = await office.ask()
+    assert answer.causes == ()
+    assert answer.conclusion.startswith("Nothing is wrong")
+
+
+async def test_each_tool_call_is_shown_as_it_begins_and_as_it_ends(office: Office) -> None:
+    answer, reply = await office.ask()
+    begun = [s.id for s in reply.steps if s.status == "in_progress"]
+    ended = [s.id for s in reply.steps if s.status == "complete"]
+    assert sorted(begun) == sorted(ended)
+    assert len(begun) == len(answer.evidence)
+    assert any("E1" in s.output for s in reply.steps)
+
+
+async def test_the_run_its_evidence_and_its_audit_are_in_the_store(office: Office) -> None:
+    answer, _ = await office.ask()
+    async with office.store.begin() as tx:
+        assert await tx.runs.running_in(THREAD) is None
+        kept = [await tx.evidence.get(THREAD, e.id) for e in answer.evidence]
+    assert [e.summary for e in kept] == [e.summary for e in answer.evidence]
+    kinds = await office.audited()
+    assert kinds.count("tool.called") == len(answer.evidence)
+    assert {"question.asked", "answer.given"} <= set(kinds)
+
+
+async def test_a_dead_backend_is_a_gap_that_is_named_and_not_an_error(office: Office) -> None:
+    office.metrics.broken = BackendUnavailableError("prometheus", "connection refused")
+    answer, _ = await office.ask()
+    assert answer.causes == ()
+    assert any("prometheus: connection refused" in gap for gap in answer.gaps)
+    assert "connection refused" in answer.text
+    assert answer.conclusion.startswith("I cannot tell")
+    assert "Nothing is wrong" not in answer.text
+
+
+async def test_what_is_not_configured_stands_among_the_gaps(office: Office) -> None:
+    answer, _ = await office.ask()
+    assert "loki: not configured (set LOKI_URL)" in answer.gaps
+
+
+# ------------------------------------------------------------------------------- with Claude
+
+
+async def test_claude_reads_the_brief_calls_tools_and_its_answer_is_released(
+    office: Office, claude: ModelServer
+) -> None:
+    claude.push([
+        Turn([
+            thinking("The brief shows the latency; what changed?"),
+            tool_use("recent_changes", {"service": "order-api", "window": "3h"}),
+        ]),
+        Turn([
+            tool_use("record_causes", {
+                "causes": ["orders queue in the pool"], "services": ["order-api"],
+                "kinds": ["resource"], "confidences": [0.7], "evidence": ["E2"],
+            }),
+        ]),
+        Turn([text("**Order latency is 910 ms [E1].**\nConfidence: high")]),
+    ])  # fmt: skip
+    answer, reply = await office.ask()
+    assert answer.mode == "claude"
+    assert answer.conclusion == "Order latency is 910 ms [E1]."
+    assert [c.cause for c in answer.causes] == ["orders queue in the pool"]
+    assert answer.confidence == pytest.approx(0.9)
+    assert answer.usage.steps == 3
+    assert answer.usage.usd_micros > 0
+    assert answer.chart
+    assert reply.text.strip() == answer.text
+    brief = claude.requests[0]["messages"][0]["content"][0]["text"]
+    assert "why is order latency up?" in brief
+    assert '<evidence id="E1"' in brief
+
+
+async def test_a_sentence_with_an_invented_figure_is_withheld_and_counted(
+    office: Office, claude: ModelServer
+) -> None:
+    claude.push([Turn([text("**Latency is 910 ms [E1].** It will be 7777 ms soon. Stay calm.")])])
+    answer, reply = await office.ask()
+    assert "7777" not in answer.text
+    assert "7777" not in reply.text
+    assert "910 ms" in answer.text
+    assert "Stay calm." in answer.text
+    assert "1 sentence(s) left out" in answer.text
+
+
+async def test_the_thread_is_remembered_for_the_next_question(
+    office: Office, claude: ModelServer
+) -> None:
+    claude.push([Turn([text("It is the pool.")]), Turn([text("Since noon.")])])
+    await office.ask()
+    await office.ask("since when?")
+    roles = [m["role"] for m in claude.requests[1]["messages"]]
+    assert roles == ["user", "assistant", "user"]
+    assert claude.requests[1]["messages"][1]["content"][0]["text"] == "It is the pool."
+
+
+async def test_another_thread_knows_nothing_of_it(office: Office, claude: ModelServer) -> None:
+    claude.push([Turn([text("It is the pool.")]), Turn([text("Hello.")])])
+    await office.ask()
+    await office.ask("since when?", Place(ChannelId("C2"), Ts("1.0")))
+    assert [m["role"] for m in claude.requests[1]["messages"]] == ["user"]
+
+
+@pytest.mark.parametrize("fault", ["overloaded", "cut"])
+async def test_when_claude_is_down_the_investigator_answers_and_says_so(
+    office: Office, claude: ModelServer, fault: str
+) -> None:
+    claude.fail(fault, times=9, retry_after=0.01)
+    answer, _ = await office.ask()
+    assert answer.mode == "deterministic"
+    assert "910 ms" in answer.text
+    assert any(gap.startswith("claude: Claude (Claude") for gap in answer.gaps)
+    assert "the deterministic investigator answered" in answer.text
+
+
+async def test_a_used_up_day_is_named_and_costs_nothing_more(
+    office: Office, claude: ModelServer
+) -> None:
+    office.budget = Budget(usd_micros_per_person_day=1)
+    claude.push([Turn([text("It is the pool.")])])
+    first, _ = await office.ask()
+    second, _ = await office.ask("since when?")
+    assert first.mode == "claude"
+    assert second.mode == "deterministic"
+    assert any("this person today" in gap for gap in second.gaps)
+    assert len(claude.requests) == 1
+
+
+# ------------------------------------------------------------------------------- secrets
+
+
+async def test_secrets_reach_neither_the_store_nor_the_model_nor_the_thread(
+    office: Office, claude: ModelServer, tmp_path: Path
+) -> None:
+    office.feed(0.18, 0.91, service=f"password={SECRET}")
+    claude.push([
+        Turn([tool_use("recent_changes", {"service": f"token={SECRET}"})]),
+        Turn([text(f"The password is {SECRET}. Latency is up.")]),
+    ])  # fmt: skip
+    answer, reply = await office.ask(f"why is order latency up? my password is {SECRET}")
+    assert SECRET not in answer.text
+    assert SECRET not in reply.text
+    assert SECRET not in "".join(f"{s.title}{s.output}" for s in reply.steps)
+    assert SECRET not in claude.raw_requests[0].decode()
+    assert "[redacted" in claude.raw_requests[0].decode()
+    results = [  # the model's own call comes back verbatim, as the API demands
+        block
+        for message in claude.requests[1]["messages"]
+        if message["role"] == "user"
+        for block in message["content"]
+    ]
+    assert SECRET not in json.dumps(results)
+    async with office.store.begin() as tx:
+        history = await tx.conversation.history(THREAD)
+        rows = await tx.audit.tail(200)
+        evidence = [await tx.evidence.get(THREAD, e.id) for e in answer.evidence]
+    assert SECRET not in repr(history)
+    assert SECRET not in repr(evidence)
+    assert SECRET not in repr(rows)
+
+
+# ------------------------------------------------------------------------------- one run a thread
+
+
+async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
+    office: Office,
+) -> None:
+    desk = office.desk()
+    first = Question("why is order latency up?", THREAD, "mention", ALICE)
+    run = await desk.open(first)
+    assert run is not None
+    assert await desk.open(replace(first, text="and since when?")) is None
+    assert await desk.open(replace(first, text="is it the pool?")) is None
+    replies: list[KeptReply] = []
+
+    def reply_for(run: AgentRun) -> KeptReply:
+        replies.append(KeptReply())
+        return replies[-1]
+
+    pump = office.pump(reply_for)
+    await pump.tick()
+    assert replies == []  # the thread is still busy
+    await desk.answer(run, first, KeptReply())
+    await pump.tick()
+    async with asyncio.timeout(WAIT):
+        await pump.idle()
+    (reply,) = replies
+    assert reply.answer is not None
+    async with office.store.begin() as tx:
+        assert await tx.runs.queued() == []
+        assert await tx.runs.running_in(THREAD) is None
+    assert (await office.audited()).count("question.queued") == 2
+
+
+async def test_another_thread_does_not_wait(office: Office) -> None:
+    desk = office.desk()
+    question = Question("why is order latency up?", THREAD, "mention", ALICE)
+    assert await desk.open(question) is not None
+    other = replace(question, place=Place(ChannelId("C1"), Ts("2.0")))
+    assert await desk.open(other) is not None
+
+
+async def test_a_stop_ends_the_run_and_names_the_evidence_so_far(
+    office: Office, claude: ModelServer
+) -> None:
+    desk = office.desk()
+    question = Question("why is order latency up?", THREAD, "mention", ALICE)
+    run = await desk.open(question)
+    assert run is not None
+    async with office.store.begin() as tx:
+        assert await tx.runs.request_stop(run.id, office.clock.wall())
+    reply = KeptReply()
+    assert await desk.answer(run, question, reply) is None
+    assert "Stopped" in reply.failure
+    assert "E1" in reply.failure
+    assert (await office.run(run.id)).status == "stopped"
+    assert claude.requests == []
+
+
+async def test_an_unexpected_error_is_told_kept_and_raised(office: Office) -> None:
+    def break_down(step: StepUpdate) -> None:
+        raise LookupError(f"broken with {SECRET}")
+
+    desk = office.desk()
+    question = Question("why is order latency up?", THREAD, "mention", ALICE)
+    run = await desk.open(question)
+    assert run is not None
+    reply = KeptReply(break_down)
+    with pytest.raises(LookupError):
+        await desk.answer(run, question, reply)
+    assert "I could not finish this answer: LookupError" in reply.failure
+    assert SECRET not in reply.failure
+    assert (await office.run(run.id)).status == "failed"
+    assert await desk.open(question) is not None  # the thread is free again
+
+
+# ------------------------------------------------------------------------------- a dead process
+
+
+async def test_a_run_of_a_dead_process_is_taken_over_and_answered(office: Office) -> None:
+    office.owner = "dead:1"
+    run = await office.desk().open(Question("why is order latency up?", THREAD, "mention", ALICE))
+    assert run is not None
+    office.owner = "alive:2"
+    reply = KeptReply()
+    pump = office.pump(lambda _: reply)
+    await pump.tick()
+    await pump.idle()
+    assert reply.answer is None  # its heart may still beat
+    office.clock.advance(ORPHANED_AFTER + timedelta(seconds=1))
+    office.feed(0.18, 0.91)
+    await pump.tick()
+    async with asyncio.timeout(WAIT):
+        await pump.idle()
+    assert reply.answer is not None
+    after = await office.run(run.id)
+    assert (after.status, after.owner) == ("done", "alive:2")
+
+
+async def test_two_processes_take_one_orphan_over_once(office: Office) -> None:
+    office.owner = "dead:1"
+    assert await office.desk().open(Question("why?", THREAD, "mention", ALICE)) is not None
+    office.clock.advance(ORPHANED_AFTER + timedelta(seconds=1))
+    replies: list[str] = []
+
+    def reply_of(owner: str) -> Callable[[AgentRun], KeptReply]:
+        def make(run: AgentRun) -> KeptReply:
+            replies.append(owner)
+            return KeptReply()
+
+        return make
+
+    pumps = []
+    for owner in ("a:1", "b:2"):
+        office.owner = owner
+        pumps.append(office.pump(reply_of(owner)))
+    await asyncio.gather(*(pump.tick() for pump in pumps))
+    async with asyncio.timeout(WAIT):
+        await asyncio.gather(*(pump.idle() for pump in pumps))
+    assert len(replies) == 1
+
+
+async def test_a_shutdown_leaves_the_run_for_the_next_start(office: Office) -> None:
+    begun = asyncio.Event()
+    never = asyncio.Event()
+
+    class Slow(KeptReply):
+        async def step(self, update: StepUpdate) -> None:
+            begun.set()
+            await never.wait()
+
+    desk = office.desk()
+    question = Question("why is order latency up?", THREAD, "mention", ALICE)
+    run = await desk.open(question)
+    assert run is not None
+    async with office.store.begin() as tx:
+        await tx.runs.save(replace(await tx.runs.get(run.id), status="queued"))
+    pump = office.pump(lambda _: Slow())
+    await pump.tick()
+    async with asyncio.timeout(WAIT):
+        await begun.wait()
+    await pump.drain()
+    assert (await office.run(run.id)).status == "running"

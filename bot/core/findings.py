@@ -145,10 +145,13 @@ class FindingDesk:
             current = await tx.findings.get(finding.id)
             fresh = [a for a in anomalies if a.id not in current.anomalies]
             severities = [current.severity, *(a.severity for a in fresh)]
+            known = [await tx.anomalies.get(a) for a in current.anomalies]
+            # A spell that ended and began again is one line, told by its newest spell.
+            newest = {a.fingerprint: a for a in (*known, *fresh)}
             grown = replace(
                 current,
                 anomalies=(*current.anomalies, *(a.id for a in fresh)),
-                lines=(*current.lines, *(self.line(a.worst) for a in fresh)),
+                lines=tuple(self.line(a.worst) for a in newest.values()),
                 severity=max(severities, key=lambda s: s.rank),
             )
             await tx.findings.save(grown)

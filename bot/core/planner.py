@@ -145,8 +145,8 @@ class Planner:
         place = finding.place or self._place_of(self._catalogue().services.get(finding.service))
         behind = "" if place.thread_ts else f"finding:{finding.id}"
         for match in await self.matches(finding):
-            why = "; ".join(match.conditions)
-            draft = ProposalDraft(match.loaded.playbook.id, finding.service, f"{why} holds")
+            why = finding.causes[0].cause if finding.causes else "; ".join(match.conditions)
+            draft = ProposalDraft(match.loaded.playbook.id, finding.service, why)
             receipt = await self.propose(draft, Origin(place, None, finding.id, behind))
             if receipt.plan_id is not None:
                 async with self._store.begin() as tx:

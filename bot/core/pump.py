@@ -49,9 +49,10 @@ class FindingReply:
         """Show nothing."""
 
     async def finish(self, run: AgentRun, answer: Answer) -> None:
-        """Write the conclusion."""
+        """Write the conclusion; a run that could not judge adds nothing to what was seen."""
         if run.finding is not None:
-            self.finding = await self._desk.conclude(run.finding, answer.text, answer.chart)
+            told = answer.text if answer.causes or answer.mode == "claude" else ""
+            self.finding = await self._desk.conclude(run.finding, told, answer.chart)
 
     async def fail(self, run: AgentRun, text: str) -> None:
         """Write the apology where the conclusion would stand."""

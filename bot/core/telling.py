@@ -250,7 +250,14 @@ def _forecast(
     if spec is None or spec.threshold is None:
         return texts.say("answer.forecast_plain", **fields)
     fields["threshold"] = format_value(spec.threshold, spec.unit)
-    series = next((s for s in diagnosis.observed.series if s.labels == predicted.labels), None)
+    series = next(
+        (
+            s
+            for s in diagnosis.observed.series
+            if (s.metric, s.labels) == (predicted.metric, predicted.labels)
+        ),
+        None,
+    )
     breach = (
         predicted.will_breach(spec.threshold, spec.bad_direction)
         if series is None

@@ -23,6 +23,19 @@ from bot.telemetry import LogConfig, configure_logging
 from knowledge.store import KnowledgeIndex, load_encoder
 from tools.ports import HasHealth
 
+__all__ = [
+    "Settings",
+    "ask",
+    "examine_all",
+    "migrate",
+    "open_database",
+    "open_knowledge",
+    "read_settings",
+    "schedule_error",
+    "seal_key",
+    "serve",
+]
+
 
 async def serve(settings: Settings) -> None:
     """Run the bot until it is told to stop."""

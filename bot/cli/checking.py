@@ -12,7 +12,7 @@ from bot.cli.ending import CommandFailedError, carry_out, fail, settings, show_j
 
 if TYPE_CHECKING:
     from bot.core.doctor import Row
-    from bot.settings import Settings
+    from bot.main import Settings
 
 _STYLES = {"ok": "green", "off": "dim", "failed": "bold red"}
 

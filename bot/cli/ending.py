@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from bot.settings import Settings
+    from bot.main import Settings
 
 T = TypeVar("T")
 

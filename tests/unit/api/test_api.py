@@ -12,10 +12,10 @@ from bot.api.app import build_api
 from bot.api.deps import Pulse
 from bot.api.server import ApiConfig, ApiServer, PortInUseError
 from bot.core.approvals import Said
-from bot.domain.anomaly import Resolved
+from bot.domain.anomaly import Acknowledged, Resolved
 from bot.domain.ids import AnomalyId
 from bot.domain.plan import PlanStatus
-from tests.fixtures.nouns import NOW, a_baseline, a_finding, a_record, an_anomaly
+from tests.fixtures.nouns import NOW, PLACE, a_baseline, a_finding, a_record, an_anomaly
 from tests.unit.api.conftest import ALICE, DAVE, GUEST, World
 from tools.ports import Health
 from tools.world import ServiceName
@@ -24,7 +24,7 @@ OPEN_PATHS = {"/live", "/ready", "/health", "/metrics"}
 
 
 async def test_nothing_but_health_and_metrics_is_served_without_a_token(api: World) -> None:
-    for path, operations in api.client._transport.app.openapi()["paths"].items():
+    for path, operations in build_api(api.deps).openapi()["paths"].items():
         for method in operations:
             answer = await api.client.request(method, path, json={})
             if path in OPEN_PATHS:
@@ -131,7 +131,7 @@ async def test_acknowledging_twice_is_once_and_updates_the_finding(api: World) -
     async with api.store.begin() as tx:
         await tx.anomalies.save(an_anomaly())
         await tx.findings.save(finding)
-        await tx.outbox.post("f", "finding", finding.id, finding.place)
+        await tx.outbox.post("f", "finding", finding.id, PLACE)
     path = "/api/v1/anomalies/ANO-000001/acknowledge"
     assert (await api.client.post(path, headers=api.as_(DAVE))).status_code == 403
     for _ in range(2):
@@ -139,7 +139,9 @@ async def test_acknowledging_twice_is_once_and_updates_the_finding(api: World) -
         assert (answer.json()["state"], answer.json()["state_by"]) == ("acknowledged", ALICE)
     async with api.store.begin() as tx:
         rows = [r for r in await tx.audit.tail() if r.event.kind == "anomaly.acknowledged"]
-        assert (await tx.anomalies.get(AnomalyId("ANO-000001"))).state.by == ALICE
+        state = (await tx.anomalies.get(AnomalyId("ANO-000001"))).state
+    assert isinstance(state, Acknowledged)
+    assert state.by == ALICE
     assert len(rows) == 1
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.core.digests import DigestDesk
 from bot.domain.finding import BreachForecast
-from bot.domain.ids import ChannelId, FindingId
+from bot.domain.ids import ChannelId, FindingId, Ts, UserId
 from bot.domain.plan import PlanStatus
 from bot.locale import Texts
 from bot.store.store import SqlStore
@@ -26,9 +26,9 @@ def a_desk(store: SqlStore, clock: ManualClock, language: str = "en", **more: An
 
 async def told(store: SqlStore) -> list[dict]:
     async with store.begin() as tx:
-        rows = []
+        rows: list[dict[str, Any]] = []
         while row := await tx.outbox.claim("test", NOW, HOUR):
-            await tx.outbox.posted(row.id, f"{len(rows)}.1", NOW)
+            await tx.outbox.posted(row.id, Ts(f"{len(rows)}.1"), NOW)
             rows.append(dict(row.body) | {"view": row.view, "channel": row.channel})
         return rows
 
@@ -109,7 +109,7 @@ async def test_a_digest_somebody_asks_for_takes_nothing_from_the_scheduled_one(
 ) -> None:
     clock = ManualClock(NOW)
     desk = a_desk(store, clock, "zh")
-    await desk.post_now(DIGEST, "U0ALICE01")
+    await desk.post_now(DIGEST, UserId("U0ALICE01"))
     assert await desk.tell(DIGEST, NOW)
     bodies = await told(store)
     assert [b["quiet"] for b in bodies] == [True, True]

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import logging
-from datetime import timedelta
 
 import pytest
 import structlog
@@ -139,7 +138,7 @@ def test_logs_are_json_lines_without_secrets_even_in_a_stack_trace() -> None:
     try:
         configure_logging(LogConfig("INFO", json=True), Redactor(["hunter2-known"]), stream)
         log = structlog.get_logger("test")
-        log.info("slack.called", token="xoxb-123456789-abcdef", ids=["A", "hunter2-known"])
+        log.info("slack.called", token="xoxb-made-up-abcdef", ids=["A", "hunter2-known"])
         log.debug("nobody.reads_this")
         try:
             raise ValueError("password=hunter2-known")
@@ -154,7 +153,7 @@ def test_logs_are_json_lines_without_secrets_even_in_a_stack_trace() -> None:
     assert [e["event"] for e in lines[:2]] == ["slack.called", "job.failed"]
     assert len(lines) == 3
     assert lines[0]["level"] == "info"
-    assert not any(s in text for s in ("xoxb-1234", "hunter2", "abcdefghijklmnop"))
+    assert not any(s in text for s in ("xoxb-made", "hunter2", "abcdefghijklmnop"))
     assert "Traceback" in lines[1]["exception"]
 
 
@@ -169,5 +168,4 @@ def test_tracing_is_off_unless_an_exporter_is_given() -> None:
         pass
     tracing.close()
     (span,) = exporter.get_finished_spans()
-    assert (span.name, dict(span.attributes)) == ("detection.cycle", {"metrics": 3})
-    assert timedelta(microseconds=(span.end_time - span.start_time) / 1000) >= timedelta(0)
+    assert (span.name, dict(span.attributes or {})) == ("detection.cycle", {"metrics": 3})

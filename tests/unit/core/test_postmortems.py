@@ -24,7 +24,7 @@ from tests.fixtures.nouns import ALICE, MINUTE, NOW, PLACE, a_finding, a_record,
 from tools.errors import NotFoundError
 from tools.world import Change, ChangeKind
 
-TOKEN = "xoxb-1234567890-abcdefghij"
+TOKEN = "xoxb-made-up-abcdefghij"
 
 
 class Talk:

@@ -24,6 +24,7 @@ from bot.core.ports import AgentRun
 from bot.core.stored import StoredBaselines
 from bot.core.turn import AgentDesk, CauseSheet, DeskConfig, Question, usable
 from bot.domain.access import AccessConfig, Role
+from bot.domain.approval import Pending
 from bot.domain.ids import ChannelId, PlanId, RunId, Ts, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
@@ -244,7 +245,7 @@ class Story:
         place = Place(ChannelId(INCIDENTS))
         wall = self.clock.wall()
         plan = replace(record.plan, place=place, expires_at=wall + timedelta(minutes=30))
-        pending = replace(record.approval, answers=(), needed=1, expires_at=plan.expires_at)
+        pending = Pending(plan.id, plan.digest, 1, plan.expires_at)
         async with self.store.begin() as tx:
             await tx.findings.save(a_finding())
             await tx.plans.add(replace(record, plan=plan, approval=pending))

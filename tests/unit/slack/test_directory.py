@@ -1,0 +1,105 @@
+"""Who people are and what channels are called, asked of the local Slack."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.domain.ids import ChannelId, UserId
+from bot.domain.place import Place
+from bot.slack.directory import FRESH, ChannelBook, SlackDirectory, SlackHistory
+from sandbox.slack.people import ALICE, GUEST, INCIDENTS, ONCALL_GROUP, STRANGER
+from sandbox.slack.server import SlackServer, start_slack
+from tests.fakes.clock import StoppedClock
+from tools.errors import BackendUnavailableError, NotFoundError
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackServer]:
+    manifest = yaml.safe_load(Path("slack-manifest.yaml").read_text(encoding="utf-8"))
+    server = await start_slack(manifest=manifest)
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+def client(slack: SlackServer) -> AsyncWebClient:
+    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+
+
+def asked(slack: SlackServer, method: str) -> int:
+    return sum(name == method for name, _ in slack.calls)
+
+
+async def test_people_are_known_with_their_groups_and_flags(client: AsyncWebClient) -> None:
+    directory = SlackDirectory(client, StoppedClock(), lambda: {ONCALL_GROUP})
+    alice = await directory.person(UserId(ALICE))
+    assert (alice.name, alice.groups, alice.email) == (
+        "alice",
+        (ONCALL_GROUP,),
+        "alice@nova.example",
+    )
+    assert (alice.guest, alice.external, alice.deleted, alice.bot) == (False,) * 4
+    assert (await directory.person(UserId(GUEST))).guest
+    assert (await directory.person(UserId(STRANGER))).external
+    assert await directory.by_email("alice@nova.example") == alice
+    assert await directory.by_email("nobody@nova.example") is None
+
+
+async def test_a_person_is_asked_for_again_after_five_minutes(
+    slack: SlackServer, client: AsyncWebClient
+) -> None:
+    clock = StoppedClock()
+    directory = SlackDirectory(client, clock, lambda: {ONCALL_GROUP})
+    for _ in range(3):
+        await directory.person(UserId(ALICE))
+    assert asked(slack, "users.info") == asked(slack, "usergroups.users.list") == 1
+    clock.advance(FRESH + timedelta(seconds=1))
+    await directory.person(UserId(ALICE))
+    assert asked(slack, "users.info") == asked(slack, "usergroups.users.list") == 2
+
+
+async def test_an_unknown_person_and_a_dead_slack_are_told_apart(
+    slack: SlackServer, client: AsyncWebClient
+) -> None:
+    directory = SlackDirectory(client, StoppedClock(), lambda: {"S0NOBODY0"})
+    with pytest.raises(NotFoundError, match="U0NOBODY0"):
+        await directory.person(UserId("U0NOBODY0"))
+    assert (await directory.person(UserId(ALICE))).groups == ()
+    slack.fail("users.info", 1, error="fatal_error")
+    with pytest.raises(BackendUnavailableError, match="fatal_error"):
+        await directory.person(UserId(GUEST))
+
+
+async def test_channels_are_found_by_name(client: AsyncWebClient) -> None:
+    book = ChannelBook(client, StoppedClock())
+    assert book.known("#incidents") == "#incidents"
+    assert await book.id_of("#incidents") == INCIDENTS
+    assert book.known("#incidents") == INCIDENTS
+    assert await book.id_of("C0ANYTHING") == "C0ANYTHING"
+    with pytest.raises(NotFoundError, match="Did you mean 'incidents'"):
+        await book.id_of("#incident")
+    assert await book.is_member(ChannelId(INCIDENTS))
+    assert not await book.is_member(ChannelId("C0NOWHERE"))
+
+
+async def test_history_holds_what_people_wrote_and_nothing_else(
+    slack: SlackServer, client: AsyncWebClient
+) -> None:
+    book = ChannelBook(client, StoppedClock())
+    first = slack.post_as("alice", "#incidents", "latency is up")
+    slack.post_as("bob", "#incidents", "looking", first)
+    await client.chat_postMessage(channel=INCIDENTS, thread_ts=first, text="I am the bot")
+    history = SlackHistory(client, book)
+    since, until = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    channel = ChannelId("#incidents")
+    said = await history.messages(Place(channel, first), since, until)  # type: ignore[arg-type]
+    assert [m.text for m in said] == ["latency is up", "looking"]
+    assert [m.text for m in await history.messages(Place(channel), since, until)] == [
+        "latency is up"
+    ]

@@ -1,0 +1,49 @@
+"""The names of Slack, the table of listeners, the rights and the manifest are one list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bot.domain.access import RIGHTS
+from bot.slack.deeds import ACTION, COMMAND, EVENT, FORM, SHORTCUT
+from bot.slack.ids import ActionId, Command, EventType, FormId, ShortcutId, Subcommand
+from bot.slack.listeners.commands import WORDS
+from bot.slack.listeners.table import LISTENERS
+
+NO_BUTTON = {"plan.propose", "plan.break_glass", "finding.details", "postmortem.action"}
+BUTTONS = ("plan.", "anomaly.", "answer.", "evidence.", "finding.", "incident.", "postmortem.")
+
+
+def test_every_name_has_exactly_one_listener() -> None:
+    assert LISTENERS.names(ACTION) == set(ActionId)
+    assert LISTENERS.names(FORM) == set(FormId)
+    assert LISTENERS.names(COMMAND) == set(Command)
+    assert LISTENERS.names(SHORTCUT) == set(ShortcutId)
+    assert LISTENERS.names(EVENT) == set(EventType)
+    assert set(WORDS) == set(Subcommand)
+
+
+def test_every_button_is_a_right_and_every_right_of_a_button_a_button() -> None:
+    rights = {right for right in RIGHTS if right.startswith(BUTTONS)} - NO_BUTTON
+    assert set(ActionId) == rights
+    assert set(FormId) <= rights
+
+
+def test_commands_and_shortcuts_are_rights() -> None:
+    assert {f"sre.{word}" for word in Subcommand} <= set(RIGHTS)
+    assert {f"command.{c.removeprefix('/')}" for c in Command if c is not Command.SRE} <= set(
+        RIGHTS
+    )
+    assert set(ShortcutId) <= set(RIGHTS)
+
+
+def test_the_manifest_offers_what_the_room_listens_to() -> None:
+    manifest: dict[str, Any] = yaml.safe_load(Path("slack-manifest.yaml").read_text("utf-8"))
+    features = manifest["features"]
+    assert {c["command"] for c in features["slash_commands"]} == set(Command)
+    assert {s["callback_id"] for s in features["shortcuts"]} == set(ShortcutId)
+    heard = manifest["settings"]["event_subscriptions"]["bot_events"]
+    assert {e.partition(".")[0] for e in heard} == set(EventType)

@@ -1,0 +1,66 @@
+"""Who people are, and the API tokens that speak for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.domain.ids import UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One Slack user as the directory knows them."""
+
+    id: UserId
+    name: str
+    email: str = ""
+    guest: bool = False  # restricted or single-channel
+    external: bool = False  # from outside the workspace
+    deleted: bool = False
+    bot: bool = False
+    groups: tuple[str, ...] = ()  # user-group ids
+
+
+class Directory(Protocol):
+    """Who people are. Raises `NotFoundError` for an unknown id."""
+
+    async def person(self, user: UserId) -> Person:
+        """Return a person, from a cache at most five minutes old."""
+        ...
+
+    async def by_email(self, email: str) -> Person | None:
+        """Return the person with this e-mail."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A token of the REST API. It belongs to one Slack user; only its hash is stored."""
+
+    id: str
+    user: UserId
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+class ApiTokens(Protocol):
+    """API tokens."""
+
+    async def add(self, token: ApiToken, sha256: str) -> None:
+        """Store a token's hash."""
+        ...
+
+    async def find(self, sha256: str) -> ApiToken | None:
+        """Return the live token of this hash."""
+        ...
+
+    async def list(self) -> list[ApiToken]:
+        """Return all tokens."""
+        ...
+
+    async def revoke(self, token_id: str, at: datetime) -> bool:
+        """Revoke a token; False when there is none by that id."""
+        ...

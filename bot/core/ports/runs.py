@@ -1,0 +1,220 @@
+r"""Agent runs: who asked what, what the model saw and found, what it cost, where it shows.
+
+queued --> running --> done | failed | stopped
+              \------> orphaned (no heartbeat; another process takes it over)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from bot.domain.answer import Answer, Evidence
+from bot.domain.ids import EvidenceId, FindingId, RunId, Ts, UserId
+from bot.domain.place import Place
+from tools.world import Window
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRun:
+    """One agent run: a question being answered in one thread by one process."""
+
+    id: RunId
+    place: Place
+    trigger: str  # "mention", "dm", "assistant", "command", "detection", "terminal"
+    question: str
+    asked_by: UserId | None
+    status: str  # "queued", "running", "done", "failed", "stopped", "orphaned"
+    started_at: datetime
+    owner: str = ""
+    heartbeat_at: datetime | None = None
+    stop_requested_at: datetime | None = None
+    stream_ts: Ts | None = None  # committed right after the stream was started
+    answer: Mapping[str, Any] | None = None  # plain JSON of the Answer
+    finding: FindingId | None = None
+    model: str = ""
+
+
+class Runs(Protocol):
+    """Agent runs; one running per thread."""
+
+    async def start(self, run: AgentRun) -> bool:
+        """Add a running run; False when the thread has one already (then queue the message)."""
+        ...
+
+    async def get(self, run_id: RunId) -> AgentRun:
+        """Return a run."""
+        ...
+
+    async def running_in(self, place: Place) -> AgentRun | None:
+        """Return the run that is at work in a thread."""
+        ...
+
+    async def save(self, run: AgentRun) -> None:
+        """Replace a run's row."""
+        ...
+
+    async def heartbeat(self, run_id: RunId, at: datetime) -> AgentRun:
+        """Renew and return the run: a stop may have been asked for."""
+        ...
+
+    async def request_stop(self, run_id: RunId, at: datetime) -> bool:
+        """Ask a run to stop; False when it is over already."""
+        ...
+
+    async def orphans(self, before: datetime) -> list[AgentRun]:
+        """Return running runs without a heartbeat since `before`."""
+        ...
+
+    async def take_over(self, run: AgentRun, owner: str, at: datetime) -> bool:
+        """Make a run ours if its heartbeat is still the one in `run` (compare-and-set)."""
+        ...
+
+    async def queued(self, place: Place | None = None, trigger: str = "") -> list[AgentRun]:
+        """Return queued runs, oldest first, of one thread or of one trigger when named."""
+        ...
+
+
+class Conversation(Protocol):
+    """The messages of a thread as the model saw them (plain JSON content blocks)."""
+
+    async def history(self, place: Place, limit: int = 60) -> list[Mapping[str, Any]]:
+        """Return `{"role", "content"}` messages, oldest first."""
+        ...
+
+    async def append(
+        self, place: Place, role: str, content: Any, run_id: RunId, at: datetime
+    ) -> None:
+        """Add one message."""
+        ...
+
+
+class EvidenceStore(Protocol):
+    """Tool calls with their results, numbered per thread."""
+
+    async def add(  # noqa: PLR0913 - one row of evidence, column by column
+        self,
+        place: Place,
+        run_id: RunId,
+        *,
+        tool: str,
+        arguments: Mapping[str, Any],
+        summary: str,
+        at: datetime,
+        window: Window | None = None,
+        query: str = "",
+        link: str = "",
+        payload: Any = None,
+        failed: bool = False,
+    ) -> Evidence:
+        """Number and keep one tool call."""
+        ...
+
+    async def get(self, place: Place, evidence_id: EvidenceId) -> Evidence:
+        """Return one piece of evidence of a thread."""
+        ...
+
+    async def of_run(self, run_id: RunId) -> list[Evidence]:
+        """Return a run's evidence in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Money and tokens spent since a time."""
+
+    usd_micros: int
+    input_tokens: int
+    output_tokens: int
+    runs: int
+
+
+class UsageLedger(Protocol):
+    """What runs cost, for budgets per person, team and day."""
+
+    async def add(self, run_id: RunId, user: UserId | None, answer: Answer, at: datetime) -> None:
+        """Book one finished run."""
+        ...
+
+    async def spent(self, since: datetime, user: UserId | None = None) -> Spent:
+        """Return what was spent, by one person or by all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits of one run and of a day; None is no limit."""
+
+    max_steps: int = 12
+    max_tokens: int = 200_000
+    seconds: float = 180.0
+    usd_micros_per_turn: int | None = 1_000_000
+    usd_micros_per_person_day: int | None = 10_000_000
+    usd_micros_per_day: int | None = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StepUpdate:
+    """One visible step of a run: a tool call as a person reads it."""
+
+    id: str
+    title: str
+    status: str  # "in_progress", "complete", "error"
+    details: str = ""
+    output: str = ""
+
+
+class Reply(Protocol):
+    """Where an answer appears while it is made: a Slack stream, a terminal, or nowhere.
+
+    A dead Slack never fails a run: implementations report and go on; the answer is in the store.
+    """
+
+    async def step(self, update: StepUpdate) -> None:
+        """Show a step's progress."""
+        ...
+
+    async def say(self, text: str) -> None:
+        """Show a released piece of prose."""
+        ...
+
+    async def finish(self, run: AgentRun, answer: Answer) -> None:
+        """Complete the message with its chart and buttons."""
+        ...
+
+    async def fail(self, run: AgentRun, text: str) -> None:
+        """Complete the message with an apology that says what to do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A person's 👍 or 👎 on an answer."""
+
+    run_id: RunId
+    by: UserId
+    helpful: bool
+    at: datetime
+    text: str = ""
+
+
+class FeedbackRows(Protocol):
+    """Feedback on answers; a person's last word counts."""
+
+    async def save(self, feedback: Feedback) -> None:
+        """Insert or replace a person's feedback on a run."""
+        ...
+
+
+class Charts(Protocol):
+    """PNG charts by id, kept until they are uploaded and for the record."""
+
+    async def save(self, chart_id: str, png: bytes, alt_text: str, at: datetime) -> None:
+        """Keep one chart."""
+        ...
+
+    async def get(self, chart_id: str) -> tuple[bytes, str]:
+        """Return a chart's PNG and alternative text."""
+        ...

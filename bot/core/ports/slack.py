@@ -1,0 +1,159 @@
+"""Slack in and out: envelopes kept before the ack, messages that must be posted once.
+
+envelope --add--> inbox --claim--> done | failed (again, or parked for a person)
+subject --post--> outbox --claim--> sending --> posted --refresh--> updated
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from bot.domain.ids import ChannelId, Ts
+from bot.domain.place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """One acknowledged envelope, waiting to be worked on."""
+
+    id: int
+    dedupe_key: str  # event_id or trigger_id
+    kind: str  # "event", "action", "command", "view", "shortcut"
+    body: Mapping[str, Any]
+    received_at: datetime
+    attempts: int = 0
+
+
+class Inbox(Protocol):
+    """Envelopes committed before Slack is told yes."""
+
+    async def add(self, dedupe_key: str, kind: str, body: Mapping[str, Any], at: datetime) -> bool:
+        """Store an envelope; False when the key is known already."""
+        ...
+
+    async def claim(self, owner: str, at: datetime, lease: timedelta) -> InboxItem | None:
+        """Take the oldest item nobody holds (or whose lease ran out); None when there is none."""
+        ...
+
+    async def renew(self, item_id: int, owner: str, until: datetime) -> bool:
+        """Extend the lease of a claimed item; False when it is no longer ours."""
+        ...
+
+    async def done(self, item_id: int, at: datetime) -> None:
+        """Finish an item."""
+        ...
+
+    async def failed(self, item_id: int, error: str, retry_at: datetime | None) -> None:
+        """Note a failure; with no `retry_at` the item is parked for a person."""
+        ...
+
+    async def backlog(self) -> int:
+        """Return how many items wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One message that must be posted exactly once, then kept in step with its subject.
+
+    `view` names a renderer of the Slack room and `ref` the subject's id; `body` carries what
+    cannot be looked up. `ts` is None until posted; `dirty` asks for chat.update.
+    """
+
+    id: str
+    view: str  # "finding", "plan", "notice", "digest", "postmortem", …
+    ref: str
+    channel: ChannelId
+    thread_ts: Ts | None
+    body: Mapping[str, Any]
+    ts: Ts | None = None
+    dirty: bool = False
+    attempts: int = 0
+    file_id: str = ""  # uploaded chart, so that it is uploaded once
+    sent_at: datetime | None = None  # a post was attempted: look before posting again
+
+
+class Outbox(Protocol):
+    """What Slack must show."""
+
+    async def post(
+        self,
+        key: str,
+        view: str,
+        ref: str,
+        place: Place,
+        body: Mapping[str, Any] | None = None,
+        *,
+        behind: str = "",
+    ) -> str:
+        """Ask for one message; the same key twice is one message. Returns the row's id.
+
+        `behind` is the key of a row whose ts becomes this row's thread_ts once it is posted
+        (a reply below a message that does not exist yet).
+        """
+        ...
+
+    async def refresh(self, view: str, ref: str, body: Mapping[str, Any] | None = None) -> int:
+        """Mark every message of this subject for a re-render; returns how many there are."""
+        ...
+
+    async def claim(self, owner: str, at: datetime, lease: timedelta) -> OutboxRow | None:
+        """Take the next row to post or to update, in order per channel."""
+        ...
+
+    async def sending(self, row_id: str, at: datetime) -> None:
+        """Commit that a post is about to be attempted."""
+        ...
+
+    async def posted(self, row_id: str, ts: Ts, at: datetime) -> None:
+        """Commit where the message is."""
+        ...
+
+    async def updated(self, row_id: str, at: datetime) -> None:
+        """Clear the dirty mark (unless it was set again meanwhile)."""
+        ...
+
+    async def uploaded(self, row_id: str, file_id: str) -> None:
+        """Remember the uploaded chart."""
+        ...
+
+    async def failed(self, row_id: str, error: str, retry_at: datetime | None) -> None:
+        """Note a failure; with no `retry_at` the row is parked for a person."""
+        ...
+
+    async def find(self, key: str) -> OutboxRow | None:
+        """Return the row of a key."""
+        ...
+
+    async def of(self, view: str, ref: str) -> list[OutboxRow]:
+        """Return the rows that show a subject."""
+        ...
+
+    async def at(self, channel: ChannelId, ts: Ts) -> OutboxRow | None:
+        """Return the row that became this message."""
+        ...
+
+    async def backlog(self) -> int:
+        """Return how many rows wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A channel message as history tells it, for postmortems."""
+
+    at: datetime
+    by: str
+    text: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ChannelHistory(Protocol):
+    """The channel's own messages."""
+
+    async def messages(self, place: Place, since: datetime, until: datetime) -> list[Message]:
+        """Return people's messages in a thread or channel, oldest first."""
+        ...

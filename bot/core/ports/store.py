@@ -1,0 +1,143 @@
+"""The database: every repository inside one transaction, flags, audit chain and leases.
+
+    async with store.begin() as tx:          one database transaction
+        await tx.plans.move(record)          state …
+        await tx.outbox.refresh("plan", id)  … what Slack must show …
+        await tx.audit.append(event)         … and the audit row: all or nothing
+
+An exception inside the block rolls everything back. Repositories raise `NotFoundError` for
+`get`, return None for `find`, and `StaleError` when a compare-and-set lost.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.core.ports.decisions import (
+    Anomalies,
+    BaselineRows,
+    Digests,
+    Findings,
+    Incidents,
+    Mutes,
+    Plans,
+    Postmortems,
+    StoredChanges,
+)
+from bot.core.ports.people import ApiTokens
+from bot.core.ports.runs import Charts, Conversation, EvidenceStore, FeedbackRows, Runs, UsageLedger
+from bot.core.ports.slack import Inbox, Outbox
+from bot.domain.audit import Event
+
+
+class StaleError(Exception):
+    """A compare-and-set lost: somebody changed the row first. Re-read and decide again."""
+
+
+class Flags(Protocol):
+    """Switches that people set at run time: halt, freeze, dry run."""
+
+    async def get(self, name: str) -> str:
+        """Return a flag's value, empty when unset."""
+        ...
+
+    async def set(self, name: str, value: str, by: str, at: datetime) -> None:
+        """Set a flag; an empty value clears it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One audit row as stored; `seal` is empty until the leader sealed it."""
+
+    seq: int
+    event: Event
+    private_sha256: str
+    seal: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """Result of verifying the chain. `broken_at` is the first bad row, None when all are good."""
+
+    rows: int
+    sealed: int
+    broken_at: int | None
+    reason: str = ""
+
+
+class Audit(Protocol):
+    """The audit chain."""
+
+    async def append(self, event: Event) -> None:
+        """Add a row in this transaction, unsealed."""
+        ...
+
+    async def seal(self, key: bytes, limit: int = 2000) -> int:
+        """Seal unsealed rows in order (leader only); returns how many."""
+        ...
+
+    async def verify(self, key: bytes) -> ChainReport:
+        """Walk the chain from its start."""
+        ...
+
+    async def tail(self, limit: int = 50, subject: str = "") -> list[AuditRow]:
+        """Return the newest rows, oldest first, about one subject if named."""
+        ...
+
+    async def since(self, start: datetime, end: datetime) -> list[AuditRow]:
+        """Return rows of a span of world time, oldest first."""
+        ...
+
+
+class Leases(Protocol):
+    """Named leases in wall time: leadership, thread locks."""
+
+    async def acquire(self, name: str, owner: str, at: datetime, ttl: timedelta) -> bool:
+        """Take or renew a lease; False while another owner holds it."""
+        ...
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give a lease back."""
+        ...
+
+
+class Transaction(Protocol):
+    """All repositories inside one transaction."""
+
+    inbox: Inbox
+    outbox: Outbox
+    runs: Runs
+    conversation: Conversation
+    evidence: EvidenceStore
+    usage: UsageLedger
+    anomalies: Anomalies
+    mutes: Mutes
+    findings: Findings
+    incidents: Incidents
+    plans: Plans
+    changes: StoredChanges
+    baselines: BaselineRows
+    digests: Digests
+    postmortems: Postmortems
+    feedback: FeedbackRows
+    charts: Charts
+    flags: Flags
+    tokens: ApiTokens
+    audit: Audit
+    leases: Leases
+
+
+class Store(Protocol):
+    """The database. A transaction commits when its block ends without an exception."""
+
+    def begin(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction. Write transactions on SQLite are BEGIN IMMEDIATE."""
+        ...
+
+    async def healthy(self) -> bool:
+        """Say whether the database answers."""
+        ...

@@ -152,7 +152,6 @@ class AutoRemediation(Section):
     cooldown_minutes: float = Field(5, ge=0)
     blacklist: Blacklist = Blacklist()
     requester_counts: bool = True
-    break_glass: bool = False
     expiry_minutes: float = Field(30, gt=0)  # wall time
     max_pods_affected: int = Field(20, ge=1)
     http_hosts: tuple[str, ...] = ()  # hosts that http_call may reach
@@ -272,7 +271,8 @@ class Document(Section):
         return {} if value is None else value
 
 
-RETIRED: Mapping[tuple[str, str], str] = {
+RETIRED: Mapping[tuple[str, ...], str] = {
+    ("notification", "webhook", "url"): "accepted, but only Slack is told so far",
     ("llm", "temperature"): "Claude's API refuses sampling parameters since 2026-10-21",
     ("api", "workers"): "the API runs inside the bot's one process; scale with replicas",
 }
@@ -328,7 +328,15 @@ def _override(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
             inner = place.get(key)
             place[key] = inner = dict(inner) if isinstance(inner, dict) else {}
             place = inner
-        place[keys[-1]] = yaml.safe_load(value) if value else None
+        place[keys[-1]] = _scalar(value)
+
+
+def _scalar(text: str) -> Any:
+    """Read a variable's value as YAML would; what is no YAML (`*/30 * * * *`) is the text."""
+    try:
+        return yaml.safe_load(text) if text else None
+    except yaml.YAMLError:
+        return text
 
 
 def _refuse_literal_secrets(tree: Mapping[str, Any], path: Path, node: Any) -> None:

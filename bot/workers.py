@@ -20,10 +20,22 @@ from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from typing import TypeVar
 
+import structlog
+
 from tools.errors import ToolError
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
-DEFAULT_TIMEOUT = timedelta(seconds=60)
+DEFAULT_TIMEOUT = timedelta(seconds=120)  # of one task, its time in the queue included
+WARM = (  # what baselines, detection, forecasts and charts import, seconds each
+    "scipy.stats",
+    "statsmodels.tsa.holtwinters",
+    "statsmodels.tsa.seasonal",
+    "sklearn.ensemble",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.dates",
+)
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -55,6 +67,12 @@ def _one_thread() -> None:
         importlib.import_module("threadpoolctl").threadpool_limits(1)
 
 
+def _load(modules: tuple[str, ...]) -> None:
+    """Import modules in a worker."""
+    for name in modules:
+        importlib.import_module(name)
+
+
 class ProcessWorkers:
     """A pool of worker processes; close it when the process ends."""
 
@@ -83,6 +101,13 @@ class ProcessWorkers:
                 f"worker processes died twice while running {_name(function)}; "
                 "look for an out-of-memory kill in the host's log"
             ) from error
+
+    async def warm(self) -> None:
+        """Start every process and load the heavy libraries, so that the first answer is quick."""
+        loads = (self.run(_load, WARM) for _ in range(self._processes))
+        for failed in await asyncio.gather(*loads, return_exceptions=True):
+            if isinstance(failed, BaseException):
+                log.warning("workers.not_warm", why=str(failed))
 
     async def close(self) -> None:
         """Stop the processes; tasks that wait are cancelled."""

@@ -138,6 +138,8 @@ async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     stack.push_async_callback(bot.remedy.execution.close)
     bot.scheduler.start()
     stack.push_async_callback(bot.scheduler.stop)
+    warming = asyncio.create_task(parts.workers.warm(), name="warm workers")
+    stack.callback(warming.cancel)
     bot.heartbeat.ready = True
     log.info("bot.started", version=settings.document.app.version, off=sorted(settings.off))
     return bot

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from bot.core import resolving
 from bot.core.gate import Gate
 from bot.core.planner import Origin, Planner
 from bot.core.ports import Clock, Person, PlanRecord, StaleError, Store, Transaction
@@ -24,7 +25,7 @@ from bot.domain.finding import Finding
 from bot.domain.guards import Answerer, Moment, Refusal, check
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus, StepPhase, StepRun
+from bot.domain.plan import PlanStatus, StepRun
 from bot.locale import Texts
 from tools.errors import BackendError
 from tools.world import ProposalDraft
@@ -176,17 +177,17 @@ class Approvals:
         self, plan_id: PlanId, user: UserId, verdict: str, channel: ChannelId | None = None
     ) -> Said:
         """Tell what became of the step whose outcome is unknown: done, undone or retry."""
-        if verdict not in {"done", "undone", "retry"}:
-            raise ValueError(f"verdict {verdict!r} must be done, undone or retry")
+        if verdict not in resolving.VERDICTS:
+            raise ValueError(f"verdict {verdict!r} must be one of {', '.join(resolving.VERDICTS)}")
 
         async def judge(tx: Transaction, record: PlanRecord, _: Answerer) -> Said:
             if record.status is not PlanStatus.OUTCOME_UNKNOWN:
                 return self._late(record, user)
-            unknown = _unknown(await tx.plans.steps(plan_id))
+            unknown = resolving.find_unknown(await tx.plans.steps(plan_id))
             if unknown is None:
                 return self._said(record, "plan.nothing_unknown", accepted=False)
             await self._resolve(tx, record, unknown, verdict, user)
-            moved = await tx.plans.move(_resumed(record, unknown, verdict))
+            moved = await tx.plans.move(resolving.resumed(record, unknown, verdict))
             await self._note(
                 tx,
                 moved,
@@ -432,20 +433,11 @@ class Approvals:
     async def _resolve(
         self, tx: Transaction, record: PlanRecord, unknown: StepRun, verdict: str, user: UserId
     ) -> None:
-        """Write what a person says of a step into its row; retry makes it a fresh intent."""
+        """Write what a person says of a step into its row."""
         body = record.plan.body
         step = (body.undo if unknown.undo else body.steps)[unknown.index]
-        phase = {"done": StepPhase.DONE, "undone": StepPhase.FAILED, "retry": StepPhase.INTENT}
-        now = self._clock.now()
-        told = replace(
-            unknown,
-            phase=phase[verdict],
-            intent_at=now if verdict == "retry" else unknown.intent_at,
-            sent_at=None if verdict == "retry" else unknown.sent_at,
-            ended_at=None if verdict == "retry" else now,
-            note=f"{user} said: {verdict}",
-        )
-        await tx.plans.save_step(told, str(step.target))
+        row = resolving.told(unknown, verdict, user, self._clock.now())
+        await tx.plans.save_step(row, str(step.target))
 
     async def _note(
         self,
@@ -495,18 +487,3 @@ class Approvals:
             "answers": len(answers),
             "needed": record.plan.approvers_needed,
         }
-
-
-def _unknown(steps: list[StepRun]) -> StepRun | None:
-    found = [step for step in steps if step.phase is StepPhase.UNKNOWN]
-    return found[-1] if found else None
-
-
-def _resumed(record: PlanRecord, unknown: StepRun, verdict: str) -> PlanRecord:
-    """Return the record that the execution goes on from."""
-    status = PlanStatus.UNDOING
-    if not unknown.undo and verdict != "undone":
-        status = PlanStatus.RUNNING
-    return replace(
-        record, status=status, owner="", heartbeat_at=None, ended_at=None, outcome="", halted=False
-    )

@@ -333,10 +333,11 @@ class SlackReply:
         steps = [] if marked else self._step_lines()
         for i, part in enumerate(parts):
             last = blocks if i == len(parts) - 1 else []
+            shown = part.strip("\n")
             content: dict[str, Any] = {
                 "channel": self._channel,
-                "text": cut(escape(part.partition("\n")[0]), 3000),
-                "blocks": fit([*steps, prose(part), *last], self._texts),
+                "text": cut(escape(shown.partition("\n")[0]), 3000),
+                "blocks": fit([*steps, prose(shown), *last], self._texts),
             }
             if marked:
                 content["metadata"] = self._metadata()

@@ -52,7 +52,9 @@ dev-install: setup ## setup, and install the git hooks
 
 # ---------------------------------------------------------------------------------------------- run
 
-demo: $(VENV)/.base ## simulated production, local Slack and the bot; prints the address (DEMO_ARGS="--speed 5")
+DEMO_ARGS ?= --speed 5 --at 300
+
+demo: $(VENV)/.base ## simulated production, local Slack and the bot; prints the address (DEMO_ARGS="--speed 1")
 	@$(BIN)/python -m sandbox demo $(DEMO_ARGS)
 
 run-api: $(VENV)/.base ## the bot with its REST API, configured by the environment and config/config.yaml

@@ -315,7 +315,7 @@ def _axes_style(axes: Any, spec: ChartSpec, zone: tzinfo, zone_name: str) -> Non
         axes.text(
             -0.012, 1.03, spec.unit, transform=axes.transAxes, ha="right", fontsize=15, color=QUIET
         )
-    locator = dates.AutoDateLocator(minticks=4, maxticks=7, tz=zone)
+    locator = dates.AutoDateLocator(minticks=4, maxticks=9, tz=zone)  # 239 min / 30
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone, show_offset=False))
     times = [t for line in spec.lines if line.times.size for t in (line.times[0], line.times[-1])]

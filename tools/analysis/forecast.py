@@ -83,20 +83,21 @@ def _holt_winters(history: Floats, step: float, ahead: int) -> Floats:
     day = round(DAY / step)
     seasonal = history.size >= 2 * day + 10
     recent = history[-7 * day :] if seasonal else history
-    model = ExponentialSmoothing(
-        recent,
-        trend="add",
-        damped_trend=history.size < 7 * day,
-        seasonal="add" if seasonal else None,
-        seasonal_periods=day if seasonal else None,
-        initialization_method="heuristic" if recent.size >= 10 else "estimated",
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "did not converge": the backtest judges the result
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # "Did not converge", log of a perfect fit: the backtest judges the result.
+        warnings.simplefilter("ignore")
+        model = ExponentialSmoothing(
+            recent,
+            trend="add",
+            damped_trend=history.size < 7 * day,
+            seasonal="add" if seasonal else None,
+            seasonal_periods=day if seasonal else None,
+            initialization_method="heuristic" if recent.size >= 10 else "estimated",
+        )
         fit = model.fit(
             optimized=True, use_brute=False, minimize_kwargs={"options": {"maxiter": 40}}
         )
-    return np.asarray(fit.forecast(ahead), dtype=float)
+        return np.asarray(fit.forecast(ahead), dtype=float)
 
 
 def _seasonal_naive(history: Floats, step: float, ahead: int) -> Floats:

@@ -129,7 +129,7 @@ class Execution:
             log.info("plan.left_to_others", plan_id=plan_id, why=str(error))
         except (ToolError, StaleError) as error:
             log.warning("plan.drive_interrupted", plan_id=plan_id, why=str(error))
-        except Exception:
+        except Exception:  # the task's outer boundary: reported, and the next tick goes on
             log.exception("plan.drive_failed", plan_id=plan_id)
 
     async def _beat(self) -> None:

@@ -1,8 +1,8 @@
 """Runs that wait for their turn: detections, queued questions, runs of a dead process.
 
-    every second: finding posted?  --> its detection run starts, in the finding's thread
-                  thread idle?     --> its queued questions are merged into one run
-                  heart stopped?   --> the run is taken over and begins again
+every second: finding posted?  --> its detection run starts, in the finding's thread
+              thread idle?     --> its queued questions are merged into one run
+              heart stopped?   --> the run is taken over and begins again
 """
 
 from __future__ import annotations
@@ -155,9 +155,7 @@ class RunPump:
         await self._start(merged)
 
     async def _start(self, run: AgentRun) -> None:
-        started = replace(
-            run, status="running", owner=self._owner, heartbeat_at=self._clock.wall()
-        )
+        started = replace(run, status="running", owner=self._owner, heartbeat_at=self._clock.wall())
         async with self._store.begin() as tx:
             if await tx.runs.running_in(run.place) is not None:
                 return
@@ -188,6 +186,5 @@ class RunPump:
             answer = await self._desk.answer(run, question, reply)
             if answer is not None and reply.finding is not None:
                 await self._on_investigated(reply.finding, answer)
-        except Exception:
-            # The outer boundary of a background run: its row and thread were told by the desk.
+        except Exception:  # a background run's outer boundary: the desk told its row and thread
             log.exception("run.failed", run_id=run.id)

@@ -43,7 +43,12 @@ CLOCK_READERS = {
 BROAD_EXCEPT: dict[str, str] = {
     "bot/core/announcing.py": "a subscriber that fails costs nobody but itself",
     "bot/core/doctor.py": "whatever fails is a row of the doctor's report",
+    "bot/core/execution.py": "one plan's background drive; its row stays and is taken over",
+    "bot/core/pump.py": "one background run; row and thread were told by the desk",
     "bot/scheduler.py": "a job that fails is told and stops no other",
+    "bot/slack/inbox.py": "a listener that fails is told to its person; the loop goes on hearing",
+    "bot/slack/listeners/room.py": "one background run; row and thread were told by the desk",
+    "bot/slack/outbox.py": "the loop that posts goes on posting",
 }
 
 # One subject each, so that cutting them would only scatter it.
@@ -106,20 +111,25 @@ def test_broad_excepts_stand_only_at_outer_boundaries() -> None:
     assert places(found, BROAD_EXCEPT) == []
 
 
+# ruff lets a handler pass that logs the exception itself; every other one needs its noqa.
+WHY = r"(noqa: BLE001 - )?\S.{9,}"
+
+
 def test_every_broad_except_says_why_on_its_line() -> None:
     silent = [
         f"{source.path}:{handler.lineno}"
         for source in sources(*PACKAGES)
         for handler in broad_handlers(source)
-        if not reraises(handler)
-        and not re.fullmatch(r"noqa: BLE001 - \S.{9,}", source.comment_of(handler.lineno))
+        if not reraises(handler) and not re.fullmatch(WHY, source.comment_of(handler.lineno))
     ]
     assert silent == []
 
 
 def test_the_allow_lists_name_only_files_that_need_them() -> None:
-    broad = {s.path for s in sources(*PACKAGES) if broad_handlers(s)}
+    broad = {s.path for s in sources(*PACKAGES) if any(not reraises(h) for h in broad_handlers(s))}
     assert set(BROAD_EXCEPT) <= broad
+    long = {s.path for s in sources(*PACKAGES) if s.lines > 500}
+    assert set(LONG_FILES) <= long
 
 
 HEAVY = (

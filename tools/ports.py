@@ -88,7 +88,7 @@ class LogPage:
 class Logs(HasHealth, Protocol):
     """A Loki-compatible log store."""
 
-    async def search(  # noqa: PLR0913 - the six are the question
+    async def search(
         self,
         window: Window,
         *,

@@ -48,7 +48,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the loop calls. `call_tool` never raises for a failed tool: it returns the error's text."""
+    """What the loop calls. `call_tool` never raises for a failed tool: it returns the error."""
 
     say: Callable[[str], Awaitable[None]]
     call_tool: Callable[[ToolUse], Awaitable[tuple[str, bool]]]  # (text, failed)

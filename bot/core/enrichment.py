@@ -80,7 +80,12 @@ class Enricher:
     """Enriches groups of anomalies."""
 
     def __init__(
-        self, clock: Clock, sources: Sources, rules: Callable[[], Sequence[Rule]], texts: Texts, timezone: str
+        self,
+        clock: Clock,
+        sources: Sources,
+        rules: Callable[[], Sequence[Rule]],
+        texts: Texts,
+        timezone: str,
     ) -> None:
         """`texts` and `timezone` are those of the incidents channel, for the chart."""
         self._clock, self._sources, self._rules = clock, sources, rules

@@ -78,7 +78,7 @@ class CauseSheet:
 
 
 @tool(risk=Risk.READ)
-async def record_causes(
+async def record_causes(  # noqa: D417 - the sheet is injected, not described to the model
     sheet: CauseSheet,
     /,
     causes: list[str],
@@ -184,7 +184,9 @@ class AgentDesk:
         texts = Texts(question.locale)
         sheet = CauseSheet()
         titles = {
-            k.removeprefix("tool."): texts.raw(k) for k in texts.keys() if k.startswith("tool.")
+            k.removeprefix("tool."): texts.raw(k)
+            for k in sorted(texts.keys())
+            if k.startswith("tool.")
         }
         recorder = Recorder(
             self._store,

@@ -68,6 +68,15 @@ class Bot:
     handler: AsyncSocketModeHandler
     heard: list[Any] = field(default_factory=list)
 
+    async def call(self) -> None:
+        # Bolt leaves these two methods without types
+        open_socket: Callable[[], Awaitable[None]] = self.handler.connect_async
+        await open_socket()
+
+    async def hang_up(self) -> None:
+        close_socket: Callable[[], Awaitable[None]] = self.handler.close_async
+        await close_socket()
+
     def hear(self, what: Any) -> None:
         self.heard.append(what)
         self.slack.parts.hub.stir()
@@ -96,14 +105,14 @@ async def slack() -> AsyncIterator[SlackServer]:
 async def bot(slack: SlackServer) -> AsyncIterator[Bot]:
     made = await a_bot(slack)
     yield made
-    await made.handler.close_async()
+    await made.hang_up()
 
 
 @pytest.fixture
 async def second_bot(slack: SlackServer) -> AsyncIterator[Bot]:
     made = await a_bot(slack)
     yield made
-    await made.handler.close_async()
+    await made.hang_up()
 
 
 def hear_messages(bot: Bot) -> None:
@@ -113,7 +122,7 @@ def hear_messages(bot: Bot) -> None:
 
 
 async def connect(bot: Bot) -> None:
-    await bot.handler.connect_async()
+    await bot.call()
     await bot.slack.wait_for_bot()
 
 

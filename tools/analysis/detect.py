@@ -358,7 +358,7 @@ def _sigmas(residual: float, scale: float) -> float:
     return max(-MOST_SIGMAS, min(MOST_SIGMAS, residual / float(scale)))
 
 
-def _is_material(seen: Residuals, spec: MetricSpec) -> np.ndarray:  # type: ignore[type-arg]
+def _is_material(seen: Residuals, spec: MetricSpec) -> np.ndarray:
     """Say per sample whether the change matters to anybody, not only to statistics.
 
     A quiet series has a small σ, so a cpu at 52 % instead of 48 % can be 5 σ away. Where the

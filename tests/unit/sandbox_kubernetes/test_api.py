@@ -1,6 +1,7 @@
 """The imitated API server over HTTP: what it answers and what it refuses."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -362,16 +363,19 @@ async def test_the_official_client_reads_and_acts_through_the_kubeconfigs(api: A
 
     async def rehearse(path: Path) -> int:
         made = client.Configuration()
-        await config.load_kube_config(config_file=str(path), client_configuration=made)
+        load: Callable[..., Awaitable[None]] = config.load_kube_config
+        await load(config_file=str(path), client_configuration=made)
         async with client.ApiClient(made) as connection:
             apps = client.AppsV1Api(connection)
             found = await apps.read_namespaced_deployment("order-api", "trading")
+            assert found.status is not None
             assert found.status.ready_replicas == 4
             patch = [{"op": "replace", "path": "/spec/replicas", "value": 5}]
             shown = await apps.patch_namespaced_deployment(
                 "order-api", "trading", patch, dry_run="All"
             )
-            return int(shown.spec.replicas)
+            assert shown.spec is not None
+            return shown.spec.replicas or 0
 
     assert await rehearse(api.server.actor_kubeconfig) == 5
     with pytest.raises(client.ApiException, match="cannot patch resource"):

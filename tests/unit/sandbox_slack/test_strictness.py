@@ -56,15 +56,18 @@ class Api:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = self.server.api_url + method
         async with self.session.post(url, json=args, headers=headers) as answer:
-            return await answer.json()
+            found: Json = await answer.json()
+            return found
 
     async def page(self, path: str, **body: Any) -> Json:
         async with self.session.post(f"{self.server.url}/ui/{path}", json=body) as answer:
-            return await answer.json()
+            found: Json = await answer.json()
+            return found
 
     async def ask(self, path: str, **query: str) -> Json:
         async with self.session.get(f"{self.server.url}/ui/{path}", params=query) as answer:
-            return await answer.json()
+            found: Json = await answer.json()
+            return found
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from sandbox.clock import Clock, ManualClock
 from sandbox.prometheus.samples import NAME, Matcher
 from sandbox.world.faults import FaultLog
+from sandbox.world.noise import Floats
 from sandbox.world.scenario import Story, load_scenario, scenario_names
 from sandbox.world.signals import PROFILES
 from sandbox.world.timeline import Timeline
@@ -203,17 +204,17 @@ def test_a_pod_that_is_gone_leaves_no_series_behind(production: Production) -> N
 
 
 def test_two_hundred_series_over_a_day_cost_two_hundred_evaluations_of_a_day(
-    production: Production,
+    production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = 'rate({__name__=~"http_request_duration_seconds_bucket|http_requests_total"}[5m])'
     asked: list[int] = []
-    served, calls = production.world.signals._chunk, asked
+    served = production.world.signals._chunk
 
-    def counted(name: object, rates: object, chunk: int) -> np.ndarray:
-        calls.append(chunk)
+    def counted(name: object, rates: Callable[[Floats], Floats], chunk: int) -> Floats:
+        asked.append(chunk)
         return served(name, rates, chunk)
 
-    production.world.signals._chunk = counted
+    monkeypatch.setattr(production.world.signals, "_chunk", counted)
     vector = production.ask(query, NOW - DAY, NOW)
     assert len(vector.labels) > 200
     first = len(asked)

@@ -84,9 +84,13 @@ def normalise(
         raise ValueError(f"{slots:.0f} slots of {step:g} s: use a longer step or a shorter window")
     index = np.rint((at - first) / step).astype(np.int64)
     grid = np.full(int(index.max()) + 1, np.nan)
-    for slot, value in zip(index.tolist(), raw.tolist(), strict=True):
-        grid[slot] = value  # in input order, so the last one wins
-    duplicates = int(index.size - np.unique(index).size)
+    duplicates = 0
+    if not (np.diff(index) > 0).all():  # of those that share a slot, keep the last in input order
+        _, newest = np.unique(index[::-1], return_index=True)
+        keep_last = index.size - 1 - newest
+        duplicates = int(index.size - keep_last.size)
+        index, raw = index[keep_last], raw[keep_last]
+    grid[index] = raw
     grid, filled = fill_gaps(grid, fill_limit)
     series = Series(
         metric, labels, first + step * np.arange(grid.size, dtype=np.float64), grid, step, unit

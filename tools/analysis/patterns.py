@@ -1,34 +1,27 @@
 """Log lines grouped into templates, and templates that are new or suddenly frequent.
 
-    "timeout after 412ms id=7f3a" --mask--> "timeout after <*> id=<*>"
-       --same length, same level, most tokens equal--> LogPattern(count, first, last, sample)
+    line ──header off──> message ──mask──> form ──merge──> template: LogPattern(count, first, …)
+          log_headers            log_masks       log_templates
 
-The masks run only on tokens that hold a digit; one configuration serves every system.
+Adding a line costs a mask and a look-up; forms are merged when patterns are asked for. One
+configuration serves every system.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
+from tools.analysis.log_headers import LEARN_LINES, Header, learn
+from tools.analysis.log_masks import WILDCARD, Masker
+from tools.analysis.log_templates import Form, merge
 from tools.world import LogLine
 
-WILDCARD = "<*>"
-SIMILARITY = 0.6  # share of equal tokens that puts a line into a group
-MAX_TOKENS = 60  # the rest of a line does not tell groups apart
+MAX_FORMS = 20_000  # of one grouping; past it a new form is known by its first word alone
 BURST_RATIO = 4.0  # times as frequent as before
 BURST_MINIMUM = 5  # lines
 BAD_LEVELS = frozenset({"error", "critical", "fatal", "warn", "warning"})
-
-_HEADER = re.compile(
-    r"^\s*\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?\]?\s*"
-)
-_KEY_VALUE = re.compile(r"^([A-Za-z_][\w.\-]*[=:])(.+)$")
-_DIGIT = re.compile(r"\d")
-_HEX = re.compile(r"^[0-9a-fA-F]{8,}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,99 +52,140 @@ class Burst:
 
 
 def mask(text: str) -> tuple[str, ...]:
-    """Return the tokens of a line, variable parts replaced by `<*>`."""
-    tokens = _HEADER.sub("", text, count=1).split()[:MAX_TOKENS]
-    return tuple(_mask_token(token) if _is_variable(token) else token for token in tokens)
-
-
-def _is_variable(token: str) -> bool:
-    return bool(_DIGIT.search(token)) or _HEX.match(token) is not None
-
-
-def _mask_token(token: str) -> str:
-    match = _KEY_VALUE.match(token)
-    if match and not _DIGIT.search(match[1]):
-        return match[1] + WILDCARD
-    return WILDCARD
+    """Return the tokens of a line's message, variable parts replaced by `<*>`."""
+    return Masker().mask(Header().message_of(text))
 
 
 @dataclass(slots=True)
-class _Group:
-    """A growing template. Mutable on purpose: it lives only inside one grouping."""
+class _Seen:
+    """What is known of a form or a template. Mutable on purpose: it lives inside one grouping."""
 
-    tokens: list[str]
-    level: str
     first: datetime
     last: datetime
     sample: str
     count: int = 0
     services: dict[str, int] = field(default_factory=dict)
 
-    def frozen(self) -> LogPattern:
+    def take(self, line: LogLine) -> None:
+        self.count += 1
+        self.services[line.service] = self.services.get(line.service, 0) + 1
+        self.first = min(self.first, line.at)
+        self.last = max(self.last, line.at)
+
+    def absorb(self, other: _Seen) -> None:
+        self.count += other.count
+        for service, count in other.services.items():
+            self.services[service] = self.services.get(service, 0) + count
+        self.first = min(self.first, other.first)
+        self.last = max(self.last, other.last)
+
+    def frozen(self, template: Form, level: str) -> LogPattern:
         ranked = sorted(self.services, key=lambda name: (-self.services[name], name))
         return LogPattern(
-            " ".join(self.tokens),
+            " ".join(template),
             self.count,
             self.first,
             self.last,
             self.sample,
-            self.level,
+            level,
             tuple(ranked),
         )
 
 
-class PatternMiner:
-    """Streaming grouping: feed lines in any order, ask for the patterns at any time."""
+_Key = tuple[str, Form]  # level and form
 
-    def __init__(self, similarity: float = SIMILARITY) -> None:
+
+class PatternMiner:
+    """Streaming grouping: feed lines in any order, ask for the patterns at any time.
+
+    The header of a service's lines is learned from its first `LEARN_LINES` lines, or from those
+    there are when patterns are first asked for.
+    """
+
+    def __init__(self) -> None:
         """Start without groups."""
-        self._similarity = similarity
-        self._groups: dict[tuple[int, str, str], list[_Group]] = {}
+        self._masker = Masker()
+        self._headers: dict[str, Header] = {}
+        self._waiting: dict[str, list[LogLine]] = {}
+        self._seen: dict[_Key, _Seen] = {}
+        self._templates: dict[_Key, Form] | None = {}
 
     def add(self, line: LogLine) -> None:
-        """Put one line into its group, widening the group's template where they differ."""
-        tokens = mask(line.text)
-        level = line.level.lower()
-        head = tokens[0] if tokens else ""
-        groups = self._groups.setdefault((len(tokens), level, head), [])
-        group = self._nearest(groups, tokens)
-        if group is None:
-            group = _Group(list(tokens), level, line.at, line.at, line.text)
-            groups.append(group)
-        for i, token in enumerate(tokens):
-            if group.tokens[i] != token:
-                group.tokens[i] = WILDCARD
-        group.count += 1
-        group.services[line.service] = group.services.get(line.service, 0) + 1
-        group.first = min(group.first, line.at)
-        group.last = max(group.last, line.at)
+        """Take one line."""
+        header = self._headers.get(line.service)
+        if header is not None:
+            self._take(line, header)
+            return
+        waiting = self._waiting.setdefault(line.service, [])
+        waiting.append(line)
+        if len(waiting) >= LEARN_LINES:
+            self._learn(line.service)
 
-    def _nearest(self, groups: Sequence[_Group], tokens: Sequence[str]) -> _Group | None:
-        best, best_share = None, self._similarity
-        for group in groups:
-            # A wildcard agrees with everything but proves nothing: it counts a half.
-            agreement = sum(
-                (0.5 if a == WILDCARD else 1.0) if a == b else (0.5 if a == WILDCARD else 0.0)
-                for a, b in zip(group.tokens, tokens, strict=True)
-            )
-            constants = sum(1.0 if token != WILDCARD else 0.5 for token in group.tokens)
-            share = agreement / constants if constants else 1.0
-            if share >= best_share:
-                best, best_share = group, share
-        return best
+    def learn(self, lines: Iterable[LogLine]) -> None:
+        """Learn the headers of lines that will be added later."""
+        texts: dict[str, list[str]] = {}
+        for line in lines:
+            of_service = texts.setdefault(line.service, [])
+            if len(of_service) < LEARN_LINES:
+                of_service.append(line.text)
+        for service, some in texts.items():
+            self._headers.setdefault(service, learn(some))
 
     def template_of(self, line: LogLine) -> str:
-        """Return the template a line belongs to; its own mask when no group is near."""
-        tokens = mask(line.text)
-        head = tokens[0] if tokens else ""
-        groups = self._groups.get((len(tokens), line.level.lower(), head), [])
-        group = self._nearest(groups, tokens)
-        return " ".join(group.tokens if group is not None else tokens)
+        """Return the template a line belongs to; its own mask when it was never added."""
+        key = self._key(line, self._headers.get(line.service) or Header())
+        return " ".join(self._settled().get(key, key[1]))
 
     def patterns(self) -> list[LogPattern]:
         """Return the patterns, most frequent first."""
-        found = [group.frozen() for groups in self._groups.values() for group in groups]
-        return sorted(found, key=lambda p: (-p.count, p.template))
+        settled = self._settled()
+        found: dict[_Key, _Seen] = {}
+        for key, seen in self._seen.items():
+            name = (key[0], settled[key])
+            group = found.setdefault(name, _Seen(seen.first, seen.last, seen.sample))
+            group.absorb(seen)
+        frozen = [seen.frozen(template, level) for (level, template), seen in found.items()]
+        return sorted(frozen, key=lambda p: (-p.count, p.template, p.level))
+
+    def _learn(self, service: str) -> None:
+        waiting = self._waiting.pop(service)
+        header = self._headers[service] = learn([line.text for line in waiting])
+        for line in waiting:
+            self._take(line, header)
+
+    def _key(self, line: LogLine, header: Header) -> _Key:
+        return line.level.lower(), self._masker.mask(header.message_of(line.text))
+
+    def _take(self, line: LogLine, header: Header) -> _Key:
+        key = self._key(line, header)
+        seen = self._seen.get(key)
+        if seen is None:
+            if len(self._seen) >= MAX_FORMS:
+                key = (key[0], (*key[1][:1], WILDCARD))
+            seen = self._seen.setdefault(key, _Seen(line.at, line.at, line.text))
+            self._templates = None
+        seen.take(line)
+        return key
+
+    def _settled(self) -> dict[_Key, Form]:
+        """Return the template of every form; the merging is done once until a form is new."""
+        for service in list(self._waiting):
+            self._learn(service)
+        if self._templates is None:
+            self._templates = {}
+            for level in {key[0] for key in self._seen}:
+                forms = [key[1] for key in self._seen if key[0] == level]
+                for form, template in zip(forms, merge(forms), strict=True):
+                    self._templates[level, form] = template
+        return self._templates
+
+    def group(self, lines: Sequence[LogLine]) -> list[tuple[str, str]]:
+        """Add lines and return each one's level and template: every line is read once."""
+        self.learn(lines)
+        keys = [self._take(line, self._headers[line.service]) for line in lines]
+        settled = self._settled()
+        names = {key: (key[0], " ".join(settled[key])) for key in set(keys)}
+        return [names[key] for key in keys]
 
 
 def find_patterns(lines: Iterable[LogLine]) -> list[LogPattern]:
@@ -175,10 +209,9 @@ def burst(
     Both are grouped together so that a template means the same in both; lines of other levels
     than `levels` are left out, lines without a level are kept.
     """
-    miner = PatternMiner()
-    for line in (*old, *new):
-        miner.add(line)
-    before, after = _counts(miner, old), _counts(miner, new)
+    names = PatternMiner().group([*old, *new])
+    before = _counts(old, names[: len(old)])
+    after = _counts(new, names[len(old) :])
     old_minutes = max(old_window.total_seconds() / 60, 1e-9)
     new_minutes = max(new_window.total_seconds() / 60, 1e-9)
     found = []
@@ -195,16 +228,11 @@ def burst(
     )
 
 
-def _counts(miner: PatternMiner, lines: Sequence[LogLine]) -> Mapping[tuple[str, str], LogPattern]:
-    """Return the patterns of some lines by the template the miner settled on for them."""
-    groups: dict[tuple[str, str], _Group] = {}
-    for line in lines:
-        template, level = miner.template_of(line), line.level.lower()
-        group = groups.get((template, level))
-        if group is None:
-            group = _Group(template.split(), level, line.at, line.at, line.text)
-            groups[template, level] = group
-        group.count += 1
-        group.services[line.service] = group.services.get(line.service, 0) + 1
-        group.first, group.last = min(group.first, line.at), max(group.last, line.at)
-    return MappingProxyType({key: group.frozen() for key, group in groups.items()})
+def _counts(
+    lines: Sequence[LogLine], names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], LogPattern]:
+    """Return the patterns of some lines by the level and template given for each."""
+    groups: dict[tuple[str, str], _Seen] = {}
+    for line, name in zip(lines, names, strict=True):
+        groups.setdefault(name, _Seen(line.at, line.at, line.text)).take(line)
+    return {(level, text): seen.frozen((text,), level) for (level, text), seen in groups.items()}

@@ -12,6 +12,7 @@ import asyncio
 import json
 import math
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -21,6 +22,7 @@ import numpy as np
 import structlog
 
 from tools.backends.prometheus.config import PrometheusConfig
+from tools.backends.prometheus.matrix import read
 from tools.backends.prometheus.steps import Grid, plan
 from tools.backends.transport import JsonBackend
 from tools.errors import (
@@ -120,14 +122,16 @@ class Prometheus:
             "end": _time(grid.end),
             "step": f"{grid.step:g}",
         }
-        found = await self._ask("/api/v1/query_range", fields)
+        found = await self._ask("/api/v1/query_range", fields, read)
         rows: list[dict[str, Any]] = found["result"]
         self._check_size(promql, rows)
         return rows
 
-    async def _ask(self, path: str, fields: dict[str, str]) -> Any:
+    async def _ask(
+        self, path: str, fields: dict[str, str], read: Callable[[bytes], Any] = json.loads
+    ) -> Any:
         fields["timeout"] = f"{self._config.timeout_seconds:g}s"
-        answer = await self._http.ask("POST", path, fields)
+        answer = await self._http.ask("POST", path, fields, read=read)
         for text in [*answer.get("warnings", ()), *answer.get("infos", ())]:
             self.warnings.append(Warned(fields["query"], str(text)))
             log.warning("prometheus.warned", query=fields["query"], warning=str(text))
@@ -155,8 +159,8 @@ def _join(promql: str, grids: list[Grid], answers: list[list[dict[str, Any]]]) -
             key = labels_of({**labels, "__name__": name})
             target = values.setdefault(key, np.full(points, np.nan))
             names[key] = name
-            samples = np.array([(float(t), _number(v)) for t, v in row.get("values", ())])
-            if samples.size:
+            samples = row.get("values")
+            if samples is not None and samples.size:
                 index = np.rint((samples[:, 0] - first) / step).astype(int)
                 inside = (index >= 0) & (index < points)
                 target[index[inside]] = samples[inside, 1]

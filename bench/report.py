@@ -1,0 +1,70 @@
+"""What a bench found: figures of ours beside those of peers, and how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of one bench."""
+
+    bench: str
+    data: str  # what was measured: a folder, or how it was generated
+    ours: Figures  # the shipped default configuration
+    peers: Mapping[str, Figures]
+    aims: Mapping[str, str] = field(default_factory=dict)  # figure -> what it should be
+    details: Mapping[str, Figures] = field(default_factory=dict)  # row -> figures, for people
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `--json` prints."""
+        return {
+            "bench": self.bench,
+            "data": self.data,
+            "ours": dict(self.ours),
+            "peers": {name: dict(figures) for name, figures in self.peers.items()},
+        }
+
+    def show(self, console: Console) -> None:
+        """Print the tables and the notes."""
+        console.print(f"[bold]{self.bench}[/bold], {self.data}")
+        if self.details:
+            console.print(_table("", self.details, list(next(iter(self.details.values())))))
+        figures = list(dict.fromkeys([*self.ours, *(k for p in self.peers.values() for k in p)]))
+        columns = {"ours": self.ours, **self.peers}
+        summary = Table()
+        summary.add_column("")
+        for name in columns:
+            summary.add_column(name, justify="right")
+        summary.add_column("aim", justify="right")
+        for figure in figures:
+            cells = [_number(column.get(figure)) for column in columns.values()]
+            summary.add_row(figure, *cells, self.aims.get(figure, ""))
+        console.print(summary)
+        for note in self.notes:
+            console.print(note)
+
+
+def _table(corner: str, rows: Mapping[str, Figures], names: list[str]) -> Table:
+    table = Table()
+    table.add_column(corner)
+    for name in names:
+        table.add_column(name, justify="right")
+    for row, figures in rows.items():
+        table.add_row(row, *(_number(figures.get(name)) for name in names))
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

@@ -1,0 +1,69 @@
+"""The benches measure what they say, on recorded and on generated data."""
+
+import csv
+import json
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench import perception, perception_run
+from bench.__main__ import main
+from bench.generated_logs import SYSTEMS, generate
+from bench.logs import grouping_accuracy
+
+
+def test_only_whole_groups_count() -> None:
+    assert grouping_accuracy("aabb", [1, 1, 2, 2]) == 1
+    assert grouping_accuracy("aabb", [1, 1, 2, 3]) == 0.5
+    assert grouping_accuracy("aabb", [1, 1, 1, 1]) == 0
+
+
+def recorded(folder: Path) -> Path:
+    for name in SYSTEMS:
+        rows = list(generate(name, 200, random.Random(5)))
+        (folder / name).mkdir(parents=True)
+        log = folder / name / f"{name}_2k.log"
+        log.write_text("\r\n".join(raw for _, raw, _ in rows) + "\r\n", encoding="utf-8")
+        with (log.parent / f"{log.name}_structured.csv").open("w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["LineId", "Content", "EventId"])
+            table.writerows([i + 1, m, e] for i, (m, _, e) in enumerate(rows))
+    return folder
+
+
+def test_logs_reads_the_public_layout_and_ends_with_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = recorded(tmp_path / "logs").parent
+    assert main(["logs", "--data", str(data), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(found) == {"bench", "data", "ours", "peers"}
+    assert set(found["ours"]) == {"message_ga", "raw_ga", "lines_per_second"}
+    assert found["ours"]["message_ga"] >= 0.88
+    assert found["ours"]["raw_ga"] >= 0.75
+
+
+def test_an_unknown_bench_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["log"])
+    assert "did you mean 'logs'?" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["logs", "--data", "no/such/folder"])
+    assert "'no/such/folder' is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.needs_prometheus
+def test_both_clients_of_the_perception_bench_read_the_same_week(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
+        pytest.skip("needs the Debian package prometheus")
+    monkeypatch.setattr(perception, "SERIES", 3)
+    with perception.serving(tmp_path) as url:
+        ours, theirs = perception_run.ours(url), perception_run.theirs(url)
+    assert len(ours) == 3
+    for left, right in zip(ours, theirs, strict=True):
+        assert left.tolist() == right.tolist()
+        assert left.size == perception.POINTS

@@ -1,0 +1,63 @@
+"""Reading a range answer: samples straight into arrays, everything else as JSON.
+
+    {…"metric":{…},"values":[[1,"2.5"],[2,"NaN"]]}…      400,000 samples
+               cut out ──> "values":[0]                  a small JSON text: labels, warnings, errors
+               numbers ──> array of (time, value) rows   no Python object for each sample
+
+An unescaped `"values":[[` is never inside a JSON string, where a quote would be escaped. An answer
+that is spaced otherwise is read as JSON throughout; the result is the same.
+"""
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+
+from tools.world import Floats
+
+_SAMPLES = re.compile(rb'"values":\[(\[[^\]]*\](?:,\[[^\]]*\])*)\]')
+_USUAL = b'0123456789eE+-.,"[]aNInf'  # digits, NaN, Inf; anything else is left to the JSON reader
+_PUNCTUATION = b'[]"'
+
+
+def read(body: bytes) -> Any:
+    """Return the answer with each row's `values` as an array of (time, value) rows.
+
+    Raises ValueError for what is not JSON.
+    """
+    tables: list[Floats] = []
+
+    def cut(match: re.Match[bytes]) -> bytes:
+        table = _table(match[1])
+        if table is None:
+            return match[0]
+        tables.append(table)
+        return b'"values":[%d]' % (len(tables) - 1)
+
+    answer = json.loads(_SAMPLES.sub(cut, body))
+    for row in _rows(answer):
+        values = row.get("values", [])
+        cut_out = len(values) == 1 and isinstance(values[0], int)
+        table = tables[values[0]] if cut_out else _spelled(values)
+        table[~np.isfinite(table)] = np.nan  # ±Inf says nothing a chart or a verdict could use
+        row["values"] = table
+    return answer
+
+
+def _table(samples: bytes) -> Floats | None:
+    if samples.translate(None, _USUAL):
+        return None
+    return np.fromstring(samples.translate(None, _PUNCTUATION), sep=",").reshape(-1, 2)
+
+
+def _spelled(values: list[Any]) -> Floats:
+    return np.array([(float(at), float(value)) for at, value in values]).reshape(-1, 2)
+
+
+def _rows(answer: Any) -> list[dict[str, Any]]:
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, dict) or data.get("resultType") != "matrix":
+        return []
+    rows: list[dict[str, Any]] = data["result"]
+    return rows

@@ -30,7 +30,7 @@ _CYCLE_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 _LOUD = ("apscheduler", "httpx", "httpcore", "slack_bolt", "slack_sdk", "alembic", "uvicorn.access")
 
 # The events that end one action of a plan; the counter's `outcome` is the last word.
-OUTCOMES = ("step.succeeded", "step.failed", "step.unknown", "step.undone")
+OUTCOMES = ("step.succeeded", "step.failed", "step.unknown")
 
 
 # --- logs ----------------------------------------------------------------------------------
@@ -170,7 +170,10 @@ class SelfMetrics:
         self.events.labels(event.kind).inc()
         if event.kind in OUTCOMES:
             action = str(event.facts.get("action", "")) or "unknown"
-            self.remediation.labels(action, event.kind.partition(".")[2]).inc()
+            outcome = event.kind.partition(".")[2]
+            if event.facts.get("undo"):
+                outcome = f"undo_{outcome}"
+            self.remediation.labels(action, outcome).inc()
 
     async def collect(self, store: Store, clock: Clock, backends: Sequence[Health]) -> None:
         """Bring the gauges in step with the store and the backends, right before a scrape."""

@@ -109,6 +109,8 @@ async def test_self_metrics_count_what_happened_and_what_waits(store: SqlStore) 
     metrics = SelfMetrics("0.1.0")
     metrics.on_event(Event("step.succeeded", NOW, BOT, "PLAN-1", facts={"action": "pod_restart"}))
     metrics.on_event(Event("plan.approved", NOW, "U1", "PLAN-1"))
+    back = {"action": "scale", "undo": True}
+    metrics.on_event(Event("step.failed", NOW, BOT, "PLAN-1", facts=back))
     metrics.cycle_finished(0.4)
     metrics.job_failed("digest", ValueError())
     async with store.begin() as tx:
@@ -120,6 +122,7 @@ async def test_self_metrics_count_what_happened_and_what_waits(store: SqlStore) 
     text = generate_latest(metrics.registry).decode()
     for line in (
         'sre_agent_remediation_total{action="pod_restart",outcome="succeeded"} 1.0',
+        'sre_agent_remediation_total{action="scale",outcome="undo_failed"} 1.0',
         "sre_agent_detection_duration_seconds_count 1.0",
         'sre_agent_anomalies_active{severity="critical"} 1.0',
         'sre_agent_anomalies_active{severity="low"} 0.0',

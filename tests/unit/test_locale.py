@@ -33,7 +33,7 @@ def fields(text: str) -> set[str]:
 def pattern(text: ast.JoinedStr) -> str:
     """Return an f-string as a regular expression: whatever is filled in is one word."""
     parts = (
-        re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in said.values
+        re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in text.values
     )
     return "".join(parts)
 

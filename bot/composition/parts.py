@@ -10,13 +10,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.core.announcing import AnnouncingStore, Subscriber
 from bot.core.charting import ChartDesk
-from bot.core.ports import Clock, Model
+from bot.core.ports import Clock, Model, Store
 from bot.core.shelf import Shelf, Shelved
 from bot.core.stored import StoredBaselines, StoredChanges
 from bot.settings import Settings
 from bot.slack.charts import render_chart
-from bot.store.store import SqlStore, open_store
+from bot.store.store import open_store
 from bot.workers import ProcessWorkers
 from knowledge.store import KnowledgeIndex, load_encoder
 from playbooks.loader import load_library
@@ -82,7 +83,7 @@ class Parts:
 
     settings: Settings
     clock: Clock
-    store: SqlStore
+    store: Store
     shelf: Shelf
     workers: ProcessWorkers
     knowledge: KnowledgeIndex
@@ -114,12 +115,18 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """Build everything that reads, keeps or computes; close it in reverse order."""
+async def open_parts(
+    settings: Settings, subscribers: Sequence[Subscriber] = ()
+) -> AsyncIterator[Parts]:
+    """Build everything that reads, keeps or computes; close it in reverse order.
+
+    `subscribers` are told every event after its commit.
+    """
     async with AsyncExitStack() as stack:
-        store = await open_store(settings.database_url)
-        stack.push_async_callback(store.close)
-        await store.upgrade()
+        database = await open_store(settings.database_url)
+        stack.push_async_callback(database.close)
+        await database.upgrade()
+        store = AnnouncingStore(database, subscribers)
         shelf = open_shelf(settings)
         workers = ProcessWorkers(processes=max(1, min(4, os.cpu_count() or 2)))
         stack.push_async_callback(workers.close)

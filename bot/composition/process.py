@@ -126,9 +126,9 @@ class RoomLater:
 
 async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     """Build and start everything; `stack` stops it in reverse order."""
-    parts = await stack.enter_async_context(open_parts(settings))
-    builder = _Builder(parts, stack)
-    bot = builder.build()
+    metrics = SelfMetrics(settings.document.app.version)
+    parts = await stack.enter_async_context(open_parts(settings, [metrics.on_event]))
+    bot = _Builder(parts, metrics, stack).build()
     await bot.api.start()
     stack.push_async_callback(bot.api.stop)
     if bot.room is not None:
@@ -170,8 +170,8 @@ async def serve(settings: Settings) -> None:
 class _Builder:
     """Joins one bot's objects; every method is one room."""
 
-    def __init__(self, parts: Parts, stack: AsyncExitStack) -> None:
-        self.parts, self.stack = parts, stack
+    def __init__(self, parts: Parts, metrics: SelfMetrics, stack: AsyncExitStack) -> None:
+        self.parts, self.metrics, self.stack = parts, metrics, stack
         self.settings, self.document = parts.settings, parts.settings.document
         self.texts = Texts(self.document.app.locale)
         self.later = RoomLater()
@@ -189,7 +189,7 @@ class _Builder:
         digests, postmortems = self._digests(), self._postmortems()
         room = later.room = self._room(remedy, desk, digests, postmortems)
         pump = self._pump(desk, findings, remedy)
-        metrics = SelfMetrics(self.document.app.version)
+        metrics = self.metrics
         pulse = Heartbeat(parts)
         work = Work(
             parts=parts,

@@ -20,7 +20,7 @@ import structlog
 from bot.core.ports import Clock, PlanRecord, Store
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import BreachForecast, Finding
-from bot.domain.ids import ChannelId, UserId, mint
+from bot.domain.ids import ChannelId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.locale import Texts
@@ -114,15 +114,6 @@ class DigestDesk:
             last = await tx.digests.last(channel)
         since = min(last or now - FIRST_SPAN, now - timedelta(seconds=1))
         return compose(await self.gather(since, now), since, now, self._texts_of(channel))
-
-    async def post_now(self, channel: ChannelId, by: UserId) -> None:
-        """Post a digest up to now because somebody asked."""
-        now, body = self._clock.now(), await self.preview(channel)
-        key = mint(f"digest:{channel}:asked")
-        async with self._store.begin() as tx:
-            await tx.outbox.post(key, "digest", key, Place(channel), body)
-            event = Event(kind="digest.asked", at=now, actor=by, subject=channel)
-            await tx.audit.append(event)
 
     async def gather(self, since: datetime, until: datetime) -> News:
         """Collect what happened in a span of world time and what waits now."""

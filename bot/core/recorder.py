@@ -6,6 +6,7 @@ call ──> progress shown ──> tool ──> redact ──> store (E1, E2 �
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 TOOL_TIMEOUT = timedelta(seconds=45)  # wall time; a slow backend must not eat the whole answer
 SUMMARY_LIMIT = 14_000  # characters, about 4,000 tokens
+
+
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d)(?::\d\d)?Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Recorder:
         evidence = await self._keep(name, arguments, summary, result)
         outcome = "complete" if result is not None else "error"
         await self._reply.step(
-            replace(step, status=outcome, output=f"{evidence.id}: {_first_line(evidence.summary)}")
+            replace(step, status=outcome, output=f"{evidence.id}: {_shown(evidence.summary)}")
         )
         return Called(evidence, result)
 
@@ -130,6 +134,11 @@ class Recorder:
 
 
 _TOLD = ("metric", "service", "text", "query", "promql", "playbook_id", "window")
+
+
+def _shown(summary: str) -> str:
+    """Return a summary's first line as people read it: the clock instead of ISO times."""
+    return _ISO_TIME.sub(r"\1 UTC", _first_line(summary))
 
 
 def _first_line(text: str) -> str:

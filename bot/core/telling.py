@@ -222,10 +222,11 @@ def _changes(diagnosis: Diagnosis, texts: Texts, now: datetime) -> Sequence[str]
 def _forecasts(
     diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts, now: datetime
 ) -> list[str]:
-    return [
+    told = [
         _forecast(predicted, evidence, diagnosis, catalogue, texts, now)
         for predicted, evidence in diagnosis.observed.forecasts[:MOST_LINES]
     ]
+    return [line for line in told if line]
 
 
 def _forecast(
@@ -247,8 +248,14 @@ def _forecast(
         "low": format_value(low, predicted.unit),
         "high": format_value(high, predicted.unit),
     }
+    # A forecast continues the habit of the history; of a metric that has just left it,
+    # "stays well" would soothe wrongly. A breach to come is told all the same.
+    soothes = not any(
+        (v.verdict.metric, v.verdict.service) == (predicted.metric, service)
+        for v in diagnosis.observed.abnormal
+    )
     if spec is None or spec.threshold is None:
-        return texts.say("answer.forecast_plain", **fields)
+        return texts.say("answer.forecast_plain", **fields) if soothes else ""
     fields["threshold"] = format_value(spec.threshold, spec.unit)
     series = next(
         (
@@ -264,7 +271,7 @@ def _forecast(
         else find_breach(predicted, series, spec.threshold, spec.bad_direction)
     )
     if breach is None:
-        return texts.say("answer.forecast_safe", **fields)
+        return texts.say("answer.forecast_safe", **fields) if soothes else ""
     return texts.say("answer.forecast_breach", at=clock(breach.at, now), **fields)
 
 
@@ -309,5 +316,5 @@ def _sentence(text: str) -> str:
 
 def _quoted(text: str, length: int = 140) -> str:
     """Return foreign text on one line, cut, without marks that would break out of its quotes."""
-    flat = " ".join(text.replace("`", "'").split())
+    flat = " ".join(text.replace("`", "'").replace("<*>", "…").split())
     return flat if len(flat) <= length else f"{flat[: length - 1]}…"

@@ -208,9 +208,13 @@ def _impact(inputs: RiskInputs) -> tuple[float, str]:
     why = (
         f"{kinds} in {inputs.namespace or 'the cluster'}"
         f", category {inputs.category or 'unknown'}, tier {inputs.service_tier}, "
-        f"{inputs.dependants} dependants, {inputs.pods_affected} of {inputs.pods_total} pods"
+        f"{_counted(inputs.dependants, 'dependant')}, {inputs.pods_affected} of {inputs.pods_total} pods"
     )
     return round(value, 4), why
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _complexity(inputs: RiskInputs) -> tuple[float, str]:
@@ -219,4 +223,4 @@ def _complexity(inputs: RiskInputs) -> tuple[float, str]:
     back = 0.0 if inputs.undoable else 0.2
     value = min(1.0, inherent + steps + back)
     way = "with a way back" if inputs.undoable else "without a way back"
-    return round(value, 4), f"{inputs.steps} steps, {way}, hardest action {inherent:.2f}"
+    return round(value, 4), f"{_counted(inputs.steps, 'step')}, {way}, hardest action {inherent:.2f}"

@@ -26,6 +26,7 @@ from slack_sdk.errors import SlackClientError
 from bot.core.ports import Clock, InboxItem, StaleError, Store
 from bot.slack.config import SlackConfig
 from bot.slack.deeds import (
+    COMMAND,
     EVENT,
     FORM,
     Deed,
@@ -323,4 +324,6 @@ def _thread_of(item: InboxItem) -> str:
         deed = parse(item.kind, item.body)
     except MalformedError:
         return f"item {item.id}"
+    if deed.kind == COMMAND:  # `/sre halt` must not stand behind somebody's long `/sre digest`
+        return f"command {deed.user} {deed.name} {deed.text.partition(' ')[0]}"
     return deed.place.key() if deed.channel else f"user {deed.user}"

@@ -10,12 +10,14 @@ from bot.domain.answer import Answer, Evidence
 from bot.locale import Texts
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import (
+    DAY_AND_TIME,
     Block,
     actions,
     button,
     code,
     context,
     cut,
+    date,
     escape,
     image,
     link,
@@ -90,17 +92,17 @@ def evidence(found: Sequence[Evidence], texts: Texts, hosts: Collection[str]) ->
 
 
 def _one(found: Evidence, texts: Texts, hosts: Collection[str]) -> str:
-    given = ", ".join(f"{k}={v}" for k, v in found.arguments.items())
+    given = ", ".join(f"{k}={v}" for k, v in found.arguments.items() if v not in ("", None))
     mark = "✗ " if found.failed else ""
     lines = [f"*{mark}{found.id}* {code(found.tool)} {code(cut(given, 300))}"]
     if found.window is not None:
         start, end = found.window.start, found.window.end
-        lines.append(f"{start:%Y-%m-%d %H:%M} – {end:%H:%M} UTC")
+        lines.append(f"{date(start, DAY_AND_TIME)} – {date(end, DAY_AND_TIME)}")
     if found.query:
         lines.append(code(cut(found.query, 500)))
     if found.link:
         lines.append(link(found.link, texts.say("slack.evidence.open"), hosts))
-    lines.append(escape(cut(found.summary, 900)))
+    lines.append(f"```{escape(cut(found.summary, 900).replace('```', chr(39) * 3))}```")
     return "\n".join(lines)
 
 

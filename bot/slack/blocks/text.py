@@ -23,6 +23,7 @@ MOST_MARKDOWN = 12_000  # characters in all markdown blocks of one message
 MOST_HEADER = 150
 MOST_BUTTON = 75
 MOST_CONTEXT = 10  # elements
+DAY_AND_TIME = "{date_short_pretty} {time}"  # of `date`: today and yesterday by name
 MOST_FALLBACK = 3000  # of the notification; chat.update refuses more than 4,000
 
 _PING = re.compile(r"<(?=[!@#])")

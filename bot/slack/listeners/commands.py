@@ -17,6 +17,7 @@ from tools.errors import BadArgumentError, nearest
 
 Word = Callable[[Room, Deed, str], Awaitable[None]]
 _SPAN = re.compile(r"^(\d{1,4})\s*(m|min|h|d)$")
+_SETTER = re.compile(r"^([UW][A-Z0-9]+):")  # as bot.core.switches writes it
 _UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
 
@@ -47,9 +48,9 @@ async def _status(room: Room, deed: Deed, _: str) -> None:
         texts.say("slack.status.plans"): str(len(plans)),
     }
     if halted:
-        lines[texts.say("slack.status.halted")] = halted
+        lines[texts.say("slack.status.halted")] = _by_whom(halted)
     if frozen:
-        lines[texts.say("slack.status.frozen")] = frozen
+        lines[texts.say("slack.status.frozen")] = _by_whom(frozen)
     if room.deps.status is not None:
         lines |= await room.deps.status()
     await room.whisper(deed, view.status_lines(lines, texts))
@@ -85,8 +86,12 @@ async def _mute(room: Room, deed: Deed, rest: str) -> None:
     except BadArgumentError as error:
         await room.say_privately(deed, "slack.gone", why=error)
         return
-    until = f"{mute.until:%Y-%m-%d %H:%M} UTC"
-    await room.say_privately(deed, "slack.muted", service=mute.service, until=until)
+    await room.say_muted(deed, mute.service, mute.until)
+
+
+def _by_whom(switch: str) -> str:
+    """Return a switch's text with the person who set it as a mention."""
+    return _SETTER.sub(r"<@\1>:", switch)
 
 
 def _duration(text: str) -> timedelta | None:

@@ -48,9 +48,7 @@ async def mute(room: Room, deed: Deed) -> None:
     mute = await room.deps.alarms.mute(
         finding.service, timedelta(hours=int(deed.value)), deed.user, room.deps.catalogue()
     )
-    await room.say_privately(
-        deed, "slack.muted", service=mute.service, until=f"{mute.until:%Y-%m-%d %H:%M} UTC"
-    )
+    await room.say_muted(deed, mute.service, mute.until)
 
 
 async def propose(room: Room, deed: Deed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from bot.domain.audit import Event
 from bot.domain.ids import ChannelId, RunId, UserId
 from bot.domain.place import Place
 from bot.locale import Texts
-from bot.slack.blocks.text import Block, cut, escape, heard, section
+from bot.slack.blocks.text import DAY_AND_TIME, Block, cut, date, escape, heard, section
 from bot.slack.calls import judge
 from bot.slack.config import SlackConfig
 from bot.slack.deeds import COMMAND, SHORTCUT, Deed
@@ -94,6 +95,12 @@ class Room:
         """Tell one person one sentence of the locale; fields are foreign text."""
         safe = {name: escape(value) for name, value in fields.items()}
         await self.whisper(deed, self.texts(deed).say(key, **safe))
+
+    async def say_muted(self, deed: Deed, service: str, until: datetime) -> None:
+        """Tell one person how long nothing will be told of a service, in their own time zone."""
+        shown = date(until, DAY_AND_TIME)
+        text = self.texts(deed).say("slack.muted", service=escape(service), until=shown)
+        await self.whisper(deed, text)
 
     async def whisper(self, deed: Deed, text: str, blocks: list[Block] | None = None) -> None:
         """Show mrkdwn to one person where they acted; a dead Slack is reported only."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.core.digests import DigestDesk
 from bot.domain.finding import BreachForecast
-from bot.domain.ids import ChannelId, FindingId, Ts, UserId
+from bot.domain.ids import ChannelId, FindingId, Ts
 from bot.domain.plan import PlanStatus
 from bot.locale import Texts
 from bot.store.store import SqlStore
@@ -109,11 +109,11 @@ async def test_a_digest_somebody_asks_for_takes_nothing_from_the_scheduled_one(
 ) -> None:
     clock = ManualClock(NOW)
     desk = a_desk(store, clock, "zh")
-    await desk.post_now(DIGEST, UserId("U0ALICE01"))
+    asked = await desk.preview(DIGEST)
     assert await desk.tell(DIGEST, NOW)
     bodies = await told(store)
-    assert [b["quiet"] for b in bodies] == [True, True]
-    assert bodies[0]["title"].startswith("自 ")
+    assert [b["quiet"] for b in (asked, *bodies)] == [True, True]
+    assert asked["title"].startswith("自 ")
 
 
 async def test_every_plan_status_has_its_word_in_both_languages() -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from bot.core.ports import Message
 from bot.core.postmortems import PostmortemDesk, PostmortemError, PostmortemSources, read_actions
-from bot.core.told import ToldPostmortems
 from bot.domain.audit import Event
 from bot.domain.ids import IncidentId, UserId
 from bot.domain.incident import Incident, TimelineEntry
@@ -170,10 +169,8 @@ async def test_an_unknown_incident_is_answered_with_one_sentence(
     store: SqlStore, tmp_path: Path
 ) -> None:
     desk = a_desk(store, tmp_path)
-    told = ToldPostmortems(desk, lambda _: Texts("en"))
-    answer = await told.draft(IncidentId("INC-2026-0099"), ALICE, PLACE)
-    assert not answer.ok
-    assert "INC-2026-0099" in answer.message
+    with pytest.raises(NotFoundError, match="INC-2026-0099"):
+        await desk.draft(IncidentId("INC-2026-0099"), ALICE, PLACE)
     incident = await a_story(store)
     assert await desk.find_incident(PLACE) == incident
     assert await desk.find_incident(PLACE, "inc-2026-0001") == incident

@@ -19,7 +19,10 @@ def answer(rows: list[dict[str, Any]]) -> dict[str, Any]:
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["compact", "spaced"])
 def test_samples_become_arrays_and_the_rest_stays(separators: tuple[str, str]) -> None:
     values = [[1.5, "0.1"], [2, "NaN"], [3, "+Inf"], [4, "-1e-07"]]
-    rows = [{"metric": {"a": HOSTILE}, "values": values}, {"metric": {}, "values": []}]
+    rows: list[dict[str, Any]] = [
+        {"metric": {"a": HOSTILE}, "values": values},
+        {"metric": {}, "values": []},
+    ]
     found = read(json.dumps(answer(rows), separators=separators).encode())
     first, second = found["data"]["result"]
     assert first["metric"] == {"a": HOSTILE}

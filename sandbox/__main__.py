@@ -22,6 +22,7 @@ _TO_TRY = (
     "or wait: the scheduled cycle notices the incident by itself",
     "approve as Alice; Carol may look, but not approve",
     "/sre help, /ask, /postmortem work in any channel",
+    "a digest comes to #sre-digest every half hour of the world's clock",
 )
 
 
@@ -82,7 +83,8 @@ def _tell_story(sandbox: Sandbox) -> None:
 
 
 async def _demo(sandbox: Sandbox, stop: asyncio.Event) -> int:
-    env = {**os.environ, **sandbox.env}
+    # The shipped digest comes at nine on workdays; nobody who looks around waits for that.
+    env = {**os.environ, "SRE_AGENT_SLACK__DIGEST__CRON": "*/30 * * * *", **sandbox.env}
     bot = await asyncio.create_subprocess_exec(sys.executable, "-m", "bot", "run", env=env)
     print(f"\n  open {sandbox.page}\n")
     for line in _TO_TRY:

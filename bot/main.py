@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from bot.composition.agent import agent_desk
-from bot.composition.parts import cluster_of, logs_of, metrics_of, open_parts
+from bot.composition.parts import claude_of, cluster_of, logs_of, metrics_of, open_parts
 from bot.composition.remedy import acting_cluster
 from bot.core.doctor import Check, CheckFailedError, Row, examine, of_health
-from bot.core.ports import Reply
+from bot.core.ports import ModelUnavailableError, Reply
 from bot.core.turn import Question
 from bot.domain.answer import Answer
 from bot.domain.place import TERMINAL
@@ -136,6 +136,10 @@ async def examine_all(settings: Settings) -> list[Row]:
             "kubernetes": cluster_of(settings, stack),
             "kubernetes actions": acting_cluster(settings, stack),
         }
+        if settings.slack is not None:
+            checks["slack"] = lambda: _slack_detail(settings)
+        if settings.claude is not None:
+            checks["claude"] = lambda: _claude_detail(settings)
         checks |= {n: of_health(b) for n, b in backends.items() if b is not None}
         return await examine(checks, settings.off)
 
@@ -152,3 +156,24 @@ async def _knowledge_detail(settings: Settings) -> str:
         stats = await index.stats()
     kind = "words and meaning" if stats.semantic else "words (the `semantic` extra adds meaning)"
     return f"{stats.documents} documents, searched by {kind}"
+
+
+async def _slack_detail(settings: Settings) -> str:
+    from bot.composition.process import slack_config
+    from bot.slack.app import check_slack
+
+    well, detail = await check_slack(slack_config(settings))
+    if not well:
+        raise CheckFailedError(detail, "check SLACK_BOT_TOKEN, and SLACK_API_URL if it is set")
+    return detail
+
+
+async def _claude_detail(settings: Settings) -> str:
+    async with AsyncExitStack() as stack:
+        model = claude_of(settings, stack)
+        if model is None:
+            raise CheckFailedError("is not configured", "set ANTHROPIC_API_KEY")
+        try:
+            return await model.check()
+        except ModelUnavailableError as error:
+            raise CheckFailedError(str(error), "check ANTHROPIC_API_KEY and llm.model") from error

@@ -125,6 +125,23 @@ class Claude:
             model=message.model,
         )
 
+    async def check(self) -> str:
+        """Ask for something free of charge. Raises ModelUnavailableError."""
+        client = self._connected()
+        import anthropic
+
+        try:
+            await client.messages.count_tokens(
+                model=self._config.model, messages=[{"role": "user", "content": "ping"}]
+            )
+        except anthropic.APIStatusError as error:
+            raise ModelUnavailableError(
+                f"Claude answered {error.status_code} ({_error_type(error)})"
+            ) from error
+        except anthropic.AnthropicError as error:
+            raise ModelUnavailableError(f"Claude cannot be reached: {error}") from error
+        return f"{self._config.model} answers"
+
     async def close(self) -> None:
         """Close the connection pool."""
         if self._client is not None:

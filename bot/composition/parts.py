@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.claude.model import Claude
 from bot.core.announcing import AnnouncingStore, Subscriber
 from bot.core.charting import ChartDesk
 from bot.core.ports import Clock, Model, Store
@@ -140,7 +141,7 @@ async def open_parts(
             shelf=shelf,
             workers=workers,
             knowledge=knowledge,
-            model=_claude(settings, stack),
+            model=claude_of(settings, stack),
             metrics=metrics_of(settings, stack),
             logs=logs_of(settings, stack),
             cluster=cluster,
@@ -207,11 +208,10 @@ def cluster_of(settings: Settings, stack: AsyncExitStack) -> Cluster | None:
     return backend
 
 
-def _claude(settings: Settings, stack: AsyncExitStack) -> Model | None:
+def claude_of(settings: Settings, stack: AsyncExitStack) -> Claude | None:
+    """Return Claude, None when it is not configured."""
     if settings.claude is None:
         return None
-    from bot.claude.model import Claude
-
     model = Claude(settings.claude)
     stack.push_async_callback(model.close)
     return model

@@ -45,7 +45,7 @@ from bot.domain.place import TERMINAL, Place
 from bot.domain.policy import Ruling, rule
 from bot.locale import Texts
 from bot.scheduler import Scheduler
-from bot.settings import Settings, SlackSettings
+from bot.settings import Settings
 from bot.settings_policies import access_config, policy_config
 from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
@@ -206,8 +206,10 @@ class _Builder:
         )
         pulse.scheduler = scheduler
         deps = self._api(pulse, metrics, remedy)
-        listen = ApiConfig(self.settings.api_host, self.settings.api_port)
-        server = ApiServer(listen, build_api(deps))
+        api = build_api(deps)
+        if room is not None and not room.config.app_token:  # HTTP mode: Slack calls us, signed
+            api.add_route("/slack/events", room.handle_http, methods=["POST"])
+        server = ApiServer(ApiConfig(self.settings.api_host, self.settings.api_port), api)
         return Bot(parts, room, scheduler, pump, remedy, server, pulse)
 
     # --- rooms ----------------------------------------------------------------------------
@@ -219,7 +221,7 @@ class _Builder:
             return None
         parts = self.parts
         return build_app(
-            self._slack_config(self.settings.slack),
+            slack_config(self.settings),
             SlackDeps(
                 store=parts.store,
                 clock=parts.clock,
@@ -237,22 +239,6 @@ class _Builder:
                 status=self._status,
                 ruling=self._ruling,
             ),
-        )
-
-    def _slack_config(self, slack: SlackSettings) -> SlackConfig:
-        channels = self.document.slack.channels
-        return SlackConfig(
-            bot_token=slack.bot_token,
-            owner=owner_name(),
-            app_token=slack.app_token,
-            signing_secret=slack.signing_secret,
-            api_url=slack.api_url,
-            incidents_channel=channels.default_incidents,
-            digest_channel=channels.digest,
-            default_locale=self.document.app.locale,
-            locales=channels.locales,
-            default_timezone=self.document.slack.digest.timezone,
-            link_hosts=self.document.slack.link_hosts,
         )
 
     def _ruling(self, record: PlanRecord) -> Ruling:
@@ -378,6 +364,27 @@ class _Builder:
         healths = await asyncio.gather(*(b.health() for b in backends_of(self.parts)))
         lines = {h.name: "up" if h.up else f"down: {h.detail}" for h in healths}
         return lines | {name: f"off ({how})" for name, how in self.settings.off.items()}
+
+
+def slack_config(settings: Settings) -> SlackConfig:
+    """Return how the Slack room is reached. Raises ValueError when Slack is not configured."""
+    slack, document = settings.slack, settings.document
+    if slack is None:
+        raise ValueError(f"slack is not configured: {settings.off['slack']}")
+    channels = document.slack.channels
+    return SlackConfig(
+        bot_token=slack.bot_token,
+        owner=owner_name(),
+        app_token=slack.app_token,
+        signing_secret=slack.signing_secret,
+        api_url=slack.api_url,
+        incidents_channel=channels.default_incidents,
+        digest_channel=channels.digest,
+        default_locale=document.app.locale,
+        locales=channels.locales,
+        default_timezone=document.slack.digest.timezone,
+        link_hosts=document.slack.link_hosts,
+    )
 
 
 def _origin(run: AgentRun) -> Origin:

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from tools.ports import HasHealth
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0  # of one check; a busy machine needs ten to import a client
 
 
 class State(StrEnum):

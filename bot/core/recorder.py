@@ -26,8 +26,6 @@ log = structlog.get_logger(__name__)
 
 TOOL_TIMEOUT = timedelta(seconds=45)  # wall time; a slow backend must not eat the whole answer
 SUMMARY_LIMIT = 14_000  # characters, about 4,000 tokens
-
-
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d)(?::\d\d)?Z")
 
 
@@ -81,8 +79,12 @@ class Recorder:
             summary = str(error)
             if name not in self._toolbox.absent:  # what is not configured is told once, by name
                 self.gaps[name] = self._redactor.text(summary)
-        except TimeoutError:
-            summary = f"{name} did not answer within {TOOL_TIMEOUT.total_seconds():.0f} s"
+        except Exception as error:  # the boundary of a tool call: told as a gap
+            if isinstance(error, TimeoutError):
+                summary = f"{name} did not answer within {TOOL_TIMEOUT.total_seconds():.0f} s"
+            else:
+                log.exception("tool.crashed", run_id=self._run.id, tool=name)
+                summary = f"{name} failed inside ({type(error).__name__}); this is a bug of ours"
             self.gaps[name] = summary
         evidence = await self._keep(name, arguments, summary, result)
         outcome = "complete" if result is not None else "error"

@@ -120,12 +120,8 @@ class SlackRoom:
         self.outbox.wake()
 
     async def health(self) -> tuple[bool, str]:
-        """Say whether Slack answers, for doctor and readiness."""
-        try:
-            me = await self.client.auth_test()
-        except (SlackClientError, OSError, TimeoutError) as error:
-            return False, f"{self.config.api_url}: {error}"
-        return True, f"connected as {me['user']} to {me['team']}"
+        """Say whether Slack answers, for readiness."""
+        return await _greet(self.client, self.config)
 
     async def _connect(self) -> None:
         attempt = 0
@@ -158,6 +154,25 @@ def _client(config: SlackConfig, *, repeats: bool) -> AsyncWebClient:
     return AsyncWebClient(
         token=config.bot_token, base_url=config.api_url, retry_handlers=handlers, timeout=15
     )
+
+
+async def check_slack(config: SlackConfig) -> tuple[bool, str]:
+    """Say whether Slack knows our token, for doctor; nothing is built or connected."""
+    client = _client(config, repeats=False)
+    try:
+        return await _greet(client, config)
+    finally:
+        if client.session is not None:
+            await client.session.close()
+
+
+async def _greet(client: AsyncWebClient, config: SlackConfig) -> tuple[bool, str]:
+    try:
+        me = await client.auth_test()
+    except (SlackClientError, OSError, TimeoutError) as error:
+        why = " ".join(str(error).split())
+        return False, f"{config.api_url}: {why}"
+    return True, f"connected as {me['user']} to {me['team']}"
 
 
 def build_app(config: SlackConfig, deps: SlackDeps) -> SlackRoom:

@@ -44,6 +44,7 @@ BROAD_EXCEPT: dict[str, str] = {
     "bot/core/announcing.py": "a subscriber that fails costs nobody but itself",
     "bot/core/doctor.py": "whatever fails is a row of the doctor's report",
     "bot/core/execution.py": "one plan's background drive; its row stays and is taken over",
+    "bot/core/recorder.py": "a tool that crashes is a gap of the answer, not its end",
     "bot/core/pump.py": "one background run; row and thread were told by the desk",
     "bot/scheduler.py": "a job that fails is told and stops no other",
     "bot/slack/inbox.py": "a listener that fails is told to its person; the loop goes on hearing",

@@ -234,7 +234,10 @@ class Investigator:
             calls.append(("log_patterns", {"service": service, **window}))
         if observed.abnormal or observed.spans or intent.kind is Kind.SIMILAR:
             abnormal = [*observed.abnormal, *observed.peaks]
-            text = " ".join([question, *(v.verdict.metric for v in abnormal[:2])])
+            found = [w for v in abnormal[:2] for w in (v.verdict.metric, v.verdict.service)]
+            # What was found finds better cases than the small words of a question do.
+            words = [] if found and intent.kind is not Kind.SIMILAR else [question]
+            text = " ".join(dict.fromkeys([*words, *found]))
             calls.append(("search_incidents", {"text": text[:300]}))
         calls += [
             ("forecast_metric", {"metric": m, "service": s, "hours": 6})

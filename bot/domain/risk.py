@@ -208,7 +208,8 @@ def _impact(inputs: RiskInputs) -> tuple[float, str]:
     why = (
         f"{kinds} in {inputs.namespace or 'the cluster'}"
         f", category {inputs.category or 'unknown'}, tier {inputs.service_tier}, "
-        f"{_counted(inputs.dependants, 'dependant')}, {inputs.pods_affected} of {inputs.pods_total} pods"
+        f"{_counted(inputs.dependants, 'dependant')}, "
+        f"{inputs.pods_affected} of {inputs.pods_total} pods"
     )
     return round(value, 4), why
 
@@ -223,4 +224,5 @@ def _complexity(inputs: RiskInputs) -> tuple[float, str]:
     back = 0.0 if inputs.undoable else 0.2
     value = min(1.0, inherent + steps + back)
     way = "with a way back" if inputs.undoable else "without a way back"
-    return round(value, 4), f"{_counted(inputs.steps, 'step')}, {way}, hardest action {inherent:.2f}"
+    steps_told = _counted(inputs.steps, "step")
+    return round(value, 4), f"{steps_told}, {way}, hardest action {inherent:.2f}"

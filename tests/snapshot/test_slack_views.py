@@ -165,7 +165,7 @@ def test_a_plan_that_waits_shows_exactly_what_would_run() -> None:
             "• ok",
             "*Way back*",
             "• Roll forward (deployment_rollback → trading/Deployment/order-api)",
-            "· waits for 1 × approver",
+            "· needs 1 more yes (role approver or above)",
             "· expires <!date^1795185000^{time}|2026-11-20 14:30 UTC>",
             "· PLAN-000001 · proposed by <@UALICE>",
             "[Approve] [Reject] [Details]",
@@ -269,10 +269,11 @@ def test_evidence_is_listed_with_query_window_and_link() -> None:
     assert seen(answer.evidence([EVIDENCE], EN, HOSTS)["blocks"]) == snapshot(
         [
             "*E1* `query_metric` `metric=order_latency_p99`",
-            "2026-11-20 13:00 – 14:00 UTC",
+            "<!date^1795179600^{date_short_pretty} {time}|2026-11-20 13:00 UTC>"
+            " – <!date^1795183200^{date_short_pretty} {time}|2026-11-20 14:00 UTC>",
             "`histogram_quantile(0.99, x)`",
             "<https://grafana.nova.example/d/1|Open the source>",
-            "p99 900 ms &lt;!channel&gt;",
+            "```p99 900 ms &lt;!channel&gt;```",
         ]
     )
 
@@ -314,7 +315,7 @@ def test_a_postmortem_draft_can_be_edited_and_a_published_one_not() -> None:
             "rolled back",
             "**Lessons**",
             "canary",
-            "**Action items (text | owner | date)**",
+            "**Action items**",
             "- Add a canary (alice) 2026-12-01",
             "· drafted for <@UALICE> <!date^1795183200^{time}|2026-11-20 14:00 UTC>",
             "· PM-1 · INC-2026-0001",
@@ -417,7 +418,7 @@ def test_a_second_approver_is_counted() -> None:
     record = a_record()
     pending = Pending(record.plan.id, record.plan.digest, 2, NOW, (Yes(ALICE, NOW, "d"),))
     shown = seen(plan.render(replace(record, approval=pending), [], ruling(record), EN).blocks)
-    assert "· waits for 1 × approver" in shown
+    assert "· needs 1 more yes (role approver or above)" in shown
     assert any("<@UALICE> said yes" in line for line in shown)
 
 

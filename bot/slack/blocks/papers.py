@@ -154,7 +154,7 @@ def edit_form(report: Postmortem, carries: str, texts: Texts) -> Block:
     inputs = [
         text_input(
             name,
-            texts.say(f"slack.postmortem.{name}"),
+            texts.say(f"slack.postmortem.{'actions_form' if name == 'actions' else name}"),
             owed if name == "actions" else getattr(report, name),
             optional=name != "title",
             lines=name != "title",

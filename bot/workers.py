@@ -14,6 +14,7 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -61,10 +62,21 @@ def _one_thread() -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    _die_with_parent()
     for name in THREAD_VARIABLES:
         os.putenv(name, "1")  # for the C libraries, which read it when they load
     with contextlib.suppress(ImportError):
         importlib.import_module("threadpoolctl").threadpool_limits(1)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the bot is killed: its queue would never tell it."""
+    import ctypes
+    import signal
+
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _load(modules: tuple[str, ...]) -> None:

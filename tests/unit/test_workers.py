@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +98,37 @@ async def test_the_fake_takes_only_what_can_travel() -> None:
     assert fake.ran == ["abs"]
     with pytest.raises(Exception, match="pickle"):
         await fake.run(lambda: 1)
+
+
+PARENT = """
+import asyncio, os
+from bot.workers import ProcessWorkers
+
+async def main():
+    print(await ProcessWorkers(1).run(os.getpid), flush=True)
+    await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+async def test_a_killed_bot_leaves_no_worker_behind(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT, encoding="utf-8")
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), stdout=asyncio.subprocess.PIPE, env=with_this_checkout()
+    )
+    assert parent.stdout is not None
+    worker = os.pidfd_open(int(await parent.stdout.readline()))
+    parent.kill()
+    await parent.wait()
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(worker, ended.set)
+    await asyncio.wait_for(ended.wait(), 30)
+    asyncio.get_running_loop().remove_reader(worker)
+    os.close(worker)
+
+
+def with_this_checkout() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

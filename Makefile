@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PACKAGES := $(patsubst %/,%,$(wildcard bot/ tools/ knowledge/ playbooks/ prompts/ sandbox/ bench/))
 PYTEST_ARGS ?=
-DEMO_ARGS ?=
+DEMO_ARGS ?= --speed 5 --at 300
 NAME ?=
 
 .PHONY: help setup dev-install demo test check format lint types imports docs coverage bench run-api requirements clean
@@ -51,8 +51,6 @@ dev-install: setup ## setup, and install the git hooks
 	@$(BIN)/pre-commit install
 
 # ---------------------------------------------------------------------------------------------- run
-
-DEMO_ARGS ?= --speed 5 --at 300
 
 demo: $(VENV)/.base ## simulated production, local Slack and the bot; prints the address (DEMO_ARGS="--speed 1")
 	@$(BIN)/python -m sandbox demo $(DEMO_ARGS)

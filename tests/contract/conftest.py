@@ -1,4 +1,4 @@
-"""Backends of the sandbox for the contract suites."""
+"""Backends of the sandbox, and an upgraded store on each kind of database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.database import database_url, postgres, store
 from tests.sandboxed import Platform, platform
+
+__all__ = ["database_url", "outside", "postgres", "store"]
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ from rich.console import Console
 BENCHES = {
     "logs": "templates of log lines: grouping accuracy and speed, beside drain3",
     "perception": "a week of 200 series from a real Prometheus, beside prometheus-api-client",
+    "safety": "guards, injection, race and crashes: what must never happen, counted",
 }
+THOROUGH = frozenset({"safety"})  # benches that `--full` makes longer
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", default="", help="which bench; all when left out")
     parser.add_argument("--data", type=Path, help="folder of recorded data; else it is generated")
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser.add_argument("--full", action="store_true", help="safety: kill at reads as well")
     given = parser.parse_args(arguments)
     if given.name and given.name not in BENCHES:
         near = get_close_matches(given.name, BENCHES, n=1)
@@ -37,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     if given.data is not None and not given.data.is_dir():
         parser.error(f"--data {str(given.data)!r} is no folder")
     for name in [given.name] if given.name else list(BENCHES):
-        report = importlib.import_module(f"bench.{name}").run(given.data)
+        longer = {"full": True} if given.full and name in THOROUGH else {}
+        report = importlib.import_module(f"bench.{name}").run(given.data, **longer)
         report.show(Console(stderr=given.json))
         if given.json:
             sys.stdout.write(json.dumps(report.as_json()) + "\n")

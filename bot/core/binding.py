@@ -20,6 +20,7 @@ from tools.act.contract import (
     Action,
     Actors,
     Bound,
+    DiffLine,
     Preview,
     State,
     UndoSpec,
@@ -42,6 +43,7 @@ from tools.errors import (
 from tools.world import WorkloadRef
 
 UNDOES = "undoes"  # key in an undo step's state_before: index of the step it takes back
+PROBE, HIDDEN = "a-value-like-any-other", "[redacted: secret]"
 LONGEST_DIFF = 40  # lines of one step's diff that are kept
 # What these actions read moves by itself after they ran, so an undo is bound when it runs.
 MOVING_KINDS = frozenset({"Endpoint", "Cluster"})
@@ -216,10 +218,22 @@ class Binder:
         )
 
     def _diff(self, preview: Preview) -> tuple[str, ...]:
-        lines = [self._redact(str(line)) for line in preview.diff]
+        lines = [self._redact(str(self._hidden(line))) for line in preview.diff]
         if len(lines) > LONGEST_DIFF:
             lines = [*lines[:LONGEST_DIFF], f"… and {len(lines) - LONGEST_DIFF} more"]
         return tuple(lines) or (self._redact(preview.summary),)
+
+    def clean(self, text: str) -> str:
+        """Return text for people without secrets."""
+        return self._redact(text)
+
+    def _hidden(self, line: DiffLine) -> DiffLine:
+        """Hide both values of a line whose name alone says that they are secrets."""
+        name = line.path.removesuffix(".value").rstrip("]")  # …env[DB_PASSWORD].value
+        probe = f"{name}: {PROBE}"
+        if PROBE in self._redact(probe):
+            return replace(line, before=self._redact(line.before), after=self._redact(line.after))
+        return replace(line, before=HIDDEN, after=HIDDEN)
 
 
 def bound_of(step: Step) -> Bound:

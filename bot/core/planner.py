@@ -73,6 +73,9 @@ class Origin:
     asked_by: UserId | None = None  # None: the bot itself
     finding: FindingId | None = None
     behind: str = ""  # key of the outbox row whose thread the card joins
+    # False where a model's words led here: what it read may have been written by anybody, so that
+    # such a plan waits for a click even where policy lets AUTO plans run by themselves.
+    may_run_alone: bool = True
 
 
 class Planner:
@@ -103,6 +106,7 @@ class Planner:
 
     async def propose(self, draft: ProposalDraft, origin: Origin | None = None) -> ProposalReceipt:
         """Turn a draft into a plan card, or say which guard refused it (the port `PlanDesk`)."""
+        draft = replace(draft, reason=self._binder.clean(draft.reason))
         spec = self._catalogue().services.get(draft.service)
         if spec is None:
             hint = nearest(draft.service, self._catalogue().services)
@@ -305,7 +309,7 @@ class Planner:
             expires_at=self._clock.wall() + self._gate.policy().expiry,
             place=origin.place,
             approvers_needed=ruling.approvers_needed,
-            auto=ruling.runs_by_itself,
+            auto=ruling.runs_by_itself and origin.may_run_alone,
             chosen=dict(draft.parameters),
         )
 
@@ -390,7 +394,7 @@ class PlanDeskAt:
 
     async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
         """Turn a draft into a plan card, or say which guard refused it."""
-        return await self.planner.propose(draft, self.origin)
+        return await self.planner.propose(draft, replace(self.origin, may_run_alone=False))
 
 
 def _precondition(playbook: Playbook, facts: Facts) -> Refusal | None:

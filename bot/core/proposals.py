@@ -64,7 +64,7 @@ class ProposalDesk:
             lines=(),
             causes=causes,
         )
-        receipt = await self._propose(supposed, Origin(place, user))
+        receipt = await self._propose(supposed, Origin(place, user, may_run_alone=False))
         return self._told(receipt)
 
     async def _propose(self, finding: Finding, origin: Origin) -> ProposalReceipt | None:

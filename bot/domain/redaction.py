@@ -30,9 +30,10 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "secret",
         re.compile(
-            r"(?i)\b([a-z0-9_.-]*(?:passw(?:or)?d|secret|api[_-]?key|access[_-]?key|private[_-]?key"
-            r"|auth[_-]?token|token|credential|mnemonic|seed[_-]?phrase))"
-            r"(\"?\s*[:=]\s*\"?)([^\s\"',;&}]{4,})"
+            r"(?i)(\b[a-z0-9_.-]*(?:passw(?:or)?d|secret|api[_-]?key|access[_-]?key|private[_-]?key"
+            r"|auth[_-]?token|token|credential|mnemonic|seed[_-]?phrase)"
+            r"|密码|口令|密钥|私钥|令牌|助记词)"
+            r"(\"?\s*(?:[:=：]|[是为](?=[!-~]))\s*\"?)([^\s\"',;&}，。；、]{4,})"
         ),
     ),
 )

@@ -1,0 +1,246 @@
+"""A bot killed at every commit and every mutating request of a three-step plan with its undo.
+
+    a life without a kill ──> marks: 1 commit, 2 commit of a read, 3 request …
+    for each mark, before and after: fresh database and cluster ─> killed life ─> next life ─> judge
+
+The judge asks the imitated Kubernetes, not the bot: which keys took effect, how often, and how the
+objects stand. A point is resolved when the plan is done, undone or handed to a person, no key took
+effect twice, an undone plan left every object as it was, and the audit chain verifies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.safety_life import AUDIT_KEY, START, TARGETS
+from bot.domain.plan import PlanStatus
+from bot.store.store import open_store
+from sandbox.clock import ManualClock
+from sandbox.kubernetes.cluster import Cluster
+from sandbox.kubernetes.resources import DEPLOYMENTS, HPAS
+from sandbox.kubernetes.server import start_kubernetes
+from sandbox.world.faults import FaultLog
+from tools.act.contract import STEP_ANNOTATION
+
+HOST = "127.0.0.1"
+PATIENCE = 120.0  # wall seconds for one life
+TOLD = frozenset({PlanStatus.OUTCOME_UNKNOWN, PlanStatus.HALTED, PlanStatus.UNVERIFIED})
+ENDS = TOLD | {PlanStatus.SUCCEEDED, PlanStatus.ROLLED_BACK}
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Crashes:
+    """What the kills came to."""
+
+    points: int = 0
+    doubled: int = 0
+    unresolved: list[str] = field(default_factory=list)
+    ends: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Crashes) -> None:
+        """Add what another database came to."""
+        self.points += other.points
+        self.doubled += other.doubled
+        self.unresolved += other.unresolved
+        self.ends += other.ends
+
+
+class KeyedEffects(list[Json]):
+    """The server's list of effects, each with the step's key that the object carries after it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
+        self._cluster = cluster
+
+    def append(self, row: Json) -> None:
+        """Note an effect."""
+        resource = DEPLOYMENTS if row["resource"].startswith("deployments") else HPAS
+        item = self._cluster.store.peek(resource, row["namespace"], row["name"]) or {}
+        marks = item.get("metadata", {}).get("annotations") or {}
+        super().append(row | {"key": marks.get(STEP_ANNOTATION, "(no key)")})
+
+
+@dataclass(slots=True)
+class Zygote:
+    """The program that forks lives."""
+
+    process: asyncio.subprocess.Process
+
+    async def live(self, **job: object) -> int:
+        """Live one life; returns its exit status, or minus the signal that ended it."""
+        assert self.process.stdin is not None  # noqa: S101 - a pipe, see `zygote`
+        assert self.process.stdout is not None  # noqa: S101 - a pipe, see `zygote`
+        self.process.stdin.write(json.dumps(job).encode() + b"\n")
+        await self.process.stdin.drain()
+        async with asyncio.timeout(PATIENCE):
+            return int(await self.process.stdout.readline())
+
+
+@asynccontextmanager
+async def zygote() -> AsyncIterator[Zygote]:
+    """Start the program that forks lives, and end it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.safety_life",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield Zygote(process)
+    finally:
+        assert process.stdin is not None  # noqa: S101 - a pipe
+        process.stdin.close()
+        await process.wait()
+
+
+@dataclass(slots=True)
+class Matrix:
+    """Every point of one kind of database. `fresh` gives an empty, migrated one."""
+
+    kind: str
+    folder: Path
+    fresh: Callable[[int], str]
+    lives: Zygote
+    found: Crashes = field(default_factory=Crashes)
+    _number: int = 0
+
+    async def run(self, *, full: bool, only: Sequence[int] = ()) -> Crashes:
+        """Kill at every mark (without `full`: reads that commit nothing are left out)."""
+        marks = await self.story(0, "before")
+        for at, what in enumerate(marks, 1):
+            if only and at not in only:
+                continue
+            if what == "commit of a read" and not full:
+                continue
+            for when in ("before", "after"):
+                await self.story(at, when)
+        return self.found
+
+    async def story(self, kill_at: int, when: str) -> list[str]:
+        """Kill one life at a mark, let the next one go on, judge; returns the first one's marks."""
+        self._number += 1
+        folder = self.folder / f"{self.kind}-{self._number}"
+        folder.mkdir(parents=True)
+        clock = ManualClock(START.timestamp())
+        cluster = Cluster(FaultLog(folder / "faults.json"), clock.now())
+        cluster.effects = KeyedEffects(cluster)
+        server = await start_kubernetes(HOST, 0, cluster=cluster, clock=clock, state_dir=folder)
+        before = _standing(cluster)
+        database = self.fresh(self._number)
+        job: Json = {
+            "database": database,
+            "kubeconfig": str(server.actor_kubeconfig),
+            "clock": str(folder / "clock"),
+        }
+        first = folder / "marks-1"
+        try:
+            status = await self.lives.live(
+                **job, marks=str(first), kill_at=kill_at, when=when, forked=kill_at > 0
+            )
+            if kill_at:
+                second = folder / "marks-2"
+                after = await self.lives.live(**job, marks=str(second))
+                point = f"{self.kind} {when} mark {kill_at}"
+                wrong = [] if status == -9 else [f"the life ended with {status}, not by the kill"]
+                wrong += [] if after == 0 else [f"the next life ended with {after}"]
+                self._note(point, wrong + await self._judge(database, cluster, before))
+            elif status != 0:
+                raise RuntimeError(f"a life without a kill ended with {status} on {self.kind}")
+        finally:
+            await server.close()
+        marks = first.read_text().splitlines()
+        shutil.rmtree(folder)
+        return marks
+
+    def _note(self, point: str, wrong: list[str]) -> None:
+        self.found.points += 1
+        if wrong:
+            self.found.unresolved.append(f"{point}: {'; '.join(wrong)}")
+
+    async def _judge(self, database: str, cluster: Cluster, before: Json) -> list[str]:
+        """Say what is wrong with the world after the second life."""
+        keys = Counter(row["key"] for row in cluster.effects)
+        twice = {key: count for key, count in keys.items() if count > 1}
+        self.found.doubled += sum(count - 1 for count in twice.values())
+        wrong = [f"{key} took effect {count} times" for key, count in twice.items()]
+        store = await open_store(database)
+        try:
+            async with store.begin() as tx:
+                plans = await tx.plans.list()
+                await tx.audit.seal(AUDIT_KEY, 100_000)
+            async with store.read() as tx:
+                chain = await tx.audit.verify(AUDIT_KEY)
+        finally:
+            await store.close()
+        if chain.broken_at is not None or chain.sealed != chain.rows:
+            wrong.append(f"the audit chain is broken at {chain.broken_at}: {chain.reason}")
+        if len(plans) != 1:
+            return [*wrong, f"there are {len(plans)} plans"]
+        status = plans[0].status
+        self.found.ends[status.value] += 1
+        if status not in ENDS:
+            wrong.append(f"the plan is {status.value}: {plans[0].outcome}")
+        if status is PlanStatus.ROLLED_BACK and _standing(cluster) != before:
+            wrong.append("it is told as undone, but the objects differ from before")
+        return wrong
+
+
+def _standing(cluster: Cluster) -> Json:
+    """Return what the plan's targets are asked to be."""
+    found: Json = {}
+    for kind, name in TARGETS:
+        resource = DEPLOYMENTS if kind == "Deployment" else HPAS
+        item = cluster.store.peek(resource, "trading", name) or {}
+        spec = item.get("spec", {})
+        wanted = ("template",) if kind == "Deployment" else ("minReplicas", "maxReplicas")
+        found[name] = {key: spec.get(key) for key in wanted}
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+
+
+async def measure(folder: Path, *, full: bool) -> Crashes:
+    """Run the matrix on SQLite and on PostgreSQL, side by side."""
+    from tests.fixtures.postgres import postgres_server
+
+    found = Crashes()
+    with postgres_server() as postgres:
+        sqlite = await sqlite_template(folder)
+        template = postgres.create_database()
+        await migrate(template)
+
+        def copied(number: int) -> str:
+            path = folder / f"bot-{number}.db"
+            shutil.copy(sqlite, path)
+            return f"sqlite+aiosqlite:///{path}"
+
+        def cloned(_: int) -> str:
+            return postgres.create_database(template=template)
+
+        async with zygote() as one, zygote() as two:
+            halves = await asyncio.gather(
+                Matrix("sqlite", folder, copied, one).run(full=full),
+                Matrix("postgres", folder, cloned, two).run(full=full),
+            )
+        for half in halves:
+            found.add(half)
+    return found
+
+
+async def sqlite_template(folder: Path) -> Path:
+    """Return a migrated database file without rows: copying it is faster than migrating."""
+    await migrate(f"sqlite+aiosqlite:///{folder}/template.db")
+    return folder / "template.db"
+
+
+async def migrate(url: str) -> None:
+    """Bring an empty database to the newest schema."""
+    store = await open_store(url)
+    await store.upgrade()
+    await store.close()

@@ -31,10 +31,11 @@ from tools.backends.kubernetes.reader import KubernetesReader
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.catalogues import load_catalogue
-from tools.world import Catalogue, MetricName, ServiceName, Severity, WorkloadRef
+from tools.world import Baseline, Catalogue, MetricName, ServiceName, Severity, WorkloadRef
 
 WATCHED = ("order_latency_p99", "order_error_rate", "api_error_rate", "api_latency_p99")
 MINUTE = 60.0
+LEARNED: list[Baseline] = []
 
 
 @dataclass
@@ -87,10 +88,13 @@ async def watch(outside: Platform, clock: StoryClock, store: SqlStore) -> AsyncI
     )
     known = catalogue()
     workers = InlineWorkers()
-    learner = Learner(store, clock, prometheus, workers, lambda: known, LearningConfig())
-    report = await learner.run()
-    assert report.learned > 0
-    assert not report.failed
+    if not LEARNED:  # the same world has the same history: one lesson serves every story
+        learner = Learner(store, clock, prometheus, workers, lambda: known, LearningConfig())
+        report = await learner.run()
+        assert report.learned > 0
+        assert not report.failed
+        LEARNED.extend(await StoredBaselines(store).all())
+    await StoredBaselines(store).save(LEARNED)
     cleared: list[Finding] = []
 
     async def on_cleared(finding: Finding) -> None:

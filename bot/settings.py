@@ -135,9 +135,10 @@ def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
             continue
         try:
             found[name] = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ConfigError(
-                f"{name}_FILE names {path!r}, which cannot be read ({error.strerror}); "
+                f"{name}_FILE names {path!r}, which cannot be read ({why}); "
                 "mount the secret or unset the variable"
             ) from error
     return found
@@ -173,6 +174,11 @@ def _slack(found: Mapping[str, str], *, production: bool) -> SlackSettings | Non
         raise ConfigError(
             "SLACK_BOT_TOKEN is set, but neither SLACK_APP_TOKEN (Socket Mode) nor "
             "SLACK_SIGNING_SECRET (HTTP mode) is; set one of them"
+        )
+    if app_token and not app_token.startswith("xapp-"):
+        raise ConfigError(
+            "SLACK_APP_TOKEN must be an app-level token (it starts with 'xapp-'); "
+            "generate it on your Slack app's page 'Basic Information'"
         )
     url = found.get("SLACK_API_URL") or SLACK_API_URL
     if production and url != SLACK_API_URL:

@@ -16,7 +16,7 @@ from sandbox.main import PortInUseError, Ports, Sandbox, up
 from sandbox.state import StateError
 from sandbox.world.scenario import ScenarioError, scenario_names
 
-_FAILED, _STOP_SECONDS = 1, 15.0
+_FAILED, _STOP_SECONDS, _LAST_PORT = 1, 15.0, 65535
 _TO_TRY = (
     "ask in #incidents:   @SRE Agent why is order latency up?",
     "or wait: the scheduled cycle notices the incident by itself",
@@ -37,8 +37,15 @@ def _arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", action="store_true", help="also serve the scripted model")
     defaults = Ports()
     for name in ("slack", "model", "prometheus", "loki", "kubernetes"):
-        parser.add_argument(f"--{name}-port", type=int, default=getattr(defaults, name))
+        parser.add_argument(f"--{name}-port", type=_port, default=getattr(defaults, name))
     return parser.parse_args(given)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > _LAST_PORT:
+        message = f"{text!r} is not a port: write a number up to {_LAST_PORT}; 0 takes a free one"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 async def _run(given: argparse.Namespace) -> int:

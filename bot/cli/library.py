@@ -30,6 +30,8 @@ def _library(paths: list[Path] | None = None) -> Library:
         for path in paths:
             if path.is_dir():
                 found |= load_library([path], ACTIONS, metrics)
+            elif not path.is_file():
+                raise fail(f"there is no playbook file or folder {str(path)!r}")
             else:
                 loaded = load_file(path, ACTIONS, metrics)
                 found[loaded.playbook.id] = loaded

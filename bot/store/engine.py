@@ -33,7 +33,7 @@ def database_url(text: str) -> URL:
     """Return the URL with its asynchronous driver. Raises ValueError that says what is possible."""
     try:
         url = make_url(text)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise ValueError(
             "DATABASE_URL cannot be read; write sqlite+aiosqlite:///var/sre-agent.db or "
             "postgresql://USER:PASSWORD@HOST/NAME"

@@ -60,6 +60,7 @@ async def propose(room: Room, deed: Deed) -> None:
     if room.deps.proposals is None:
         await room.say_privately(deed, "slack.off", what="plans")
         return
+    await room.say_privately(deed, "slack.proposing")
     told = await room.deps.proposals.for_answer(run.id, deed.user, deed.place)
     await room.whisper(deed, ours(told.message))
     room.outbox.wake()

@@ -1,0 +1,121 @@
+"""Bad input at every door ends in one clear line: the wrong value, and what to do instead."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OURS = ("SLACK_", "ANTHROPIC", "SRE_AGENT_", "PROMETHEUS_", "LOKI_", "KUBE", "API_", "AUDIT_")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+    return kept | {
+        "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/bot.db",
+        "KNOWLEDGE_URI": str(tmp_path / "knowledge"),
+        "AUDIT_KEY": "ab" * 32,
+        "API_PORT": "0",
+    }
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Return a port on which somebody listens."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def complaint(env: dict[str, str], *arguments: str, status: int = 1, program: str = "bot") -> str:
+    """Run a command that must fail; returns the one line it says on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if not line.startswith(("usage:", " "))]
+    assert len(said) == 1, done.stderr
+    return said[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SRE_AGENT_CLOCK", "tomorrow", "must be 'EPOCH,SPEED' .* got 'tomorrow'"),
+        ("DATABASE_URL", "nonsense", "DATABASE_URL cannot be read; write sqlite"),
+        ("DATABASE_URL", "postgresql://u:pw@host:port/x", "DATABASE_URL cannot be read"),
+        ("DATABASE_URL", "mysql://x/y", "'mysql'; use one of: postgres"),
+        ("SLACK_BOT_TOKEN", "hello", "SLACK_BOT_TOKEN must be a bot token .*'xoxb-'"),
+        ("SLACK_BOT_TOKEN_FILE", "no/such/file", "'no/such/file', which cannot be read"),
+        ("SLACK_BOT_TOKEN_FILE", sys.executable, "it is not text"),
+        ("SRE_AGENT_ANOMALY_DETECTION__ZSCORE_TRESHOLD", "3", "Did you mean 'zscore_threshold'"),
+        ("SRE_AGENT_CONFIG", "no/such.yaml", "'no/such.yaml' cannot be read.*SRE_AGENT_CONFIG"),
+        ("PROMETHEUS_URL", "localhost:9090", "http.s. address, got 'localhost:9090'"),
+        ("API_PORT", "abc", "API_PORT must be a port number .* got 'abc'"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value_and_what_is_right(
+    env: dict[str, str], name: str, value: str, words: str
+) -> None:
+    env[name] = value
+    assert re.search(words, complaint(env, "audit", "verify"))
+
+
+def test_an_app_token_of_another_kind_is_refused(env: dict[str, str]) -> None:
+    env |= {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xoxb-1"}
+    assert "SLACK_APP_TOKEN must be an app-level token" in complaint(env, "check-config")
+
+
+def test_a_typo_in_a_playbook_is_named_at_every_door(env: dict[str, str], tmp_path: Path) -> None:
+    good = (ROOT / "playbooks/library/pod-restart.yaml").read_text(encoding="utf-8")
+    folder = tmp_path / "playbooks"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text(good.replace("action: pod_restart", "action: pod_restrat"))
+    env["SRE_AGENT_PATHS__PLAYBOOKS"] = f'["{folder}"]'
+    for arguments in (("check-config",), ("playbooks", "lint", str(folder)), ("run",)):
+        said = complaint(env, *arguments)
+        assert re.search(r"mine\.yaml:\d+:\d+: .*'pod_restrat'.*'pod_restart'", said)
+    assert "'no/such'" in complaint(env, "playbooks", "lint", "no/such")
+
+
+def test_a_typo_in_the_metric_catalogue_is_named_at_every_door(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    good = (ROOT / "config/metrics.yaml").read_text(encoding="utf-8")
+    (tmp_path / "metrics.yaml").write_text(good.replace("query:", "qury:", 1), encoding="utf-8")
+    env["SRE_AGENT_PATHS__METRICS"] = str(tmp_path / "metrics.yaml")
+    for command in ("check-config", "run"):
+        said = complaint(env, command)
+        assert re.search(r"metrics\.yaml:\d+:\d+: unknown key 'qury'. Did you mean 'query'", said)
+
+
+def test_a_port_in_use_is_named_with_what_changes_it(
+    env: dict[str, str], taken: int, tmp_path: Path
+) -> None:
+    env["API_PORT"] = str(taken)
+    said = complaint(env, "run")
+    assert str(taken) in said
+    assert "API_PORT" in said
+    free = [f"--{name}-port=0" for name in ("slack", "prometheus", "loki", "kubernetes")]
+    for name in ("slack", "prometheus", "loki", "kubernetes"):
+        ports = [p for p in free if name not in p] + [f"--{name}-port={taken}"]
+        state = f"--state={tmp_path / name}"
+        said = complaint(env, "up", state, *ports, program="sandbox")
+        assert f"port {taken} ({name}) is in use" in said
+        assert f"--{name}-port" in said
+
+
+def test_a_port_that_is_none_is_wrong_usage(env: dict[str, str]) -> None:
+    said = complaint(env, "up", "--slack-port=99999", program="sandbox", status=2)
+    assert "'99999' is not a port" in said

@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from bench.report import Report
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +43,8 @@ FOREIGN = ("SRE_", "SLACK_", "ANTHROPIC", "PROMETHEUS", "LOKI", "KUBE", "DATABAS
 def run(data: Path | None = None, *, full: bool = False) -> Report:
     """Measure; `data` is not used: everything is made here."""
     _ = data
+    # standard output is the table's and the JSON's
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     return asyncio.run(_measure(full=full))
 
 

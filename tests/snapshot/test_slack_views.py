@@ -269,8 +269,10 @@ def test_evidence_is_listed_with_query_window_and_link() -> None:
     assert seen(answer.evidence([EVIDENCE], EN, HOSTS)["blocks"]) == snapshot(
         [
             "*E1* `query_metric` `metric=order_latency_p99`",
-            "<!date^1795179600^{date_short_pretty} {time}|2026-11-20 13:00 UTC>"
-            " – <!date^1795183200^{date_short_pretty} {time}|2026-11-20 14:00 UTC>",
+            (
+                "<!date^1795179600^{date_short_pretty} {time}|2026-11-20 13:00 UTC>"
+                " – <!date^1795183200^{date_short_pretty} {time}|2026-11-20 14:00 UTC>"
+            ),
             "`histogram_quantile(0.99, x)`",
             "<https://grafana.nova.example/d/1|Open the source>",
             "```p99 900 ms &lt;!channel&gt;```",

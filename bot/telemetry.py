@@ -27,7 +27,16 @@ from tools.world import Severity
 
 _DAY_SECONDS = 86_400
 _CYCLE_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
-_LOUD = ("apscheduler", "httpx", "httpcore", "slack_bolt", "slack_sdk", "alembic", "uvicorn.access")
+_LOUD = (
+    "aiosqlite",
+    "apscheduler",
+    "httpx",
+    "httpcore",
+    "slack_bolt",
+    "slack_sdk",
+    "alembic",
+    "uvicorn.access",
+)
 
 # The events that end one action of a plan; the counter's `outcome` is the last word.
 OUTCOMES = ("step.succeeded", "step.failed", "step.unknown")

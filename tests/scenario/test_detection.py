@@ -48,11 +48,11 @@ class Watch:
     prometheus: Prometheus
     cleared: list[Finding] = field(default_factory=list)
 
-    async def minutes(self, count: int) -> list[CycleReport]:
-        """Run a cycle every world minute."""
+    async def minutes(self, count: int, every: int = 1) -> list[CycleReport]:
+        """Let world minutes pass with a cycle after every `every` of them."""
         reports = []
-        for _ in range(count):
-            self.outside.advance(MINUTE)
+        for _ in range(count // every):
+            self.outside.advance(every * MINUTE)
             reports.append(await self.cycle.run())
         return reports
 
@@ -164,7 +164,7 @@ async def test_a_rollback_clears_the_finding_and_tells_the_thread(watch: Watch) 
     watch.outside.tell("bad_deploy")
     told = next(f for report in await watch.minutes(5) for f in report.told)
     await roll_back(watch.outside)
-    await watch.minutes(25)
+    await watch.minutes(26, every=2)
     assert [f.id for f in watch.cleared] == [told.id]
     async with watch.store.begin() as tx:
         assert (await tx.findings.get(told.id)).resolved_at is not None
@@ -173,7 +173,7 @@ async def test_a_rollback_clears_the_finding_and_tells_the_thread(watch: Watch) 
 
 async def test_a_noisy_night_is_not_told(watch: Watch) -> None:
     watch.outside.tell("noisy_night")
-    reports = await watch.minutes(30)
+    reports = await watch.minutes(45, every=3)
     assert [f for report in reports for f in report.told] == []
 
 

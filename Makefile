@@ -64,7 +64,7 @@ bench: setup ## measurements against peers (NAME=nab; BENCH_DATA=folder of recor
 # ---------------------------------------------------------------------------------------------- judge
 
 test: setup ## all tests, with branch coverage data; what needs a missing system package skips with its reason
-	@$(BIN)/python -m pytest $(foreach package,$(filter-out bench sandbox,$(PACKAGES)),--cov=$(package)) --cov-branch --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(foreach package,$(filter-out bench,$(PACKAGES)),--cov=$(package)) --cov-branch --cov-report= $(PYTEST_ARGS)
 
 check: lint types imports docs ## everything CI checks besides the tests
 

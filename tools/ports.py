@@ -7,11 +7,14 @@ an empty list. Adapter and fake of a port pass the same contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
+from tools.tracing import Trace, TraceHead
 from tools.world import (
     Baseline,
     Change,
@@ -50,6 +53,24 @@ class Health:
     configured: bool = True
 
 
+_background: ContextVar[bool] = ContextVar("background", default=False)
+
+
+@contextmanager
+def in_background() -> Iterator[None]:
+    """Mark the questions asked inside as work that may wait behind those of people."""
+    before = _background.set(True)
+    try:
+        yield
+    finally:
+        _background.reset(before)
+
+
+def is_background() -> bool:
+    """Return whether the work under way may wait behind questions of people."""
+    return _background.get()
+
+
 class HasHealth(Protocol):
     """Something that can say how it is."""
 
@@ -78,11 +99,12 @@ class Metrics(HasHealth, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Lines newest first and whether more matched than were returned."""
+    """Lines newest first (or as asked) and whether more matched than were returned."""
 
     lines: tuple[LogLine, ...]
     truncated: bool
     query: str
+    note: str = ""  # why only part of the window was searched; empty: all of it
 
 
 class Logs(HasHealth, Protocol):
@@ -95,9 +117,47 @@ class Logs(HasHealth, Protocol):
         service: str = "",
         text: str = "",
         level: str = "",
+        trace_id: str = "",
+        oldest_first: bool = False,
         limit: int = 200,
     ) -> LogPage:
-        """Return lines that contain `text` (taken literally, any case), newest first."""
+        """Return lines that contain `text` (taken literally, any case), newest first by default.
+
+        `trace_id` keeps the lines of one trace: named by a label, by structured metadata or in
+        the text. Raises BackendRefusedError for a search the store could only answer by reading
+        too much; the message says how to narrow it.
+        """
+        ...
+
+
+class Traces(HasHealth, Protocol):
+    """A trace store (Tempo, Jaeger)."""
+
+    async def find(
+        self,
+        service: str,
+        window: Window,
+        *,
+        minimum_duration: timedelta = timedelta(0),
+        errors_only: bool = False,
+        limit: int = 20,
+    ) -> list[TraceHead]:
+        """Return traces in which `service` took part, slowest first.
+
+        `minimum_duration` and `errors_only` speak of the spans of that service.
+        """
+        ...
+
+    async def get(self, trace_id: str) -> Trace:
+        """Return one trace. Raises NotFoundError."""
+        ...
+
+    async def services(self) -> list[str]:
+        """Return the services that sent spans, sorted."""
+        ...
+
+    def link(self, trace_id: str) -> str:
+        """Return a URL where a person sees the trace; empty when none is configured."""
         ...
 
 
@@ -164,6 +224,33 @@ class ClusterActor(Protocol):
         self, ref: WorkloadRef, body: Mapping[str, Any], *, dry_run: bool, subresource: str = ""
     ) -> Mapping[str, Any]:
         """Create an object (a Job, an Eviction) and return it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigVersion:
+    """What a config map held at one time."""
+
+    ref: WorkloadRef  # with the uid it had then
+    at: datetime  # when the watch saw it
+    sha256: str  # of the map's data and binaryData
+    data: Mapping[str, str] | None  # None: not stored
+    withheld: str = ""  # why it is not stored, as a person reads it
+
+
+class ConfigHistory(Protocol):
+    """Earlier versions of config maps, which Kubernetes does not keep."""
+
+    async def save(self, ref: WorkloadRef, item: Mapping[str, Any], at: datetime) -> bool:
+        """Keep what a config map holds now, `item` as the API serves it.
+
+        False when that is the newest version already. Data that redaction would change is not
+        kept, only that it was withheld. Raises BackendUnavailableError when the store is down.
+        """
+        ...
+
+    async def versions_of(self, ref: WorkloadRef, limit: int = 20) -> list[ConfigVersion]:
+        """Return the kept versions of a map by cluster, namespace and name, newest first."""
         ...
 
 

@@ -23,6 +23,8 @@ class FakeLogs:
         service: str = "",
         text: str = "",
         level: str = "",
+        trace_id: str = "",
+        oldest_first: bool = False,
         limit: int = 200,
     ) -> LogPage:
         if self.broken is not None:
@@ -35,8 +37,9 @@ class FakeLogs:
             and (not service or line.service == service)
             and (not level or line.level in levels)
             and text.lower() in line.text.lower()
+            and (not trace_id or trace_id in line.text or trace_id in dict(line.labels).values())
         ]
-        found.sort(key=lambda line: line.at, reverse=True)
+        found.sort(key=lambda line: line.at, reverse=not oldest_first)
         query = f"service={service} level={level} text={text}"
         return LogPage(tuple(found[:limit]), truncated=len(found) > limit, query=query)
 

@@ -1,80 +1,59 @@
 """The Logs port over the Loki HTTP API.
 
-    parts (service, level, text) ──logql──> {service="…", level=~"…"} |~ "(?i)…"
-    query_range, newest first, page after page until the limit or the window's start
-
-Words a person or the model gave are always quoted as literals; they never become LogQL.
+parts (service, level, text, trace) ──logql──> {service="…"} |~ "(?i)…"
+a filter over much data? ──index/stats──> fits · narrowed to the newest part · refused with
+                                          the largest services (index/volume) as advice
+query_range, page after page from one end of the window, until the limit or the other end
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
+import structlog
 
+from tools.backends.logql import line_filter, normal_level, selector, trace_filters
 from tools.backends.transport import Connection, JsonBackend
-from tools.errors import BackendError, BackendRefusedError
+from tools.errors import BackendError, BackendRefusedError, BackendUnavailableError
 from tools.ports import Health, LogPage
+from tools.units import format_value
 from tools.world import LogLine, Window, labels_of
 
 NAME = "loki"
+log = structlog.get_logger(__name__)
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
-_RE2_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
-LEVELS: Mapping[str, tuple[str, ...]] = {
-    "critical": ("critical", "CRITICAL", "fatal", "FATAL", "panic"),
-    "error": ("error", "ERROR", "Error", "err", "critical", "CRITICAL", "fatal", "FATAL", "panic"),
-    "warning": ("warning", "WARNING", "warn", "WARN"),
-    "info": ("info", "INFO", "information", "notice"),
-    "debug": ("debug", "DEBUG", "trace", "TRACE"),
-}
+_TIES = 10  # lines asked beyond the limit, so that ties at the end do not cost a page
+_LEAST_SHARE = 0.05  # of the window; what is narrower than this would mislead
+_NAMED = 4  # of the largest services, in advice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LokiConfig(Connection):
-    """A connection and the names of the labels."""
+    """A connection, the names of the labels and what one search may cost."""
 
     service_label: str = "service"
     level_label: str = "level"
     page_size: int = 1_000  # lines per request; Loki's own limit is usually 5,000
     max_lines: int = 5_000  # of one search, whatever was asked
+    max_scan_bytes: int = 5 * 1024**3  # a search in the text may read; 0: never ask the index
     link_base: str = ""
 
 
-def quoted(text: str) -> str:
-    """Return a LogQL string literal; JSON's escapes are a subset of Go's."""
-    return json.dumps(text, ensure_ascii=False)
+class _Row(NamedTuple):
+    at: int  # nanoseconds since 1970 UTC
+    labels: dict[str, str]
+    text: str
 
 
 def logql(config: LokiConfig, *, service: str = "", text: str = "", level: str = "") -> str:
     """Build a query from its parts."""
-    label = config.service_label
-    matchers = [f"{label}={quoted(service)}" if service else f'{label}=~".+"']
-    if level:
-        spellings = LEVELS.get(normal_level(level), (level,))
-        pattern = "|".join(_literal(word) for word in spellings)
-        matchers.append(f"{config.level_label}=~{quoted(pattern)}")
-    query = "{" + ", ".join(matchers) + "}"
-    if text:
-        query += f" |~ {quoted('(?i)' + _literal(text))}"
-    return query
-
-
-def normal_level(word: str) -> str:
-    """Return the one spelling of a level, or the word itself in lower case."""
-    lower = word.strip().lower()
-    for name in ("critical", "error", "warning", "info", "debug"):
-        if lower in {each.lower() for each in LEVELS[name]}:
-            return name
-    return lower
-
-
-def _literal(text: str) -> str:
-    return _RE2_SPECIAL.sub(r"\\\1", text)
+    streams = selector(config.service_label, config.level_label, service=service, level=level)
+    return streams + line_filter(text)
 
 
 def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
@@ -103,26 +82,24 @@ class Loki:
         service: str = "",
         text: str = "",
         level: str = "",
+        trace_id: str = "",
+        oldest_first: bool = False,
         limit: int = 200,
     ) -> LogPage:
-        query = logql(self._config, service=service, text=text, level=level)
-        wanted = min(max(1, limit), self._config.max_lines)
-        start, end = _nanoseconds(window.start), _nanoseconds(window.end)
+        ours = self._config
+        streams = selector(ours.service_label, ours.level_label, service=service, level=level)
+        wanted = min(max(1, limit), ours.max_lines)
+        note = ""
+        if text or trace_id:  # without a filter Loki stops reading as soon as it has the lines
+            window, note = await self._affordable(streams, window, named=bool(service))
+        queries = [streams + way + line_filter(text) for way in trace_filters(trace_id)]
         seen: dict[tuple[int, str, str], LogLine] = {}
-        more = True
-        while more and len(seen) <= wanted and end > start:
-            size = min(self._config.page_size, wanted + 1 - len(seen) + _TIES)
-            rows = await self._page(query, start, end, size)
-            before = len(seen)
-            for at, labels, line in rows:
-                seen[at, json.dumps(labels, sort_keys=True), line] = self._line(at, labels, line)
-            more = len(rows) >= size
-            oldest = min((at for at, _, _ in rows), default=start)
-            # Lines of the same nanosecond may be cut by a page: ask for that instant again, and go
-            # past it when it brought nothing new.
-            end = oldest + 1 if len(seen) > before else oldest
-        lines = [seen[key] for key in sorted(seen, key=lambda k: k[0], reverse=True)]
-        return LogPage(tuple(lines[:wanted]), truncated=len(lines) > wanted, query=query)
+        for query in queries:
+            seen |= await self._collect(query, window, wanted, oldest_first=oldest_first)
+        keys = sorted(seen, key=lambda key: key[0], reverse=not oldest_first)
+        lines = tuple(seen[key] for key in keys)
+        cut = len(lines) > wanted or bool(note)
+        return LogPage(lines[:wanted], truncated=cut, query=" or ".join(queries), note=note)
 
     async def health(self) -> Health:
         try:
@@ -131,36 +108,150 @@ class Loki:
             return Health(NAME, up=False, detail=str(error))
         return Health(NAME, up=True, detail=self._config.url)
 
+    # --- what a search would cost ---------------------------------------------------------
+
+    async def _affordable(self, streams: str, window: Window, *, named: bool) -> tuple[Window, str]:
+        """Return the part of the window that may be searched, and a note when it is not all."""
+        allowed = self._config.max_scan_bytes
+        size = await self._stored_bytes(streams, window) if allowed else 0
+        if size <= allowed:
+            return window, ""
+        told, limit = format_value(size, "bytes"), format_value(allowed, "bytes")
+        share = allowed / size
+        if share < _LEAST_SHARE:
+            fitting = format_value(window.duration.total_seconds() * share, "s")
+            advice = "name a level" if named else f"name a service{await self._largest(window)}"
+            raise BackendRefusedError(
+                NAME,
+                f"this search would read {told}, more than loki.max_scan_bytes ({limit}) allows; "
+                f"{advice}, or ask for at most {fitting}",
+            )
+        narrow = Window.ending(window.end, window.duration * share)
+        return narrow, (
+            f"only searched since {narrow.start:%Y-%m-%dT%H:%M:%SZ}: the whole window holds {told}"
+            f", more than loki.max_scan_bytes ({limit}) allows; "
+            f"{'name a level' if named else 'name a service'} to reach further back"
+        )
+
+    async def _stored_bytes(self, streams: str, window: Window) -> float:
+        """Return how much the index says the streams hold; 0 when it cannot say."""
+        try:
+            answer = await self._http.ask(
+                "GET", "/loki/api/v1/index/stats", {"query": streams, **_between(window)}
+            )
+            return float(answer["bytes"])
+        except (BackendRefusedError, KeyError, TypeError, ValueError) as error:
+            log.info("loki.stats_unavailable", why=str(error))  # before Loki 2.8, or switched off
+            return 0.0
+
+    async def _largest(self, window: Window) -> str:
+        label = self._config.service_label
+        fields = {
+            "query": f'{{{label}=~".+"}}',
+            "targetLabels": label,
+            "limit": str(_NAMED),
+            **_between(window),
+        }
+        try:
+            answer = await self._http.ask("GET", "/loki/api/v1/index/volume", fields)
+            rows = [(row["metric"][label], float(row["value"][1])) for row in _result(answer)]
+        except (BackendRefusedError, KeyError, TypeError, ValueError) as error:
+            log.info("loki.volume_unavailable", why=str(error))
+            return ""
+        rows.sort(key=lambda row: -row[1])
+        named = ", ".join(f"{name} {format_value(size, 'bytes')}" for name, size in rows[:_NAMED])
+        return f" (the largest: {named})" if named else ""
+
+    # --- pages ----------------------------------------------------------------------------
+
+    async def _collect(
+        self, query: str, window: Window, wanted: int, *, oldest_first: bool
+    ) -> dict[tuple[int, str, str], LogLine]:
+        """Ask page after page; one line more than wanted tells that there are more."""
+        start, end = nanoseconds(window.start), nanoseconds(window.end)
+        seen: dict[tuple[int, str, str], LogLine] = {}
+        more = True
+        while more and len(seen) <= wanted and end > start:
+            size = min(self._config.page_size, wanted + 1 - len(seen) + _TIES)
+            answer = await self._page(query, start, end, size, oldest_first=oldest_first)
+            rows = [row for row in answer if start <= row.at < end]
+            before = len(seen)
+            for row in rows:
+                key = (row.at, json.dumps(row.labels, sort_keys=True), row.text)
+                seen[key] = self._line(row)
+            more = len(answer) >= size
+            grown = len(seen) > before
+            # Lines of the same nanosecond may be cut by a page: ask for that instant again, and go
+            # past it when it brought nothing new.
+            if oldest_first:
+                newest = max((row.at for row in rows), default=end)
+                start = newest if grown else newest + 1
+            else:
+                oldest = min((row.at for row in rows), default=start)
+                end = oldest + 1 if grown else oldest
+        return seen
+
     async def _page(
-        self, query: str, start: int, end: int, limit: int
-    ) -> list[tuple[int, dict[str, str], str]]:
+        self, query: str, start: int, end: int, limit: int, *, oldest_first: bool
+    ) -> list[_Row]:
         fields = {
             "query": query,
             "start": str(start),
             "end": str(end),
             "limit": str(limit),
-            "direction": "backward",
+            "direction": "forward" if oldest_first else "backward",
         }
-        answer: Any = await self._http.ask("GET", "/loki/api/v1/query_range", fields)
-        return [
-            (int(at), stream["stream"], line)
-            for stream in answer["data"]["result"]
-            for at, line, *_ in stream["values"]
-        ]
+        answer = await self._http.ask("GET", "/loki/api/v1/query_range", fields)
+        try:
+            return list(_rows(_result(answer)))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BackendUnavailableError(
+                NAME,
+                f"{self._config.url} answered JSON that holds no log lines "
+                f"({type(error).__name__}: {error}); check that loki.url points at Loki itself",
+            ) from error
 
-    def _line(self, at: int, labels: dict[str, str], text: str) -> LogLine:
-        level = labels.get(self._config.level_label) or labels.get("detected_level", "")
+    def _line(self, row: _Row) -> LogLine:
+        level = row.labels.get(self._config.level_label) or row.labels.get("detected_level", "")
         return LogLine(
-            at=_EPOCH + timedelta(microseconds=at // 1000),
-            service=labels.get(self._config.service_label, ""),
-            text=text,
+            at=_EPOCH + timedelta(microseconds=row.at // 1000),
+            service=row.labels.get(self._config.service_label, ""),
+            text=row.text,
             level=normal_level(level),
-            labels=labels_of(labels),
+            labels=labels_of(row.labels),
         )
 
 
-_TIES = 10  # lines asked beyond the limit, so that ties at the end do not cost a page
+def _rows(streams: list[Mapping[str, Any]]) -> Iterator[_Row]:
+    for stream in streams:
+        shared = {str(name): str(value) for name, value in stream["stream"].items()}
+        for at, text, *rest in stream["values"]:
+            yield _Row(int(at), {**shared, **_metadata(rest)}, str(text))
 
 
-def _nanoseconds(at: datetime) -> int:
+def _metadata(rest: list[Any]) -> dict[str, str]:
+    """Return a line's own labels: plain, or sorted into kinds where Loki is asked to."""
+    if not rest or not isinstance(rest[0], Mapping):
+        return {}
+    found: dict[str, str] = {}
+    for name, value in rest[0].items():
+        found |= (
+            {str(k): str(v) for k, v in value.items()}
+            if isinstance(value, Mapping)
+            else {str(name): str(value)}
+        )
+    return found
+
+
+def _result(answer: Any) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = answer["data"]["result"]
+    return found
+
+
+def _between(window: Window) -> dict[str, str]:
+    return {"start": str(nanoseconds(window.start)), "end": str(nanoseconds(window.end))}
+
+
+def nanoseconds(at: datetime) -> int:
+    """Return a time as Loki counts it."""
     return (at - _EPOCH) // timedelta(microseconds=1) * 1000

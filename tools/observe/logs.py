@@ -43,6 +43,8 @@ async def search_logs(
     level: Level = "",
     window: str = "1h",
     until: str = "",
+    trace_id: str = "",
+    oldest_first: bool = False,
 ) -> ToolResult:
     """Search log lines by literal text, newest first. For what repeats, use log_patterns instead.
 
@@ -54,10 +56,20 @@ async def search_logs(
         level: Only this level; empty for all. error includes critical.
         window: Length of the window: 15m, 1h, 6h, 24h, 7d.
         until: End of the window as ISO time in UTC; empty means now.
+        trace_id: Only the lines of this trace, from query_traces or a log line; empty for all.
+        oldest_first: True to read from the start of the window, to see how something began.
     """
     name = service_of(catalogue, service).name if service else ""
     asked = window_of(clock, window, until)
-    page = await logs.search(asked, service=name, text=text, level=level, limit=200)
+    page = await logs.search(
+        asked,
+        service=name,
+        text=text,
+        level=level,
+        trace_id=trace_id.strip(),
+        oldest_first=oldest_first,
+        limit=200,
+    )
     rows = [_row(line) for line in page.lines]
     count = f"{len(rows)}+" if page.truncated else str(len(rows))
     by_service = Counter(line.service or "(unknown)" for line in page.lines)
@@ -66,8 +78,10 @@ async def search_logs(
     if not rows:
         head = f"no line between {span(asked)} matches {page.query}"
     lines = [head]
+    if page.note:
+        lines.append(f"INCOMPLETE: {page.note}")
     if rows:
-        lines.append(f"newest {rows[0]['at']}, oldest shown {rows[-1]['at']}")
+        lines.append(f"first shown {rows[0]['at']}, last shown {rows[-1]['at']}")
         lines.append(f"by service: {_counted(by_service)}; by level: {_counted(by_level)}")
     lines += [
         f"[{row['at']} {row['service']} {row['level']}] {_cut(row['text'])}"
@@ -78,6 +92,7 @@ async def search_logs(
     payload = {
         "count": len(rows),
         "truncated": page.truncated,
+        "note": page.note,
         "by_service": dict(by_service),
         "by_level": dict(by_level),
         "lines": rows,

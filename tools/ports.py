@@ -49,8 +49,18 @@ class Health:
     name: str
     up: bool
     detail: str = ""
-    since: datetime | None = None
+    since: datetime | None = None  # wall time: since when it is as it is
     configured: bool = True
+    degraded: bool = False  # it answers, but not always
+
+    @property
+    def word(self) -> str:
+        """Return up, degraded, down or off."""
+        if not self.configured:
+            return "off"
+        if not self.up:
+            return "down"
+        return "degraded" if self.degraded else "up"
 
 
 _background: ContextVar[bool] = ContextVar("background", default=False)

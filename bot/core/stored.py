@@ -1,11 +1,15 @@
-"""Tool ports that the store itself can serve: learned baselines and told changes."""
+"""Tool ports that the store itself can serve: baselines, told changes, config map versions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from bot.core.ports import Store
-from tools.world import Baseline, Change, Labels, MetricName, Window
+from tools.act.objects import config_hash
+from tools.ports import ConfigVersion
+from tools.world import Baseline, Change, Labels, MetricName, Window, WorkloadRef
 
 
 class StoredBaselines:
@@ -42,3 +46,39 @@ class StoredChanges:
         """Return the changes in a window, newest first."""
         async with self._store.begin() as tx:
             return await tx.changes.recent(window)
+
+
+HOLDS_SECRETS = "it holds secrets"
+HOLDS_BINARY = "it holds binary data"
+
+
+class StoredConfigHistory:
+    """The ConfigHistory port over the store; secrets never get there."""
+
+    def __init__(self, store: Store, redact: Callable[[Any], Any]) -> None:
+        """`redact` cuts secrets out of plain JSON; what it would change is not stored."""
+        self._store, self._redact = store, redact
+
+    async def save(self, ref: WorkloadRef, item: Mapping[str, Any], at: datetime) -> bool:
+        """Keep what a config map holds now; False when that is the newest version already."""
+        values = {str(name): str(value) for name, value in (item.get("data") or {}).items()}
+        withheld = ""
+        if item.get("binaryData"):
+            withheld = HOLDS_BINARY
+        elif self._redact(values) != values:
+            withheld = HOLDS_SECRETS
+        uid = str((item.get("metadata") or {}).get("uid", ""))
+        version = ConfigVersion(
+            ref=WorkloadRef(ref.cluster, ref.namespace, "ConfigMap", ref.name, uid),
+            at=at,
+            sha256=config_hash(item),
+            data=None if withheld else values,
+            withheld=withheld,
+        )
+        async with self._store.begin() as tx:
+            return await tx.config_versions.add(version)
+
+    async def versions_of(self, ref: WorkloadRef, limit: int = 20) -> list[ConfigVersion]:
+        """Return the kept versions of a map, newest first."""
+        async with self._store.begin() as tx:
+            return await tx.config_versions.versions(ref, limit)

@@ -11,6 +11,7 @@ from bot.store.audit import SqlAudit
 from bot.store.baselines import SqlBaselines
 from bot.store.changes import SqlChanges
 from bot.store.charts import SqlCharts
+from bot.store.config_versions import SqlConfigVersions
 from bot.store.conversation import SqlConversation
 from bot.store.digests import SqlDigests
 from bot.store.evidence import SqlEvidence
@@ -47,6 +48,7 @@ class SqlTransaction:
         self.incidents: ports.Incidents = SqlIncidents(session)
         self.plans: ports.Plans = SqlPlans(session)
         self.changes: ports.StoredChanges = SqlChanges(session)
+        self.config_versions: ports.ConfigVersions = SqlConfigVersions(session)
         self.baselines: ports.BaselineRows = SqlBaselines(session)
         self.digests: ports.Digests = SqlDigests(session)
         self.postmortems: ports.Postmortems = SqlPostmortems(session)

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tools.act.contract import STEP_ANNOTATION, DiffLine
+from tools.act.contract import STEP_ANNOTATION, DiffLine, fingerprint_of
 from tools.errors import ActionRefusedError, NotFoundError
 from tools.ports import ClusterActor
 from tools.world import WorkloadRef
@@ -113,6 +113,13 @@ def revision_of(item: Json) -> int:
     """Return the rollout revision of a Deployment or ReplicaSet, 0 when unknown."""
     text = marks_of(item).get(REVISION, "0")
     return int(text) if text.isdigit() else 0
+
+
+def config_hash(item: Json) -> str:
+    """Return what two config maps share when they hold the same."""
+    return fingerprint_of(
+        {"data": item.get("data") or {}, "binaryData": item.get("binaryData") or {}}
+    )
 
 
 async def replica_sets(cluster: ClusterActor, deployment: Json) -> list[Json]:

@@ -16,6 +16,7 @@ from tools.act.objects import (
     RESTARTED_AT,
     Json,
     bare_template,
+    config_hash,
     essence,
     meta,
     pointer,
@@ -222,7 +223,7 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
                 f"config map {new!r} in {ref.namespace} was deleted; Kubernetes keeps no earlier "
                 "version, so it must be restored from Git first"
             ) from error
-        pinned = {"config_map": old, "to_config_map": new, "data_sha256": _data_hash(found)}
+        pinned = {"config_map": old, "to_config_map": new, "data_sha256": config_hash(found)}
         if parameters.data_sha256 and parameters.data_sha256 != pinned["data_sha256"]:
             raise LostRaceError(f"config map {new!r} has other data than was approved")
         current = await cluster.get(WorkloadRef(ref.cluster, ref.namespace, "ConfigMap", old))
@@ -231,7 +232,7 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
             {
                 "before": dict(current.get("data") or {}),
                 "after": dict(found.get("data") or {}),
-                "before_sha256": _data_hash(current),
+                "before_sha256": config_hash(current),
             },
         )
 
@@ -245,7 +246,7 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
         found = await actors.need_cluster().get(
             WorkloadRef(ref.cluster, ref.namespace, "ConfigMap", new)
         )
-        if _data_hash(found) != pinned["data_sha256"]:
+        if config_hash(found) != pinned["data_sha256"]:
             raise LostRaceError(f"config map {new!r} has other data than was approved")
         return [
             {"op": "replace", "path": f"/spec/template{path}", "value": new}
@@ -327,10 +328,4 @@ def _previous_map(
             return changed.pop()
     raise ActionRefusedError(
         f"no kept revision of {ref} references another config map; nothing to go back to"
-    )
-
-
-def _data_hash(item: Json) -> str:
-    return fingerprint_of(
-        {"data": item.get("data") or {}, "binaryData": item.get("binaryData") or {}}
     )

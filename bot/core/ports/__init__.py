@@ -15,6 +15,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.decisions import (
     Anomalies,
     BaselineRows,
+    ConfigVersions,
     Digests,
     Findings,
     Incidents,
@@ -74,6 +75,7 @@ __all__ = [
     "ChannelHistory",
     "Charts",
     "Clock",
+    "ConfigVersions",
     "Conversation",
     "Digests",
     "Directory",

@@ -18,7 +18,16 @@ from bot.domain.incident import Incident, TimelineEntry
 from bot.domain.place import Place
 from bot.domain.plan import Plan, PlanStatus, StepRun
 from bot.domain.postmortem import Postmortem
-from tools.world import Baseline, Change, Labels, MetricName, ServiceName, Window
+from tools.ports import ConfigVersion
+from tools.world import (
+    Baseline,
+    Change,
+    Labels,
+    MetricName,
+    ServiceName,
+    Window,
+    WorkloadRef,
+)
 
 
 class Anomalies(Protocol):
@@ -196,6 +205,18 @@ class StoredChanges(Protocol):
 
     async def recent(self, window: Window, services: Sequence[str] = ()) -> list[Change]:
         """Return changes in the window, newest first."""
+        ...
+
+
+class ConfigVersions(Protocol):
+    """Earlier versions of config maps."""
+
+    async def add(self, version: ConfigVersion) -> bool:
+        """Store a version; False when it is the newest already. Only the newest few are kept."""
+        ...
+
+    async def versions(self, ref: WorkloadRef, limit: int) -> list[ConfigVersion]:
+        """Return the versions of a map, newest first."""
         ...
 
 

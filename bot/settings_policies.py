@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from bot.domain.access import AccessConfig, Role
 from bot.domain.policy import AutoTier, PolicyConfig
 from bot.domain.risk import RiskConfig
 from bot.settings_document import Access, ConfigError, Document
+from bot.store.anchors import AnchorConfig
 
 
 def risk_config(document: Document) -> RiskConfig:
@@ -27,6 +30,21 @@ def risk_config(document: Document) -> RiskConfig:
         )
     except ValueError as error:
         raise ConfigError(f"risk_assessment: {error}") from error
+
+
+def anchor_config(document: Document, secret: str) -> AnchorConfig:
+    """Return where the audit chain is anchored. Raises ConfigError; it never quotes the address."""
+    section = document.audit.anchor
+    url = section.webhook_url.get_secret_value() if section.webhook_url is not None else ""
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ConfigError("audit.anchor.webhook_url must be an http(s) address")
+    if url and not secret:
+        raise ConfigError(
+            "audit.anchor.webhook_url is set, but AUDIT_ANCHOR_SECRET (or …_FILE) is not: what is "
+            "posted there is signed with it; share one with the receiver"
+        )
+    return AnchorConfig(Path(section.file) if section.file else None, url, secret)
 
 
 def policy_config(document: Document) -> PolicyConfig:

@@ -8,13 +8,16 @@ Rows are sealed in the order of `seq` as far as they are committed. One that com
 a lower `seq` is sealed after the others: the chain runs by `seal_no`, which has no gaps.
 Personal text is in `audit_private`; the payload keeps its sha256, so the text can be erased
 but not exchanged. Columns beside the payload serve queries and are checked against it.
+
+Whoever holds the key as well could cut the tail, or write a whole new chain: only anchors, kept
+outside of the database, tell that. `verify` compares every one of them with the row it names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +26,7 @@ from sqlalchemy import Index, Row, Select, bindparam, func, insert, select, upda
 from sqlalchemy import text as sql
 
 from bot.core.ports import AuditRow, ChainReport
-from bot.domain.audit import Event
+from bot.domain.audit import Anchor, Event
 from bot.store.codec import from_json, to_json
 from bot.store.schema import Base, clean_text, number_column, table_of, text_column, time_column
 from bot.store.session import Session
@@ -154,6 +157,37 @@ def _fault(row: Row[Any]) -> str:
     return ""
 
 
+class _Anchored:
+    """Anchors in the order of the chain, compared with its rows as they are walked over."""
+
+    def __init__(self, anchors: Sequence[Anchor]) -> None:
+        self._ahead = sorted(anchors, key=lambda each: each.count, reverse=True)
+        self.agreed = 0
+        self._safe = 0  # rows up to the newest anchor that agrees
+
+    def fault(self, row: Row[Any]) -> str:
+        """Say which rows are not those that were anchored; empty when all are, so far."""
+        while self._ahead and self._ahead[-1].count <= row.seal_no:
+            anchor = self._ahead.pop()
+            if (anchor.count, anchor.seq, anchor.hash) != (row.seal_no, row.seq, row.seal):
+                return (
+                    f"sealed rows {self._safe + 1} to {anchor.count} are not those of the anchor "
+                    f"of {anchor.sealed_at.isoformat()}: they were replaced"
+                )
+            self.agreed, self._safe = self.agreed + 1, anchor.count
+        return ""
+
+    def missing(self, sealed: int) -> str:
+        """Say which rows a chain of this length lacks; empty when none."""
+        if not self._ahead:
+            return ""
+        newest = self._ahead[0]
+        return (
+            f"sealed rows {sealed + 1} to {newest.count} are missing: the anchor of "
+            f"{newest.sealed_at.isoformat()} saw {newest.count}"
+        )
+
+
 def _rows() -> Select[Any]:
     return select(T, P.c.text.label("private")).join_from(T, P, P.c.seq == T.c.seq, isouter=True)
 
@@ -222,11 +256,18 @@ class SqlAudit:
             return f"the audit chain ends at row {seal_no} of {head.seal_no} sealed ones"
         return ""
 
-    async def verify(self, key: bytes) -> ChainReport:
+    async def head(self, at: datetime) -> Anchor | None:
+        """Return where the sealed chain ends now; None while nothing is sealed."""
+        newest = select(T.c.seq, T.c.seal_no, T.c.seal).where(T.c.seal_no.is_not(None))
+        last = await self._session.first(newest.order_by(T.c.seal_no.desc()).limit(1))
+        return Anchor(last.seq, last.seal, at, last.seal_no) if last else None
+
+    async def verify(self, key: bytes, anchors: Sequence[Anchor] = ()) -> ChainReport:
         """Walk the chain from its start; `broken_at` is the `seq` of the first bad row.
 
         Where rows are missing, that is the first row after the gap, or the last one left.
         """
+        anchored = _Anchored(anchors)
         rows = int(await self._session.value(select(func.count()).select_from(T)))
         count, previous, last_seq = 0, START, 0
         async for row in self._chain():
@@ -237,22 +278,23 @@ class SqlAudit:
                 fault = f"sealed row number {count} is missing or was moved"
             elif not hmac.compare_digest(row.seal, expected.hex()):
                 fault = fault or "its seal does not fit: it was edited, or this is not the key"
+            fault = fault or anchored.fault(row)
             if fault:
                 return ChainReport(rows, await self._sealed(), row.seq, f"row {row.seq}: {fault}")
             previous, last_seq = expected, row.seq
-        fault = await self._head_fault(key, count, previous.hex())
+        fault = await self._head_fault(key, count, previous.hex()) or anchored.missing(count)
         if fault:
-            return ChainReport(rows, count, last_seq, fault)
-        return await self._verify_tail(rows, count)
+            return ChainReport(rows, count, last_seq, fault, anchored.agreed)
+        return await self._verify_tail(rows, count, anchored.agreed)
 
-    async def _verify_tail(self, rows: int, sealed: int) -> ChainReport:
+    async def _verify_tail(self, rows: int, sealed: int, anchors: int) -> ChainReport:
         """Check what can be checked of rows that have no seal yet."""
         query = _rows().where(T.c.seal_no.is_(None)).order_by(T.c.seq)
         for row in await self._session.all(query):
             fault = _fault(row)
             if fault:
                 return ChainReport(rows, sealed, row.seq, f"row {row.seq}, not sealed yet: {fault}")
-        return ChainReport(rows, sealed, None)
+        return ChainReport(rows, sealed, None, "", anchors)
 
     async def _sealed(self) -> int:
         query = select(func.count()).select_from(T).where(T.c.seal_no.is_not(None))

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from bot.core.ports import ChainReport
-from bot.domain.audit import Event
-from bot.store.audit import AuditBrokenError
+from bot.domain.audit import Anchor, Event
+from bot.store.audit import START, AuditBrokenError
 from bot.store.store import SqlStore
 from tests.fixtures.nouns import ALICE, MINUTE, NOW
 
@@ -146,6 +146,99 @@ async def test_another_key_fits_no_row(sealed: SqlStore) -> None:
     report = await verify(sealed, b"another key")
     assert report.broken_at == 1
     assert "or this is not the key" in report.reason
+
+
+# --- anchors: what not even the key can hide ---------------------------------------------------
+
+
+async def head(store: SqlStore) -> Anchor:
+    async with store.begin() as tx:
+        found = await tx.audit.head(NOW)
+    assert found is not None
+    return found
+
+
+async def rewritten(store: SqlStore) -> None:
+    """Seal everything that is left once more, as somebody can who stole the key."""
+    async with store._engine.begin() as connection:
+        rows = (await connection.execute(text("SELECT seq, payload FROM audit ORDER BY seq"))).all()
+        await connection.execute(text("UPDATE audit SET seal_no = NULL, seal = ''"))
+        previous = START
+        for number, row in enumerate(rows, 1):
+            body = f"{number}|{row.seq}|{row.payload}".encode()
+            previous = hmac.digest(KEY, previous + body, "sha256")
+            await connection.execute(
+                text("UPDATE audit SET seal = :seal, seal_no = :n WHERE seq = :seq"),
+                {"seal": previous.hex(), "n": number, "seq": row.seq},
+            )
+        proof = hmac.digest(KEY, f"head|{len(rows)}|{previous.hex()}".encode(), "sha256").hex()
+        await connection.execute(
+            text("UPDATE audit_head SET seal_no = :n, seal = :seal, proof = :proof"),
+            {"n": len(rows), "seal": previous.hex(), "proof": proof},
+        )
+
+
+async def with_anchors(store: SqlStore, *anchors: Anchor) -> ChainReport:
+    async with store.read() as tx:
+        return await tx.audit.verify(KEY, anchors)
+
+
+async def test_an_empty_chain_has_no_end_to_anchor(store: SqlStore) -> None:
+    await happen(store, 1)
+    async with store.begin() as tx:
+        assert await tx.audit.head(NOW) is None
+
+
+async def test_anchors_of_an_honest_chain_agree_in_any_order(sealed: SqlStore) -> None:
+    first = await head(sealed)
+    assert (first.seq, first.count, first.sealed_at) == (6, 6, NOW)
+    await happen(sealed, 3)
+    await seal(sealed)
+    second = await head(sealed)
+    report = await with_anchors(sealed, second, first, first)
+    assert (report.broken_at, report.anchors) == (None, 3)
+
+
+async def test_fifty_rows_cut_off_and_sealed_over_with_the_key_are_missed_by_the_anchor(
+    store: SqlStore,
+) -> None:
+    await happen(store, 120)
+    await seal(store)
+    anchor = await head(store)
+    await attack(store, "DELETE FROM audit WHERE seq > 70")
+    await rewritten(store)
+    assert (await verify(store)).broken_at is None  # the chain alone cannot tell
+    report = await with_anchors(store, anchor)
+    assert report.broken_at == 70
+    assert "sealed rows 71 to 120 are missing" in report.reason
+
+
+async def test_rows_sealed_after_a_cut_do_not_fill_its_gap(store: SqlStore) -> None:
+    anchors = []
+    for _ in range(2):
+        await happen(store, 10)
+        await seal(store)
+        anchors.append(await head(store))
+    await attack(store, "DELETE FROM audit WHERE seq > 15")
+    await rewritten(store)
+    await happen(store, 10)
+    await seal(store)
+    assert (await verify(store)).broken_at is None
+    report = await with_anchors(store, *anchors)
+    assert "sealed rows 11 to 20 are not those of the anchor" in report.reason
+    assert report.broken_at == 25  # the row that stands where the twentieth stood
+
+
+async def test_a_chain_written_anew_from_its_start_is_not_the_one_that_was_anchored(
+    sealed: SqlStore,
+) -> None:
+    anchor = await head(sealed)
+    await attack(sealed, EDIT_REASON)
+    await rewritten(sealed)
+    assert (await verify(sealed)).broken_at is None
+    report = await with_anchors(sealed, anchor)
+    assert report.broken_at == 6
+    assert "sealed rows 1 to 6 are not those of the anchor" in report.reason
 
 
 async def test_erased_personal_text_leaves_the_chain_good(sealed: SqlStore) -> None:

@@ -11,6 +11,7 @@ An exception inside the block rolls everything back. Repositories raise `NotFoun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from typing import Protocol
 from bot.core.ports.decisions import (
     Anomalies,
     BaselineRows,
+    ConfigVersions,
     Digests,
     Findings,
     Incidents,
@@ -30,7 +32,7 @@ from bot.core.ports.decisions import (
 from bot.core.ports.people import ApiTokens
 from bot.core.ports.runs import Charts, Conversation, EvidenceStore, FeedbackRows, Runs, UsageLedger
 from bot.core.ports.slack import Inbox, Outbox
-from bot.domain.audit import Event
+from bot.domain.audit import Anchor, Event
 
 
 class StaleError(Exception):
@@ -67,6 +69,7 @@ class ChainReport:
     sealed: int
     broken_at: int | None
     reason: str = ""
+    anchors: int = 0  # anchors kept outside that the chain was found to agree with
 
 
 class Audit(Protocol):
@@ -80,8 +83,12 @@ class Audit(Protocol):
         """Seal unsealed rows in order (leader only); returns how many."""
         ...
 
-    async def verify(self, key: bytes) -> ChainReport:
-        """Walk the chain from its start."""
+    async def head(self, at: datetime) -> Anchor | None:
+        """Return where the sealed chain ends now, `at` in wall time; None while it is empty."""
+        ...
+
+    async def verify(self, key: bytes, anchors: Sequence[Anchor] = ()) -> ChainReport:
+        """Walk the chain from its start, and compare it with anchors kept elsewhere."""
         ...
 
     async def tail(self, limit: int = 50, subject: str = "") -> list[AuditRow]:
@@ -120,6 +127,7 @@ class Transaction(Protocol):
     incidents: Incidents
     plans: Plans
     changes: StoredChanges
+    config_versions: ConfigVersions
     baselines: BaselineRows
     digests: Digests
     postmortems: Postmortems

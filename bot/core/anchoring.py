@@ -1,0 +1,95 @@
+"""Anchoring: the end of the audit chain, written down where the database's owner cannot reach.
+
+    every N minutes: head of the chain ──> each place
+                                             └ failed: again, sooner, then ever more patiently
+
+A place that is dead is tried again with the newest head, which covers all that it missed; it
+delays neither sealing nor the other places. A chain that did not grow is not anchored again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from bot.core.ports import Clock, Store
+from bot.domain.audit import Anchor
+from tools.errors import BackendError, BackendUnavailableError
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY = timedelta(seconds=10)  # wall time; doubles with every failure
+LONGEST_RETRY = timedelta(minutes=5)
+
+
+class AnchorPlace(Protocol):
+    """Where anchors are kept."""
+
+    name: str  # for people; without a secret
+
+    async def put(self, anchor: Anchor) -> None:
+        """Keep one anchor. Raises BackendError when it could not be kept."""
+        ...
+
+
+@dataclass(slots=True)
+class _Standing:
+    """How one place is doing."""
+
+    place: AnchorPlace
+    kept: Anchor | None = None
+    due_at: datetime | None = None  # wall time; None: at once
+    failures: int = 0  # in a row
+    error: str = ""  # of the last try; empty when it went well
+
+
+@dataclass(slots=True)
+class Anchoring:
+    """Anchors the chain's head; one leader calls `tick` every few seconds."""
+
+    store: Store
+    clock: Clock
+    places: Sequence[AnchorPlace]
+    every: timedelta
+    _standing: list[_Standing] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is known of any place yet."""
+        self._standing = [_Standing(place) for place in self.places]
+
+    async def tick(self) -> int:
+        """Anchor where it is due; returns how many places kept one.
+
+        Raises BackendUnavailableError as long as a place is failing, so that it is told and seen.
+        """
+        wall, kept = self.clock.wall(), 0
+        due = [each for each in self._standing if each.due_at is None or wall >= each.due_at]
+        if due:
+            async with self.store.begin() as tx:
+                head = await tx.audit.head(wall)
+            if head is not None:
+                kept = sum([await self._keep(each, head) for each in due])
+        if errors := [each.error for each in self._standing if each.error]:
+            raise BackendUnavailableError("audit", "; ".join(errors))
+        return kept
+
+    async def _keep(self, standing: _Standing, head: Anchor) -> bool:
+        last = standing.kept
+        if last is not None and last.hash == head.hash:
+            standing.due_at = head.sealed_at + self.every
+            return False
+        try:
+            await standing.place.put(head)
+        except BackendError as error:
+            standing.failures += 1
+            wait = min(FIRST_RETRY * 2 ** min(standing.failures - 1, 8), LONGEST_RETRY, self.every)
+            standing.due_at, standing.error = head.sealed_at + wait, str(error)
+            return False
+        standing.kept, standing.due_at = head, head.sealed_at + self.every
+        standing.failures, standing.error = 0, ""
+        log.info("audit.anchored", place=standing.place.name, count=head.count)
+        return True

@@ -13,25 +13,33 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
 )
+from pydantic.fields import FieldInfo
+
+from bot.settings_backends import HttpBackend, Section
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-SECRET_KEYS = frozenset({("llm", "api_key"), ("notification", "webhook", "url")})
 
 
 class ConfigError(ValueError):
     """The configuration is wrong; the message names the place, the value and the next step."""
+
+
+class _Place(NamedTuple):
+    """Where a document stands: its file and its tree with lines."""
+
+    path: Path
+    node: Any
 
 
 def _zone(name: str) -> str:
@@ -50,12 +58,6 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Section(BaseModel):
-    """Base of every section: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class App(Section):
     """The process itself."""
 
@@ -66,20 +68,52 @@ class App(Section):
     locale: Literal["en", "zh"] = "en"
 
 
-class Prometheus(Section):
-    """Where metrics come from."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # of an instance or a cluster
 
-    url: str | None = None
-    timeout_seconds: float = Field(30, gt=0)
-    retry_attempts: int = Field(3, ge=0, le=10)
+
+class PrometheusInstance(HttpBackend):
+    """One metrics store. New keys stand here, so that every instance has them."""
+
+    queries_per_minute: int = Field(1200, ge=0)  # 0: no budget
+    max_series: int = Field(1000, ge=1)  # in one answer
     link_url: str | None = None  # what a person opens; default: url
+    cluster: str = ""  # the cluster it observes; empty: its series say so, or it is not known
 
 
-class Loki(Section):
-    """Where logs come from."""
+class Prometheus(PrometheusInstance):
+    """Where metrics come from: the default instance, and others by name."""
 
-    url: str | None = None
-    timeout_seconds: float = Field(30, gt=0)
+    instances: dict[Name, PrometheusInstance] = Field(default_factory=dict)
+
+
+class LokiInstance(HttpBackend):
+    """One log store. New keys stand here, so that every instance has them."""
+
+    cluster: str = ""  # the cluster whose logs it keeps
+
+
+class Loki(LokiInstance):
+    """Where logs come from: the default instance, and others by name."""
+
+    instances: dict[Name, LokiInstance] = Field(default_factory=dict)
+
+
+class KubernetesCluster(Section):
+    """One more cluster: files of the two identities, and where we may look."""
+
+    kubeconfig: str = ""  # of the reading identity
+    context: str = ""  # of that file; empty: its current context
+    act_kubeconfig: str = ""  # of the acting identity; empty: nothing is changed there
+    act_context: str = ""
+    namespaces: tuple[str, ...] = ()  # empty: all the identity may read
+
+
+class Kubernetes(Section):
+    """The default cluster (its identities come from the environment), and others by name."""
+
+    cluster: Name = "default"  # what the default cluster is called
+    namespaces: tuple[str, ...] = ()
+    clusters: dict[Name, KubernetesCluster] = Field(default_factory=dict)
 
 
 class Llm(Section):
@@ -171,6 +205,20 @@ class Notification(Section):
     webhook: Webhook = Webhook()
 
 
+class Anchoring(Section):
+    """Where the end of the audit chain is written down besides the database."""
+
+    file: str | None = None  # appended to; best on a disk that the bot's host cannot rewrite
+    webhook_url: SecretStr | None = None  # gets a POST signed with AUDIT_ANCHOR_SECRET
+    every_minutes: float = Field(10, gt=0)  # wall time
+
+
+class AuditSection(Section):
+    """The audit chain."""
+
+    anchor: Anchoring = Anchoring()
+
+
 class Api(Section):
     """The HTTP server."""
 
@@ -244,6 +292,8 @@ class Paths(Section):
     services: str = "config/services.yaml"
     rca_rules: str = "config/rca_rules.yaml"
     playbooks: tuple[str, ...] = ("playbooks/library",)
+    tools: tuple[str, ...] = ()  # folders of modules with tools of your own
+    actions: tuple[str, ...] = ()  # folders of modules with actions of your own
 
 
 class Document(Section):
@@ -252,12 +302,14 @@ class Document(Section):
     app: App = App()
     prometheus: Prometheus = Prometheus()
     loki: Loki = Loki()
+    kubernetes: Kubernetes = Kubernetes()
     llm: Llm = Llm()
     baseline: BaselineSection = BaselineSection()
     anomaly_detection: AnomalyDetection = AnomalyDetection()
     risk_assessment: RiskAssessment = RiskAssessment()
     auto_remediation: AutoRemediation = AutoRemediation()
     notification: Notification = Notification()
+    audit: AuditSection = AuditSection()
     api: Api = Api()
     slack: Slack = Slack()
     access: Access = Access()
@@ -294,7 +346,7 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected sections at the top, got {type(tree).__name__}")
-    _refuse_literal_secrets(tree, path, node)
+    _refuse_literal_secrets(tree, Document, _Place(path, node))
     expanded = expand(tree, environ)
     _override(expanded, environ)
     try:
@@ -339,16 +391,66 @@ def _scalar(text: str) -> Any:
         return text
 
 
-def _refuse_literal_secrets(tree: Mapping[str, Any], path: Path, node: Any) -> None:
-    for keys in SECRET_KEYS:
-        value: Any = tree
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if isinstance(value, str) and value and not _VARIABLE.fullmatch(value):
+def _refuse_literal_secrets(
+    tree: Any, model: type[BaseModel], place: _Place, keys: tuple[str, ...] = ()
+) -> None:
+    """Walk the tree beside the models: where the type is a secret, only a reference may stand."""
+    if not isinstance(tree, Mapping):
+        return
+    for name, field in model.model_fields.items():
+        here, value, kinds = (*keys, name), tree.get(name), _kinds(field.annotation)
+        if SecretStr in kinds and isinstance(value, str) and not _is_reference(value):
+            variable = re.sub(r"\W", "_", "_".join(here)).upper()
             raise ConfigError(
-                f"{path}:{_line(node, keys)}: {'.'.join(keys)} holds a literal secret; write a "
-                "reference such as ${ANTHROPIC_API_KEY} and set the variable"
+                f"{place.path}:{_line(place.node, here)}: {'.'.join(here)} holds a literal secret; "
+                f"write a reference such as ${{{variable}}} and set the variable"
             )
+        section = _section(kinds)
+        if section is None:
+            continue
+        if dict in kinds and isinstance(value, Mapping):  # sections by name
+            for each, inner in value.items():
+                _refuse_literal_secrets(inner, section, place, (*here, str(each)))
+        else:
+            _refuse_literal_secrets(value, section, place, here)
+
+
+def _is_reference(value: str) -> bool:
+    match = _VARIABLE.fullmatch(value)
+    return not value or (match is not None and not match[2])  # a default would be a literal
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the type, its origin and all inside it: `dict[str, X] | None` has dict and X."""
+    found = {annotation, get_origin(annotation)}
+    for inner in get_args(annotation):
+        if not isinstance(inner, str | FieldInfo):
+            found |= _kinds(inner)
+    return found
+
+
+def _section(kinds: set[Any]) -> type[BaseModel] | None:
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+
+
+def secrets_of(section: BaseModel) -> list[str]:
+    """Return every secret the document holds, so that the redactor knows them."""
+    found: list[str] = []
+    for value in dict(section).values():
+        for each in value.values() if isinstance(value, Mapping) else [value]:
+            if isinstance(each, SecretStr):
+                found.append(each.get_secret_value())
+            elif isinstance(each, BaseModel):
+                found += secrets_of(each)
+    return found
+
+
+def variables_of(path: Path) -> set[str]:
+    """Return the names a configuration file refers to as `${NAME}`; none when it cannot be read."""
+    try:
+        return {match[1] for match in _VARIABLE.finditer(path.read_text(encoding="utf-8"))}
+    except (OSError, UnicodeDecodeError):
+        return set()  # read_document says so better
 
 
 def _explain(error: ValidationError, path: Path, node: Any) -> str:
@@ -370,9 +472,14 @@ def _explain(error: ValidationError, path: Path, node: Any) -> str:
 
 def _known_keys(keys: tuple[str, ...]) -> list[str]:
     model: Any = Document
+    named = False  # the key is a name a person chose, such as that of an instance
     for key in keys:
+        if named:
+            named = False
+            continue
         field = model.model_fields.get(key)
         candidates = [field.annotation, *get_args(field.annotation)] if field else []
+        named = bool(field) and get_origin(field.annotation) is dict
         model = next(
             (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None
         )

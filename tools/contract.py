@@ -109,9 +109,38 @@ def tool(*, risk: Risk) -> Callable[[Callable[..., Awaitable[ToolResult]]], Tool
             __config__=ConfigDict(extra="forbid"),
             **fields,
         )
+        _refuse_loose(name, model.model_json_schema())
         return Tool(name, prose, risk, model, injected, function)
 
     return build
+
+
+_FLAT = frozenset({"string", "integer", "number", "boolean", "null"})
+
+
+def _refuse_loose(name: str, schema: Mapping[str, Any]) -> None:
+    """Raise TypeError for an argument that strict schemas empty: what is not a flat typed field."""
+    known: Mapping[str, Any] = schema.get("$defs") or {}
+
+    def flat(part: Mapping[str, Any], depth: int) -> bool:
+        if "$ref" in part:
+            part = known[part["$ref"].rpartition("/")[2]]
+        if "anyOf" in part:
+            return all(flat(each, depth) for each in part["anyOf"])
+        if "enum" in part or "const" in part or part.get("type") in _FLAT:
+            return True
+        if part.get("type") == "array":
+            return "items" in part and flat(part["items"], depth)
+        inside = part.get("properties")
+        closed = part.get("additionalProperties") is False
+        return bool(inside and closed and depth) and all(flat(p, 0) for p in inside.values())
+
+    for argument, part in schema.get("properties", {}).items():
+        if not flat(part, 1):
+            raise TypeError(
+                f"tool {name!r}: argument {argument!r} must be text, number, truth or choice, a "
+                "list of those, or a list of closed models of those (extra='forbid')"
+            )
 
 
 class Toolbox:

@@ -136,8 +136,24 @@ def _files(found: Settings) -> list[Checked]:
         checked.append(Checked(named, f"{len(library)} playbooks"))
     except PlaybookError as error:
         checked.append(Checked(named, error=str(error)))
-    checked.append(_schedule(found))
+    checked += [*_own_tools(found), _schedule(found)]
     return checked
+
+
+def _own_tools(found: Settings) -> list[Checked]:
+    """Load the tools a team added, as the start does."""
+    from tools.catalog import ALL, load_tools
+    from tools.extensions import ExtensionError
+
+    folders = found.document.paths.tools
+    named = ", ".join(folders) or "tools"
+    try:
+        tools = load_tools([Path(folder) for folder in folders])
+    except ExtensionError as error:
+        return [Checked(named, error=str(error))]
+    own = [each.name for each in tools if each not in ALL]
+    told = f", {len(own)} of them your own: {', '.join(own)}" if own else ""
+    return [Checked(named, f"{len(tools)} tools{told}")]
 
 
 def _schedule(found: Settings) -> Checked:

@@ -9,7 +9,6 @@ from bot.core.investigator import Investigator
 from bot.core.ports import AgentRun
 from bot.core.turn import AgentDesk, CauseSheet, DeskConfig, usable
 from bot.settings import Settings
-from tools import catalog
 from tools.contract import Toolbox
 from tools.ports import PlanDesk
 
@@ -23,7 +22,7 @@ def agent_desk(parts: Parts, planner: PlannerOf | None) -> AgentDesk:
         ports = {**parts.ports(), CauseSheet: sheet}
         if planner is not None:
             ports[PlanDesk] = planner(run)
-        return Toolbox(usable(catalog.ALL), ports)
+        return Toolbox(usable(parts.shelf.tools()), ports)
 
     return AgentDesk(
         store=parts.store,

@@ -22,6 +22,7 @@ from bot.store.store import open_store
 from bot.workers import ProcessWorkers
 from knowledge.store import KnowledgeIndex, load_encoder
 from playbooks.loader import load_library
+from tools import catalog
 from tools.act.catalog import ACTIONS
 from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
@@ -59,6 +60,7 @@ def open_shelf(settings: Settings) -> Shelf:
             catalogue=catalogue,
             rules=load_rules(Path(paths.rca_rules), metrics),
             library=load_library([Path(p) for p in paths.playbooks], ACTIONS, metrics),
+            tools=catalog.load_tools([Path(p) for p in paths.tools]),
         )
 
     return Shelf(read)

@@ -1,4 +1,4 @@
-"""What people wrote and may change while the bot runs: catalogue, rules, playbooks.
+"""What people wrote and may change while the bot runs: catalogue, rules, playbooks, own tools.
 
     files ──load──> Shelf.current ──reload──> the new one, or the old one and the reason
 
@@ -9,14 +9,17 @@ new plans only, because a plan carries the hash of the playbook it was made from
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from bot.core.ports import Clock, Store
 from bot.domain.audit import Event
 from playbooks.loader import Library
+from tools import catalog
 from tools.analysis.rca import Rule
+from tools.contract import Tool
+from tools.errors import ToolError
 from tools.world import Catalogue
 
 log = structlog.get_logger(__name__)
@@ -29,6 +32,7 @@ class Shelved:
     catalogue: Catalogue
     rules: tuple[Rule, ...]
     library: Library
+    tools: tuple[Tool, ...] = field(default=catalog.ALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,16 @@ class Shelf:
         """Return the playbooks."""
         return self._current.library
 
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the shipped tools and a team's own."""
+        return self._current.tools
+
     async def reload(self, actor: str, store: Store, clock: Clock) -> Reloaded:
         """Read everything again; keep the old reading when anything is wrong."""
         before = self._current
         try:
             after = self._read()
-        except ValueError as error:
+        except (ValueError, ToolError) as error:  # a catalogue's complaint is a ToolError
             log.warning("shelf.reload_refused", why=str(error))
             return Reloaded(False, f"{error}. The files read before stay in force.")
         self._current = after
@@ -75,7 +83,7 @@ class Shelf:
             )
         counts = (
             f"{len(after.catalogue.metrics)} metrics, {len(after.catalogue.services)} services, "
-            f"{len(after.rules)} rules, {len(after.library)} playbooks"
+            f"{len(after.rules)} rules, {len(after.library)} playbooks, {len(after.tools)} tools"
         )
         changed = ", ".join(facts["playbooks_changed"]) or "none"
         return Reloaded(True, f"Read again: {counts}; changed playbooks: {changed}.")
@@ -87,8 +95,10 @@ def _difference(before: Shelved, after: Shelved) -> dict[str, list[str]]:
     new = {k: v.sha256 for k, v in after.library.items()}
     metrics = before.catalogue.metrics.keys() ^ after.catalogue.metrics.keys()
     services = before.catalogue.services.keys() ^ after.catalogue.services.keys()
+    tools = {each.name for each in before.tools} ^ {each.name for each in after.tools}
     return {
         "playbooks_changed": sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k)),
         "metrics_changed": sorted(metrics),
         "services_changed": sorted(services),
+        "tools_changed": sorted(tools),
     }

@@ -1,0 +1,93 @@
+"""A team's own tool is seen by check-config, doctor and every question; a broken one is named."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.__main__ import main
+from bot.composition.agent import agent_desk
+from bot.composition.parts import open_parts
+from bot.core.ports import AgentRun
+from bot.core.turn import CauseSheet
+from bot.domain.ids import RunId
+from bot.domain.place import TERMINAL
+from bot.settings import load_settings
+
+ROOT = Path(__file__).parents[3]
+SILENT = (
+    "SLACK_BOT_TOKEN", "ANTHROPIC_API_KEY", "PROMETHEUS_URL", "LOKI_URL", "KUBECONFIG",
+    "KUBECONFIG_ACT", "K8S_IN_CLUSTER", "AUDIT_KEY_FILE", "SRE_AGENT_CONFIG", "SRE_AGENT_CLOCK",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    for name in SILENT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
+    monkeypatch.setenv("KNOWLEDGE_URI", str(tmp_path / "knowledge"))
+    monkeypatch.setenv("AUDIT_KEY", "ab" * 32)
+    own = tmp_path / "tools"
+    own.mkdir()
+    monkeypatch.setenv("SRE_AGENT_PATHS__TOOLS", json.dumps([str(own)]))
+    page = (ROOT / "docs" / "add-a-tool.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (own / "kafka.py").write_text(code, encoding="utf-8")
+    yield own
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_check_config_and_doctor_name_the_tools_of_a_team(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check-config"]) == 0
+    assert "1 of them your own: consumer_lag" in capsys.readouterr().out
+    assert main(["doctor", "--json"]) == 0
+    rows = {r["name"]: r for r in json.loads(capsys.readouterr().out)["dependencies"]}
+    assert rows["tools"]["state"] == "ok"
+    assert rows["tools"]["detail"].endswith("your own: consumer_lag")
+
+
+@pytest.mark.parametrize("command", [["check-config"], ["ask", "is all well?"], ["run"]])
+def test_a_broken_tool_is_named_to_the_line_and_nothing_starts(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    (folder / "broken.py").write_text("import asyncio\n\nimport kafka_of_nobody\n")
+    assert main(command) == 1
+    told = capsys.readouterr().err
+    assert "broken.py:3: cannot be loaded: ModuleNotFoundError" in told
+    assert told.count("\n") == 1
+
+
+async def test_every_question_is_offered_the_tool_and_a_bad_reload_keeps_it(folder: Path) -> None:
+    now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    run = AgentRun(
+        id=RunId("RUN-1"), place=TERMINAL, trigger="terminal", question="?", asked_by=None,
+        status="running", started_at=now, owner="o", heartbeat_at=now,
+    )  # fmt: skip
+    async with open_parts(load_settings()) as parts:
+        desk = agent_desk(parts, None)
+        box = desk._toolbox_of(run, CauseSheet())
+        assert box.absent["consumer_lag"] == "Metrics"  # known, and off without Prometheus
+        (folder / "kafka.py").write_text("1 / 0\n")
+        refused = await parts.shelf.reload("U1", parts.store, parts.clock)
+        assert not refused.ok
+        assert "kafka.py:1: cannot be loaded: ZeroDivisionError" in refused.message
+        assert "stay in force" in refused.message
+        assert "consumer_lag" in desk._toolbox_of(run, CauseSheet()).absent
+        (folder / "kafka.py").unlink()
+        assert (await parts.shelf.reload("U1", parts.store, parts.clock)).ok
+        assert "consumer_lag" not in desk._toolbox_of(run, CauseSheet()).absent

@@ -14,13 +14,23 @@ import secrets as randomness
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from bot.claude.model import ClaudeConfig
 from bot.clock import WorldClock
 from bot.core.ports import Budget
 from bot.domain.redaction import Redactor
-from bot.settings_document import ConfigError, Document, read_document
+from bot.settings_backends import HttpBackend, reach
+from bot.settings_document import (
+    ConfigError,
+    Document,
+    read_document,
+    secrets_of,
+    variables_of,
+)
+from bot.settings_policies import anchor_config
+from bot.store.anchors import AnchorConfig
 from tools.backends.http import HttpConfig
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.loki import LokiConfig
@@ -38,6 +48,8 @@ _SECRET_NAMES = (
     "AUDIT_KEY",
     "WEBHOOK_URL",
     "HTTP_ACTION_SECRET",
+    "AUDIT_ANCHOR_URL",
+    "AUDIT_ANCHOR_SECRET",
 )
 
 
@@ -75,6 +87,7 @@ class Settings:
     halt_file: Path  # the kill switch: while it exists no step begins
     audit_key_path: Path
     audit_key: bytes = field(repr=False)  # empty: read or generate `audit_key_path`
+    audit_anchor: AnchorConfig
     redactor: Redactor = field(repr=False)
     off: Mapping[str, str]  # what is not configured: what would switch it on
 
@@ -87,12 +100,12 @@ class Settings:
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment and the file it names. Raises ConfigError with one clear line."""
     given = dict(os.environ if environ is None else environ)
-    found = {**given, **_from_files(given)}
-    path = Path(found.get("SRE_AGENT_CONFIG") or DEFAULT_CONFIG)
+    path = Path(given.get("SRE_AGENT_CONFIG") or DEFAULT_CONFIG)
+    found = {**given, **_from_files(given, variables_of(path))}
     document = read_document(path, found)
     database = found.get("DATABASE_URL") or DEFAULT_DATABASE
     known = [found.get(name, "") for name in _SECRET_NAMES]
-    known.append(urlsplit(database).password or "")
+    known += [urlsplit(database).password or "", *secrets_of(document)]
     slack = _slack(found, production=document.app.environment == PRODUCTION)
     settings = Settings(
         document=document,
@@ -119,6 +132,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         halt_file=Path("var/halt"),
         audit_key_path=Path("var/audit.key"),
         audit_key=found.get("AUDIT_KEY", "").encode(),
+        audit_anchor=anchor_config(document, found.get("AUDIT_ANCHOR_SECRET", "")),
         redactor=Redactor(known),
         off={},
     )
@@ -126,10 +140,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return _with_off(settings)
 
 
-def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
-    """Read `*_FILE` for every secret. Raises ConfigError for a file that cannot be read."""
+def _from_files(environ: Mapping[str, str], referred: set[str]) -> dict[str, str]:
+    """Read `*_FILE` for every secret and every `${NAME}` that the configuration refers to.
+
+    Raises ConfigError for a file that cannot be read.
+    """
     found = {}
-    for name in (*_SECRET_NAMES, "DATABASE_URL"):
+    for name in sorted({*_SECRET_NAMES, "DATABASE_URL", *referred}):
         path = environ.get(f"{name}_FILE")
         if not path or environ.get(name):
             continue
@@ -207,9 +224,8 @@ def _prometheus(document: Document) -> PrometheusConfig | None:
     if not section.url:
         return None
     return PrometheusConfig(
-        url=_http_url("prometheus.url", section.url),
-        timeout_seconds=section.timeout_seconds,
-        retry_attempts=section.retry_attempts,
+        **_reach("prometheus", section),
+        max_series=section.max_series,
         link_base=section.link_url or section.url,
     )
 
@@ -218,16 +234,15 @@ def _loki(document: Document) -> LokiConfig | None:
     section = document.loki
     if not section.url:
         return None
-    return LokiConfig(
-        url=_http_url("loki.url", section.url), timeout_seconds=section.timeout_seconds
-    )
+    return LokiConfig(**_reach("loki", section))
 
 
-def _http_url(key: str, url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(f"{key} must be an http(s) address, got {url!r}")
-    return url.rstrip("/")
+def _reach(key: str, section: HttpBackend) -> dict[str, Any]:
+    """Return the fields of a connection; `key` is the section's place in config.yaml."""
+    try:
+        return reach(key, section)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _kubernetes(found: Mapping[str, str]) -> KubernetesConfig | None:

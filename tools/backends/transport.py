@@ -1,7 +1,8 @@
 """One HTTP connection to a backend that answers JSON: authentication, TLS, limits, retries.
 
-    ask() ──slot──> attempt ──> 2xx: JSON
-                      │  ├──> transport error, 429, 5xx: again, then BackendUnavailableError
+    ask() ──budget, slot──> attempt ──> 2xx: JSON
+                      │  ├──> transport error, 429 (after Retry-After), 5xx: again,
+                      │  │    then BackendUnavailableError
                       │  ├──> 401, 403: BackendDeniedError
                       │  └──> other 4xx: BackendRefusedError   (never tried again)
 
@@ -14,18 +15,23 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import stamina
 
+from tools.backends.budget import QueryBudget
 from tools.errors import (
     BackendDeniedError,
     BackendError,
     BackendRefusedError,
     BackendUnavailableError,
 )
+from tools.ports import is_background
+
+READ_IN_THREAD_BYTES = 1024 * 1024  # smaller bodies are read faster than a thread is woken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +42,9 @@ class Connection:
     timeout_seconds: float = 30.0  # of one attempt
     retry_attempts: int = 3  # attempts in all, at least 1
     retry_wait_seconds: float = 0.2  # before the second attempt; doubles, with jitter
+    section: str = ""  # of config.yaml, for errors that name a setting; empty: the backend's name
     max_concurrency: int = 8  # requests in flight at once
+    queries_per_minute: int = 0  # attempts in any 60 s; 0: no budget
     max_response_bytes: int = 64 * 1024 * 1024
     compression: bool = False  # a server packs a large answer far slower than a LAN carries it
     tenant: str = ""  # X-Scope-OrgID; empty: not sent
@@ -53,11 +61,21 @@ class Connection:
 class _AgainError(Exception):
     """This attempt failed in a way that may pass; carries what to raise in the end."""
 
-    def __init__(self, final: BackendError) -> None:
+    def __init__(self, final: BackendError, wait_seconds: float | None = None) -> None:
+        """`wait_seconds` is what the server asked for; None: our own backoff."""
         super().__init__(str(final))
         self.final = final
+        self.wait_seconds = wait_seconds
 
 
+def _pass_on(error: Exception) -> bool | float:
+    """Tell stamina whether to try again, and after which wait when the server named one."""
+    if not isinstance(error, _AgainError):
+        return False
+    return True if error.wait_seconds is None else error.wait_seconds
+
+
+Watch = Callable[[bytes], None]  # sees each part of an answer as it comes; raises to stop reading
 Explain = Callable[[httpx.Response, bytes], BackendError | None]
 
 
@@ -78,6 +96,12 @@ class JsonBackend:
         self._explain = explain
         self._transport = transport
         self._slots = asyncio.Semaphore(connection.max_concurrency)
+        # detection may hang on a slow backend and still leave slots to a person's question
+        self._background_slots = asyncio.Semaphore(max(1, connection.max_concurrency * 3 // 4))
+        self._section = connection.section or name
+        self._budget = QueryBudget(
+            name, connection.queries_per_minute, setting=f"{self._section}.queries_per_minute"
+        )
         self._client: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
@@ -93,29 +117,49 @@ class JsonBackend:
         *,
         attempts: int | None = None,
         read: Callable[[bytes], Any] = json.loads,
+        watch: Watch | None = None,
     ) -> Any:
         """Return the JSON answer; POST sends `fields` as a form, GET as a query string.
 
-        `read` turns the body into the answer and raises ValueError for what is not JSON.
+        `read` turns the body into the answer and raises ValueError for what is not JSON; a large
+        body is read in a thread, so that the event loop turns meanwhile.
         """
-        body = await self.ask_bytes(method, path, fields, attempts=attempts)
+        body = await self.ask_bytes(method, path, fields, attempts=attempts, watch=watch)
         try:
+            if len(body) > READ_IN_THREAD_BYTES:
+                return await asyncio.to_thread(read, body)
             return read(body)
         except ValueError as error:
-            start = body[:80].decode("utf-8", "replace")
-            raise BackendUnavailableError(
+            raise self._unreadable(path, body) from error
+
+    def _unreadable(self, path: str, body: bytes) -> BackendUnavailableError:
+        start = body[:80].decode("utf-8", "replace")
+        where = f"{self.connection.url}{path}"
+        if body[:1] in {b"{", b"["}:
+            return BackendUnavailableError(
                 self.name,
-                f"{self.connection.url}{path} answered something that is not JSON ({start!r}); "
-                "check that the url points at the API itself",
-            ) from error
+                f"the answer of {where} breaks off after {len(body):,} bytes ({start!r}…); ask "
+                "again, and if it stays so look at the proxy between us and the server",
+            )
+        return BackendUnavailableError(
+            self.name,
+            f"{where} answered something that is not JSON ({start!r}); check that "
+            f"{self._section}.url points at the API itself and not at a login or error page",
+        )
 
     async def ask_bytes(
-        self, method: str, path: str, fields: Mapping[str, str], *, attempts: int | None = None
+        self,
+        method: str,
+        path: str,
+        fields: Mapping[str, str],
+        *,
+        attempts: int | None = None,
+        watch: Watch | None = None,
     ) -> bytes:
         """Return the raw answer, tried again on failures that may pass."""
         try:
             async for attempt in stamina.retry_context(
-                on=_AgainError,
+                on=_pass_on,
                 attempts=max(1, attempts or self.connection.retry_attempts),
                 timeout=None,
                 wait_initial=self.connection.retry_wait_seconds,
@@ -123,33 +167,54 @@ class JsonBackend:
                 wait_jitter=self.connection.retry_wait_seconds,
             ):
                 with attempt:
-                    async with self._slots:
-                        return await self._once(method, path, fields)
+                    await self._budget.take(
+                        patience=self.connection.timeout_seconds, background=is_background()
+                    )
+                    lane = self._background_slots if is_background() else nullcontext()
+                    async with lane, self._slots:
+                        return await self._once(method, path, fields, watch)
         except _AgainError as error:
             raise error.final from error
         raise AssertionError("stamina gave no attempt")  # pragma: no cover - attempts >= 1
 
-    async def _once(self, method: str, path: str, fields: Mapping[str, str]) -> bytes:
+    async def _once(
+        self, method: str, path: str, fields: Mapping[str, str], watch: Watch | None
+    ) -> bytes:
         client = self._client or self._connect()
         place = "data" if method == "POST" else "params"
         try:
             request = client.build_request(method, path, **{place: dict(fields)})  # type: ignore[arg-type]
             response = await client.send(request, stream=True)
             try:
-                body = await self._read(response)
+                body = await self._read(response, watch if response.is_success else None)
             finally:
                 await response.aclose()
         except httpx.TimeoutException as error:
-            waited = f"no answer within {self.connection.timeout_seconds:g} s"
+            waited = (
+                f"no answer within {self.connection.timeout_seconds:g} s; ask for less, or raise "
+                f"{self._section}.timeout_seconds"
+            )
             raise _AgainError(self._unavailable(waited)) from error
         except httpx.TransportError as error:
-            text = str(error) or type(error).__name__
-            raise _AgainError(self._unavailable(f"cannot be reached ({text})")) from error
+            raise self._unreached(error) from error
         if response.is_success:
             return body
         raise self._failure(response, body)
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    def _unreached(self, error: httpx.TransportError) -> Exception:
+        text = str(error) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in text:  # trying again would not make it trusted
+            return self._unavailable(
+                f"the server's certificate is not trusted ({text}); a proxy may be breaking TLS "
+                f"open: name its authority's PEM file in {self._section}.tls.ca_file"
+            )
+        if isinstance(error, httpx.RemoteProtocolError):
+            text = f"the connection broke off ({text})"
+            return _AgainError(self._unavailable(f"{text}; ask again"))
+        hint = f"check that it runs and that {self._section}.url is right"
+        return _AgainError(self._unavailable(f"cannot be reached ({text}); {hint}"))
+
+    async def _read(self, response: httpx.Response, watch: Watch | None) -> bytes:
         limit = self.connection.max_response_bytes
         parts: list[bytes] = []
         size = 0
@@ -159,8 +224,11 @@ class JsonBackend:
                 raise BackendRefusedError(
                     self.name,
                     f"the answer is larger than {limit:,} bytes; "
-                    "ask for fewer series, a shorter window or a longer step",
+                    "ask for fewer series, a shorter window or a longer step "
+                    f"({self._section}.max_response_megabytes is the limit)",
                 )
+            if watch is not None:
+                watch(part)
             parts.append(part)
         return b"".join(parts)
 
@@ -168,17 +236,43 @@ class JsonBackend:
         status = response.status_code
         text = body[:300].decode("utf-8", "replace").strip() or response.reason_phrase
         if status in {401, 403}:
-            return BackendDeniedError(
-                self.name,
-                f"{self.connection.url} refuses our identity (HTTP {status}: {text}); "
-                "check the token, the user and the tenant",
-            )
+            return self._denied(status, text)
         explained = self._explain(response, body)
         if explained is not None:
             return explained
-        if status == 429 or status >= 500:
+        if status == 429:
+            wait = self._retry_after(response)
+            return _AgainError(
+                self._unavailable(
+                    f"HTTP 429: it asks us to slow down ({text}); ask again later, or lower "
+                    f"{self._section}.queries_per_minute"
+                ),
+                wait,
+            )
+        if status >= 500:
             return _AgainError(self._unavailable(f"HTTP {status}: {text}"))
         return BackendRefusedError(self.name, f"HTTP {status}: {text}")
+
+    def _retry_after(self, response: httpx.Response) -> float | None:
+        """Return the seconds the server asks for; a date or nothing leaves it to our backoff."""
+        text = response.headers.get("Retry-After", "")
+        if not text.isascii() or not text.isdigit():
+            return None
+        return min(float(text), self.connection.timeout_seconds)
+
+    def _denied(self, status: int, text: str) -> BackendDeniedError:
+        ours = self.connection
+        if ours.bearer_token:
+            step = f"renew the token in {self._section}.bearer_token"
+        elif ours.username:
+            step = f"check {self._section}.basic.username and .password"
+        else:
+            step = f"set {self._section}.bearer_token or {self._section}.basic"
+        if ours.tenant:
+            step += f", and check {self._section}.tenant {ours.tenant!r}"
+        return BackendDeniedError(
+            self.name, f"{ours.url} refuses our identity (HTTP {status}: {text}); {step}"
+        )
 
     def _unavailable(self, why: str) -> BackendUnavailableError:
         return BackendUnavailableError(self.name, f"{self.connection.url}: {why}")

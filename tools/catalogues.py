@@ -6,7 +6,7 @@ PromQL is parsed here, so that a typo is found by `check-config` and not at thre
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tools.errors import BadArgumentError, nearest
 from tools.world import (
+    DEFAULT_CLUSTER,
     Catalogue,
     Direction,
     MetricName,
@@ -63,6 +64,7 @@ class _Workload(_Door):
 
 class _Service(_Door):
     namespace: str
+    cluster: str = ""
     workloads: tuple[_Workload, ...] = ()
     team: str = ""
     channel: str = ""
@@ -180,25 +182,46 @@ def load_metrics(path: Path) -> Mapping[MetricName, MetricSpec]:
     return MappingProxyType(found)
 
 
-def load_services(path: Path, *, cluster: str = "default") -> Mapping[ServiceName, ServiceSpec]:
-    """Read service -> specification; dependencies must be services of the file."""
+def load_services(
+    path: Path, *, cluster: str = DEFAULT_CLUSTER, clusters: Collection[str] = ()
+) -> Mapping[ServiceName, ServiceSpec]:
+    """Read service -> specification; dependencies must be services of the file.
+
+    `cluster` is where a service runs that does not say; `clusters` are the ones that are
+    configured, empty when it is not known.
+    """
     page = _page(path)
     found: dict[ServiceName, ServiceSpec] = {}
     for name, raw in page.mapping(page.value or {}, (), "services by name").items():
         entry = page.read(_Service, raw, (name,))
+        where = _cluster_of(page, name, entry, clusters) or cluster
         workloads = tuple(
-            WorkloadRef(cluster, each.namespace or entry.namespace, each.kind, each.name)
+            WorkloadRef(where, each.namespace or entry.namespace, each.kind, each.name)
             for each in entry.workloads
         )
-        rest = entry.model_dump(exclude={"workloads", "dependencies"})
+        rest = entry.model_dump(exclude={"workloads", "dependencies", "cluster"})
         found[ServiceName(name)] = ServiceSpec(
             name=ServiceName(name),
             workloads=workloads,
             dependencies=tuple(ServiceName(each) for each in entry.dependencies),
+            cluster=where,
             **rest,
         )
     _check_names(page, found)
     return MappingProxyType(found)
+
+
+def _cluster_of(page: _Page, name: str, entry: _Service, clusters: Collection[str]) -> str:
+    """Return the cluster an entry names, by `cluster` or by its own name `service@cluster`."""
+    named = name.partition("@")[2]
+    where = entry.cluster or named
+    place = (name, "cluster") if entry.cluster else (name,)
+    if named and where != named:
+        raise page.error(place, f"cluster {where!r}: the service's own name says {named!r}")
+    if where and clusters and where not in clusters:
+        text = f"cluster {where!r} is not configured.{nearest(where, clusters)}"
+        raise page.error(place, text)
+    return where
 
 
 def _check_names(page: _Page, services: Mapping[ServiceName, ServiceSpec]) -> None:
@@ -216,6 +239,13 @@ def _check_names(page: _Page, services: Mapping[ServiceName, ServiceSpec]) -> No
                 raise page.error(place, f"alias {alias!r} already means {owner!r}")
 
 
-def load_catalogue(metrics: Path, services: Path, *, cluster: str = "default") -> Catalogue:
+def load_catalogue(
+    metrics: Path,
+    services: Path,
+    *,
+    cluster: str = DEFAULT_CLUSTER,
+    clusters: Collection[str] = (),
+) -> Catalogue:
     """Read both files."""
-    return Catalogue(load_metrics(metrics), load_services(services, cluster=cluster))
+    read = load_services(services, cluster=cluster, clusters=clusters)
+    return Catalogue(load_metrics(metrics), read)

@@ -23,6 +23,7 @@ MetricName = NewType("MetricName", str)
 ServiceName = NewType("ServiceName", str)
 Floats = npt.NDArray[np.float64]
 Labels = tuple[tuple[str, str], ...]  # sorted by name, so that it can be a key
+DEFAULT_CLUSTER = "default"  # what the only cluster is called while nobody names it
 
 
 def labels_of(mapping: Mapping[str, str]) -> Labels:
@@ -98,8 +99,9 @@ class WorkloadRef:
     uid: str = ""
 
     def __str__(self) -> str:
-        """Return `namespace/Kind/name`, what a person reads."""
-        return f"{self.namespace}/{self.kind}/{self.name}"
+        """Return `namespace/Kind/name`, what a person reads; another cluster's name leads."""
+        place = "" if self.cluster in {"", DEFAULT_CLUSTER} else f"{self.cluster}:"
+        return f"{place}{self.namespace}/{self.kind}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,6 +171,12 @@ class ServiceSpec:
     aliases: tuple[str, ...] = ()  # how people call it in a question
     dashboards: tuple[str, ...] = ()
     runbooks: tuple[str, ...] = ()
+    cluster: str = ""  # where it runs; its workloads name the same
+
+    @property
+    def label(self) -> str:
+        """How series and log lines call it: `order-api@us-1` runs in us-1 as `order-api`."""
+        return self.name.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,19 +186,38 @@ class Catalogue:
     metrics: Mapping[MetricName, MetricSpec]
     services: Mapping[ServiceName, ServiceSpec]
 
+    def service_at(self, label: str, cluster: str) -> ServiceName:
+        """Return who a series' service label means in a cluster (empty: it does not say).
+
+        The same label in another cluster is another service, called `label@cluster`.
+        """
+        spec = self.services.get(ServiceName(label))
+        elsewhere = ServiceName(f"{label}@{cluster}")
+        if elsewhere in self.services:
+            return elsewhere
+        if not label or not cluster or spec is None or spec.cluster in {"", cluster}:
+            return ServiceName(label)
+        return elsewhere
+
     def dependants(self, service: ServiceName) -> tuple[ServiceName, ...]:
         """Return the services that call `service` directly, sorted."""
         return tuple(sorted(s.name for s in self.services.values() if service in s.dependencies))
 
     def service_of(self, ref: WorkloadRef) -> ServiceSpec | None:
-        """Return the service that a workload, or a pod named after one, belongs to."""
+        """Return the service that a workload, or a pod named after one, belongs to.
+
+        A workload of a cluster without an entry of its own counts as the one of the same name.
+        """
+        found = None
         for spec in self.services.values():
             for workload in spec.workloads:
                 if ref.namespace != workload.namespace:
                     continue
                 if ref.name == workload.name or ref.name.startswith(f"{workload.name}-"):
-                    return spec
-        return None
+                    if ref.cluster == workload.cluster:
+                        return spec
+                    found = found or spec
+        return found
 
 
 @dataclass(frozen=True, slots=True)

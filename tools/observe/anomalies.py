@@ -13,6 +13,7 @@ from tools.analysis.detect import DetectorSettings, score_service
 from tools.analysis.scan import AnomalousSpan, scan
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import NotFoundError
+from tools.fleet import pick, silence
 from tools.observe.asking import metric_of, service_of, span, stamp, window_of
 from tools.observe.figures import cut, number, points, show
 from tools.observe.metrics import of_service
@@ -39,6 +40,7 @@ async def detect_anomalies(  # noqa: PLR0913, PLR0917 - six ports and three word
     service: str = "",
     window: str = "1h",
     until: str = "",
+    instance: str = "",
 ) -> ToolResult:
     """Judge every catalogued metric of a service: abnormal or not, since when, by how many σ.
 
@@ -50,8 +52,11 @@ async def detect_anomalies(  # noqa: PLR0913, PLR0917 - six ports and three word
         service: Service name or alias; empty for all services.
         window: Length of the window: 15m, 1h, 6h, 24h, 7d.
         until: End of the window as ISO time in UTC; empty means now.
+        instance: Metrics store by name; empty for the one of the service's cluster, or all.
     """
-    name = service_of(catalogue, service).name if service else ""
+    about = service_of(catalogue, service) if service else None
+    name = about.name if about else ""
+    metrics = pick(metrics, instance, cluster=about.cluster if about else "")
     asked = window_of(clock, window, until)
     past = clock.now() - asked.end > PAST or asked.duration > LIVE
     reach = Window(asked.start - CALIBRATION, asked.end) if past else _live(asked)
@@ -110,6 +115,7 @@ async def _judged(
         f"{row['method']}"
         for row in rows[: len(bad)][:SHOWN]
     ]
+    lines += [note] if (note := silence(metrics)) else []
     if static:
         lines.append(f"{static} series have too little history for a baseline: static limits serve")
     series = [each for v in bad[:SHOWN] for each in _series_of(observed, v.metric, v.labels)]
@@ -168,6 +174,7 @@ async def _scanned(
         f"{row['expected_shown']} ({row['sigma']} σ), from {row['start']} to {row['end']}"
         for row in rows[:SHOWN]
     ]
+    lines += [note] if (note := silence(metrics)) else []
     kept = list({(s.metric, s.labels): None for s, _ in spans})[:5]
     series = [each for key in kept for each in _series_of(observed, *key)]
     names = {each.metric for each, _ in spans}
@@ -227,6 +234,7 @@ async def forecast_metric(
     metric: str,
     service: str,
     hours: Literal[1, 3, 6] = 3,
+    instance: str = "",
 ) -> ToolResult:
     """Forecast a catalogued metric of one service and say when it will cross its limit.
 
@@ -234,11 +242,14 @@ async def forecast_metric(
         metric: Name from the catalogue, e.g. memory_usage.
         service: Service name or alias.
         hours: How far ahead: 1, 3 or 6.
+        instance: Metrics store by name; empty for the one of the service's cluster, or all.
     """
     from tools.analysis.forecast import find_breach, forecast
 
     spec = metric_of(catalogue, metric)
-    name = service_of(catalogue, service).name
+    about = service_of(catalogue, service)
+    name = about.name
+    metrics = pick(metrics, instance, cluster=about.cluster)
     asked = Window.ending(clock.now(), timedelta(days=7))
     found = of_service(
         await metrics.query_range(spec.query, asked, timedelta(minutes=5)), spec, name

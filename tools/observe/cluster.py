@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tools.act.objects import marks_of, meta, revision_of
 from tools.contract import Risk, ToolResult, tool
-from tools.errors import NotFoundError
+from tools.errors import BadArgumentError, NotFoundError, nearest
+from tools.fleet import pick, silence
 from tools.observe.asking import service_of, span, stamp, window_of
 from tools.ports import Changes, Clock, Cluster
 from tools.world import (
@@ -25,7 +26,7 @@ SHOWN = 25
 
 @tool(risk=Risk.READ)
 async def list_events(
-    cluster: Cluster,
+    clusters: Cluster,
     clock: Clock,
     catalogue: Catalogue,
     /,
@@ -33,6 +34,7 @@ async def list_events(
     warnings_only: bool = False,  # noqa: FBT001, FBT002 - the model's arguments are keywords
     window: str = "1h",
     until: str = "",
+    cluster: str = "",
 ) -> ToolResult:
     """List Kubernetes events, newest first: OOM kills, failing probes, rollouts, scaling.
 
@@ -41,12 +43,14 @@ async def list_events(
         warnings_only: True leaves out events of type Normal.
         window: Length of the window: 15m, 1h, 6h, 24h. Clusters keep events about an hour.
         until: End of the window as ISO time in UTC; empty means now.
+        cluster: Cluster by name; empty for the service's own, or all.
     """
     asked = window_of(clock, window, until)
     chosen = [service_of(catalogue, service)] if service else list(catalogue.services.values())
+    place = pick(clusters, cluster, cluster=chosen[0].cluster if service else "", what="cluster")
     found: list[ClusterEvent] = []
     for namespace in sorted({spec.namespace for spec in chosen}):
-        found.extend(await cluster.events(asked, namespace))
+        found.extend(await place.events(asked, namespace))
     if service:
         found = [each for each in found if _is_about(each, chosen[0])]
     found = [each for each in found if not warnings_only or each.type == "Warning"]
@@ -72,6 +76,7 @@ async def list_events(
     ]
     if len(rows) > SHOWN:
         lines.append(f"… {len(rows) - SHOWN} more in the evidence")
+    lines += [note] if (note := silence(place)) else []
     payload = {"count": len(rows), "warnings": bad, "events": rows}
     return ToolResult("\n".join(lines), payload, value=tuple(found), window=asked)
 
@@ -85,24 +90,27 @@ def _is_about(event: ClusterEvent, spec: ServiceSpec) -> bool:
 
 @tool(risk=Risk.READ)
 async def describe_workload(
-    cluster: Cluster, clock: Clock, catalogue: Catalogue, /, service: str
+    clusters: Cluster, clock: Clock, catalogue: Catalogue, /, service: str, cluster: str = ""
 ) -> ToolResult:
     """Describe a service's workloads now: replicas, image, revision, autoscaler, every pod.
 
     Args:
         service: Service name or alias.
+        cluster: Cluster by name; empty for the service's own.
     """
     spec = service_of(catalogue, service)
+    place = pick(clusters, cluster, cluster=spec.cluster, what="cluster")
     rows, lines = [], []
-    for ref in spec.workloads:
+    for known in spec.workloads:
+        ref = replace(known, cluster=cluster or known.cluster)
         try:
-            item = await cluster.get(ref)
+            item = await place.get(ref)
         except NotFoundError:
             lines.append(f"- {ref}: not in the cluster")
             rows.append({"workload": str(ref), "found": False})
             continue
-        pods = await cluster.pods(ref)
-        hpa = await _autoscaler(cluster, ref)
+        pods = await place.pods(ref)
+        hpa = await _autoscaler(place, ref)
         row = _workload(ref, item, pods, hpa)
         rows.append(row)
         lines += _workload_lines(row)
@@ -197,6 +205,7 @@ async def recent_changes(
     service: str = "",
     window: str = "6h",
     until: str = "",
+    cluster: str = "",
 ) -> ToolResult:
     """List what was changed in production: deploys, configuration, scaling; newest first.
 
@@ -206,13 +215,21 @@ async def recent_changes(
         service: Service name or alias; its direct dependencies are included. Empty for all.
         window: Length of the window: 1h, 6h, 24h, 7d.
         until: End of the window as ISO time in UTC; empty means now.
+        cluster: Only changes in this cluster; empty for all.
     """
     asked = window_of(clock, window, until)
+    known = {spec.cluster for spec in catalogue.services.values()}
+    if cluster and cluster not in known:
+        raise BadArgumentError(f"no service runs in cluster {cluster!r}.{nearest(cluster, known)}")
     names: tuple[str, ...] = ()
     if service:
         spec = service_of(catalogue, service)
         names = (spec.name, *spec.dependencies)
-    found = await changes.recent(asked, names)
+    found = [
+        each
+        for each in await changes.recent(asked, names)
+        if not cluster or _cluster_of(each, catalogue) == cluster
+    ]
     rows = [_change_row(each) for each in found]
     whose = f" for {', '.join(names)}" if names else ""
     lines = [f"{len(rows) or 'no'} changes{whose}, {span(asked)}"]
@@ -221,6 +238,14 @@ async def recent_changes(
         lines.append(f"… {len(rows) - SHOWN} more in the evidence")
     payload = {"count": len(rows), "changes": rows}
     return ToolResult("\n".join(lines), payload, value=tuple(found), window=asked)
+
+
+def _cluster_of(change: Change, catalogue: Catalogue) -> str:
+    """Return where a change was made: what it says, else where its service runs."""
+    if change.workload is not None:
+        return change.workload.cluster
+    spec = next((s for s in catalogue.services.values() if s.name == change.service), None)
+    return spec.cluster if spec else ""
 
 
 def _change_row(change: Change) -> dict[str, Any]:

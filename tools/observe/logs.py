@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, Literal
 
 from tools.contract import Risk, ToolResult, tool
+from tools.fleet import pick, silence
 from tools.observe.asking import service_of, span, stamp, window_of
 from tools.ports import Clock, Logs, Workers
 from tools.world import Catalogue, LogLine, Window
@@ -33,7 +34,7 @@ def _row(line: LogLine) -> dict[str, Any]:
 
 
 @tool(risk=Risk.READ)
-async def search_logs(
+async def search_logs(  # noqa: PLR0913, PLR0917 - the arguments are the model's schema
     logs: Logs,
     clock: Clock,
     catalogue: Catalogue,
@@ -44,7 +45,8 @@ async def search_logs(
     window: str = "1h",
     until: str = "",
     trace_id: str = "",
-    oldest_first: bool = False,
+    oldest_first: bool = False,  # noqa: FBT001, FBT002 - the model's arguments are keywords
+    instance: str = "",
 ) -> ToolResult:
     """Search log lines by literal text, newest first. For what repeats, use log_patterns instead.
 
@@ -58,8 +60,11 @@ async def search_logs(
         until: End of the window as ISO time in UTC; empty means now.
         trace_id: Only the lines of this trace, from query_traces or a log line; empty for all.
         oldest_first: True to read from the start of the window, to see how something began.
+        instance: Log store by name; empty for the one of the service's cluster, or all.
     """
-    name = service_of(catalogue, service).name if service else ""
+    about = service_of(catalogue, service) if service else None
+    name = about.name if about else ""
+    logs = pick(logs, instance, cluster=about.cluster if about else "")
     asked = window_of(clock, window, until)
     page = await logs.search(
         asked,
@@ -89,6 +94,7 @@ async def search_logs(
     ]
     if len(rows) > SHOWN_LINES:
         lines.append(f"… {len(rows) - SHOWN_LINES} more in the evidence")
+    lines += [note] if (note := silence(logs)) else []
     payload = {
         "count": len(rows),
         "truncated": page.truncated,
@@ -105,7 +111,7 @@ def _counted(counter: Counter[str]) -> str:
 
 
 @tool(risk=Risk.READ)
-async def log_patterns(
+async def log_patterns(  # noqa: PLR0913, PLR0917 - the arguments are the model's schema
     logs: Logs,
     clock: Clock,
     catalogue: Catalogue,
@@ -115,6 +121,7 @@ async def log_patterns(
     level: Level = "",
     window: str = "30m",
     until: str = "",
+    instance: str = "",
 ) -> ToolResult:
     """Group log lines into templates and say which are new or burst against the window before.
 
@@ -125,10 +132,13 @@ async def log_patterns(
         level: Only this level; empty for all. error includes critical.
         window: Length of the window: 15m, 30m, 1h, 6h.
         until: End of the window as ISO time in UTC; empty means now.
+        instance: Log store by name; empty for the one of the service's cluster, or all.
     """
     from tools.analysis.patterns import burst, find_patterns
 
-    name = service_of(catalogue, service).name if service else ""
+    about = service_of(catalogue, service) if service else None
+    name = about.name if about else ""
+    logs = pick(logs, instance, cluster=about.cluster if about else "")
     asked = window_of(clock, window, until)
     before = Window.ending(asked.start, asked.duration)
     new = await logs.search(asked, service=name, level=level, limit=PATTERN_LINES)
@@ -179,6 +189,7 @@ async def log_patterns(
         f"{_cut(row['template'], 160)}"
         for row in rows[: max(3, SHOWN_PATTERNS - len(burst_rows))]
     ]
+    lines += [note] if (note := silence(logs)) else []
     payload = {"lines": total, "truncated": new.truncated, "bursts": burst_rows, "patterns": rows}
     return ToolResult(
         "\n".join(lines), payload, value=(found, bursts), window=asked, query=new.query

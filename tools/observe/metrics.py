@@ -7,6 +7,7 @@ from typing import Any
 
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import BackendRefusedError, BadArgumentError, NotFoundError
+from tools.fleet import default_of, pick, silence
 from tools.observe import promql
 from tools.observe.asking import metric_of, service_of, span, window_of
 from tools.observe.figures import Figures, change, cut, named, number, points, show, sketch
@@ -29,7 +30,7 @@ def of_service(series: list[Series], spec: MetricSpec, service: str) -> list[Ser
 
 
 @tool(risk=Risk.READ)
-async def query_metric(
+async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model's schema
     metrics: Metrics,
     clock: Clock,
     catalogue: Catalogue,
@@ -39,6 +40,7 @@ async def query_metric(
     service: str = "",
     window: str = "1h",
     until: str = "",
+    instance: str = "",
 ) -> ToolResult:
     """Summarise one catalogued metric: statistics, change against the hour before, what is usual.
 
@@ -50,9 +52,12 @@ async def query_metric(
         service: Service name or alias; empty for every service that has the metric.
         window: Length of the window: 15m, 1h, 6h, 24h, 7d.
         until: End of the window as ISO time in UTC; empty means now.
+        instance: Metrics store by name; empty for the one of the service's cluster, or all.
     """
     spec = metric_of(catalogue, metric)
-    name = service_of(catalogue, service).name if service else ""
+    about = service_of(catalogue, service) if service else None
+    name = about.name if about else ""
+    metrics = pick(metrics, instance, cluster=about.cluster if about else "")
     asked = window_of(clock, window, until)
     wider = Window(asked.start - HOUR, asked.end)
     everything = await metrics.query_range(spec.query, wider)
@@ -83,6 +88,7 @@ async def query_metric(
     head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}"
     if not rows:
         lines.append("no series at all: the metric has no data in this window")
+    lines += [note] if (note := silence(metrics)) else []
     return ToolResult(
         summary="\n".join([head, *lines]),
         payload={
@@ -147,7 +153,13 @@ def _described(
 
 @tool(risk=Risk.READ)
 async def query_promql(
-    metrics: Metrics, clock: Clock, /, expression: str, window: str = "1h", until: str = ""
+    metrics: Metrics,
+    clock: Clock,
+    /,
+    expression: str,
+    window: str = "1h",
+    until: str = "",
+    instance: str = "",
 ) -> ToolResult:
     """Evaluate a PromQL expression over a window. Use it only when no catalogued metric answers.
 
@@ -157,7 +169,9 @@ async def query_promql(
         expression: PromQL, e.g. sum by (service) (rate(http_requests_total[5m])).
         window: Length of the window: 15m, 1h, 6h, 24h, 7d.
         until: End of the window as ISO time in UTC; empty means now.
+        instance: Metrics store by name; empty for the default one.
     """
+    metrics = pick(metrics, instance) if instance else default_of(metrics)
     asked = window_of(clock, window, until)
     step = max(timedelta(seconds=15), asked.duration / 1440)
     promql.check(expression, asked, step)

@@ -199,8 +199,9 @@ class ClusterActor(Protocol):
     """Changing a Kubernetes cluster. Identity: the acting one, `KUBECONFIG_ACT`.
 
     Raises LostRaceError on 409 and on a failed JSON-patch `test` (422), BackendDeniedError
-    with verb and resource on 403, OutcomeUnknownError when a request was sent and no answer
-    came. `dry_run` asks the server to validate and change nothing.
+    with verb and resource on 403, TryLaterError on 429 (an eviction that a disruption budget
+    holds; the message names the budget), OutcomeUnknownError when a request was sent and no
+    answer came. `dry_run` asks the server to validate and change nothing.
     """
 
     async def get(self, ref: WorkloadRef) -> Mapping[str, Any]:
@@ -211,6 +212,14 @@ class ClusterActor(Protocol):
         self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
     ) -> list[Mapping[str, Any]]:
         """List objects of one kind with the acting identity."""
+        ...
+
+    async def logs(self, pod: WorkloadRef, lines: int) -> str:
+        """Return the last lines a pod's only or first container wrote."""
+        ...
+
+    async def ask_pod(self, pod: WorkloadRef, port: int, path: str) -> Mapping[str, Any]:
+        """GET a JSON object from a pod's own HTTPS endpoint, through the API server's proxy."""
         ...
 
     async def patch(

@@ -15,6 +15,7 @@ blindly. `tick` starts what is due and returns; time comes from the clock, nothi
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -28,6 +29,7 @@ from bot.core.verification import Outlook, Verifier
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus, Step, StepPhase, StepRun
 from tools.act.contract import Actors, Bound, Outcome, Probe
+from tools.act.patience import Patience
 from tools.errors import (
     BackendError,
     LostRaceError,
@@ -283,8 +285,9 @@ class Execution:
             raise LostRaceError(f"{step.name} is not the step that was approved")
         action = self._binder.action(step.action)
         key = key_of(permit.plan.id, index, undo=undo)
+        actors = replace(self._actors, waiting=Patience(step.timeout_seconds))
         async with asyncio.timeout(step.timeout_seconds):
-            return await action.execute(self._actors, bound, key)
+            return await action.execute(actors, bound, key)
 
     async def _failed(
         self, permit: Permit, step: Step, index: int, *, undo: bool, error: ToolError

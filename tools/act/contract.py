@@ -19,16 +19,17 @@ An action decides nothing about approval; whoever calls `execute` holds the perm
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tools.errors import ActionRefusedError, BadArgumentError, nearest
-from tools.ports import Clock, ClusterActor
+from tools.ports import Clock, ClusterActor, ConfigHistory
 from tools.world import WorkloadRef
 
 STEP_ANNOTATION = "sre-agent/step"  # holds the key of the last step that changed an object
@@ -67,16 +68,43 @@ class HttpCaller(Protocol):
         ...
 
 
+class Waiting(Protocol):
+    """The patience of one step: an action that watches its effect waits through it."""
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait that long; False at once when the step's time would be over by then."""
+        ...
+
+
+class NoWaiting:
+    """Looks once and waits for nothing."""
+
+    async def pause(self, seconds: float) -> bool:  # noqa: ARG002 - the port's signature
+        """Return False."""
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """The acting identities an action may use; None = not configured."""
+    """The acting identities an action may use, and what it needs besides; None = not configured."""
 
     clock: Clock
-    cluster: ClusterActor | None = None
+    cluster: ClusterActor | None = None  # of the only cluster, when `clusters` is empty
     http: HttpCaller | None = None
+    clusters: Mapping[str, ClusterActor] = field(default_factory=lambda: MappingProxyType({}))
+    config_history: ConfigHistory | None = None
+    waiting: Waiting = field(default_factory=NoWaiting)  # of the step that runs
+    redact: Callable[[str], str] = str  # cuts secrets out of what an outcome quotes
 
-    def need_cluster(self) -> ClusterActor:
-        """Return the acting cluster identity. Raises ActionRefusedError when there is none."""
+    def need_cluster(self, name: str = "") -> ClusterActor:
+        """Return the acting identity of a cluster. Raises ActionRefusedError when there is none."""
+        if self.clusters:
+            if name not in self.clusters:
+                raise ActionRefusedError(
+                    f"no acting identity is configured for the cluster {name!r}."
+                    f"{nearest(name, self.clusters)}"
+                )
+            return self.clusters[name]
         if self.cluster is None:
             raise ActionRefusedError(
                 "no acting Kubernetes identity is configured; set KUBECONFIG_ACT to a kubeconfig "
@@ -194,6 +222,7 @@ class Probe(StrEnum):
     UNKNOWN = "unknown"
 
 
+@runtime_checkable
 class Action(Protocol):
     """One kind of change.
 

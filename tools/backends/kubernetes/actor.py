@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tools.backends.kubernetes.config import KubernetesConfig
@@ -38,6 +39,15 @@ class KubernetesActor:
         return list(
             await self._session.list(kind, namespace, {"labelSelector": equality(selector)})
         )
+
+    async def logs(self, pod: WorkloadRef, lines: int) -> str:
+        call = Call("get", resource_of("Pod"), pod, "log")
+        return await self._session.text(call, {"tailLines": str(lines)})
+
+    async def ask_pod(self, pod: WorkloadRef, port: int, path: str) -> Mapping[str, Any]:
+        served = replace(pod, name=f"https:{pod.name}:{port}")
+        call = Call("get", resource_of("Pod"), served, f"proxy/{path.lstrip('/')}")
+        return await self._session.send(call)
 
     async def patch(
         self,

@@ -33,7 +33,7 @@ class Resource:
     def path(self, ref: WorkloadRef, subresource: str = "") -> str:
         """Return the path of one object."""
         tail = f"/{subresource}" if subresource else ""
-        return f"{self.collection(ref.namespace)}/{quote(ref.name, safe='')}{tail}"
+        return f"{self.collection(ref.namespace)}/{quote(ref.name, safe=':')}{tail}"
 
 
 KINDS: Mapping[str, Resource] = MappingProxyType(
@@ -68,6 +68,7 @@ def resource_of(kind: str) -> Resource:
 
 def rbac_rule(verb: str, resource: Resource, namespace: str, subresource: str = "") -> str:
     """Return the rule that is missing, as an operator would write it."""
-    name = f"{resource.plural}/{subresource}" if subresource else resource.plural
+    part = subresource.partition("/")[0]  # the rest of a proxied path is not the API's
+    name = f"{resource.plural}/{part}" if part else resource.plural
     where = f" in namespace {namespace!r}" if namespace else " (cluster-wide)"
     return f'{{apiGroups: ["{resource.group}"], resources: ["{name}"], verbs: ["{verb}"]}}{where}'

@@ -3,6 +3,7 @@
 401, 403           BackendDeniedError with verb, resource and the missing RBAC rule
 404                NotFoundError
 409, 422 "test"    LostRaceError               (the object is not as it was read)
+429                TryLaterError               (rate limit, disruption budget: named)
 other 4xx          BackendRefusedError
 5xx, no answer     reads and dry runs: BackendUnavailableError
                    sent changes: OutcomeUnknownError, never repeated
@@ -28,6 +29,7 @@ from tools.errors import (
     LostRaceError,
     NotFoundError,
     OutcomeUnknownError,
+    TryLaterError,
 )
 from tools.ports import Health
 from tools.world import WorkloadRef
@@ -85,14 +87,29 @@ class Session:
         content_type: str = "application/json",
     ) -> Object:
         """Send one request once and return the object it answers."""
+        return _object(await self._raw(call, query or {}, body, content_type))
+
+    async def text(self, call: Call, query: Mapping[str, str]) -> str:
+        """Send one reading request and return the text it answers (a log)."""
+        raw = await self._raw(call, query, accept="text/plain, */*")
+        return raw.decode("utf-8", "replace")
+
+    async def _raw(
+        self,
+        call: Call,
+        query: Mapping[str, str],
+        body: Any = None,
+        content_type: str = "",
+        accept: str = "application/json",
+    ) -> bytes:
         api = await self._connected()
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
         prepared = await api.param_serialize(
             method=METHODS[call.verb],
             resource_path=call.path,
-            query_params=sorted((query or {}).items()),
+            query_params=sorted(query.items()),
             header_params=headers,
             body=body,
             auth_settings=["BearerToken"],
@@ -108,7 +125,7 @@ class Session:
             why = str(error) or f"no answer within {seconds:g} s"
             raise self._unanswered(call, why) from error
         if 200 <= response.status < 300:
-            return _object(raw)
+            return bytes(raw)
         raise self._failure(call, response.status, raw)
 
     async def get(self, ref: WorkloadRef) -> Object:
@@ -199,7 +216,9 @@ class Session:
             return NotFoundError(f"{NAME}: {call}: {text}")
         if status == 409 or (status == 422 and call.verb == "patch" and _is_failed_test(text)):
             return LostRaceError(f"{call}: the object changed meanwhile: {text}")
-        if status == 429 or status < 500:
+        if status == 429:
+            return TryLaterError(NAME, f"{call}: {_with_causes(text, answer)}")
+        if status < 500:
             return BackendRefusedError(NAME, f"{call}: {reason or status}: {text}")
         return self._unanswered(call, f"HTTP {status}: {text}")
 
@@ -213,6 +232,13 @@ class _VersionCall(Call):
 def _is_failed_test(text: str) -> bool:
     """Tell a failed `test` operation from a change that validation refuses; both are 422."""
     return "is invalid" not in text.lower()
+
+
+def _with_causes(text: str, answer: Object) -> str:
+    """Add what a Status names as causes: which disruption budget holds a pod."""
+    causes = (answer.get("details") or {}).get("causes") or ()
+    told = [str(each.get("message", "")) for each in causes]
+    return " ".join([text, *(each for each in told if each)])
 
 
 def _object(raw: bytes) -> Object:

@@ -6,7 +6,9 @@ ToolError
 ├── BackendError           an operator must look: a backend is down, slow or refuses us
 │   ├── BackendUnavailableError   unreachable, timed out, 5xx; recovers by itself
 │   ├── BackendDeniedError        401/403: names the missing permission
+│   ├── QueryBudgetError          our own limit of questions per minute; the backend is well
 │   └── BackendRefusedError       the backend understood and said no (bad query, conflict)
+│       └── TryLaterError         refused for now: rate or disruption budget
 ├── ActionRefusedError     a guard or precondition said no; nothing was sent
 ├── LostRaceError          the object changed since it was read; nothing was changed
 └── OutcomeUnknownError    the request was sent, its effect is unproved; a human now
@@ -51,8 +53,16 @@ class BackendRefusedError(BackendError):
     """The backend understood the request and refused it."""
 
 
+class QueryBudgetError(BackendError):
+    """Our own budget of questions is used up; the backend itself may be well."""
+
+
 class ActionRefusedError(ToolError):
     """An action was refused before anything was sent."""
+
+
+class TryLaterError(BackendRefusedError):
+    """Refused for now (429); nothing was changed and the same request may be accepted later."""
 
 
 class LostRaceError(ToolError):

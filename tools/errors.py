@@ -7,7 +7,8 @@ ToolError
 │   ├── BackendUnavailableError   unreachable, timed out, 5xx; recovers by itself
 │   ├── BackendDeniedError        401/403: names the missing permission
 │   ├── QueryBudgetError          our own limit of questions per minute; the backend is well
-│   └── BackendRefusedError       the backend understood and said no (bad query, conflict)
+│   ├── BackendRefusedError       the backend understood and said no (bad query, conflict)
+│   └── AnswerTooLargeError       (also a BadArgumentError) whoever asked should ask for less
 │       └── TryLaterError         refused for now: rate or disruption budget
 ├── ActionRefusedError     a guard or precondition said no; nothing was sent
 ├── LostRaceError          the object changed since it was read; nothing was changed
@@ -51,6 +52,10 @@ class BackendDeniedError(BackendError):
 
 class BackendRefusedError(BackendError):
     """The backend understood the request and refused it."""
+
+
+class AnswerTooLargeError(BackendRefusedError, BadArgumentError):
+    """The answer is beyond our limits; the message says how to ask for less."""
 
 
 class QueryBudgetError(BackendError):

@@ -8,25 +8,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 from bot.composition.agent import agent_desk
 from bot.composition.parts import claude_of, cluster_of, logs_of, metrics_of, open_parts
 from bot.composition.remedy import acting_cluster
+from bot.core.anchoring import AnchorPlace
 from bot.core.doctor import Check, CheckFailedError, Row, examine, of_health
 from bot.core.ports import ModelUnavailableError, Reply
 from bot.core.turn import Question
 from bot.domain.answer import Answer
+from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL
 from bot.settings import Settings, audit_key, load_settings
+from bot.store.anchors import read_anchors
 from bot.store.store import SqlStore, open_store
 from bot.telemetry import LogConfig, configure_logging
 from knowledge.store import KnowledgeIndex, load_encoder
+from tools.catalog import ALL, load_tools
+from tools.errors import BackendError
 from tools.ports import HasHealth
 
 __all__ = [
     "Settings",
     "ask",
     "examine_all",
+    "kept_anchors",
     "migrate",
     "open_database",
     "open_knowledge",
@@ -79,6 +87,12 @@ def seal_key(settings: Settings) -> bytes:
     return audit_key(settings)
 
 
+def kept_anchors(settings: Settings, path: Path | None) -> list[Anchor]:
+    """Read a file of anchors, the configured one by default. Raises ValueError."""
+    path = path or settings.audit_anchor.file
+    return read_anchors(path) if path is not None else []
+
+
 @asynccontextmanager
 async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[SqlStore]:
     """Open the database alone."""
@@ -129,6 +143,7 @@ async def examine_all(settings: Settings) -> list[Row]:
         checks: dict[str, Check] = {
             "database": lambda: _database_detail(settings),
             "knowledge": lambda: _knowledge_detail(settings),
+            "tools": partial(_tools_detail, settings),
         }
         backends: dict[str, HasHealth | None] = {
             "prometheus": metrics_of(settings, stack),
@@ -141,6 +156,10 @@ async def examine_all(settings: Settings) -> list[Row]:
         if settings.claude is not None:
             checks["claude"] = lambda: _claude_detail(settings)
         checks |= {n: of_health(b) for n, b in backends.items() if b is not None}
+        checks |= {
+            f"audit anchor, {place.name}": partial(_anchor_detail, settings, place)
+            for place in settings.audit_anchor.places()
+        }
         return await examine(checks, settings.off)
 
 
@@ -156,6 +175,25 @@ async def _knowledge_detail(settings: Settings) -> str:
         stats = await index.stats()
     kind = "words and meaning" if stats.semantic else "words (the `semantic` extra adds meaning)"
     return f"{stats.documents} documents, searched by {kind}"
+
+
+async def _anchor_detail(settings: Settings, place: AnchorPlace) -> str:
+    """Anchor the chain now: only that shows that a place would keep the next one."""
+    async with open_database(settings, migrate=False) as store, store.read() as tx:
+        head = await tx.audit.head(settings.clock.wall())
+    if head is None:
+        return "nothing is sealed yet, so nothing can be anchored"
+    try:
+        await place.put(head)
+    except BackendError as error:
+        raise CheckFailedError(str(error), "until then a cut chain stays unseen") from error
+    return f"kept the end of {head.count} sealed rows"
+
+
+async def _tools_detail(settings: Settings) -> str:
+    tools = await asyncio.to_thread(load_tools, [Path(p) for p in settings.document.paths.tools])
+    own = ", ".join(each.name for each in tools if each not in ALL)
+    return f"{len(tools)} tools, your own: {own}" if own else f"{len(tools)} tools"
 
 
 async def _slack_detail(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,9 +20,18 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @app.command()
-def verify(as_json: Json = False) -> None:
-    """Walk the chain from its start; exit 1 names the first bad row."""
-    report = carry_out(_verify())
+def verify(
+    anchors: Annotated[
+        Path | None,
+        typer.Option(help="File of anchors to compare with; the default is audit.anchor.file."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Walk the chain from its start; exit 1 names the first bad row.
+
+    With anchors it also finds a tail that was cut off or a chain that was written anew.
+    """
+    report = carry_out(_verify(anchors))
     unsealed = report.rows - report.sealed
     if as_json:
         show_json(
@@ -30,23 +40,26 @@ def verify(as_json: Json = False) -> None:
                 "rows": report.rows,
                 "sealed": report.sealed,
                 "unsealed": unsealed,
+                "anchors": report.anchors,
                 "broken_at": report.broken_at,
                 "reason": report.reason,
             }
         )
     elif report.broken_at is None:
         tail = f", {unsealed} not sealed yet" if unsealed else ""
-        typer.echo(f"the chain holds: {report.sealed} of {report.rows} rows sealed{tail}")
+        fit = f"; {report.anchors} anchors agree" if report.anchors else ""
+        typer.echo(f"the chain holds: {report.sealed} of {report.rows} rows sealed{tail}{fit}")
     if report.broken_at is not None:
         raise fail(f"the chain is broken at row {report.broken_at}: {report.reason}")
 
 
-async def _verify() -> ChainReport:
-    from bot.main import open_database, seal_key
+async def _verify(anchors: Path | None) -> ChainReport:
+    from bot.main import kept_anchors, open_database, seal_key
 
     found = settings()
+    kept = kept_anchors(found, anchors)
     async with open_database(found) as store, store.read() as tx:
-        return await tx.audit.verify(seal_key(found))
+        return await tx.audit.verify(seal_key(found), kept)
 
 
 @app.command()
@@ -81,11 +94,15 @@ async def _tail(limit: int, subject: str) -> list[AuditRow]:
 def export(
     since: Annotated[datetime | None, typer.Option(help="UTC, inclusive.")] = None,
     until: Annotated[datetime | None, typer.Option(help="UTC, exclusive.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Print rows as JSON lines; personal text stays behind, its sha256 is there."""
     import json
 
     rows = carry_out(_since(_utc(since, EVER), _utc(until, NEVER)))
+    if as_json:
+        show_json({"rows": [_row(row) for row in rows]})
+        return
     for row in rows:
         typer.echo(json.dumps(_row(row), ensure_ascii=False, separators=(",", ":")))
 

@@ -311,7 +311,7 @@ class Stage:
         self.proposals = len(plans)
         self.cluster.sent.clear()
         MovedClock.moved += timedelta(minutes=31)  # the next text meets a fresh desk
-        await self.remedy.approvals.expire_due()
+        await self.remedy.deadlines.expire_due()
 
 
 FORBIDDEN = frozenset(

@@ -186,6 +186,7 @@ class AutoRemediation(Section):
     cooldown_minutes: float = Field(5, ge=0)
     blacklist: Blacklist = Blacklist()
     requester_counts: bool = True
+    break_glass: bool = False
     expiry_minutes: float = Field(30, gt=0)  # wall time
     max_pods_affected: int = Field(20, ge=1)
     http_hosts: tuple[str, ...] = ()  # hosts that http_call may reach

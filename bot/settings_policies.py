@@ -55,6 +55,7 @@ def policy_config(document: Document) -> PolicyConfig:
         dry_run=section.dry_run,
         auto_tier=AutoTier(section.auto_tier),
         requester_counts=section.requester_counts,
+        break_glass=section.break_glass,
         max_concurrent=section.max_concurrent_actions,
         cooldown=timedelta(minutes=section.cooldown_minutes),
         expiry=timedelta(minutes=section.expiry_minutes),

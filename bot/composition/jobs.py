@@ -1,7 +1,7 @@
 """What runs when: the schedule over the parts.
 
 every second   audit sealed · plans driven · waiting runs started
-every 10 s     approvals expired, reminded, reviewed
+every 10 s     approvals expired, reminded, reviewed · audit anchored where it is due
 every cycle    detection            every 24 h   baselines relearned
 by cron        the digest
 """
@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.composition.parts import Parts
+from bot.core.anchoring import Anchoring
 from bot.core.detection import CycleReport, DetectionCycle
 from bot.core.digests import DigestDesk
 from bot.core.learning import Learner
@@ -53,6 +54,10 @@ def schedule(work: Work) -> list[Job]:
         Job("runs.start", Every(SECOND, on="wall"), _plain(work.pump.tick)),
         Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remedy)),
     ]
+    if places := work.parts.settings.audit_anchor.places():
+        every = timedelta(minutes=document.audit.anchor.every_minutes)
+        anchoring = Anchoring(work.parts.store, work.parts.clock, places, every)
+        jobs.append(Job("audit.anchor", Every(TEN_SECONDS, on="wall"), _plain(anchoring.tick)))
     if work.digest_channel is not None:
         digest = document.slack.digest
         jobs.append(
@@ -108,9 +113,9 @@ def _plain(function: Callable[[], Awaitable[object]]) -> Callable[[datetime], Aw
 
 def _approvals(remedy: Remedy) -> Callable[[datetime], Awaitable[object]]:
     async def run(_slot: datetime) -> None:
-        await remedy.approvals.expire_due()
-        await remedy.approvals.remind_due()
-        await remedy.approvals.review_waiting()
+        await remedy.deadlines.expire_due()
+        await remedy.deadlines.remind_due()
+        await remedy.deadlines.review_waiting()
 
     return run
 

@@ -31,7 +31,7 @@ from bot.core.findings import FindingConfig, FindingDesk
 from bot.core.learning import Learner, LearningConfig
 from bot.core.outlook import Outlook
 from bot.core.planner import Origin
-from bot.core.ports import AgentRun, Message, Person, PlanRecord, StepUpdate
+from bot.core.ports import AgentRun, Message, Person, StepUpdate
 from bot.core.postmortems import PostmortemDesk, PostmortemSources
 from bot.core.proposals import ProposalDesk
 from bot.core.pump import RunPump, Voice
@@ -42,7 +42,6 @@ from bot.domain.answer import Answer
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import TERMINAL, Place
-from bot.domain.policy import Ruling, rule
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.settings import Settings
@@ -53,7 +52,7 @@ from bot.slack.doors import SlackDeps
 from bot.telemetry import SelfMetrics
 from knowledge.documents import read_document
 from tools.ports import HasHealth, Health
-from tools.world import ServiceMode, ServiceSpec
+from tools.world import ServiceSpec
 
 log = structlog.get_logger(__name__)
 
@@ -237,14 +236,9 @@ class _Builder:
                 alarms=AlarmDesk(parts.store, parts.clock),
                 reload=lambda user: parts.shelf.reload(user, parts.store, parts.clock),
                 status=self._status,
-                ruling=self._ruling,
+                ruling=remedy.gate.ruling,
             ),
         )
-
-    def _ruling(self, record: PlanRecord) -> Ruling:
-        spec = self.parts.shelf.catalogue().services.get(record.plan.service)
-        mode = spec.mode if spec else ServiceMode.OBSERVE
-        return rule(record.plan.tier, mode, self.policy)
 
     def _pump(self, desk: AgentDesk, findings: FindingDesk, remedy: Remedy) -> RunPump:
         room = self.later.room
@@ -315,7 +309,7 @@ class _Builder:
         )
 
         async def on_cleared(finding: Finding) -> None:
-            await remedy.approvals.trigger_cleared(finding)
+            await remedy.deadlines.trigger_cleared(finding)
 
         return DetectionCycle(
             store=parts.store,

@@ -55,6 +55,7 @@ class Match:
     success_ratio: float
     tried: int
     conditions: tuple[str, ...]  # the trigger conditions that hold
+    facts: Facts | None = None  # what was measured to choose it, so that it is measured once
 
     @property
     def rank(self) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from bot.core.binding import Binder, Looked
 from bot.core.permits import AT_WORK
@@ -19,7 +20,7 @@ from bot.domain.approval import Approved, Pending
 from bot.domain.guards import Answerer, Case, Refusal, Target
 from bot.domain.ids import UserId
 from bot.domain.plan import Plan, PlanStatus
-from bot.domain.policy import PolicyConfig, role_for, strictest
+from bot.domain.policy import PolicyConfig, Ruling, role_for, rule, strictest
 from bot.domain.risk import Tier
 from tools.errors import NotFoundError
 from tools.world import Catalogue, ServiceMode, ServiceName, WorkloadRef
@@ -66,6 +67,12 @@ class Gate:
     def policy(self) -> PolicyConfig:
         """Return the policy in force."""
         return self._policy()
+
+    def ruling(self, record: PlanRecord) -> Ruling:
+        """Return what policy says of a plan now, for its card."""
+        plan = record.plan
+        mode = self.mode(plan.service, [step.target for step in plan.body.steps])
+        return rule(plan.tier, mode, self._policy())
 
     async def person(self, user: UserId) -> Person | None:
         """Return a person, None when the directory does not know them."""
@@ -136,6 +143,8 @@ class Gate:
             running=await self._running(tx, plan),
             halted=await self.halted(tx),
             frozen=await tx.flags.get(FREEZE),
+            cooldown=plan.cooldown,
+            glass=isinstance(record.approval, Approved) and bool(record.approval.glass),
             gitops_owner=next((o.gitops_owner for o in objects.values() if o.gitops_owner), ""),
             plan=plan,
             approval=record.approval,
@@ -154,6 +163,7 @@ class Gate:
         tier: Tier,
         looked: Sequence[Looked],
         refs: Sequence[WorkloadRef],
+        cooldown: timedelta = timedelta(0),
     ) -> Case:
         """Build the case of a plan that is being proposed."""
         return Case(
@@ -166,6 +176,7 @@ class Gate:
             pods_affected=sum(each.pods_affected for each in looked),
             halted=await self.halted(tx),
             frozen=await tx.flags.get(FREEZE),
+            cooldown=cooldown,
             gitops_owner=next((each.gitops_owner for each in looked if each.gitops_owner), ""),
         )
 

@@ -27,8 +27,10 @@ from bot.core.choosing import (
 )
 from bot.core.drafting import Variables, bare, verify_rules
 from bot.core.gate import Gate
-from bot.core.ports import Clock, PlanRecord, StaleError, Store, Transaction
-from bot.domain.anomaly import Anomaly
+from bot.core.plan_moves import OPEN, PlanMoves
+from bot.core.plan_parts import choices_of, precondition, proposed, receipt, refuse_twins
+from bot.core.ports import PlanRecord, StaleError, Transaction
+from bot.core.stakes import Stakes
 from bot.domain.approval import Pending
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
@@ -37,19 +39,17 @@ from bot.domain.ids import FindingId, PlanId, UserId, mint
 from bot.domain.place import Place
 from bot.domain.plan import Plan, PlanBody, PlanStatus, VerifyRule
 from bot.domain.policy import rule
-from bot.domain.risk import RiskConfig, RiskInputs, RiskScore, Tier, Trend, assess
+from bot.domain.risk import RiskConfig, RiskScore, Tier, assess
 from playbooks.loader import Library, Loaded, nearest
 from playbooks.schema import Playbook
-from playbooks.triggers import Facts, parse
+from playbooks.triggers import Facts
 from tools.act.contract import Action
 from tools.errors import BackendError, ToolError
 from tools.world import (
     Catalogue,
     ProposalDraft,
     ProposalReceipt,
-    ServiceName,
     ServiceSpec,
-    Severity,
 )
 
 log = structlog.get_logger(__name__)
@@ -73,6 +73,7 @@ class Origin:
     asked_by: UserId | None = None  # None: the bot itself
     finding: FindingId | None = None
     behind: str = ""  # key of the outbox row whose thread the card joins
+    replaces: PlanId | None = None  # the waiting plan that is withdrawn once the new one exists
     # False where a model's words led here: what it read may have been written by anybody, so that
     # such a plan waits for a click even where policy lets AUTO plans run by themselves.
     may_run_alone: bool = True
@@ -84,8 +85,7 @@ class Planner:
     def __init__(  # noqa: PLR0913 - everything a plan is made of
         self,
         *,
-        store: Store,
-        clock: Clock,
+        moves: PlanMoves,
         gate: Gate,
         binder: Binder,
         actions: Mapping[str, Action],
@@ -99,13 +99,20 @@ class Planner:
         owner: str = BOT,
     ) -> None:
         """`place_of` names the channel of a service's cards; `owner` this process."""
-        self._store, self._clock, self._gate, self._binder = store, clock, gate, binder
+        self._moves, self._store, self._clock = moves, moves.store, moves.clock
+        self._gate, self._binder = gate, binder
         self._actions, self._library, self._catalogue = actions, library, catalogue
         self._measure, self._notice, self._place_of = measure, notice, place_of
         self._variables, self._risk, self._owner = variables, risk, owner
+        self._stakes = Stakes(self._store, self._clock, gate, catalogue)
 
-    async def propose(self, draft: ProposalDraft, origin: Origin | None = None) -> ProposalReceipt:
-        """Turn a draft into a plan card, or say which guard refused it (the port `PlanDesk`)."""
+    async def propose(
+        self, draft: ProposalDraft, origin: Origin | None = None, facts: Facts | None = None
+    ) -> ProposalReceipt:
+        """Turn a draft into a plan card, or say which guard refused it (the port `PlanDesk`).
+
+        `facts` are what was just measured to choose the playbook; without them it is measured now.
+        """
         draft = replace(draft, reason=self._binder.clean(draft.reason))
         spec = self._catalogue().services.get(draft.service)
         if spec is None:
@@ -114,12 +121,13 @@ class Planner:
                 draft, Refusal("service", f"there is no service {draft.service!r}.{hint}"), origin
             )
         origin = origin or Origin(self._place_of(spec))
-        existing = await self._alive(draft)
+        async with self._store.begin() as tx:
+            existing = await self._alive(tx, draft, origin)
         if existing is not None:
-            return _receipt(existing, "a plan for this exists already")
+            return receipt(existing, "a plan for this exists already")
         try:
             loaded = self._find(draft, spec)
-            return await self._make(draft, spec, loaded, origin)
+            return await self._make(draft, spec, loaded, origin, facts)
         except ToolError as error:
             guard = "backend" if isinstance(error, BackendError) else "action"
             return await self._refused(draft, Refusal(guard, str(error)), origin)
@@ -134,31 +142,33 @@ class Planner:
         """Return the playbooks that fit a finding, best first."""
         library = self._library()
         wanted = frozenset().union(*(metrics_of(each.playbook) for each in library.values()))
-        facts = await gather_facts(finding.service, wanted, self._measure, self._notice)
+        measured = await gather_facts(finding.service, wanted, self._measure, self._notice)
         async with self._store.begin() as tx:
             past = await tx.plans.list(limit=500)
             anomalies = [await tx.anomalies.get(each) for each in finding.anomalies]
         own = [a for a in anomalies if a.service == finding.service]
         seen: dict[str, float] = {a.metric: a.latest.observed for a in own}
-        facts = replace(facts, metrics={**seen, **facts.metrics})
-        return rank(library, finding.service, facts, finding.causes, past)
+        facts = replace(measured, metrics={**seen, **measured.metrics})
+        found = rank(library, finding.service, facts, finding.causes, past)
+        return [replace(match, facts=measured) for match in found]
 
     async def propose_for(self, finding: Finding) -> ProposalReceipt | None:
         """Propose the best playbook that fits a finding and is not refused; None when none fits."""
-        receipt: ProposalReceipt | None = None
+        told: ProposalReceipt | None = None
         place = finding.place or self._place_of(self._catalogue().services.get(finding.service))
         behind = "" if place.thread_ts else f"finding:{finding.id}"
         for match in await self.matches(finding):
             why = finding.causes[0].cause if finding.causes else "; ".join(match.conditions)
             draft = ProposalDraft(match.loaded.playbook.id, finding.service, why)
-            receipt = await self.propose(draft, Origin(place, None, finding.id, behind))
-            if receipt.plan_id is not None:
+            origin = Origin(place, None, finding.id, behind)
+            told = await self.propose(draft, origin, match.facts)
+            if told.plan_id is not None:
                 async with self._store.begin() as tx:
                     current = await tx.findings.get(finding.id)
-                    await tx.findings.save(replace(current, plan=PlanId(receipt.plan_id)))
+                    await tx.findings.save(replace(current, plan=PlanId(told.plan_id)))
                     await tx.outbox.refresh("finding", finding.id)
-                return receipt
-        return receipt
+                return told
+        return told
 
     async def simulate(self, draft: ProposalDraft) -> tuple[RiskScore, Tier, tuple[str, ...]]:
         """Bind and score a draft without keeping anything: score, tier, what would happen."""
@@ -177,15 +187,22 @@ class Planner:
         return bare(draft, spec, self._actions, library)
 
     async def _make(
-        self, draft: ProposalDraft, spec: ServiceSpec, loaded: Loaded, origin: Origin
+        self,
+        draft: ProposalDraft,
+        spec: ServiceSpec,
+        loaded: Loaded,
+        origin: Origin,
+        facts: Facts | None,
     ) -> ProposalReceipt:
         playbook = loaded.playbook
         if playbook.services and spec.name not in playbook.services:
             known = ", ".join(playbook.services)
             text = f"playbook {playbook.id!r} is for {known}, not for {spec.name!r}"
             return await self._refused(draft, Refusal("playbook_service", text), origin)
-        facts = await gather_facts(spec.name, metrics_of(playbook), self._measure, self._notice)
-        blocked = _precondition(playbook, facts)
+        if facts is None:
+            wanted = metrics_of(playbook)
+            facts = await gather_facts(spec.name, wanted, self._measure, self._notice)
+        blocked = precondition(playbook, facts)
         if blocked is not None:
             return await self._refused(draft, blocked, origin)
         early = await self._early(spec, playbook)
@@ -223,52 +240,9 @@ class Planner:
             await self._binder.bind(index, step, values)
             for index, step in enumerate(playbook.steps)
         ]
-        _refuse_twins(bound)
-        score = assess(await self._inputs(spec, playbook, bound, finding), self._risk())
+        refuse_twins(bound)
+        score = assess(await self._stakes.of(spec, playbook, bound, finding), self._risk())
         return bound, score, self._risk().tier(score.score)
-
-    async def _inputs(
-        self,
-        spec: ServiceSpec,
-        playbook: Playbook,
-        bound: Sequence[BoundStep],
-        finding: FindingId | None,
-    ) -> RiskInputs:
-        worst = await self._worst(spec.name, finding)
-        policy = self._gate.policy()
-        refs = [each.step.target for each in bound]
-        protected = any(
-            self._gate.protected(ref) or ref.namespace in policy.protected_namespaces
-            for ref in refs
-        )
-        since = worst.started_at if worst is not None else self._clock.now()
-        catalogue = self._catalogue()
-        return RiskInputs(
-            severity=worst.severity if worst is not None else Severity.MEDIUM,
-            lasted=max(timedelta(0), self._clock.now() - since),
-            trend=_trend(worst),
-            category=worst.category if worst is not None else "",
-            namespace=spec.namespace,
-            kinds=tuple(ref.kind for ref in refs),
-            service_tier=spec.tier,
-            dependants=len(catalogue.dependants(spec.name)),
-            pods_affected=sum(each.looked.pods_affected for each in bound),
-            pods_total=sum(each.looked.pods_total for each in bound),
-            steps=len(bound),
-            undoable=all(each.undo is not None or each.floor == 0 for each in bound),
-            floors={each.step.action: each.floor for each in bound},
-            protected=protected or spec.protected,
-            override=playbook.risk_override,
-        )
-
-    async def _worst(self, service: ServiceName, finding: FindingId | None) -> Anomaly | None:
-        async with self._store.begin() as tx:
-            if finding is not None:
-                ids = (await tx.findings.get(finding)).anomalies
-                found = [await tx.anomalies.get(each) for each in ids]
-            else:
-                found = [a for a in await tx.anomalies.active() if a.service == service]
-        return max(found, key=lambda a: abs(a.worst.deviation_sigma), default=None)
 
     def _plan(
         self,
@@ -311,6 +285,9 @@ class Planner:
             approvers_needed=ruling.approvers_needed,
             auto=ruling.runs_by_itself and origin.may_run_alone,
             chosen=dict(draft.parameters),
+            choices=choices_of(playbook, draft, self._actions),
+            cooldown=_cooldown(playbook),
+            owners=playbook.owners,
         )
 
     async def _keep(
@@ -324,11 +301,13 @@ class Planner:
         async with self._store.begin() as tx:
             if not await tx.leases.acquire(name, plan.id, wall, MUTEX):
                 raise StaleError("the same plan is being proposed elsewhere at this moment")
-            existing = await self._alive_in(tx, draft)
+            existing = await self._alive(tx, draft, origin)
             if existing is not None:
                 await tx.leases.release(name, plan.id)
-                return _receipt(existing, "a plan for this exists already")
-            case = await self._gate.draft_case(tx, plan.service, plan.tier, looked, refs)
+                return receipt(existing, "a plan for this exists already")
+            case = await self._gate.draft_case(
+                tx, plan.service, plan.tier, looked, refs, plan.cooldown
+            )
             refusal = check(case, Moment.PROPOSE)
             if refusal is None:
                 record = self._record(plan)
@@ -336,12 +315,14 @@ class Planner:
                 await tx.outbox.post(
                     f"plan:{plan.id}", "plan", plan.id, plan.place, behind=origin.behind
                 )
-                await tx.audit.append(_proposed(plan))
+                await tx.audit.append(proposed(plan, origin.replaces or ""))
+                if origin.replaces is not None:
+                    await self._withdraw(tx, origin.replaces, plan)
             await tx.leases.release(name, plan.id)
         if refusal is not None:
             return await self._refused(draft, refusal, origin, plan.tier)
         log.info("plan.proposed", plan_id=plan.id, tier=plan.tier.value, service=plan.service)
-        return _receipt(record, "")
+        return receipt(record, "")
 
     def _record(self, plan: Plan) -> PlanRecord:
         """An AUTO plan that may run by itself is held: its question expires when the hold ends."""
@@ -351,14 +332,33 @@ class Planner:
         status = PlanStatus.HELD if plan.auto else PlanStatus.WAITING
         return PlanRecord(plan, status, pending, version=1)
 
-    async def _alive(self, draft: ProposalDraft) -> PlanRecord | None:
-        async with self._store.begin() as tx:
-            return await self._alive_in(tx, draft)
+    async def _withdraw(self, tx: Transaction, old_id: PlanId, new: Plan) -> None:
+        """Take back the plan that a new one replaces, in the transaction that keeps the new one.
 
-    async def _alive_in(self, tx: Transaction, draft: ProposalDraft) -> PlanRecord | None:
+        Raises StaleError when it was answered or ended meanwhile: then neither happens.
+        """
+        record = await tx.plans.get(old_id)
+        if record.status not in OPEN:
+            raise StaleError(f"{old_id} is {record.status.value} by now; it was not replaced")
+        before = {choice.name: choice.value for choice in record.plan.choices}
+        changed = {c.name: [before.get(c.name, ""), c.value] for c in new.choices}
+        why = self._moves.texts.say("plan.replaced_by", new=new.id)
+        state, by = self._moves.withdrawn(record, why), new.requested_by
+        moved = await self._moves.end_plan(tx, record, PlanStatus.WITHDRAWN, why, state, by=by)
+        facts = {
+            "replaced_by": new.id,
+            "changed": {name: pair for name, pair in changed.items() if pair[0] != pair[1]},
+        }
+        await self._moves.note(tx, moved, "plan.edited", by or BOT, facts)
+
+    async def _alive(
+        self, tx: Transaction, draft: ProposalDraft, origin: Origin
+    ) -> PlanRecord | None:
+        """Return the plan that is already there for this playbook and service."""
         for record in await tx.plans.list(ALIVE, limit=500):
             plan = record.plan
-            if (plan.service, plan.body.playbook_id) == (draft.service, draft.playbook_id):
+            same = (plan.service, plan.body.playbook_id) == (draft.service, draft.playbook_id)
+            if same and plan.id != origin.replaces:
                 return record
         return None
 
@@ -397,65 +397,5 @@ class PlanDeskAt:
         return await self.planner.propose(draft, replace(self.origin, may_run_alone=False))
 
 
-def _precondition(playbook: Playbook, facts: Facts) -> Refusal | None:
-    for text in playbook.preconditions:
-        value = parse(text).evaluate(facts)
-        if value is not True:
-            state = "does not hold" if value is False else "cannot be judged: no data"
-            return Refusal("precondition", f"precondition {text!r} {state}")
-    return None
-
-
-def _refuse_twins(bound: Sequence[BoundStep]) -> None:
-    from tools.errors import ActionRefusedError
-
-    seen: set[str] = set()
-    for each in bound:
-        name = str(each.step.target)
-        if name in seen:
-            raise ActionRefusedError(
-                f"two steps act on {name}; the second would not find it as it was shown: "
-                "make two playbooks of them"
-            )
-        seen.add(name)
-
-
-def _trend(worst: Anomaly | None) -> Trend:
-    if worst is None:
-        return Trend.UNKNOWN
-    latest, top = abs(worst.latest.deviation_sigma), abs(worst.worst.deviation_sigma)
-    if latest >= top:
-        return Trend.WORSE
-    return Trend.BETTER if latest < 0.8 * top else Trend.STEADY
-
-
-def _proposed(plan: Plan) -> Event:
-    return Event(
-        kind="plan.proposed",
-        at=plan.created_at,
-        actor=plan.requested_by or BOT,
-        subject=plan.id,
-        digest=plan.digest,
-        facts={
-            "service": plan.service,
-            "playbook": plan.body.playbook_id,
-            "playbook_sha256": plan.body.playbook_sha256,
-            "tier": plan.tier.value,
-            "score": plan.risk.score,
-            "steps": [f"{step.action} {step.target}" for step in plan.body.steps],
-            "finding": plan.finding or "",
-        },
-        private=plan.reason,
-    )
-
-
-def _receipt(record: PlanRecord, note: str) -> ProposalReceipt:
-    plan = record.plan
-    waits = {
-        PlanStatus.WAITING: f"it waits for {plan.approvers_needed} approval(s) until "
-        f"{plan.expires_at:%H:%M} UTC",
-        PlanStatus.HELD: "policy lets it run after a short hold unless somebody stops it",
-    }.get(record.status, f"it is {record.status.value}")
-    steps = "; ".join(line for line in plan.dry_run)
-    text = f"{plan.id} ({plan.tier.value}, risk {plan.risk.score:.2f}): {steps}. {waits}."
-    return ProposalReceipt(plan.id, plan.tier.value, f"{note}: {text}" if note else text)
+def _cooldown(playbook: Playbook) -> timedelta:
+    return timedelta(minutes=playbook.cooldown_minutes or 0)

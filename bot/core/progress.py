@@ -15,14 +15,15 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bot.core.approvals import UNDO_ASKED
 from bot.core.gate import Gate
 from bot.core.permits import AT_WORK
+from bot.core.plan_moves import concerned_by
 from bot.core.ports import Clock, PlanRecord, StaleError, Store, Transaction
-from bot.domain.approval import Approved, Expired
+from bot.core.resolving import UNDO_ASKED
+from bot.domain.approval import Expired
 from bot.domain.audit import BOT, Event
 from bot.domain.guards import Moment, Refusal, check
-from bot.domain.ids import PlanId
+from bot.domain.ids import PlanId, UserId
 from bot.domain.incident import TimelineEntry
 from bot.domain.place import Place
 from bot.domain.plan import Plan, PlanStatus, Step, StepPhase, StepRun
@@ -232,7 +233,7 @@ class Progress:
         await tx.audit.append(self._event(record.plan, "plan.refused", BOT, facts))
         if status is PlanStatus.EXPIRED:
             expired = Expired(record.plan.id, self._clock.wall())
-            mentions = _people(record)
+            mentions = concerned_by(record)
             record = replace(record, approval=expired)
             await self._end(tx, record, status, "plan.end.refused", refusal.message, mentions)
         else:
@@ -245,13 +246,13 @@ class Progress:
         status: PlanStatus,
         key: str,
         why: str,
-        mentions: list[str] | None = None,
+        mentions: list[UserId] | None = None,
     ) -> None:
         plan = record.plan
         text = self._texts.say(key, id=plan.id, title=plan.title, why=why)
         moved = replace(record, status=status, outcome=text, ended_at=self._clock.now())
         moved = await self.move(tx, moved, END_KINDS[status], BOT, {"why": why})
-        body = {"text": text, "mentions": _people(record) if mentions is None else mentions}
+        body = {"text": text, "mentions": concerned_by(record) if mentions is None else mentions}
         threaded = plan.place.thread_ts is not None
         await tx.outbox.post(
             f"plan-end:{plan.id}:{moved.version}",
@@ -315,10 +316,3 @@ class Progress:
             digest=plan.digest,
             facts=dict(facts),
         )
-
-
-def _people(record: PlanRecord) -> list[str]:
-    """Return who answered for a plan and who asked for it."""
-    answers = record.approval.answers if isinstance(record.approval, Approved) else ()
-    asked = [record.plan.requested_by] if record.plan.requested_by else []
-    return list(dict.fromkeys([*(yes.by for yes in answers), *asked]))

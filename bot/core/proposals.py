@@ -72,7 +72,7 @@ class ProposalDesk:
         for match in await self._planner.matches(finding):
             why = "; ".join(match.conditions) or "; ".join(c.cause for c in finding.causes[:1])
             draft = ProposalDraft(match.loaded.playbook.id, finding.service, why)
-            receipt = await self._planner.propose(draft, origin)
+            receipt = await self._planner.propose(draft, origin, match.facts)
             if receipt.plan_id is not None:
                 return receipt
         return receipt

@@ -13,9 +13,11 @@ from bot.core.approvals import Approvals
 from bot.core.binding import Binder
 from bot.core.choosing import Measure, Notice, nothing_noticed
 from bot.core.claiming import Claims
+from bot.core.deadlines import Deadlines
 from bot.core.drafting import Variables
 from bot.core.execution import Execution
 from bot.core.gate import Gate
+from bot.core.plan_moves import PlanMoves
 from bot.core.planner import Planner
 from bot.core.ports import Clock, Directory, Store
 from bot.core.progress import Progress
@@ -61,6 +63,7 @@ class Remedy:
 
     planner: Planner  # PlanDesk: propose(draft); desk(origin) for one agent run
     approvals: Approvals
+    deadlines: Deadlines
     execution: Execution
     switches: Switches
     gate: Gate
@@ -79,9 +82,9 @@ def build_remedy(ports: RemedyPorts) -> Remedy:
         access=ports.access,
         halt_file=ports.halt_file,
     )
+    moves = PlanMoves(store, clock, ports.texts)
     planner = Planner(
-        store=store,
-        clock=clock,
+        moves=moves,
         gate=gate,
         binder=binder,
         actions=ports.actions,
@@ -102,12 +105,7 @@ def build_remedy(ports: RemedyPorts) -> Remedy:
         progress=progress,
         verifier=Verifier(clock, ports.measure),
     )
-    approvals = Approvals(
-        store=store,
-        clock=clock,
-        gate=gate,
-        planner=planner,
-        texts=ports.texts,
-        wake=ports.wake,
+    approvals = Approvals(moves, gate, planner, ports.wake, lambda: ports.place_of(None))
+    return Remedy(
+        planner, approvals, Deadlines(moves, gate), execution, Switches(store, clock, gate), gate
     )
-    return Remedy(planner, approvals, execution, Switches(store, clock, gate), gate)

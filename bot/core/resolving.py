@@ -17,6 +17,7 @@ from bot.core.ports import PlanRecord
 from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus, StepPhase, StepRun
 
+UNDO_ASKED = "undo asked by "  # begins the outcome of a plan that a person lets be undone
 VERDICTS = {"done": StepPhase.DONE, "undone": StepPhase.FAILED, "retry": StepPhase.INTENT}
 
 

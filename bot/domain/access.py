@@ -49,7 +49,7 @@ RIGHTS: Mapping[str, Role] = MappingProxyType(
         # respond
         **_of(Role.RESPONDER, "anomaly.acknowledge", "anomaly.mute", "anomaly.false_alarm"),
         **_of(Role.RESPONDER, "answer.propose", "finding.propose", "plan.propose"),
-        **_of(Role.RESPONDER, "plan.propose_again", "incident.declare", "sre.mute"),
+        **_of(Role.RESPONDER, "plan.propose_again", "plan.edit", "incident.declare", "sre.mute"),
         # approve and reject also need the role of the plan's tier: policy.role_for
         **_of(Role.RESPONDER, "plan.approve", "plan.reject", "plan.stop"),
         **_of(Role.RESPONDER, "command.postmortem", "message.postmortem"),
@@ -57,9 +57,13 @@ RIGHTS: Mapping[str, Role] = MappingProxyType(
         **_of(Role.RESPONDER, "api.acknowledge", "api.approve", "api.reject", "api.propose"),
         # a person vouches for the state of production
         **_of(Role.APPROVER, "plan.done", "plan.undone", "plan.retry", "plan.undo"),
+        # one approver in place of two: off unless policy allows it
+        **_of(Role.APPROVER, "plan.break_glass", "api.break_glass"),
         # anyone on call may pull the brake; letting it go takes an admin
-        **_of(Role.RESPONDER, "sre.halt", "api.halt"),
-        **_of(Role.ADMIN, "sre.resume", "sre.freeze", "sre.unfreeze", "sre.reload", "api.resume"),
+        **_of(Role.RESPONDER, "sre.halt"),
+        **_of(Role.ADMIN, "sre.resume", "sre.freeze", "sre.unfreeze", "sre.reload"),
+        # a token is no person at a keyboard: both ways take an admin's
+        **_of(Role.ADMIN, "api.halt", "api.resume"),
         **_of(Role.ADMIN, "api.import"),
         # machines that report
         **_of(Role.RESPONDER, "api.alerts", "api.deployments"),

@@ -2,6 +2,7 @@
 
     Pending --approve--> Pending (one more answer) … --> Approved   the plan may be claimed once
             --reject---> Rejected
+            --break_glass> Approved   one approver in an emergency, with a written reason
             --expire---> Expired      nobody answered before `expires_at`
             --withdraw-> Withdrawn    the trigger cleared, or it was fixed by hand
 
@@ -44,6 +45,7 @@ class Approved:
     digest: str
     answers: tuple[Yes, ...]
     at: datetime
+    glass: str = ""  # why one approver alone was enough, in their words; empty: it was not so
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,21 @@ def approve(
     if len(answers) >= approval.needed:
         return Approved(approval.plan_id, approval.digest, answers, at)
     return replace(approval, answers=answers)
+
+
+def break_glass(
+    approval: Pending, by: UserId, digest: str, reason: str, at: datetime
+) -> Approved | Expired:
+    """Let one person's yes be enough, for a written reason.
+
+    Raises ValueError without a reason, or when `digest` is not the one being approved.
+    """
+    if not reason.strip():
+        raise ValueError(f"{approval.plan_id} is opened by one person only for a written reason")
+    said = approve(approval, by, digest, at)
+    if isinstance(said, Expired):
+        return said
+    return Approved(approval.plan_id, approval.digest, said.answers, at, reason.strip())
 
 
 def reject(approval: Pending, by: UserId, reason: str, at: datetime) -> Rejected | Expired:

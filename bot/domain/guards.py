@@ -78,6 +78,8 @@ class Case:
     approval: Approval | None = None
     stopped: bool = False  # a person asked to stop this plan
     auto: bool = False  # runs without a click, after the hold
+    glass: bool = False  # one approver opens it, or opened it, in an emergency
+    cooldown: timedelta = timedelta(0)  # the playbook's own
     answerers: tuple[Answerer, ...] = ()
     asked_digest: str = ""  # the digest a person answered, where the door tells it
 
@@ -162,12 +164,16 @@ def stopped(case: Case) -> str:
 
 
 def cooldown(case: Case) -> str:
-    """Refuse a target that was touched a moment ago or is being worked on."""
+    """Refuse a target that was touched a moment ago or is being worked on.
+
+    The longer of the playbook's cooldown and policy's counts.
+    """
+    longest = max(case.config.cooldown, case.cooldown)
     for target in case.targets:
         if target.busy:
             return f"{target.ref} is being worked on by {target.busy}"
         if target.touched_at is not None:
-            free_at = target.touched_at + case.config.cooldown
+            free_at = target.touched_at + longest
             if case.now < free_at:
                 left = max(timedelta(seconds=1), free_at - case.now)
                 minutes = left.total_seconds() / 60
@@ -238,9 +244,22 @@ def distinct_approvers(case: Case) -> str:
     needed = max(
         case.plan.approvers_needed, rule(case.tier, case.mode, case.config).approvers_needed
     )
+    if case.glass:  # the guard break_glass says whether that is allowed at all
+        needed = 1
     if len(people) >= needed:
         return ""
     return f"{needed} different people must say yes; {len(people)} did"
+
+
+def break_glass(case: Case) -> str:
+    """Refuse one approver alone unless policy allows that in an emergency, for a MANUAL plan."""
+    if not case.glass:
+        return ""
+    if not case.config.break_glass:
+        return "auto_remediation.break_glass is false: two different approvers must say yes"
+    if case.tier is not Tier.MANUAL:
+        return f"break-glass is for plans that need two approvers; this one is {case.tier.value}"
+    return ""
 
 
 def requester(case: Case) -> str:
@@ -290,6 +309,7 @@ GUARDS: dict[str, Guard] = {  # in the order they are asked; a test removes each
     "plan_digest": Guard(plan_digest, _at(_A, _C, _S)),
     "approver_role": Guard(approver_role, _at(_A, _C)),
     "requester": Guard(requester, _at(_A)),
+    "break_glass": Guard(break_glass, _at(_A, _C)),
     "distinct_approvers": Guard(distinct_approvers, _at(_C)),
     "cooldown": Guard(cooldown, _at(_P, _C), waits=True),
     "concurrency": Guard(concurrency, _at(_C), waits=True),  # a card may wait its turn

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -101,6 +101,16 @@ def _step_json(step: Step) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One value of a plan that a person may choose otherwise; doing so makes a new plan."""
+
+    name: str
+    label: str  # what it means, as the playbook says
+    value: str  # what this plan was made with
+    pattern: str = ".*"  # the whole value must match
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A plan as it was shown. Nothing in it ever changes; an edited plan is a new plan."""
 
@@ -122,6 +132,9 @@ class Plan:
     approvers_needed: int
     auto: bool = False  # policy may run it without a click after the hold
     chosen: Mapping[str, str] = field(default_factory=dict)  # the draft's parameters
+    choices: tuple[Choice, ...] = ()  # what *Edit* offers
+    cooldown: timedelta = timedelta(0)  # the playbook's own; the longer of it and policy's counts
+    owners: tuple[str, ...] = ()  # teams or people the playbook names: told, with no rights by it
 
 
 class PlanStatus(StrEnum):

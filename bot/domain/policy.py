@@ -34,6 +34,7 @@ class PolicyConfig:
     dry_run: bool = False  # True: plans end with their dry run
     auto_tier: AutoTier = AutoTier.ASK
     requester_counts: bool = True  # False: who asked for a plan may not answer it
+    break_glass: bool = False  # True: one approver may open a MANUAL plan, with a written reason
     max_concurrent: int = 3
     cooldown: timedelta = timedelta(minutes=5)  # world time, same target
     expiry: timedelta = timedelta(minutes=30)  # wall time
@@ -54,6 +55,7 @@ class Ruling:
     approvers_needed: int
     role: Role  # who may answer
     why: str = ""  # why not, when something is not allowed
+    glass: bool = False  # one approver alone may open it in an emergency
 
 
 MODES = tuple(ServiceMode)  # strictest first
@@ -83,4 +85,5 @@ def rule(tier: Tier, mode: ServiceMode, config: PolicyConfig) -> Ruling:
     if config.dry_run:
         return Ruling(True, False, False, needed, role, "auto_remediation.dry_run is true")
     alone = tier is Tier.AUTO and mode is ServiceMode.AUTO and config.auto_tier is AutoTier.RUN
-    return Ruling(True, True, alone, needed, role)
+    glass = config.break_glass and tier is Tier.MANUAL
+    return Ruling(True, True, alone, needed, role, glass=glass)

@@ -20,6 +20,8 @@ class ActionId(StrEnum):
     PLAN_RETRY = "plan.retry"
     PLAN_UNDO = "plan.undo"
     PLAN_PROPOSE_AGAIN = "plan.propose_again"
+    PLAN_EDIT = "plan.edit"
+    PLAN_BREAK_GLASS = "plan.break_glass"
     ANOMALY_ACKNOWLEDGE = "anomaly.acknowledge"
     ANOMALY_MUTE = "anomaly.mute"
     ANOMALY_FALSE_ALARM = "anomaly.false_alarm"
@@ -38,6 +40,8 @@ class FormId(StrEnum):
     """Modals with inputs; each sends in what the button of the same name opened."""
 
     PLAN_REJECT = "plan.reject"
+    PLAN_EDIT = "plan.edit"
+    PLAN_BREAK_GLASS = "plan.break_glass"
     ANSWER_UNHELPFUL = "answer.unhelpful"
     POSTMORTEM_EDIT = "postmortem.edit"
 

@@ -111,7 +111,7 @@ class FrontDoor:
             await ack()
             return
         listener = self._table.find(deed)
-        errors = listener.check(self._room, deed) if listener and listener.check else {}
+        errors = await listener.check(self._room, deed) if listener and listener.check else {}
         if errors:
             await ack(response_action="errors", errors=errors)
             return
@@ -279,7 +279,7 @@ class InboxWorker:
     async def _dispatch(self, deed: Deed) -> None:
         listener = self._table.find(deed)
         if listener is not None and listener.work is not None:
-            if listener.check is not None and listener.check(self._room, deed):
+            if listener.check is not None and await listener.check(self._room, deed):
                 return  # the form was sent back with its errors
             await listener.work(self._room, deed)
         elif listener is None and deed.kind != EVENT:

@@ -283,7 +283,7 @@ class PlanMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 31, 70, 301, 601, 1801]))
     def time_passes(self, seconds: int) -> None:
         self.world.clock.move(seconds)
-        self.run_(self.world.bot.approvals.expire_due())
+        self.run_(self.world.bot.deadlines.expire_due())
 
     @rule(plan=plans, when=st.sampled_from(["before", "after"]))
     def killed_around_a_request(self, plan: PlanId, when: str) -> None:

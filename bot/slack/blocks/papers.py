@@ -12,6 +12,7 @@ from bot.slack.blocks.text import (
     Block,
     actions,
     button,
+    called,
     confirm,
     context,
     cut,
@@ -39,7 +40,7 @@ def notice(body: Mapping[str, Any], texts: Texts) -> Rendered:
     """
     key = str(body.get("key") or "")
     if not key:
-        told = " ".join(_mention(user) for user in body.get("mentions") or [])
+        told = " ".join(called(user) for user in body.get("mentions") or [])
         text = " ".join(part for part in (ours(str(body.get("text") or "")), told) if part)
         return Rendered(text, [section(text or "–")])
     given = body.get("fields") or {}
@@ -172,9 +173,9 @@ def edit_form(report: Postmortem, carries: str, texts: Texts) -> Block:
 
 
 def reason_form(form: FormId, carries: str, texts: Texts) -> Block:
-    """Return the form that asks why: required for a rejection, optional for a 👎."""
+    """Return the form that asks why: optional for a 👎, required for everything else."""
     optional = form is FormId.ANSWER_UNHELPFUL
-    name = "unhelpful" if optional else "reject"
+    name = form.value.partition(".")[2]
     return modal(
         texts.say(f"slack.form.{name}_title"),
         [text_input("reason", texts.say(f"slack.form.{name}_label"), optional=optional)],

@@ -18,6 +18,7 @@ from bot.slack.blocks.text import (
     Block,
     actions,
     button,
+    called,
     code,
     confirm,
     context,
@@ -28,8 +29,9 @@ from bot.slack.blocks.text import (
     modal,
     ours,
     section,
+    text_input,
 )
-from bot.slack.ids import ActionId
+from bot.slack.ids import ActionId, FormId
 
 MARKS = {
     StepPhase.INTENT: "⏳",
@@ -63,7 +65,7 @@ def render(
     blocks.append(context(*_small_print(record, ruling, texts)))
     if record.outcome:
         blocks.append(section(f"{ours(record.outcome)}"))
-    buttons = _buttons(record, ruling, texts)
+    buttons = _buttons(record, steps, ruling, texts)
     if buttons:
         blocks.append(actions(*buttons, block_id=plan.id))
     return Rendered(escape(f"{status}: {plan.title}. {record.outcome or plan.reason}"), blocks)
@@ -84,6 +86,21 @@ def details(record: PlanRecord, steps: Sequence[StepRun], texts: Texts) -> Block
         blocks.append(section("\n".join(notes)))
     blocks.append(context(f"{plan.id} · {plan.body.playbook_id}", f"sha256 {plan.digest[:16]}…"))
     return modal(texts.say("slack.plan.details"), blocks, close=texts.say("slack.close"))
+
+
+def choice_form(plan: Plan, carries: str, texts: Texts) -> Block:
+    """Return the form that makes a new plan of this one, with what it says now filled in."""
+    inputs = [
+        text_input(c.name, f"{c.name}: {c.label}", c.value, lines=False) for c in plan.choices
+    ]
+    return modal(
+        texts.say("slack.form.edit_title"),
+        [section(texts.say("slack.form.edit_note", id=plan.id)), *inputs],
+        close=texts.say("slack.close"),
+        callback=FormId.PLAN_EDIT,
+        submit=texts.say("slack.button.propose_again"),
+        carries=carries,
+    )
 
 
 def _steps(plan: Plan, runs: Sequence[StepRun], texts: Texts) -> str:
@@ -185,10 +202,15 @@ def _small_print(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> lis
             lines += _waiting(record, ruling, needed - len(answers), texts)
         case Approved():
             pass
+    if isinstance(record.approval, Approved) and record.approval.glass:
+        lines.append(texts.say("slack.plan.glass", reason=escape(record.approval.glass)))
     if record.halted:
         lines.append(texts.say("slack.plan.stopping"))
     asked = f"<@{plan.requested_by}>" if plan.requested_by else texts.say("slack.the_bot")
     lines.append(texts.say("slack.plan.asked_by", user=asked, id=plan.id))
+    if plan.owners:
+        named = ", ".join(called(owner) for owner in plan.owners)
+        lines.append(texts.say("slack.plan.owners", owners=named))
     return lines
 
 
@@ -205,17 +227,16 @@ def _waiting(record: PlanRecord, ruling: Ruling | None, missing: int, texts: Tex
     ]
 
 
-def _buttons(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> list[Block]:
+def _buttons(
+    record: PlanRecord, steps: Sequence[StepRun], ruling: Ruling | None, texts: Texts
+) -> list[Block]:
     plan = record.plan
+    done = any(run.phase is StepPhase.DONE and not run.undo for run in steps)
     see = button(texts.say("slack.button.details"), ActionId.PLAN_DETAILS, plan.id)
     match record.status:
         case PlanStatus.WAITING:
-            approvable = (
-                ruling is not None and ruling.may_be_approved and plan.tier is not Tier.CRITICAL
-            )
-            answers = [_approve(plan, texts)] if approvable else []
             no = button(texts.say("slack.button.reject"), ActionId.PLAN_REJECT, plan.id, "danger")
-            return [*answers, no, see]
+            return [*_yes(plan, ruling, texts), no, *_edit(plan, texts), see]
         case PlanStatus.HELD | PlanStatus.APPROVED | PlanStatus.RUNNING | PlanStatus.VERIFYING:
             stop = button(texts.say("slack.button.stop"), ActionId.PLAN_STOP, plan.id, "danger")
             return [stop, see]
@@ -226,13 +247,29 @@ def _buttons(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> list[Bl
                 button(texts.say("slack.button.retry"), ActionId.PLAN_RETRY, plan.id, "danger"),
                 see,
             ]
-        case PlanStatus.HALTED | PlanStatus.UNVERIFIED if plan.body.undo:
+        case PlanStatus.HALTED | PlanStatus.UNVERIFIED if plan.body.undo and done:
             return [button(texts.say("slack.button.undo"), ActionId.PLAN_UNDO, plan.id), see]
         case PlanStatus.EXPIRED:
             text = texts.say("slack.button.propose_again")
             return [button(text, ActionId.PLAN_PROPOSE_AGAIN, plan.id, "primary"), see]
         case _:
             return [see]
+
+
+def _yes(plan: Plan, ruling: Ruling | None, texts: Texts) -> list[Block]:
+    """Return the buttons that let a plan run; none where policy only shows it."""
+    if ruling is None or not ruling.may_be_approved or plan.tier is Tier.CRITICAL:
+        return []
+    if not ruling.glass:
+        return [_approve(plan, texts)]
+    alone = texts.say("slack.button.break_glass")
+    return [_approve(plan, texts), button(alone, ActionId.PLAN_BREAK_GLASS, plan.id, "danger")]
+
+
+def _edit(plan: Plan, texts: Texts) -> list[Block]:
+    if not plan.choices:
+        return []
+    return [button(texts.say("slack.button.edit_plan"), ActionId.PLAN_EDIT, plan.id)]
 
 
 def _approve(plan: Plan, texts: Texts) -> Block:

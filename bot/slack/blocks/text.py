@@ -49,6 +49,14 @@ def ours(text: str) -> str:
     return "".join(parts)
 
 
+def called(name: object) -> str:
+    """Return a person or user group by id as a mention, and any other name as text."""
+    text = str(name)
+    if re.fullmatch(r"[UW][A-Z0-9]+", text):
+        return f"<@{text}>"
+    return f"<!subteam^{text}>" if re.fullmatch(r"S[A-Z0-9]{6,}", text) else escape(text)
+
+
 def code(text: object) -> str:
     """Return foreign text as inline code on one line."""
     flat = " ".join(str(text).replace("`", "'").split())

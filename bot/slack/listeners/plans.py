@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 from bot.core.ports import PlanRecord
@@ -57,7 +58,42 @@ async def ask_why(room: Room, deed: Deed) -> None:
         await room.open_modal(deed, form)
 
 
-def reason_given(room: Room, deed: Deed) -> dict[str, str]:
+async def ask_for_glass(room: Room, deed: Deed) -> None:
+    """Open the form that asks why one approver alone must be enough."""
+    if await _admitted(room, deed) is not None:
+        carries = pack(deed, deed.value)
+        form = papers.reason_form(FormId.PLAN_BREAK_GLASS, carries, room.texts(deed))
+        await room.open_modal(deed, form)
+
+
+async def open_choices(room: Room, deed: Deed) -> None:
+    """Open the form with what may be chosen otherwise."""
+    record = await _admitted(room, deed)
+    if record is None:
+        return
+    if not record.plan.choices:
+        await room.say_privately(deed, "plan.edit_nothing", id=record.plan.id)
+        return
+    form = card.choice_form(record.plan, pack(deed, deed.value), room.texts(deed))
+    await room.open_modal(deed, form)
+
+
+async def choices_fit(room: Room, deed: Deed) -> dict[str, str]:
+    """Say which value is not one that the playbook takes."""
+    try:
+        async with room.deps.store.begin() as tx:
+            record = await tx.plans.get(PlanId(deed.subject))
+    except NotFoundError:
+        return {}  # the answer tells that it is gone
+    texts = room.texts(deed)
+    return {
+        choice.name: texts.say("slack.form.choice_wrong", pattern=choice.pattern)
+        for choice in record.plan.choices
+        if re.fullmatch(choice.pattern, _chosen(deed, choice.name)) is None
+    }
+
+
+async def reason_given(room: Room, deed: Deed) -> dict[str, str]:
     """Say what is wrong with the form."""
     if len(deed.fields.get("reason", "").strip()) >= SHORTEST_REASON:
         return {}
@@ -70,6 +106,20 @@ async def reject(room: Room, deed: Deed) -> None:
     await _answer(room, deed, lambda desk, plan: desk.reject(plan, deed.user, reason, deed.channel))
 
 
+async def break_glass(room: Room, deed: Deed) -> None:
+    """Let one yes be enough, with the form's reason."""
+    reason = room.deps.redactor.text(deed.fields.get("reason", "").strip())
+    await _answer(
+        room, deed, lambda desk, plan: desk.break_glass(plan, deed.user, reason, deed.channel)
+    )
+
+
+async def edit(room: Room, deed: Deed) -> None:
+    """Propose the plan with the form's values."""
+    values = {name: _chosen(deed, name) for name in deed.fields}
+    await _answer(room, deed, lambda desk, plan: desk.edit(plan, deed.user, values, deed.channel))
+
+
 async def details(room: Room, deed: Deed) -> None:
     """Show everything a yes covers."""
     record = await _admitted(room, deed)
@@ -78,6 +128,10 @@ async def details(room: Room, deed: Deed) -> None:
     async with room.deps.store.begin() as tx:
         steps = await tx.plans.steps(record.plan.id)
     await room.open_modal(deed, card.details(record, steps, room.texts(deed)))
+
+
+def _chosen(deed: Deed, name: str) -> str:
+    return deed.fields.get(name, "").strip()
 
 
 async def _admitted(room: Room, deed: Deed) -> PlanRecord | None:

@@ -58,7 +58,7 @@ async def open_form(room: Room, deed: Deed) -> None:
         )
 
 
-def complete(room: Room, deed: Deed) -> dict[str, str]:
+async def complete(room: Room, deed: Deed) -> dict[str, str]:
     """Say what is wrong with the form."""
     if deed.fields.get("title", "").strip():
         return {}

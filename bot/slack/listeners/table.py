@@ -17,7 +17,7 @@ from bot.slack.listeners.room import Room
 from tools.errors import nearest
 
 Work = Callable[[Room, Deed], Awaitable[None]]
-Check = Callable[[Room, Deed], dict[str, str]]
+Check = Callable[[Room, Deed], Awaitable[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,8 @@ LISTENERS = Table(
         Listener(ACTION, ActionId.PLAN_RETRY, plans.resolve),
         Listener(ACTION, ActionId.PLAN_UNDO, plans.undo),
         Listener(ACTION, ActionId.PLAN_PROPOSE_AGAIN, plans.propose_again),
+        Listener(ACTION, ActionId.PLAN_EDIT, quick=plans.open_choices),
+        Listener(ACTION, ActionId.PLAN_BREAK_GLASS, quick=plans.ask_for_glass),
         Listener(ACTION, ActionId.ANOMALY_ACKNOWLEDGE, findings.acknowledge),
         Listener(ACTION, ActionId.ANOMALY_MUTE, findings.mute),
         Listener(ACTION, ActionId.ANOMALY_FALSE_ALARM, findings.false_alarm),
@@ -89,6 +91,8 @@ LISTENERS = Table(
         Listener(ACTION, ActionId.POSTMORTEM_EDIT, quick=postmortems.open_form),
         Listener(ACTION, ActionId.POSTMORTEM_PUBLISH, postmortems.publish),
         Listener(FORM, FormId.PLAN_REJECT, plans.reject, check=plans.reason_given),
+        Listener(FORM, FormId.PLAN_EDIT, plans.edit, check=plans.choices_fit),
+        Listener(FORM, FormId.PLAN_BREAK_GLASS, plans.break_glass, check=plans.reason_given),
         Listener(FORM, FormId.ANSWER_UNHELPFUL, answers.explained),
         Listener(FORM, FormId.POSTMORTEM_EDIT, postmortems.edit, check=postmortems.complete),
     )

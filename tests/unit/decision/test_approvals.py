@@ -90,21 +90,21 @@ async def test_a_yes_to_one_plan_does_not_open_another(world: Production) -> Non
 
 async def test_unanswered_plans_are_reminded_once_and_expire(world: Production) -> None:
     plan = await world.planned("rollback")
-    assert await world.bot.approvals.remind_due() == 0
+    assert await world.bot.deadlines.remind_due() == 0
     world.clock.move(26 * 60)
-    assert await world.bot.approvals.remind_due() == 1
-    assert await world.bot.approvals.remind_due() == 0
-    assert await world.bot.approvals.expire_due() == 0
+    assert await world.bot.deadlines.remind_due() == 1
+    assert await world.bot.deadlines.remind_due() == 0
+    assert await world.bot.deadlines.expire_due() == 0
     world.clock.move(5 * 60)
-    assert await world.bot.approvals.expire_due() == 1
-    assert await world.bot.approvals.expire_due() == 0
+    assert await world.bot.deadlines.expire_due() == 1
+    assert await world.bot.deadlines.expire_due() == 0
     assert (await world.record(plan)).status is PlanStatus.EXPIRED
 
 
 async def test_an_expired_plan_can_be_proposed_again_as_a_new_one(world: Production) -> None:
     plan = await world.planned("rollback")
     world.clock.move(31 * 60)
-    await world.bot.approvals.expire_due()
+    await world.bot.deadlines.expire_due()
     denied = await world.bot.approvals.propose_again(plan, VIV, INCIDENTS)
     assert denied.refused_by == "access"
     said = await world.bot.approvals.propose_again(plan, RAY, INCIDENTS)
@@ -144,11 +144,11 @@ async def test_roles_are_judged_where_the_card_lives_not_where_the_click_came_fr
 
 async def test_a_plan_changed_by_hand_meanwhile_is_withdrawn(world: Production) -> None:
     plan = await world.planned("rollback")
-    assert await world.bot.approvals.review_waiting() == 0
+    assert await world.bot.deadlines.review_waiting() == 0
     item = world.cluster.objects["Deployment", "trading", "shop"]
     item["spec"]["template"]["spec"]["containers"][0]["image"] = "shop:1"
     world.cluster.put(item)
-    assert await world.bot.approvals.review_waiting() == 1
+    assert await world.bot.deadlines.review_waiting() == 1
     record = await world.record(plan)
     assert record.status is PlanStatus.WITHDRAWN
     assert "by hand" in record.outcome
@@ -176,8 +176,8 @@ async def test_a_plan_whose_trigger_cleared_is_withdrawn(world: Production) -> N
     draft = ProposalDraft("rollback", ServiceName("shop"), "because")
     origin = Origin(Place(INCIDENTS), None, finding.id)
     receipt = await world.bot.planner.propose(draft, origin)
-    assert await world.bot.approvals.trigger_cleared(finding) == 1
-    assert await world.bot.approvals.trigger_cleared(finding) == 0
+    assert await world.bot.deadlines.trigger_cleared(finding) == 1
+    assert await world.bot.deadlines.trigger_cleared(finding) == 0
     record = await world.record(receipt.plan_id)  # type: ignore[arg-type]
     assert record.status is PlanStatus.WITHDRAWN
 

@@ -174,6 +174,15 @@ async def distinct_approvers(world: Production) -> None:
     await not_run(world, plan, PlanStatus.WITHDRAWN, "distinct_approvers")
 
 
+async def break_glass(world: Production) -> None:
+    plan = await world.planned("manual")
+    said = await world.bot.approvals.break_glass(plan, ANN, "all orders fail", INCIDENTS)
+    assert said.refused_by == "break_glass"
+    await world.run()
+    assert world.cluster.sent == []
+    assert "plan.refused" in await world.audit(plan)
+
+
 async def cooldown(world: Production) -> None:
     plan = await world.approved("scale-up", "shop", RAY)
     await world.run()
@@ -223,6 +232,7 @@ STORIES: dict[str, Story] = {
         approver_role,
         requester,
         distinct_approvers,
+        break_glass,
         cooldown,
         concurrency,
     )

@@ -13,7 +13,7 @@ from bot.slack.ids import ActionId, Command, EventType, FormId, ShortcutId, Subc
 from bot.slack.listeners.commands import WORDS
 from bot.slack.listeners.table import LISTENERS
 
-NO_BUTTON = {"plan.propose", "plan.break_glass", "finding.details", "postmortem.action"}
+NO_BUTTON = {"plan.propose", "finding.details", "postmortem.action"}
 BUTTONS = ("plan.", "anomaly.", "answer.", "evidence.", "finding.", "incident.", "postmortem.")
 
 

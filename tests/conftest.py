@@ -106,6 +106,10 @@ def _missing() -> dict[str, str]:
     missing = {}
     if not (shutil.which("prometheus") and shutil.which("promtool")):
         missing["needs_prometheus"] = "prometheus is not installed (apt install prometheus)"
+    if not shutil.which("victoria-metrics"):
+        missing["needs_victoriametrics"] = (
+            "VictoriaMetrics is not installed (apt install victoria-metrics)"
+        )
     if not (shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))):
         missing["needs_postgres"] = "PostgreSQL is not installed (apt install postgresql)"
     if not shutil.which("kubectl"):

@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PACKAGES := $(patsubst %/,%,$(wildcard bot/ tools/ knowledge/ playbooks/ prompts/ sandbox/ bench/))
 PYTEST_ARGS ?=
+PYTEST_WORKERS ?= auto
 DEMO_ARGS ?= --speed 5 --at 300
 NAME ?=
 
@@ -63,8 +64,8 @@ bench: setup ## measurements against peers (NAME=nab; BENCH_DATA=folder of recor
 
 # ---------------------------------------------------------------------------------------------- judge
 
-test: setup ## all tests, with branch coverage data; what needs a missing system package skips with its reason
-	@$(BIN)/python -m pytest $(foreach package,$(filter-out bench,$(PACKAGES)),--cov=$(package)) --cov-branch --cov-report= $(PYTEST_ARGS)
+test: setup ## all tests, a worker per core, with coverage data; what needs a missing program skips with its reason
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(foreach package,$(filter-out bench,$(PACKAGES)),--cov=$(package)) --cov-branch --cov-report= $(PYTEST_ARGS)
 
 check: lint types imports docs ## everything CI checks besides the tests
 

@@ -7,9 +7,9 @@ ToolError
 │   ├── BackendUnavailableError   unreachable, timed out, 5xx; recovers by itself
 │   ├── BackendDeniedError        401/403: names the missing permission
 │   ├── QueryBudgetError          our own limit of questions per minute; the backend is well
-│   ├── BackendRefusedError       the backend understood and said no (bad query, conflict)
-│   └── AnswerTooLargeError       (also a BadArgumentError) whoever asked should ask for less
-│       └── TryLaterError         refused for now: rate or disruption budget
+│   └── BackendRefusedError       the backend understood and said no (bad query, conflict)
+│       ├── TryLaterError         refused for now: rate or disruption budget
+│       └── AnswerTooLargeError   also a BadArgumentError: whoever asked should ask for less
 ├── ActionRefusedError     a guard or precondition said no; nothing was sent
 ├── LostRaceError          the object changed since it was read; nothing was changed
 └── OutcomeUnknownError    the request was sent, its effect is unproved; a human now

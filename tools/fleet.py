@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar, cast
 
 import structlog
@@ -140,7 +140,9 @@ async def healths_of(port: HasHealth) -> list[Health]:
     """Ask each instance how it is."""
     if not isinstance(port, Fleet):
         return [await port.health()]
-    return list(await asyncio.gather(*(m.health() for m in port.members.values())))
+    healths = await asyncio.gather(*(m.health() for m in port.members.values()))
+    named = zip(port.members, healths, strict=True)
+    return [replace(health, name=f"{health.name} {name}") for name, health in named]
 
 
 async def ask_each(port: P | Fleet[P], ask: Callable[[P], Awaitable[T]]) -> Gathered[T]:
@@ -179,7 +181,8 @@ async def ask_each(port: P | Fleet[P], ask: Callable[[P], Awaitable[T]]) -> Gath
 async def _first_then_grace(tasks: set[asyncio.Future[T]]) -> None:
     """Wait for all; after the first good answer no longer than the grace."""
     loop = asyncio.get_running_loop()
-    waiting, ends = set(tasks), None
+    waiting = set(tasks)
+    ends: float | None = None
     while waiting:
         left = None if ends is None else max(0.0, ends - loop.time())
         done, waiting = await asyncio.wait(

@@ -7,13 +7,14 @@ an empty list. Adapter and fake of a port pass the same contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from tools.paging import Page
 from tools.tracing import Trace, TraceHead
 from tools.world import (
     Baseline,
@@ -89,17 +90,56 @@ class HasHealth(Protocol):
         ...
 
 
+class Reading(list[Series]):
+    """The series of one answer, and in `warnings` what must be said with them.
+
+    An answer that is only part of the truth (a store that did not answer, a shortened result, no
+    recent sample) says so here.
+    """
+
+    def __init__(self, series: Iterable[Series] = (), warnings: Iterable[str] = ()) -> None:
+        """Keep each warning once, in order."""
+        super().__init__(series)
+        self.warnings = tuple(dict.fromkeys(warnings))
+
+
+def warnings_of(answer: Sequence[Series]) -> tuple[str, ...]:
+    """Return what must be said with an answer; nothing for a plain list."""
+    return answer.warnings if isinstance(answer, Reading) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricAbout:
+    """What the store itself says of one metric."""
+
+    name: str
+    type: str = ""  # counter, gauge, histogram, summary; empty when unknown
+    help: str = ""
+    unit: str = ""
+
+
 class Metrics(HasHealth, Protocol):
     """A Prometheus-compatible metrics store."""
 
     async def query_range(
         self, promql: str, window: Window, step: timedelta | None = None
     ) -> list[Series]:
-        """Evaluate over a window on a regular grid (step chosen ≤ 11,000 points if None)."""
+        """Evaluate over a window on a regular grid (step chosen ≤ 11,000 points if None).
+
+        Returns a `Reading` where there is something to say with the answer.
+        """
         ...
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
         """Evaluate at one instant."""
+        ...
+
+    async def metric_names(self) -> list[str]:
+        """Return the names of all metrics the store knows, sorted."""
+        ...
+
+    async def about(self, metric: str) -> MetricAbout | None:
+        """Return type, help and unit of one metric, None when the store says nothing of it."""
         ...
 
     def link(self, promql: str, window: Window) -> str:
@@ -192,6 +232,15 @@ class Cluster(HasHealth, Protocol):
         self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
     ) -> list[Mapping[str, Any]]:
         """Return objects of one kind (labels selected by equality)."""
+        ...
+
+
+@runtime_checkable
+class SaysMissingRules(Protocol):
+    """A cluster that can say what its identity may not read (for `doctor`)."""
+
+    async def missing_rules(self) -> list[str]:
+        """Return the RBAC rules that reading needs and the identity lacks."""
         ...
 
 
@@ -302,6 +351,14 @@ class History(Protocol):
 
     async def similar(self, text: str, limit: int = 5) -> list[SimilarCase]:
         """Return the nearest documents, best first."""
+        ...
+
+
+class EvidenceShelf(Protocol):
+    """The evidence of one thread: what its tool calls returned, page by page."""
+
+    async def page(self, evidence_id: str, number: int) -> Page:
+        """Return one page of E1, E2 …; page 1 is its summary. Raises NotFoundError."""
         ...
 
 

@@ -10,14 +10,23 @@ become one. A catalogued query's service label becomes the service's own name: w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from tools.errors import BadArgumentError, nearest
 from tools.fleet import Fleet
-from tools.ports import Cluster, Health, LogPage, Logs, Metrics
+from tools.ports import (
+    Cluster,
+    Health,
+    LogPage,
+    Logs,
+    MetricAbout,
+    Metrics,
+    Reading,
+    warnings_of,
+)
 from tools.world import (
     Catalogue,
     ClusterEvent,
@@ -43,9 +52,6 @@ class _Placed:
     def _service(self, label: str, cluster: str) -> str:
         return self._catalogue().service_at(label, cluster)
 
-    def _health(self, health: Health) -> Health:
-        return replace(health, name=f"{self.backend} {self.name}")
-
 
 class PlacedMetrics(_Placed):
     """One metrics store of several."""
@@ -61,12 +67,21 @@ class PlacedMetrics(_Placed):
     ) -> list[Series]:
         """Evaluate over a window; the series say where they come from."""
         found = await self._inner.query_range(promql, window, step)
-        return [replace(each, labels=self._labels(promql, each.labels)) for each in found]
+        placed = (replace(each, labels=self._labels(promql, each.labels)) for each in found)
+        return Reading(placed, (f"{self.name}: {text}" for text in warnings_of(found)))
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
         """Evaluate at one instant."""
         found = await self._inner.query(promql, at)
         return [(self._labels(promql, labels), value) for labels, value in found]
+
+    async def metric_names(self) -> list[str]:
+        """Return the names of all metrics."""
+        return await self._inner.metric_names()
+
+    async def about(self, metric: str) -> MetricAbout | None:
+        """Return what the store says of one metric."""
+        return await self._inner.about(metric)
 
     def link(self, promql: str, window: Window) -> str:
         """Return where a person sees the same graph."""
@@ -74,7 +89,7 @@ class PlacedMetrics(_Placed):
 
     async def health(self) -> Health:
         """Return the health now."""
-        return self._health(await self._inner.health())
+        return await self._inner.health()
 
     def _labels(self, promql: str, labels: Labels) -> Labels:
         known = dict(labels)
@@ -132,7 +147,7 @@ class PlacedLogs(_Placed):
 
     async def health(self) -> Health:
         """Return the health now."""
-        return self._health(await self._inner.health())
+        return await self._inner.health()
 
 
 class MetricsFleet(Fleet[Metrics]):
@@ -143,12 +158,25 @@ class MetricsFleet(Fleet[Metrics]):
     ) -> list[Series]:
         """Evaluate everywhere and join the series."""
         answers = await self.joined(lambda each: each.query_range(promql, window, step))
-        return [series for found in answers.values() for series in found]
+        return Reading(
+            (series for found in answers.values() for series in found),
+            (text for found in answers.values() for text in warnings_of(found)),
+        )
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
         """Evaluate everywhere at one instant and join the answers."""
         answers = await self.joined(lambda each: each.query(promql, at))
         return [row for found in answers.values() for row in found]
+
+    async def metric_names(self) -> list[str]:
+        """Return the names that any instance knows."""
+        answers = await self.joined(lambda each: each.metric_names())
+        return sorted({name for names in answers.values() for name in names})
+
+    async def about(self, metric: str) -> MetricAbout | None:
+        """Return what the first instance that knows the metric says of it."""
+        answers = await self.joined(lambda each: each.about(metric))
+        return next((about for about in answers.values() if about is not None), None)
 
     def link(self, promql: str, window: Window) -> str:
         """Return where a person sees the graph of the default instance."""
@@ -245,6 +273,8 @@ class ClusterFleet(Fleet[Cluster]):
         return [item for found in answers.values() for item in found]
 
 
-def named(kind: str, names: Sequence[str]) -> str:
+def named(fleet: Fleet[Any]) -> str:
     """Return the sentence that tells the model which instances there are."""
-    return f"{kind}: {', '.join(names)} (the first is the default)."
+    where = {n: f" (cluster {c})" if c and c != n else "" for n, c in fleet.clusters.items()}
+    names = ", ".join(f"{name}{where.get(name, '')}" for name in fleet.names)
+    return f"Instances of {fleet.backend}: {names}; the first is the default."

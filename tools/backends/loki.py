@@ -8,6 +8,7 @@ query_range, page after page from one end of the window, until the limit or the 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import httpx
 import structlog
 
+from tools.backends.condition import Condition
 from tools.backends.logql import line_filter, normal_level, selector, trace_filters
 from tools.backends.transport import Connection, JsonBackend
 from tools.errors import BackendError, BackendRefusedError, BackendUnavailableError
@@ -42,6 +44,7 @@ class LokiConfig(Connection):
     max_lines: int = 5_000  # of one search, whatever was asked
     max_scan_bytes: int = 5 * 1024**3  # a search in the text may read; 0: never ask the index
     link_base: str = ""
+    cluster: str = ""  # the cluster whose logs it keeps; empty: not known
 
 
 class _Row(NamedTuple):
@@ -94,8 +97,10 @@ class Loki:
             window, note = await self._affordable(streams, window, named=bool(service))
         queries = [streams + way + line_filter(text) for way in trace_filters(trace_id)]
         seen: dict[tuple[int, str, str], LogLine] = {}
-        for query in queries:
-            seen |= await self._collect(query, window, wanted, oldest_first=oldest_first)
+        for found in await asyncio.gather(
+            *(self._collect(q, window, wanted, oldest_first=oldest_first) for q in queries)
+        ):
+            seen |= found
         keys = sorted(seen, key=lambda key: key[0], reverse=not oldest_first)
         lines = tuple(seen[key] for key in keys)
         cut = len(lines) > wanted or bool(note)
@@ -105,8 +110,13 @@ class Loki:
         try:
             await self._http.ask_bytes("GET", "/ready", {}, attempts=1)
         except BackendError as error:
-            return Health(NAME, up=False, detail=str(error))
-        return Health(NAME, up=True, detail=self._config.url)
+            return self.condition.health(NAME, up=False, detail=str(error))
+        return self.condition.health(NAME, up=True, detail=self._config.url)
+
+    @property
+    def condition(self) -> Condition:
+        """How it is, learned from every call."""
+        return self._http.condition
 
     # --- what a search would cost ---------------------------------------------------------
 

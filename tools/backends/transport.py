@@ -23,7 +23,9 @@ import httpx
 import stamina
 
 from tools.backends.budget import QueryBudget
+from tools.backends.condition import Condition
 from tools.errors import (
+    AnswerTooLargeError,
     BackendDeniedError,
     BackendError,
     BackendRefusedError,
@@ -55,7 +57,7 @@ class Connection:
     client_cert_file: str = ""
     client_key_file: str = ""
     verify_tls: bool = True
-    proxy: str = ""  # empty: HTTPS_PROXY and friends of the process
+    proxy: str = field(default="", repr=False)  # empty: HTTPS_PROXY and friends of the process
 
 
 class _AgainError(Exception):
@@ -102,6 +104,7 @@ class JsonBackend:
         self._budget = QueryBudget(
             name, connection.queries_per_minute, setting=f"{self._section}.queries_per_minute"
         )
+        self.condition = Condition(name)
         self._client: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
@@ -172,7 +175,8 @@ class JsonBackend:
                     )
                     lane = self._background_slots if is_background() else nullcontext()
                     async with lane, self._slots:
-                        return await self._once(method, path, fields, watch)
+                        with self.condition.attempt():
+                            return await self._once(method, path, fields, watch)
         except _AgainError as error:
             raise error.final from error
         raise AssertionError("stamina gave no attempt")  # pragma: no cover - attempts >= 1
@@ -221,7 +225,7 @@ class JsonBackend:
         async for part in response.aiter_bytes():
             size += len(part)
             if size > limit:
-                raise BackendRefusedError(
+                raise AnswerTooLargeError(
                     self.name,
                     f"the answer is larger than {limit:,} bytes; "
                     "ask for fewer series, a shorter window or a longer step "

@@ -12,7 +12,7 @@ from tools.observe import promql
 from tools.observe.asking import metric_of, service_of, span, window_of
 from tools.observe.figures import Figures, change, cut, named, number, points, show, sketch
 from tools.observe.figures import sketch_line as line_of
-from tools.ports import Baselines, Clock, Metrics
+from tools.ports import Baselines, Clock, Metrics, warnings_of
 from tools.world import Baseline, Catalogue, MetricSpec, Series, Window
 
 HOUR = timedelta(hours=1)
@@ -85,7 +85,9 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
             lines.append(text)
     if len(rows) > SHOWN_SERIES:
         lines.append(f"… and {len(rows) - SHOWN_SERIES} more series (in the evidence)")
+    notes = warnings_of(everything)
     head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}"
+    lines = [*(f"NOTE: {note}" for note in notes), *lines]
     if not rows:
         lines.append("no series at all: the metric has no data in this window")
     lines += [note] if (note := silence(metrics)) else []
@@ -98,6 +100,7 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
             "bad_direction": spec.bad_direction.value,
             "from": asked.start.isoformat(),
             "until": asked.end.isoformat(),
+            "notes": list(notes),
             "series": rows,
         },
         value=shown,
@@ -174,8 +177,8 @@ async def query_promql(
     metrics = pick(metrics, instance) if instance else default_of(metrics)
     asked = window_of(clock, window, until)
     step = max(timedelta(seconds=15), asked.duration / 1440)
-    promql.check(expression, asked, step)
     try:
+        await promql.afford(metrics, expression, asked, step)
         found = await metrics.query_range(expression, asked)
     except BackendRefusedError as error:
         raise BadArgumentError(f"{error}; mend the expression {expression!r}") from error
@@ -192,10 +195,13 @@ async def query_promql(
             lines.append(text)
     if len(rows) > SHOWN_SERIES:
         lines.append(f"… and {len(rows) - SHOWN_SERIES} more series (in the evidence)")
+    notes = list(warnings_of(found))
+    if not found and (unknown := await promql.unknown_names(metrics, expression, asked, step)):
+        notes.append(unknown)
     head = f"{len(rows)} series for {expression}, {span(asked)}"
     return ToolResult(
-        summary="\n".join([head, *lines]),
-        payload={"expression": expression, "count": len(rows), "series": rows},
+        summary="\n".join([head, *(f"NOTE: {note}" for note in notes), *lines]),
+        payload={"expression": expression, "count": len(rows), "series": rows, "notes": notes},
         value=found,
         window=asked,
         query=expression,

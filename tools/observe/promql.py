@@ -1,27 +1,49 @@
 """The guard before PromQL that a model wrote: it must parse, select something, and be affordable.
 
-Cost is estimated: points of the answer times samples each selector's range holds
-at a 15-second scrape. A selector without a name or an effective matcher reads every series.
+    check()  ── by reading it: parses, every selector narrows, ranges and subqueries are bounded
+    afford() ── by asking: count(selector) × samples each of its series would be read for
+
+Samples per series are the points of the answer times what each selector's range holds at a
+15-second scrape, times the points of every subquery around it. A selector without a name or an
+effective matcher reads every series.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from tools.errors import BadArgumentError
+from tools.errors import BackendError, BadArgumentError, nearest
+from tools.ports import Metrics
 from tools.world import Window
 
 LONGEST_RANGE = timedelta(days=7)
 MAX_LOOKS = 20_000_000  # samples read per series the selectors match
+MAX_SAMPLES = 50_000_000  # of all series; what Prometheus itself holds in memory at most by default
+MAX_SELECTORS = 10  # each different one costs a count()
 SCRAPE_SECONDS = 15.0
+NEAR_NAMES = 500  # compared letter by letter with a name that does not exist
+_PROBE = "zq8x"  # no label value looks like this: a pattern that matches it matches everything
+_PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _CHILDREN = ("lhs", "rhs", "expr", "vector_selector", "param")
 
 
-def check(promql: str, window: Window, step: timedelta) -> None:
-    """Raise BadArgumentError with advice unless the query may be sent."""
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """One selector of an expression."""
+
+    name: str  # of the metric; empty when only matchers choose
+    text: str  # the selector alone, without range, offset and @
+    samples: float  # read for each series it matches, over the whole window
+
+
+def check(promql: str, window: Window, step: timedelta) -> list[Selected]:
+    """Return the selectors. Raises BadArgumentError with advice unless it may be sent."""
     import promql_parser
 
     try:
@@ -29,7 +51,7 @@ def check(promql: str, window: Window, step: timedelta) -> None:
     except ValueError as error:
         raise BadArgumentError(f"PromQL {promql!r} does not parse: {error}") from error
     points = math.ceil(window.duration / step) + 1
-    looks = 0.0
+    found = []
     for kind, node, subpoints in _selectors(tree, 1.0):
         selector = node.vector_selector if kind == "MatrixSelector" else node
         _check_selector(promql, selector)
@@ -38,19 +60,70 @@ def check(promql: str, window: Window, step: timedelta) -> None:
             raise BadArgumentError(
                 f"the range [{reach}] in {promql!r} is longer than 7 days; shorten it"
             )
-        looks += points * subpoints * max(1.0, reach.total_seconds() / SCRAPE_SECONDS)
+        samples = points * subpoints * max(1.0, reach.total_seconds() / SCRAPE_SECONDS)
+        found.append(Selected(_name(selector), _text(selector), samples))
+    looks = sum(each.samples for each in found)
     if looks > MAX_LOOKS:
         raise BadArgumentError(
             f"{promql!r} over {window.duration} would read about {looks:,.0f} samples per series "
             f"(limit {MAX_LOOKS:,}); take a shorter window or shorter ranges"
         )
+    return found
+
+
+async def afford(metrics: Metrics, promql: str, window: Window, step: timedelta) -> None:
+    """Refuse what would read too much of the store: series that exist × samples of each.
+
+    Raises BadArgumentError with advice; a backend's own errors pass.
+    """
+    selected = check(promql, window, step)
+    texts = dict.fromkeys(each.text for each in selected)
+    if len(texts) > MAX_SELECTORS:
+        raise BadArgumentError(
+            f"{promql!r} has {len(texts)} different selectors (limit {MAX_SELECTORS}); ask in parts"
+        )
+    series = {}
+    for text in texts:
+        answer = await metrics.query(f"count({text})", window.end)
+        series[text] = sum(value for _, value in answer if math.isfinite(value))
+    samples = sum(series[each.text] * each.samples for each in selected)
+    if samples > MAX_SAMPLES:
+        worst = max(selected, key=lambda each: series[each.text] * each.samples)
+        raise BadArgumentError(
+            f"{promql!r} over {window.duration} would read about {samples:,.0f} samples (limit "
+            f"{MAX_SAMPLES:,}); {worst.text} alone matches {series[worst.text]:,.0f} series: add "
+            "matchers such as service or namespace, or take a shorter window or shorter ranges"
+        )
+
+
+async def unknown_names(metrics: Metrics, promql: str, window: Window, step: timedelta) -> str:
+    """Say which metrics of an expression do not exist, with the nearest name; empty for none.
+
+    A store that cannot list its names says nothing either.
+    """
+    wanted = {each.name for each in check(promql, window, step) if each.name}
+    try:
+        known = set(await metrics.metric_names())
+    except BackendError:
+        return ""
+    told = [
+        f"no metric is called {name!r}.{nearest(name, _alike(name, known))}"
+        for name in sorted(wanted - known)
+    ]
+    return " ".join(told)
+
+
+def _alike(name: str, known: set[str]) -> list[str]:
+    """Return the names that share most words with `name`: a letter-wise comparison is slow."""
+    words = set(name.lower().split("_"))
+    ranked = sorted(known, key=lambda each: (-len(words & set(each.lower().split("_"))), each))
+    return ranked[:NEAR_NAMES]
 
 
 def _check_selector(promql: str, selector: Any) -> None:
     if selector.name:
         return
-    groups = [selector.matchers.matchers, *selector.matchers.or_matchers]
-    for group in groups:
+    for group in _groups(selector):
         if not any(_narrows(matcher) for matcher in group):
             raise BadArgumentError(
                 f"{promql!r} has a selector that matches every series; name a metric, "
@@ -58,12 +131,56 @@ def _check_selector(promql: str, selector: Any) -> None:
             )
 
 
+def _groups(selector: Any) -> list[list[Any]]:
+    """Return the matchers; VictoriaMetrics' `{a="1" or b="2"}` has several groups."""
+    written = [selector.matchers.matchers, *selector.matchers.or_matchers]
+    return [group for group in written if group] or [[]]
+
+
+def _name(selector: Any) -> str:
+    if selector.name:
+        return str(selector.name)
+    exact = [m for m in selector.matchers.matchers if m.name == "__name__" and _operator(m) == "="]
+    return str(exact[0].value) if exact else ""
+
+
+def _operator(matcher: Any) -> str:
+    """Return `=`, `!=`, `=~` or `!~`."""
+    words = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+    said = str(matcher.op).removeprefix("MatchOp.")
+    return words.get(said, said)
+
+
 def _narrows(matcher: Any) -> bool:
-    equal = str(matcher.op) in {"MatchOp.Equal", "=", "Equal"}
-    regex = str(matcher.op) in {"MatchOp.Re", "=~", "Re"}
-    if equal:
+    """Return whether a matcher leaves out most series: it says what a label is."""
+    operator = _operator(matcher)
+    if operator == "=":
         return bool(matcher.value)
-    return regex and matcher.value not in {"", ".*", ".+", "^.*$", "^.+$"}
+    if operator != "=~":
+        return False
+    try:
+        pattern = re.compile(matcher.value)
+    except re.error:
+        return True  # not our dialect: the server judges it
+    return not (pattern.fullmatch("") or pattern.fullmatch(_PROBE))
+
+
+def _text(selector: Any) -> str:
+    """Write a selector as PromQL, without offset and @."""
+    groups = [
+        ",".join(f"{_label(m.name)}{_operator(m)}{_quoted(m.value)}" for m in group)
+        for group in _groups(selector)
+    ]
+    return f"{selector.name or ''}{{{' or '.join(groups)}}}"
+
+
+def _label(name: str) -> str:
+    return name if _PLAIN_LABEL.fullmatch(name) else _quoted(name)
+
+
+def _quoted(value: str) -> str:
+    """Write a string as PromQL (Go) does; JSON's escapes are among its own."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _selectors(node: Any, subpoints: float) -> Iterator[tuple[str, Any, float]]:

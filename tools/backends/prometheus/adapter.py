@@ -1,9 +1,10 @@
 """The Metrics port over the Prometheus HTTP API.
 
     query_range ──plan──> one or more grids ──POST──> matrices ──join──> Series (NaN where silent)
+                                                          └─ warnings ──> Reading.warnings
 
-`warnings` of the server (a store that did not answer, a shortened result) are kept: an answer that
-is only part of the truth must be able to say so.
+An answer that is only part of the truth says so: what the server warned of (a store that did not
+answer, a shortened result), values that were ±Inf, a window whose newest part is empty.
 """
 
 from __future__ import annotations
@@ -18,23 +19,27 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import httpx
-import numpy as np
 import structlog
 
+from tools.backends.condition import Condition
 from tools.backends.prometheus.config import PrometheusConfig
-from tools.backends.prometheus.matrix import read
+from tools.backends.prometheus.joining import join, remarks, skewed
+from tools.backends.prometheus.matrix import SeriesLimit, read
+from tools.backends.prometheus.names import Names, Target
 from tools.backends.prometheus.steps import Grid, plan
 from tools.backends.transport import JsonBackend
 from tools.errors import (
+    AnswerTooLargeError,
     BackendError,
     BackendRefusedError,
     BackendUnavailableError,
-    BadArgumentError,
 )
-from tools.ports import Health
-from tools.world import Floats, Labels, Series, Window, labels_of
+from tools.ports import Clock, Health, MetricAbout, Reading
+from tools.world import Labels, Window, labels_of
 
 NAME = "prometheus"
+JOIN_IN_THREAD_SAMPLES = 200_000  # fewer are joined faster than a thread is woken
+SKEW_SECONDS = 120.0  # a difference of clocks worth telling
 log = structlog.get_logger(__name__)
 
 
@@ -65,18 +70,26 @@ class Prometheus:
     """Reads metrics; changes nothing."""
 
     def __init__(
-        self, config: PrometheusConfig, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        config: PrometheusConfig,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        """With a `clock`, health compares the server's time with it."""
         self._config = config
+        self._clock = clock
+        self._skew = 0.0  # seconds the server is ahead of us, as last seen by health
+        self._names = Names(config)
         self._http = JsonBackend(NAME, config, explain=explain, transport=transport)
         self.warnings: deque[Warned] = deque(maxlen=50)
 
     async def close(self) -> None:
         await self._http.close()
+        self._names.close()
 
     async def query_range(
         self, promql: str, window: Window, step: timedelta | None = None
-    ) -> list[Series]:
+    ) -> Reading:
         ours = self._config
         grids = plan(
             window,
@@ -86,10 +99,19 @@ class Prometheus:
             max_chunks=ours.max_chunks,
         )
         answers = await asyncio.gather(*(self._matrix(promql, grid) for grid in grids))
-        return _join(promql, grids, answers)
+        samples = sum(len(row["values"]) for rows, _ in answers for row in rows)
+        found = [rows for rows, _ in answers]
+        if samples > JOIN_IN_THREAD_SAMPLES:
+            series = await asyncio.to_thread(join, promql, grids, found)
+        else:
+            series = join(promql, grids, found)
+        told = [text for _, texts in answers for text in texts]
+        return Reading(series, [*told, *remarks(series, found, self._skew)])
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
-        found = await self._ask("/api/v1/query", {"query": promql, "time": _time(at.timestamp())})
+        found, _ = await self._ask(
+            "/api/v1/query", {"query": promql, "time": _time(at.timestamp())}
+        )
         if found["resultType"] in {"scalar", "string"}:
             return [((), _number(found["result"][1]))]
         self._check_size(promql, found["result"])
@@ -109,71 +131,90 @@ class Prometheus:
 
     async def health(self) -> Health:
         try:
-            fields = {"query": "vector(1)"}
-            await self._http.ask("POST", "/api/v1/query", fields, attempts=1)
+            answer = await self._http.ask("POST", "/api/v1/query", {"query": "time()"}, attempts=1)
         except BackendError as error:
-            return Health(NAME, up=False, detail=str(error))
-        return Health(NAME, up=True, detail=self._config.url)
+            return self.condition.health(NAME, up=False, detail=str(error))
+        self._skew = self._ahead(answer)
+        detail = self._config.url
+        if abs(self._skew) > SKEW_SECONDS:
+            detail += f"; {skewed(self._skew)}"
+        return self.condition.health(NAME, up=True, detail=detail)
 
-    async def _matrix(self, promql: str, grid: Grid) -> list[dict[str, Any]]:
+    @property
+    def condition(self) -> Condition:
+        """How it is, learned from every call."""
+        return self._http.condition
+
+    async def metric_names(self) -> list[str]:
+        return await self._names.label_values("__name__")
+
+    async def label_values(self, label: str, selector: str = "") -> list[str]:
+        """Return the values of one label, of the series a selector matches or of all."""
+        return await self._names.label_values(label, selector)
+
+    async def about(self, metric: str) -> MetricAbout | None:
+        return await self._names.about(metric)
+
+    async def targets(self) -> list[Target]:
+        """Return what the server scrapes."""
+        return await self._names.targets()
+
+    def _ahead(self, answer: Any) -> float:
+        """Return how far the server's clock is ahead of ours; 0 when one of them is unknown."""
+        if self._clock is None:
+            return 0.0
+        try:
+            theirs = float(answer["data"]["result"][1])
+        except (KeyError, IndexError, TypeError, ValueError):
+            return 0.0
+        return theirs - self._clock.now().timestamp()
+
+    async def _matrix(self, promql: str, grid: Grid) -> tuple[list[dict[str, Any]], list[str]]:
         fields = {
             "query": promql,
             "start": _time(grid.start),
             "end": _time(grid.end),
             "step": f"{grid.step:g}",
         }
-        found = await self._ask("/api/v1/query_range", fields, read)
+        found, told = await self._ask("/api/v1/query_range", fields, read)
         rows: list[dict[str, Any]] = found["result"]
         self._check_size(promql, rows)
-        return rows
+        return rows, told
 
     async def _ask(
         self, path: str, fields: dict[str, str], read: Callable[[bytes], Any] = json.loads
-    ) -> Any:
+    ) -> tuple[Any, list[str]]:
+        """Return the answer's data and what the server warned of."""
         fields["timeout"] = f"{self._config.timeout_seconds:g}s"
-        answer = await self._http.ask("POST", path, fields, read=read)
-        for text in [*answer.get("warnings", ()), *answer.get("infos", ())]:
-            self.warnings.append(Warned(fields["query"], str(text)))
-            log.warning("prometheus.warned", query=fields["query"], warning=str(text))
-        return answer["data"]
+        promql = fields["query"]
+        limit = SeriesLimit(
+            self._config.max_series, lambda: self._too_many(promql, "more than the limit")
+        )
+        answer = await self._http.ask("POST", path, fields, read=read, watch=limit)
+        if not isinstance(answer, dict) or "data" not in answer:
+            raise BackendUnavailableError(
+                NAME,
+                f"{self._config.url}{path} answered JSON that is no Prometheus answer "
+                f"({str(answer)[:80]!r}); check that {self._config.section or NAME}.url points at "
+                "the API itself",
+            )
+        told = [str(text) for text in [*answer.get("warnings", ()), *answer.get("infos", ())]]
+        for text in told:
+            self.warnings.append(Warned(promql, text))
+            log.warning("prometheus.warned", query=promql, warning=text)
+        return answer["data"], [f"{NAME} warns: {text}" for text in told]
 
     def _check_size(self, promql: str, rows: list[Any]) -> None:
         if len(rows) > self._config.max_series:
-            raise BadArgumentError(
-                f"{promql!r} gives {len(rows):,} series, the limit is {self._config.max_series:,}; "
-                "aggregate with sum by (label)(…), or take topk(20, …)"
-            )
+            raise self._too_many(promql, f"{len(rows):,}")
 
-
-def _join(promql: str, grids: list[Grid], answers: list[list[dict[str, Any]]]) -> list[Series]:
-    """Put the chunks' samples on one grid; a sample that is absent stays NaN."""
-    first, step = grids[0].start, grids[0].step
-    points = sum(grid.points for grid in grids)
-    times: Floats = first + np.arange(points, dtype=np.float64) * step
-    values: dict[Labels, Floats] = {}
-    names: dict[Labels, str] = {}
-    for rows in answers:
-        for row in rows:
-            labels = dict(row["metric"])
-            name = labels.pop("__name__", "")
-            key = labels_of({**labels, "__name__": name})
-            target = values.setdefault(key, np.full(points, np.nan))
-            names[key] = name
-            samples = row.get("values")
-            if samples is not None and samples.size:
-                index = np.rint((samples[:, 0] - first) / step).astype(int)
-                inside = (index >= 0) & (index < points)
-                target[index[inside]] = samples[inside, 1]
-    return [
-        Series(
-            metric=names[key] or promql,
-            labels=tuple(pair for pair in key if pair[0] != "__name__"),
-            times=times,
-            values=values[key],
-            step_seconds=step,
+    def _too_many(self, promql: str, count: str) -> AnswerTooLargeError:
+        return AnswerTooLargeError(
+            NAME,
+            f"{promql!r} gives too many series ({count}; {self._config.section or NAME}.max_series "
+            f"is {self._config.max_series:,}); aggregate with sum by (label)(…), or take "
+            "topk(20, …)",
         )
-        for key in sorted(values)
-    ]
 
 
 def _number(text: str) -> float:

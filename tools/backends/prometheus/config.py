@@ -16,3 +16,4 @@ class PrometheusConfig(Connection):
     max_chunks: int = 50  # requests one long range may be split into
     min_step_seconds: float = 15.0  # the usual scrape interval: finer steps show nothing new
     link_base: str = ""  # where people open Prometheus; empty: no links
+    cluster: str = ""  # the cluster it observes; empty: its series say so, or it is not known

@@ -10,15 +10,36 @@ that is spaced otherwise is read as JSON throughout; the result is the same.
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tools.world import Floats
 
+_SERIES = b'"metric":{'  # opens each series of an answer, as every server writes it
 _SAMPLES = re.compile(rb'"values":\[(\[[^\]]*\](?:,\[[^\]]*\])*)\]')
 _USUAL = b'0123456789eE+-.,"[]aNInf'  # digits, NaN, Inf; anything else is left to the JSON reader
 _PUNCTUATION = b'[]"'
+
+
+class SeriesLimit:
+    """Counts series while an answer still comes in, so that too large a one is never held whole.
+
+    Call it with each part. An answer that is spaced otherwise is counted after it was read.
+    """
+
+    def __init__(self, most: int, refuse: Callable[[], Exception]) -> None:
+        """`refuse` builds what is raised as soon as there are more than `most`."""
+        self._most, self._refuse = most, refuse
+        self._seen, self._tail = 0, b""
+
+    def __call__(self, part: bytes) -> None:
+        text = self._tail + part
+        self._seen += text.count(_SERIES)
+        self._tail = text[-(len(_SERIES) - 1) :]  # too short to hold a whole one
+        if self._seen > self._most:
+            raise self._refuse()
 
 
 def read(body: bytes) -> Any:
@@ -40,8 +61,9 @@ def read(body: bytes) -> Any:
         values = row.get("values", [])
         cut_out = len(values) == 1 and isinstance(values[0], int)
         table = tables[values[0]] if cut_out else _spelled(values)
-        table[~np.isfinite(table)] = np.nan  # ±Inf says nothing a chart or a verdict could use
-        row["values"] = table
+        infinite = np.isinf(table)
+        table[infinite] = np.nan  # says nothing a chart or a verdict could use
+        row["values"], row["infinite"] = table, int(infinite.sum())
     return answer
 
 

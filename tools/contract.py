@@ -131,7 +131,7 @@ def _refuse_loose(name: str, schema: Mapping[str, Any]) -> None:
             return True
         if part.get("type") == "array":
             return "items" in part and flat(part["items"], depth)
-        inside = part.get("properties")
+        inside = part.get("properties") or {}
         closed = part.get("additionalProperties") is False
         return bool(inside and closed and depth) and all(flat(p, 0) for p in inside.values())
 

@@ -19,13 +19,16 @@ from bot.core.ports import AgentRun, Clock, Reply, StepUpdate, Store
 from bot.domain.answer import Evidence
 from bot.domain.audit import BOT, Event
 from bot.domain.redaction import Redactor
+from tools import paging, tokens
 from tools.contract import Toolbox, ToolResult
 from tools.errors import ToolError
 
 log = structlog.get_logger(__name__)
 
 TOOL_TIMEOUT = timedelta(seconds=45)  # wall time; a slow backend must not eat the whole answer
-SUMMARY_LIMIT = 14_000  # characters, about 4,000 tokens
+_GAP = 200  # tokens of a failed call's words in the answer
+_NOTICE = 100  # tokens kept free for the lines around a summary
+_ELIDED = re.compile(r"^… ", re.MULTILINE)  # how tools end a list they did not show whole
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d)(?::\d\d)?Z")
 
 
@@ -78,7 +81,7 @@ class Recorder:
         except ToolError as error:
             summary = str(error)
             if name not in self._toolbox.absent:  # what is not configured is told once, by name
-                self.gaps[name] = self._redactor.text(summary)
+                self.gaps[name] = tokens.fit(self._redactor.text(summary), _GAP)[0]
         except Exception as error:  # the boundary of a tool call: told as a gap
             if isinstance(error, TimeoutError):
                 summary = f"{name} did not answer within {TOOL_TIMEOUT.total_seconds():.0f} s"
@@ -98,8 +101,13 @@ class Recorder:
     ) -> Evidence:
         now = self._clock.now()
         text = self._redactor.text(summary)
-        if len(text) > SUMMARY_LIMIT:
-            text = f"{text[:SUMMARY_LIMIT]}\n… cut; ask for a narrower window or fewer lines"
+        text, rest = tokens.fit(text, tokens.MOST_TOKENS - _NOTICE)
+        if rest:
+            text += f"\n… {rest.count(chr(10)) + 1} more lines, on the next pages"
+        payload, left_out = paging.fitted(result.payload if result else None)
+        if left_out:
+            limit = f"{paging.MOST_BYTES // 1_000_000} MB"
+            rest += f"\n… {left_out} values of the full result are beyond {limit} and were not kept"
         clean: dict[str, Any] = self._redactor.json(dict(arguments))
         async with self._store.begin() as tx:
             evidence = await tx.evidence.add(
@@ -112,8 +120,9 @@ class Recorder:
                 window=result.window if result else None,
                 query=self._redactor.text(result.query) if result else "",
                 link=result.link if result else "",
-                payload=self._redactor.json(result.payload) if result else None,
+                payload=self._redactor.json(payload),
                 failed=result is None,
+                rest=rest,
             )
             await tx.audit.append(
                 Event(
@@ -151,4 +160,6 @@ def _first_line(text: str) -> str:
 def for_model(evidence: Evidence) -> str:
     """Return a piece of evidence as the model reads it: marked as data, not instruction."""
     body = evidence.summary.replace("</evidence", "<\\/evidence")
+    if evidence.rest or _ELIDED.search(body):
+        body += f'\n(more: read_evidence(evidence_id="{evidence.id}", page=2))'
     return f'<evidence id="{evidence.id}" tool="{evidence.tool}">\n{body}\n</evidence>'

@@ -14,7 +14,8 @@ from tools.world import Cause, Window
 class Evidence:
     """One tool call and its result, numbered E1, E2 … in a thread by the store.
 
-    `payload` is the full result as plain JSON; `summary` is what the model read.
+    `payload` is the full result as plain JSON; `summary` is what the model read, at most 4,000
+    tokens; `rest` is what of it was cut off, for the next pages.
     """
 
     id: EvidenceId
@@ -27,6 +28,7 @@ class Evidence:
     link: str = ""
     payload: Any = None
     failed: bool = False
+    rest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

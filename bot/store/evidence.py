@@ -1,7 +1,12 @@
-"""evidence: tool calls with their results, numbered E1, E2 … per thread without gaps."""
+"""evidence: tool calls with their results, numbered E1, E2 … per thread without gaps.
+
+A large result is compressed: `zlib:` and base64, so that the column stays text in both databases.
+"""
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -33,6 +38,21 @@ class EvidenceRow(Base, table=True):
 
 T = table_of(EvidenceRow)
 
+LARGE = 256_000  # characters of JSON from which a body is compressed
+_PACKED = "zlib:"
+
+
+def _pack(text: str) -> str:
+    if len(text) < LARGE:
+        return text
+    return _PACKED + base64.b64encode(zlib.compress(text.encode("ascii"), 6)).decode("ascii")
+
+
+def _unpack(body: str) -> Evidence:
+    if body.startswith(_PACKED):
+        body = zlib.decompress(base64.b64decode(body[len(_PACKED) :])).decode("ascii")
+    return decode(Evidence, body)
+
 
 class SqlEvidence:
     """The port `EvidenceStore`."""
@@ -54,6 +74,7 @@ class SqlEvidence:
         link: str = "",
         payload: Any = None,
         failed: bool = False,
+        rest: str = "",
     ) -> Evidence:
         """Number and keep one tool call. Others wait for the thread's number until we commit."""
         count = await self._session.count_up(f"evidence:{place.key()}")
@@ -68,9 +89,10 @@ class SqlEvidence:
             link=link,
             payload=payload,
             failed=failed,
+            rest=rest,
         )
         values = {"place": place.key(), "number": count, "run_id": run_id, "tool": tool, "at": at}
-        await self._session.run(insert(T).values(body=encode(evidence), **values))
+        await self._session.run(insert(T).values(body=_pack(encode(evidence)), **values))
         return evidence
 
     async def get(self, place: Place, evidence_id: EvidenceId) -> Evidence:
@@ -81,9 +103,9 @@ class SqlEvidence:
         query = select(T.c.body).where(here, T.c.number == min(count, 2**31 - 1))
         ids = select("E" + T.c.number.cast(Text)).where(here).order_by(T.c.number.desc())
         row = await self._session.get(query, "evidence", evidence_id, ids)
-        return decode(Evidence, row.body)
+        return _unpack(row.body)
 
     async def of_run(self, run_id: RunId) -> list[Evidence]:
         """Return a run's evidence in order."""
         query = select(T.c.body).where(T.c.run_id == run_id).order_by(T.c.seq)
-        return [decode(Evidence, row.body) for row in await self._session.all(query)]
+        return [_unpack(row.body) for row in await self._session.all(query)]

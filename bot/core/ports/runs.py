@@ -108,6 +108,7 @@ class EvidenceStore(Protocol):
         link: str = "",
         payload: Any = None,
         failed: bool = False,
+        rest: str = "",
     ) -> Evidence:
         """Number and keep one tool call."""
         ...

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,10 +96,12 @@ def samples() -> Iterator[str]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Start a Prometheus over the generated samples; yield its address."""
+def serving(
+    folder: Path, lines: Iterable[str] | None = None, options: Sequence[str] = ()
+) -> Iterator[str]:
+    """Start a Prometheus over OpenMetrics lines (default: generated ones); yield its address."""
     with (folder / "samples.txt").open("w", encoding="utf-8") as file:
-        file.writelines(samples())
+        file.writelines(samples() if lines is None else lines)
     backfill = ["promtool", "tsdb", "create-blocks-from", "openmetrics"]
     subprocess.run(
         [*backfill, "--max-block-duration=486h", folder / "samples.txt", folder / "data"],
@@ -114,22 +116,24 @@ def serving(folder: Path) -> Iterator[str]:
         server = subprocess.Popen(
             ["prometheus", f"--config.file={folder / 'empty.yml'}",
              f"--storage.tsdb.path={folder / 'data'}", "--storage.tsdb.retention.time=30y",
-             f"--web.listen-address={address}"],
+             f"--web.listen-address={address}", *options],
             stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        _wait_ready(f"http://{address}", server, folder / "log")
+        prefix = next((o.partition("=")[2] for o in options if "route-prefix" in o), "")
+        wait_ready(f"http://{address}{prefix}/-/ready", server, folder / "log")
         yield f"http://{address}"
     finally:
         server.terminate()
         server.wait(30)
 
 
-def _wait_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def wait_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a server answers with success; SystemExit with its log when it ends first."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/-/ready", timeout=2).is_success:
+            if httpx.get(url, timeout=2).is_success:
                 return
         except httpx.TransportError:
             pass
@@ -138,4 +142,4 @@ def _wait_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
         except subprocess.TimeoutExpired:
             continue
         break
-    raise SystemExit("prometheus did not start: " + log.read_text("utf-8", "replace")[-2000:])
+    raise SystemExit(f"no server behind {url}: " + log.read_text("utf-8", "replace")[-2000:])

@@ -14,7 +14,7 @@ from bot.core.ports import Clock
 from bot.domain.finding import BreachForecast
 from tools.analysis.forecast import find_breach, forecast
 from tools.errors import BackendError
-from tools.ports import Metrics, Workers
+from tools.ports import Metrics, Workers, in_background
 from tools.world import Catalogue, MetricSpec, Series, Window
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,8 @@ class Outlook:
             if spec.threshold is None:
                 continue
             try:
-                series = await self._metrics.query_range(spec.query, window, STEP)
+                with in_background():  # a person's question goes first
+                    series = await self._metrics.query_range(spec.query, window, STEP)
             except BackendError as error:
                 log.warning("outlook.metric_missing", metric=spec.name, why=str(error))
                 continue

@@ -25,6 +25,8 @@ class FakeCluster:
         self.pod_list: list[PodStatus] = []
         self.fail_next: list[Exception] = []  # raised before a change takes effect
         self.lose_answer: Exception | None = None  # raised after a change took effect
+        self.pod_answers: dict[str, Mapping[str, Any]] = {}  # what a pod's endpoint tells, by name
+        self.pod_logs: dict[str, str] = {}
         for each in objects:
             self.put(each)
 
@@ -49,6 +51,16 @@ class FakeCluster:
             and (not namespace or ns == namespace)
             and (selector or {}).items() <= (item["metadata"].get("labels") or {}).items()
         ]
+
+    async def logs(self, pod: WorkloadRef, lines: int) -> str:
+        self._find(pod)
+        return "\n".join(self.pod_logs.get(pod.name, "").splitlines()[-lines:])
+
+    async def ask_pod(self, pod: WorkloadRef, port: int, path: str) -> Mapping[str, Any]:
+        try:
+            return self.pod_answers[pod.name]
+        except KeyError:
+            raise NotFoundError(f"{pod} answers nothing at {port}/{path}") from None
 
     async def patch(
         self,

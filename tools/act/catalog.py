@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tools.act.breaker import CircuitBreaker
+from tools.act.config import ConfigRollback
 from tools.act.contract import Action
 from tools.act.database import DatabaseFailover
-from tools.act.http import CircuitBreaker, HttpCall
+from tools.act.http import HttpCall
 from tools.act.jobs import RunJob
 from tools.act.nodes import Cordon, Drain, Uncordon
 from tools.act.pods import PodRestart
-from tools.act.rollout import ConfigRollback, DeploymentRollback, RolloutRestart
+from tools.act.rollout import DeploymentRollback, RolloutRestart
 from tools.act.scaling import HpaScale, Scale
 from tools.errors import NotFoundError, nearest
 

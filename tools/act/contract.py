@@ -79,7 +79,7 @@ class Waiting(Protocol):
 class NoWaiting:
     """Looks once and waits for nothing."""
 
-    async def pause(self, seconds: float) -> bool:  # noqa: ARG002 - the port's signature
+    async def pause(self, seconds: float) -> bool:
         """Return False."""
         return False
 

@@ -1,6 +1,8 @@
-"""Actions over HTTP: call an allow-listed endpoint, switch a circuit breaker.
+"""http_call: call an allow-listed endpoint once.
 
-The caller (`tools.backends.http`) checks hosts and signs; here stand the words and the way back.
+The caller (`tools.backends.http`) checks hosts and signs; here stand the words, the way back and
+the look at the world. `probe_url` is a GET whose answer contains `probe_text` once the call has
+taken effect: with it there is a state before, a proof after, and a way to find a lost answer.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import field_validator, model_validator
 
 from tools.act.contract import (
     Actors,
@@ -27,6 +29,7 @@ from tools.errors import ActionRefusedError, BackendError, LostRaceError, Outcom
 from tools.world import WorkloadRef
 
 ENDPOINT = "Endpoint"
+DONE, NOT_DONE = "done", "not done"
 
 
 def _parsed(text: str) -> Mapping[str, Any] | None:
@@ -34,7 +37,7 @@ def _parsed(text: str) -> Mapping[str, Any] | None:
 
 
 class HttpParameters(Parameters):
-    """One call and, if there is one, the call that takes it back."""
+    """One call and, if there are any, the call that takes it back and the look that proves it."""
 
     url: str
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
@@ -42,6 +45,8 @@ class HttpParameters(Parameters):
     undo_url: str = ""
     undo_method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
     undo_body: str = ""
+    probe_url: str = ""
+    probe_text: str = ""  # what the answer of probe_url contains when the call has taken effect
 
     @field_validator("body", "undo_body")
     @classmethod
@@ -49,6 +54,12 @@ class HttpParameters(Parameters):
         if text and not isinstance(json.loads(text), dict):
             raise ValueError("must be a JSON object")
         return text
+
+    @model_validator(mode="after")
+    def _probe_is_whole(self) -> HttpParameters:
+        if bool(self.probe_url) != bool(self.probe_text):
+            raise ValueError("give probe_url and probe_text together, or neither")
+        return self
 
 
 class HttpCall:
@@ -60,137 +71,92 @@ class HttpCall:
     parameters = HttpParameters
 
     async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
-        pinned = parameters.model_dump()
+        pinned = parameters.model_dump(exclude_defaults=True)
+        pinned["method"] = parameters.model_dump()["method"]
         http = actors.need_http()
         await http.check(pinned["method"], pinned["url"])
-        if pinned["undo_url"]:
-            await http.check(pinned["undo_method"], pinned["undo_url"])
-        fields = {name: pinned[name] for name in ("method", "url", "body")}
-        return State(target, pinned, fields, fingerprint_of(fields))
+        if pinned.get("undo_url"):
+            await http.check(pinned.get("undo_method", "POST"), pinned["undo_url"])
+        now = await _look(actors, pinned)
+        if now == DONE:
+            raise ActionRefusedError(
+                f"{pinned['probe_url']!r} answers {pinned['probe_text']!r} already; nothing to do"
+            )
+        fields = _fields(pinned, now)
+        return State(target, pinned, fields, fingerprint_of(fields), {"state": now})
 
     def preview(self, state: State) -> Preview:
         call = f"{state.parameters['method']} {state.parameters['url']}"
-        return Preview(f"Call {call}", (), (dict(state.fields),), (state.target,))
+        before = state.facts["state"]
+        diff = (DiffLine(str(state.parameters["probe_text"]), before, DONE),) if before else ()
+        return Preview(f"Call {call}", diff, (dict(state.fields),), (state.target,))
 
     async def dry_run(self, actors: Actors, bound: Bound) -> None:
         await actors.need_http().check(bound.parameters["method"], bound.parameters["url"])
+        await self._compare(actors, bound)
 
     async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+        await self._compare(actors, bound)
         asked = bound.parameters
-        fields = {name: asked[name] for name in ("method", "url", "body")}
-        if fingerprint_of(fields) != bound.fingerprint:
-            raise LostRaceError(f"the call to {asked['url']!r} is not the one that was approved")
         reply = await actors.need_http().call(
-            asked["method"], asked["url"], _parsed(asked["body"]), key
+            asked["method"], asked["url"], _parsed(asked.get("body", "")), key
         )
+        if await _look_after(actors, asked) == NOT_DONE:
+            raise OutcomeUnknownError(
+                f"{asked['url']!r} answered {reply.status}, but {asked['probe_url']!r} does not "
+                f"say {asked['probe_text']!r}; ask the service what it did"
+            )
         return Outcome(
             f"{asked['url']} answered {reply.status}",
             bound.target,
             bound.fingerprint,
-            {"status": reply.status, "text": reply.text[:500]},
+            {"status": reply.status, "text": actors.redact(reply.text[:500])},
         )
 
     def undo_of(self, state: State) -> UndoSpec | None:
         asked = state.parameters
-        if not asked["undo_url"]:
+        if not asked.get("undo_url"):
             return None
         back = {
             "url": asked["undo_url"],
-            "method": asked["undo_method"],
-            "body": asked["undo_body"],
+            "method": asked.get("undo_method", "POST"),
+            "body": asked.get("undo_body", ""),
         }
-        summary = f"Call {asked['undo_method']} {asked['undo_url']}"
+        summary = f"Call {back['method']} {back['url']}"
         return UndoSpec(self.name, state.target, back, summary)
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
-        return Probe.UNKNOWN  # only the called service knows
-
-
-class BreakerParameters(Parameters):
-    """A breaker is a resource: GET tells `{"state": …}`, PUT of the same shape sets it."""
-
-    url: str
-    state: Literal["open", "closed", "half_open"] = Field("open")
-
-
-class CircuitBreaker:
-    """Open, close or half-open a circuit breaker."""
-
-    name = "circuit_breaker"
-    floor = 0.4
-    kinds = (ENDPOINT,)
-    parameters = BreakerParameters
-
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
-        pinned = parameters.model_dump()
-        await actors.need_http().check("PUT", pinned["url"])
-        now = await _breaker_state(actors, pinned["url"])
-        if now == pinned["state"]:
-            raise ActionRefusedError(f"the breaker at {pinned['url']!r} is already {now!r}")
-        fields = {"url": pinned["url"], "state": now}
-        return State(target, pinned, fields, fingerprint_of(fields))
-
-    def preview(self, state: State) -> Preview:
-        before, after = str(state.fields["state"]), str(state.parameters["state"])
-        return Preview(
-            summary=f"Set the circuit breaker {state.parameters['url']} to {after}",
-            diff=(DiffLine("state", before, after),),
-            operations=({"method": "PUT", "url": state.parameters["url"], "state": after},),
-            affected=(state.target,),
-        )
-
-    async def dry_run(self, actors: Actors, bound: Bound) -> None:
-        await actors.need_http().check("PUT", bound.parameters["url"])
-        await self._compare(actors, bound)
-
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
-        await self._compare(actors, bound)
-        url, wanted = bound.parameters["url"], bound.parameters["state"]
-        reply = await actors.need_http().call("PUT", url, {"state": wanted}, key)
-        now = await _breaker_state_after(actors, url)
-        if now != wanted:
-            raise OutcomeUnknownError(
-                f"the breaker at {url!r} was set to {wanted!r}, it says {now!r}"
-            )
-        after = fingerprint_of({"url": url, "state": now})
-        return Outcome(f"the breaker is {now}", bound.target, after, {"status": reply.status})
-
-    def undo_of(self, state: State) -> UndoSpec | None:
-        back = {"url": state.parameters["url"], "state": state.fields["state"]}
-        return UndoSpec(
-            self.name, state.target, back, f"Set the breaker back to {state.fields['state']}"
-        )
-
-    async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
-        now = await _breaker_state(actors, bound.parameters["url"])
-        if now == bound.parameters["state"]:
-            return Probe.DONE
-        fields = {"url": bound.parameters["url"], "state": now}
-        return Probe.NOT_DONE if fingerprint_of(fields) == bound.fingerprint else Probe.UNKNOWN
+        """Look where the playbook says; without a place to look only the service knows."""
+        now = await _look(actors, bound.parameters)
+        return {DONE: Probe.DONE, NOT_DONE: Probe.NOT_DONE}.get(now, Probe.UNKNOWN)
 
     async def _compare(self, actors: Actors, bound: Bound) -> None:
-        url = bound.parameters["url"]
-        now = await _breaker_state(actors, url)
-        if fingerprint_of({"url": url, "state": now}) != bound.fingerprint:
+        now = await _look(actors, bound.parameters)
+        if fingerprint_of(_fields(bound.parameters, now)) != bound.fingerprint:
             raise LostRaceError(
-                f"the breaker at {url!r} has become {now!r}; propose the plan again"
+                f"the call to {bound.parameters['url']!r} is not the one that was approved, or it "
+                "has been made meanwhile; propose the plan again"
             )
 
 
-async def _breaker_state(actors: Actors, url: str) -> str:
-    reply = await actors.need_http().call("GET", url, None, "")
-    try:
-        return str(json.loads(reply.text)["state"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ActionRefusedError(
-            f"{url!r} does not answer a breaker's state as {{'state': …}}: {reply.text[:80]!r}"
-        ) from error
+def _fields(asked: Mapping[str, Any], now: str) -> dict[str, Any]:
+    fields = {"method": asked["method"], "url": asked["url"], "body": asked.get("body", "")}
+    return {**fields, "state": now} if now else fields
 
 
-async def _breaker_state_after(actors: Actors, url: str) -> str:
+async def _look(actors: Actors, asked: Mapping[str, Any]) -> str:
+    """Return whether the call has taken effect, empty when nobody says where to look."""
+    if not asked.get("probe_url"):
+        return ""
+    reply = await actors.need_http().call("GET", asked["probe_url"], None, "")
+    return DONE if asked["probe_text"] in reply.text else NOT_DONE
+
+
+async def _look_after(actors: Actors, asked: Mapping[str, Any]) -> str:
     try:
-        return await _breaker_state(actors, url)
-    except (BackendError, ActionRefusedError) as error:
+        return await _look(actors, asked)
+    except BackendError as error:
         raise OutcomeUnknownError(
-            f"the breaker at {url!r} accepted the change but cannot be read: {error}"
+            f"{asked['url']!r} accepted the call, but {asked['probe_url']!r} cannot be read: "
+            f"{error}"
         ) from error

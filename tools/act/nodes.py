@@ -1,12 +1,18 @@
-"""Actions on nodes: cordon, uncordon, drain."""
+"""Actions on nodes: cordon, uncordon, drain.
+
+A drain cordons, then evicts what budgets of disruption allow, again and again until the node is
+empty. When its time is over and budgets still hold pods, it takes its own way back: the node takes
+pods again, and the error names the pods and the budgets.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from tools.act.contract import (
-    STEP_ANNOTATION,
     Actors,
     Bound,
     DiffLine,
@@ -16,8 +22,9 @@ from tools.act.contract import (
     Probe,
     State,
     UndoSpec,
+    fingerprint_of,
 )
-from tools.act.objects import Json, marks_of, meta, ref_of
+from tools.act.objects import Json, fresh, mark, marks_of, meta, ref_of
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import (
     ActionRefusedError,
@@ -25,8 +32,12 @@ from tools.errors import (
     LostRaceError,
     NotFoundError,
     OutcomeUnknownError,
+    ToolError,
+    TryLaterError,
 )
 from tools.world import WorkloadRef
+
+RETRY_SECONDS = 5.0  # between two rounds of evictions that a budget held, as kubectl does
 
 
 class NodeParameters(Parameters):
@@ -37,6 +48,7 @@ class DrainParameters(Parameters):
     """What may be lost."""
 
     delete_emptydir_data: bool = False
+    evict_bare_pods: bool = False  # pods without an owner, which do not come back
 
 
 class _Schedulable(PatchAction[Any]):
@@ -95,7 +107,7 @@ class Uncordon(_Schedulable):
 
 
 class Drain(_Schedulable):
-    """Cordon a node and evict its pods one by one, as disruption budgets allow."""
+    """Cordon a node and evict its pods, as disruption budgets allow."""
 
     name = "drain"
     wanted = True
@@ -105,10 +117,10 @@ class Drain(_Schedulable):
     async def pin(
         self, actors: Actors, item: Json, ref: WorkloadRef, parameters: Parameters
     ) -> Pinned:
-        pods = await self._evictable(actors, ref.name)
+        pods = await _evictable(actors, ref)
         pinned = parameters.model_dump()
-        _refuse_local_data(pods, allowed=bool(pinned["delete_emptydir_data"]))
-        names = [f"{meta(p).get('namespace', '')}/{meta(p)['name']}" for p in pods]
+        _refuse_losses(pods, pinned)
+        names = [_full_name(pod) for pod in pods]
         return Pinned(pinned, {"replicas": len(pods), "pods": names})
 
     def describe(self, state: State) -> str:
@@ -120,63 +132,103 @@ class Drain(_Schedulable):
         for name in state.facts["pods"]:
             namespace, _, pod = name.partition("/")
             pods.append(WorkloadRef(state.target.cluster, namespace, "Pod", pod))
-        return Preview(
-            shown.summary,
-            shown.diff,
-            shown.operations,
-            (*shown.affected, *pods),
-            shown.pods_affected,
-            shown.pods_total,
-        )
+        return replace(shown, affected=(*shown.affected, *pods))
 
     async def dry_run(self, actors: Actors, bound: Bound) -> None:
+        """Let the server judge each eviction; a budget that holds now may not hold then."""
         await super().dry_run(actors, bound)
-        for pod in await self._evictable(actors, bound.target.name):
-            await self._evict(actors, pod, bound.target.cluster, dry_run=True)
+        for pod in await _evictable(actors, bound.target):
+            with suppress(TryLaterError):
+                await _evict(actors, pod, bound.target.cluster, dry_run=True)
 
     async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
-        pods = await self._evictable(actors, bound.target.name)
-        _refuse_local_data(pods, allowed=bool(bound.parameters["delete_emptydir_data"]))
+        _refuse_losses(await _evictable(actors, bound.target), bound.parameters)
         outcome = await super().execute(actors, bound, key)
-        evicted: list[str] = []
-        for pod in pods:
-            try:
-                await self._evict(actors, pod, bound.target.cluster, dry_run=False)
-            except BackendRefusedError as error:
-                raise OutcomeUnknownError(
-                    f"node {bound.target.name!r} is cordoned; {len(evicted)} of {len(pods)} pods "
-                    f"are evicted; {meta(pod)['name']!r} is held: {error}"
-                ) from error
-            evicted.append(meta(pod)["name"])
+        evicted, held = await _empty(actors, bound)
+        if held:
+            await self._give_up(actors, bound, key, evicted, held)
         detail = f"node {bound.target.name} is cordoned; {len(evicted)} pods evicted"
-        return Outcome(detail, bound.target, outcome.fingerprint, {"evicted": evicted})
+        return replace(outcome, detail=detail, response={"evicted": evicted})
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
+        """Say done of an empty node; one with pods left is drained further when sent again."""
         try:
-            node = await actors.need_cluster().get(bound.target)
+            node = await actors.need_cluster(bound.target.cluster).get(bound.target)
         except NotFoundError:
             return Probe.UNKNOWN
-        if marks_of(node).get(STEP_ANNOTATION) != key:
+        if not (self.is_marked(node, bound, key) and self.fields(node)["unschedulable"]):
             return await super().probe(actors, bound, key)
-        rest = await self._evictable(actors, bound.target.name)
-        return Probe.UNKNOWN if rest else Probe.DONE
+        rest = await _evictable(actors, bound.target)
+        return Probe.NOT_DONE if rest else Probe.DONE
 
-    async def _evictable(self, actors: Actors, node: str) -> list[Json]:
-        pods = await actors.need_cluster().list("Pod", "")
-        return [pod for pod in pods if _is_on(pod, node) and not _stays(pod)]
+    async def _give_up(
+        self, actors: Actors, bound: Bound, key: str, evicted: list[str], held: Mapping[str, str]
+    ) -> None:
+        """Uncordon, then raise what a person needs: the pods left and the budgets that hold them.
 
-    async def _evict(self, actors: Actors, pod: Json, cluster: str, *, dry_run: bool) -> None:
-        ref = ref_of(pod, "Pod", cluster)
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": ref.name, "namespace": ref.namespace},
-            "deleteOptions": {"preconditions": {"uid": ref.uid}},
-        }
+        A node that was cordoned before the drain stays so.
+        """
+        cluster, before = actors.need_cluster(bound.target.cluster), fingerprint_of(_OPEN)
+        told = "; ".join(f"{pod}: {why}" for pod, why in held.items())
+        text = (
+            f"{len(evicted)} pods of node {bound.target.name!r} were evicted, "
+            f"{len(held)} are held until the time was over ({told})"
+        )
+        if bound.fingerprint != before:
+            raise BackendRefusedError("kubernetes", f"{text}; the node stays cordoned as it was")
         try:
-            await actors.need_cluster().create(ref, body, dry_run=dry_run, subresource="eviction")
-        except (NotFoundError, LostRaceError):
-            return  # gone, or another pod by that name: nothing left to evict
+            node = await cluster.get(bound.target)
+            if self.is_marked(node, bound, key):
+                back = {"op": "add", "path": "/spec/unschedulable", "value": False}
+                patch = [fresh(node), back, mark(node, f"{key}/given-up")]
+                await cluster.patch(bound.target, patch, dry_run=False)
+        except ToolError as error:
+            raise OutcomeUnknownError(f"{text}; uncordoning it again failed: {error}") from error
+        raise BackendRefusedError("kubernetes", f"{text}; the node takes pods again")
+
+
+_OPEN = {"unschedulable": False}
+
+
+async def _empty(actors: Actors, bound: Bound) -> tuple[list[str], dict[str, str]]:
+    """Evict until nothing is left or the step's time is over: (evicted, held and why)."""
+    evicted: list[str] = []
+    while True:
+        held: dict[str, str] = {}
+        pods = await _evictable(actors, bound.target)
+        for pod in pods:
+            try:
+                await _evict(actors, pod, bound.target.cluster, dry_run=False)
+            except TryLaterError as error:
+                held[_full_name(pod)] = str(error)
+            else:
+                evicted.append(_full_name(pod))
+        if not held or not await actors.waiting.pause(RETRY_SECONDS):
+            return evicted, held
+
+
+async def _evictable(actors: Actors, node: WorkloadRef) -> list[Json]:
+    pods = await actors.need_cluster(node.cluster).list("Pod", "")
+    return [pod for pod in pods if _is_on(pod, node.name) and not _stays(pod)]
+
+
+async def _evict(actors: Actors, pod: Json, cluster: str, *, dry_run: bool) -> None:
+    ref = ref_of(pod, "Pod", cluster)
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": ref.name, "namespace": ref.namespace},
+        "deleteOptions": {"preconditions": {"uid": ref.uid}},
+    }
+    actor = actors.need_cluster(cluster)
+    try:
+        await actor.create(ref, body, dry_run=dry_run, subresource="eviction")
+    except (NotFoundError, LostRaceError):
+        return  # gone, or another pod by that name: nothing left to evict
+
+
+def _full_name(pod: Json) -> str:
+    return f"{meta(pod).get('namespace', '')}/{meta(pod)['name']}"
 
 
 def _is_on(pod: Json, node: str) -> bool:
@@ -190,15 +242,16 @@ def _stays(pod: Json) -> bool:
     return mirror or over or "DaemonSet" in owners or bool(meta(pod).get("deletionTimestamp"))
 
 
-def _refuse_local_data(pods: Sequence[Json], *, allowed: bool) -> None:
+def _refuse_losses(pods: Sequence[Json], asked: Mapping[str, Any]) -> None:
     for pod in pods:
-        if not meta(pod).get("ownerReferences"):
+        if not meta(pod).get("ownerReferences") and not asked["evict_bare_pods"]:
             raise ActionRefusedError(
-                f"pod {meta(pod)['name']!r} has no owner and would not come back; move it first"
+                f"pod {_full_name(pod)!r} has no owner and would not come back; move it first, or "
+                "set evict_bare_pods: true"
             )
         local = any("emptyDir" in each for each in (pod.get("spec") or {}).get("volumes") or ())
-        if local and not allowed:
+        if local and not asked["delete_emptydir_data"]:
             raise ActionRefusedError(
-                f"pod {meta(pod)['name']!r} keeps data in an emptyDir that eviction deletes; "
+                f"pod {_full_name(pod)!r} keeps data in an emptyDir that eviction deletes; "
                 "set delete_emptydir_data: true if that is wanted"
             )

@@ -12,6 +12,8 @@ from tools.world import WorkloadRef
 Json = Mapping[str, Any]
 REVISION = "deployment.kubernetes.io/revision"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+# Where tools that render manifests write which file an object came from (Kustomize, kpt).
+_ORIGINS = ("config.kubernetes.io/origin", "config.kubernetes.io/path")
 _ARGO_TRACKING = "argocd.argoproj.io/tracking-id"
 _ARGO_INSTANCE = "argocd.argoproj.io/instance"
 _FLUX_KUSTOMIZE = "kustomize.toolkit.fluxcd.io/name"
@@ -47,15 +49,29 @@ def is_owned_by(item: Json, uid: str) -> bool:
 
 def gitops_owner(item: Json) -> str:
     """Return who writes this object from Git, or an empty string."""
-    known, marks = labels(item), marks_of(item)
-    if _ARGO_TRACKING in marks:
-        return f"Argo CD application {marks[_ARGO_TRACKING].split(':')[0]!r}"
+    known = {**labels(item), **marks_of(item)}
+    if _ARGO_TRACKING in known:
+        return f"Argo CD application {known[_ARGO_TRACKING].split(':')[0]!r}"
     if _ARGO_INSTANCE in known:
         return f"Argo CD application {known[_ARGO_INSTANCE]!r}"
-    if _FLUX_KUSTOMIZE in known:
-        return f"Flux kustomization {known[_FLUX_KUSTOMIZE]!r}"
-    if _FLUX_HELM in known:
-        return f"Flux Helm release {known[_FLUX_HELM]!r}"
+    for name, noun in ((_FLUX_KUSTOMIZE, "Flux kustomization"), (_FLUX_HELM, "Flux Helm release")):
+        if name in known:
+            space = known.get(name.replace("/name", "/namespace"), "")
+            named = f"{space}/{known[name]}" if space else known[name]
+            return f"{noun} {named!r}"
+    return ""
+
+
+def git_file(item: Json) -> str:
+    """Return the file an object was rendered from, as its annotations tell, or an empty string."""
+    marks = marks_of(item)
+    for name in _ORIGINS:
+        for line in marks.get(name, "").splitlines():
+            text = line.strip()
+            if name.endswith("/path"):
+                return text
+            if text.startswith("path:"):
+                return text.removeprefix("path:").strip()
     return ""
 
 
@@ -63,15 +79,22 @@ def refuse_gitops(item: Json, ref: WorkloadRef, wanted: str) -> None:
     """Raise ActionRefusedError naming the Git change when GitOps would revert ours."""
     owner = gitops_owner(item)
     if owner:
+        file = git_file(item)
         raise ActionRefusedError(
             f"{ref} belongs to {owner}, which would revert a change made here; "
-            f"change it in Git instead: {wanted}"
+            f"change it in Git instead: {f'in {file}, ' if file else ''}{wanted}"
         )
 
 
 def pointer(*parts: str | int) -> str:
     """Return a JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def dotted(path: str) -> str:
+    """Return a JSON pointer as people write fields: `spec.replicas`."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")[1:]]
+    return ".".join(parts)
 
 
 def fresh(item: Json) -> dict[str, Any]:

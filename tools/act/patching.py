@@ -5,7 +5,8 @@
       └───────────────── lost race: read and compare once more ────────────────┘
 
 A subclass says which fields it reads or replaces (`fields`), pins its parameters (`pin`) and gives
-the operations; it never talks about races, marks or dry runs.
+the operations; it never talks about races, marks or dry runs. The same key sent again finds its own
+mark and changes nothing more.
 """
 
 from abc import ABC, abstractmethod
@@ -28,6 +29,7 @@ from tools.act.contract import (
 )
 from tools.act.objects import (
     Json,
+    dotted,
     fresh,
     labels,
     mark,
@@ -61,7 +63,7 @@ class PatchAction(ABC, Generic[P]):
     name: ClassVar[str]
     floor: ClassVar[float] = 0.0
     kinds: ClassVar[tuple[str, ...]]
-    subresource: ClassVar[str] = ""
+    subresource: ClassVar[str] = ""  # its fields are no part of a manifest, so Git never wins them
     parameters: type[Parameters]
 
     @abstractmethod
@@ -86,9 +88,14 @@ class PatchAction(ABC, Generic[P]):
     def describe(self, state: State) -> str:
         """Return one sentence: what will be done."""
 
-    def git_change(self, parameters: P) -> str:
-        """Return the change a person makes in Git instead."""
-        return "commit the same change to the manifest"
+    def git_change(self, state: State) -> str:
+        """Return the fields and values a person commits to Git instead."""
+        told = [
+            f"set {dotted(str(each['path']))} to {each['value']!r}"
+            for each in state.facts["operations"]
+            if isinstance(each.get("value"), str | int)
+        ]
+        return ", ".join(told) or "make the same change there"
 
     def undo_of(self, state: State) -> UndoSpec | None:
         """Return the way back; none unless a subclass knows one."""
@@ -99,17 +106,24 @@ class PatchAction(ABC, Generic[P]):
         return int(state.facts.get("replicas", 0))
 
     async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
-        cluster = actors.need_cluster()
+        cluster = actors.need_cluster(target.cluster)
         if target.kind not in self.kinds:
             raise BadArgumentError(f"{self.name} acts on {' or '.join(self.kinds)}, not {target}")
         item = await cluster.get(target)
         exact = cast("P", parameters)
-        refuse_gitops(item, target, self.git_change(exact))
         pinned = await self.pin(actors, item, target, exact)
         ref, found = pinned.ref or target, item if pinned.item is None else pinned.item
-        if found is not item:
-            refuse_gitops(found, ref, self.git_change(exact))
         ref = ref_of(found, ref.kind, target.cluster)
+        state = await self._state(actors, ref, item, found, pinned)
+        if not self.subresource:
+            refuse_gitops(item, target, self.git_change(state))
+            refuse_gitops(found, ref, self.git_change(state))
+        return state
+
+    async def _state(
+        self, actors: Actors, ref: WorkloadRef, item: Json, found: Json, pinned: Pinned
+    ) -> State:
+        cluster = actors.need_cluster(ref.cluster)
         operations = await self.operations(actors, found, ref, pinned.parameters)
         fields = self.fields(found)
         return State(
@@ -153,19 +167,22 @@ class PatchAction(ABC, Generic[P]):
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
         try:
-            item = await actors.need_cluster().get(bound.target)
+            item = await actors.need_cluster(bound.target.cluster).get(bound.target)
         except NotFoundError:
             return Probe.UNKNOWN
         if meta(item).get("uid") != bound.target.uid:
             return Probe.UNKNOWN
-        if marks_of(item).get(STEP_ANNOTATION) == key:
+        if self.is_marked(item, bound, key):
             return Probe.DONE
         if fingerprint_of(self.fields(item)) == bound.fingerprint:
             return Probe.NOT_DONE
         return Probe.UNKNOWN
 
+    async def prepare(self, actors: Actors, bound: Bound, *, dry_run: bool) -> None:
+        """Put in place what the patch will refer to; harmless by itself, and only once."""
+
     async def _patch(self, actors: Actors, bound: Bound, key: str, *, dry_run: bool) -> Json:
-        cluster = actors.need_cluster()
+        cluster = actors.need_cluster(bound.target.cluster)
         try:
             return await self._try(cluster, actors, bound, key, dry_run=dry_run)
         except LostRaceError:
@@ -176,7 +193,10 @@ class PatchAction(ABC, Generic[P]):
         self, cluster: ClusterActor, actors: Actors, bound: Bound, key: str, *, dry_run: bool
     ) -> Json:
         item = await cluster.get(bound.target)
+        if not dry_run and self.is_marked(item, bound, key):
+            return item
         self.compare(item, bound)
+        await self.prepare(actors, bound, dry_run=dry_run)
         operations = await self.operations(actors, item, bound.target, bound.parameters)
         patch = [fresh(item), *operations]
         if not self.subresource:  # metadata cannot be written through a subresource
@@ -184,6 +204,11 @@ class PatchAction(ABC, Generic[P]):
         return await cluster.patch(
             bound.target, patch, dry_run=dry_run, subresource=self.subresource
         )
+
+    def is_marked(self, item: Json, bound: Bound, key: str) -> bool:
+        """Say whether the step with this key changed this very object last."""
+        same = meta(item).get("uid") == bound.target.uid
+        return same and marks_of(item).get(STEP_ANNOTATION) == key
 
     def compare(self, item: Json, bound: Bound) -> None:
         """Raise LostRaceError when the object is not the one that was approved."""

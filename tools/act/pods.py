@@ -49,7 +49,7 @@ class PodRestart:
     parameters = PodRestartParameters
 
     async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
-        cluster = actors.need_cluster()
+        cluster = actors.need_cluster(target.cluster)
         if target.kind not in self.kinds:
             raise BadArgumentError(f"{self.name} acts on {', '.join(self.kinds)}, not {target}")
         target, item = await _find(actors, target)
@@ -107,7 +107,7 @@ class PodRestart:
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
         try:
-            pod = await actors.need_cluster().get(bound.target)
+            pod = await actors.need_cluster(bound.target.cluster).get(bound.target)
         except NotFoundError:
             return Probe.DONE
         if meta(pod).get("uid") != bound.target.uid or meta(pod).get("deletionTimestamp"):
@@ -115,8 +115,14 @@ class PodRestart:
         return Probe.NOT_DONE
 
     async def _delete(self, actors: Actors, bound: Bound, *, dry_run: bool) -> None:
+        cluster = actors.need_cluster(bound.target.cluster)
         try:
-            await actors.need_cluster().delete(
+            pod = await cluster.get(bound.target)
+            if meta(pod).get("uid") != bound.target.uid or meta(pod).get("deletionTimestamp"):
+                raise LostRaceError(
+                    f"{bound.target} is already being replaced; nothing was deleted"
+                )
+            await cluster.delete(
                 bound.target,
                 dry_run=dry_run,
                 grace_seconds=int(bound.parameters["grace_period"]),
@@ -127,7 +133,7 @@ class PodRestart:
 
     async def _siblings(self, actors: Actors, pod: Json, ref: WorkloadRef) -> list[Json]:
         owners = {each["uid"] for each in meta(pod).get("ownerReferences") or ()}
-        pods = await actors.need_cluster().list("Pod", ref.namespace)
+        pods = await actors.need_cluster(ref.cluster).list("Pod", ref.namespace)
         return [
             each
             for each in pods
@@ -137,7 +143,7 @@ class PodRestart:
 
 async def _find(actors: Actors, target: WorkloadRef) -> tuple[WorkloadRef, Json]:
     """Return the target; a name that is no pod's may be a workload's."""
-    cluster = actors.need_cluster()
+    cluster = actors.need_cluster(target.cluster)
     try:
         return target, await cluster.get(target)
     except NotFoundError:

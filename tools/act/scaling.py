@@ -67,7 +67,7 @@ class HpaScale(PatchAction[HpaParameters]):
     ) -> Pinned:
         found: Json | None = item
         if ref.kind != HPA:
-            found = await find_hpa(actors.need_cluster(), ref)
+            found = await find_hpa(actors.need_cluster(ref.cluster), ref)
         if found is None:
             raise ActionRefusedError(f"no autoscaler owns {ref}; use the action 'scale'")
         low, high = _limits(found)
@@ -125,10 +125,11 @@ class HpaScale(PatchAction[HpaParameters]):
 
 
 class ScaleParameters(Parameters):
-    """A number of pods, or how many more (fewer when negative)."""
+    """A number of pods, or how many more (fewer when negative). None at all must be asked for."""
 
     replicas: int | None = Field(None, ge=0, le=LARGEST)
     add_replicas: int | None = Field(None, ge=-LARGEST, le=LARGEST)
+    allow_zero: bool = False
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> ScaleParameters:
@@ -148,7 +149,7 @@ class Scale(PatchAction[ScaleParameters]):
     async def pin(
         self, actors: Actors, item: Json, ref: WorkloadRef, parameters: ScaleParameters
     ) -> Pinned:
-        hpa = item if ref.kind == HPA else await find_hpa(actors.need_cluster(), ref)
+        hpa = item if ref.kind == HPA else await find_hpa(actors.need_cluster(ref.cluster), ref)
         now = replicas_of(item)
         if hpa is not None and ref.kind == HPA:
             now = int((hpa.get("status") or {}).get("currentReplicas") or _limits(hpa)[0])
@@ -167,7 +168,12 @@ class Scale(PatchAction[ScaleParameters]):
             return Pinned({"replicas": wanted}, facts, hpa, hpa_ref)
         if wanted == now:
             raise ActionRefusedError(f"{ref} already has {now} pods")
-        return Pinned({"replicas": wanted}, {"replicas": now})
+        if wanted < 1 and not parameters.allow_zero:
+            raise ActionRefusedError(
+                f"{ref} would keep no pod and serve nobody; set allow_zero: true if that is wanted"
+            )
+        zero = {"allow_zero": True} if wanted < 1 else {}
+        return Pinned({"replicas": wanted, **zero}, {"replicas": now})
 
     def fields(self, item: Json) -> Mapping[str, Any]:
         if "maxReplicas" in (item.get("spec") or {}):
@@ -210,6 +216,6 @@ class Scale(PatchAction[ScaleParameters]):
         return UndoSpec(
             action=self.name,
             target=state.target,
-            parameters={"replicas": before},
+            parameters={"replicas": before, **({} if before else {"allow_zero": True})},
             summary=f"Scale {state.target} back to {before} pods",
         )

@@ -24,7 +24,7 @@ from tools.act.objects import (
     revision_of,
     template_diff,
 )
-from tools.act.rollout import config_map_paths
+from tools.act.config import config_map_paths
 from tools.errors import NotFoundError
 from tools.ports import Cluster
 from tools.world import Catalogue, Change, ChangeKind, ServiceSpec, Window, WorkloadRef

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -214,6 +216,17 @@ async def test_a_pod_restart_deletes_the_pod_that_was_shown_and_no_namesake() ->
     assert await action.probe(actors(world), bound, "k") is Probe.DONE
 
 
+class Meanwhile:
+    """Patience during which something happens."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        self.happens = happens
+
+    async def pause(self, seconds: float) -> bool:
+        self.happens()
+        return True
+
+
 async def test_a_job_is_created_once_for_one_key() -> None:
     world, action = cluster(), ACTIONS["run_job"]
     cron = WorkloadRef("default", "trading", "CronJob", "report")
@@ -227,8 +240,18 @@ async def test_a_job_is_created_once_for_one_key() -> None:
     state = await action.observe(actors(world), cron, parse_parameters(action, {}))
     bound = bind(action, state)
     assert await action.probe(actors(world), bound, "k") is Probe.NOT_DONE
-    await action.execute(actors(world), bound, "k")
+    with pytest.raises(OutcomeUnknownError, match="still runs"):
+        await action.execute(actors(world), bound, "k")
+
+    def finish() -> None:
+        job = next(item for (kind, *_), item in world.objects.items() if kind == "Job")
+        job["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+    await action.execute(replace(actors(world), waiting=Meanwhile(finish)), bound, "k")
     assert await action.probe(actors(world), bound, "k") is Probe.DONE
+    assert [verb for verb, *_ in world.sent] == ["create"]
+    job = next(item for (kind, *_), item in world.objects.items() if kind == "Job")
+    job["metadata"]["annotations"]["sre-agent/step"] = "another"
     with pytest.raises(LostRaceError):
         await action.execute(actors(world), bound, "k")
 
@@ -244,10 +267,20 @@ async def test_a_failover_patches_the_status_of_the_database_cluster() -> None:
     world.put(
         {"kind": "Cluster", "metadata": {"namespace": "data", "name": "pg"}, "status": status}
     )
+    row = {"applicationName": "pg-2", "state": "streaming", "replayLsn": "0/5000000"}
+    world.pod_answers["pg-1"] = {"currentLsn": "0/5000100", "replicationInfo": [row]}
     state = await action.observe(actors(world), ref, parse_parameters(action, {}))
     bound = bind(action, state)
-    await action.execute(actors(world), bound, "k")
+    with pytest.raises(OutcomeUnknownError, match="'pg-1' is still the primary"):
+        await action.execute(actors(world), bound, "k")
     assert (await world.get(ref))["status"]["targetPrimary"] == "pg-2"
+    assert await action.probe(actors(world), bound, "k") is Probe.UNKNOWN
+
+    def promote() -> None:
+        world.objects["Cluster", "data", "pg"]["status"]["currentPrimary"] = "pg-2"
+
+    await action.execute(replace(actors(world), waiting=Meanwhile(promote)), bound, "k")
+    assert [verb for verb, *_ in world.sent] == ["patch"]
     assert await action.probe(actors(world), bound, "k") is Probe.DONE
 
 

@@ -276,6 +276,8 @@ async def test_the_shipped_playbooks_reproduce_the_users_table_at_five_sigma(
             },
         }
     )
+    row = {"applicationName": "postgres-2", "state": "streaming", "replayLsn": "0/5000000"}
+    world.cluster.pod_answers["postgres-1"] = {"currentLsn": "0/5000000", "replicationInfo": [row]}
     _with_config_maps(world)
     anomaly = open_anomaly(
         AnomalyId("ANO-9"),

@@ -1,0 +1,208 @@
+"""The Patroni way of database_failover: REST `/cluster` tells, REST `/switchover` asks.
+
+Patroni (≥ 3.0.4) calls a replica's state "streaming" when it follows the leader, and tells its lag
+in bytes, or "unknown". It has no dry run: the dry run reads and compares, and sends nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from tools.act.contract import (
+    Actors,
+    Bound,
+    DiffLine,
+    Outcome,
+    Parameters,
+    Preview,
+    Probe,
+    State,
+    UndoSpec,
+    fingerprint_of,
+)
+from tools.errors import (
+    ActionRefusedError,
+    BackendError,
+    BadArgumentError,
+    LostRaceError,
+    OutcomeUnknownError,
+)
+from tools.world import WorkloadRef
+
+LOOK_SECONDS = 2.0  # between two looks at who leads
+LEADERS = frozenset({"leader", "master", "primary", "standby_leader"})
+
+
+class Asked(Protocol):
+    """What it reads of the action's parameters."""
+
+    patroni_url: str
+    to_instance: str
+    max_lag_bytes: int
+    accept_unknown_lag: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One instance as Patroni tells it."""
+
+    name: str
+    leads: bool
+    state: str
+    lag_bytes: int | None  # None: unknown
+
+
+class PatroniSwitchover:
+    """Ask Patroni for another leader."""
+
+    name = "database_failover"
+    floor = 0.6
+    kinds = ("Endpoint",)
+
+    def __init__(self, parameters: type[Parameters]) -> None:
+        """`parameters` are those of the action it is one way of."""
+        self.parameters = parameters
+
+    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+        asked = cast("Asked", parameters)
+        if not asked.patroni_url:
+            raise BadArgumentError(
+                f"{self.name} of an Endpoint needs patroni_url, the address of Patroni's REST API"
+            )
+        await actors.need_http().check("POST", f"{asked.patroni_url}/switchover")
+        members = await _members(actors, asked.patroni_url)
+        leader = next((each.name for each in members if each.leads), "")
+        if not leader:
+            raise ActionRefusedError(
+                f"{asked.patroni_url!r} names no leader; Patroni elects one by itself"
+            )
+        chosen = _chosen(members, asked)
+        pinned = {**parameters.model_dump(), "to_instance": chosen.name}
+        fields = {"url": asked.patroni_url, "leader": leader}
+        facts = {"lag_bytes": chosen.lag_bytes, "replicas": len(members)}
+        return State(target, pinned, fields, fingerprint_of(fields), facts)
+
+    def preview(self, state: State) -> Preview:
+        before, after = str(state.fields["leader"]), str(state.parameters["to_instance"])
+        url, lag = state.parameters["patroni_url"], state.facts["lag_bytes"]
+        told = "how far it is behind is not known" if lag is None else f"it is {lag} bytes behind"
+        body = {"leader": before, "candidate": after}
+        return Preview(
+            summary=f"Switch {url} from leader {before} to {after}; {told}; writes pause meanwhile",
+            diff=(DiffLine("leader", before, after),),
+            operations=({"method": "POST", "url": f"{url}/switchover", "body": body},),
+            affected=(state.target,),
+            pods_affected=int(state.facts["replicas"]),
+            pods_total=int(state.facts["replicas"]),
+        )
+
+    async def dry_run(self, actors: Actors, bound: Bound) -> None:
+        await actors.need_http().check("POST", f"{bound.parameters['patroni_url']}/switchover")
+        await self._compare(actors, bound)
+
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+        url, wanted = str(bound.parameters["patroni_url"]), str(bound.parameters["to_instance"])
+        before = await self._compare(actors, bound)
+        body = {"leader": before, "candidate": wanted}
+        reply = await actors.need_http().call("POST", f"{url}/switchover", body, key)
+        while (now := await _leader(actors, url)) != wanted:
+            if not await actors.waiting.pause(LOOK_SECONDS):
+                raise OutcomeUnknownError(
+                    f"{url!r} accepted a switch to {wanted!r}, but {now or 'nobody'!r} leads after "
+                    "the time this step has; look at Patroni"
+                )
+        after = fingerprint_of({"url": url, "leader": wanted})
+        response = {"status": reply.status, "text": actors.redact(reply.text[:200])}
+        return Outcome(f"{wanted} leads {url}", bound.target, after, response)
+
+    def undo_of(self, state: State) -> UndoSpec | None:
+        before = state.fields["leader"]
+        back = {**state.parameters, "to_instance": before}
+        return UndoSpec(self.name, state.target, back, f"Switch back to {before}")
+
+    async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
+        url = str(bound.parameters["patroni_url"])
+        leader = await _leader(actors, url)
+        if leader == bound.parameters["to_instance"]:
+            return Probe.DONE
+        same = fingerprint_of({"url": url, "leader": leader}) == bound.fingerprint
+        return Probe.NOT_DONE if same else Probe.UNKNOWN
+
+    async def _compare(self, actors: Actors, bound: Bound) -> str:
+        """Return the leader. Raises when it is another one, or the replica fell behind."""
+        asked = cast("Asked", self.parameters.model_validate(dict(bound.parameters)))
+        members = await _members(actors, asked.patroni_url)
+        leader = next((each.name for each in members if each.leads), "")
+        if fingerprint_of({"url": asked.patroni_url, "leader": leader}) != bound.fingerprint:
+            raise LostRaceError(
+                f"{leader or 'nobody'!r} leads {asked.patroni_url!r} now; propose the plan again"
+            )
+        _chosen(members, asked)
+        return leader
+
+
+async def _members(actors: Actors, url: str) -> list[Member]:
+    reply = await actors.need_http().call("GET", f"{url}/cluster", None, "")
+    try:
+        return [_member(each) for each in json.loads(reply.text)["members"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ActionRefusedError(
+            f"{url}/cluster does not answer as Patroni does: {reply.text[:80]!r}"
+        ) from error
+
+
+def _member(told: Mapping[str, Any]) -> Member:
+    lag = told.get("lag")
+    return Member(
+        name=str(told["name"]),
+        leads=str(told["role"]) in LEADERS,
+        state=str(told.get("state", "")),
+        lag_bytes=lag if isinstance(lag, int) else None,
+    )
+
+
+async def _leader(actors: Actors, url: str) -> str:
+    """Return who leads, empty when nobody does or nobody can be asked just now."""
+    try:
+        members = await _members(actors, url)
+    except (BackendError, ActionRefusedError):
+        return ""
+    return next((each.name for each in members if each.leads), "")
+
+
+def _chosen(members: list[Member], asked: Asked) -> Member:
+    """Return the replica to promote. Raises ActionRefusedError when it is not fit."""
+    replicas = [each for each in members if not each.leads]
+    fit = [each for each in replicas if each.state == "streaming" and each.lag_bytes is not None]
+    if not asked.to_instance:
+        if not fit:
+            states = ", ".join(f"{each.name} {each.state}" for each in replicas) or "none"
+            raise ActionRefusedError(f"no replica streams from the leader (replicas: {states})")
+        chosen = min(fit, key=lambda each: (each.lag_bytes or 0, each.name))
+    else:
+        found = next((each for each in replicas if each.name == asked.to_instance), None)
+        if found is None:
+            known = ", ".join(each.name for each in replicas) or "none"
+            raise ActionRefusedError(
+                f"{asked.to_instance!r} is no replica that can be promoted; replicas: {known}"
+            )
+        chosen = found
+    if chosen.state != "streaming":
+        raise ActionRefusedError(
+            f"{chosen.name!r} is {chosen.state!r}, not streaming; what was written since would be "
+            "lost"
+        )
+    if chosen.lag_bytes is None and not asked.accept_unknown_lag:
+        raise ActionRefusedError(
+            f"Patroni does not know how far {chosen.name!r} is behind; set "
+            "accept_unknown_lag: true to switch without knowing"
+        )
+    if (chosen.lag_bytes or 0) > asked.max_lag_bytes:
+        raise ActionRefusedError(
+            f"{chosen.name!r} is {chosen.lag_bytes} bytes behind the leader, more than "
+            f"max_lag_bytes {asked.max_lag_bytes}; wait until it has caught up"
+        )
+    return chosen

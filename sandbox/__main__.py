@@ -36,7 +36,7 @@ def _arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="forget the last run first")
     parser.add_argument("--model", action="store_true", help="also serve the scripted model")
     defaults = Ports()
-    for name in ("slack", "model", "prometheus", "loki", "kubernetes"):
+    for name in ("slack", "model", "prometheus", "loki", "kubernetes", "tempo"):
         parser.add_argument(f"--{name}-port", type=_port, default=getattr(defaults, name))
     return parser.parse_args(given)
 
@@ -63,6 +63,7 @@ async def _run(given: argparse.Namespace) -> int:
             given.prometheus_port,
             given.loki_port,
             given.kubernetes_port,
+            given.tempo_port,
         ),
         given.state,
         after_seconds=given.at,

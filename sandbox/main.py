@@ -1,7 +1,7 @@
-"""Joins the imitated outside: one world behind Prometheus, Loki and Kubernetes, and a local Slack.
+"""Joins the imitated outside: one world behind its backends, and a local Slack.
 
 Clock ─┬─ FaultLog <── Cluster ── Kubernetes API
-       └─ World (pure functions of both) ── Prometheus API, Loki API
+       └─ World (pure functions of both) ── Prometheus API, Loki API, Tempo API
 """
 
 import errno
@@ -20,6 +20,8 @@ from sandbox.prometheus.errors import BadDataError
 from sandbox.prometheus.server import Metadata, PrometheusServer
 from sandbox.slack.server import start_slack
 from sandbox.state import State, forget, open_state
+from sandbox.tempo.server import TempoServer
+from sandbox.tempo.traces import Traces
 from sandbox.world.faults import FaultLog
 from sandbox.world.scenario import Scenario, ScenarioError, Story, load_scenario
 from sandbox.world.world import FAMILIES, SEED, World
@@ -39,6 +41,7 @@ class Ports:
     prometheus: int = 19090
     loki: int = 13100
     kubernetes: int = 16443
+    tempo: int = 13200
 
 
 class PortInUseError(Exception):
@@ -156,6 +159,9 @@ async def _listen(sandbox: Sandbox, ports: Ports, *, with_model: bool) -> None:
     sandbox.servers.append(prometheus)
     await _open("loki", ports.loki, loki.start(HOST, ports.loki))
     sandbox.servers.append(loki)
+    tempo = TempoServer(Traces(logs, sandbox.world.signals), clock, tick)
+    await _open("tempo", ports.tempo, tempo.start(HOST, ports.tempo))
+    sandbox.servers.append(tempo)
     sandbox.kubernetes = await _open(
         "kubernetes",
         ports.kubernetes,
@@ -174,7 +180,10 @@ async def _listen(sandbox: Sandbox, ports: Ports, *, with_model: bool) -> None:
         sandbox.model = await _open("model", ports.model, start_model(HOST, ports.model))
         sandbox.servers.append(sandbox.model)
     sandbox.page = sandbox.slack.url
-    sandbox.env = _environment(sandbox, prometheus.url, loki.url)
+    sandbox.env = _environment(
+        sandbox,
+        {"PROMETHEUS_URL": prometheus.url, "LOKI_URL": loki.url, "TRACING_URL": tempo.url},
+    )
 
 
 async def _open(name: str, port: int, starting: Awaitable[T]) -> T:
@@ -190,14 +199,13 @@ async def _open(name: str, port: int, starting: Awaitable[T]) -> T:
         raise PortInUseError(msg) from error
 
 
-def _environment(sandbox: Sandbox, prometheus: str, loki: str) -> dict[str, str]:
+def _environment(sandbox: Sandbox, stores: dict[str, str]) -> dict[str, str]:
     folder = sandbox.state.directory.resolve()
     env = {
         "SLACK_BOT_TOKEN": "xoxb-sandbox-bot",
         "SLACK_APP_TOKEN": "xapp-sandbox-app",
         "SLACK_API_URL": sandbox.slack.api_url,
-        "PROMETHEUS_URL": prometheus,
-        "LOKI_URL": loki,
+        **stores,
         "KUBECONFIG": str(sandbox.kubernetes.reader_kubeconfig),
         "KUBECONFIG_ACT": str(sandbox.kubernetes.actor_kubeconfig),
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",

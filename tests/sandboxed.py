@@ -15,6 +15,8 @@ from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.loki.lines import Logs
 from sandbox.loki.server import LokiServer
 from sandbox.prometheus.server import Metadata, PrometheusServer
+from sandbox.tempo.server import TempoServer
+from sandbox.tempo.traces import Traces
 from sandbox.world.faults import FaultLog
 from sandbox.world.scenario import Story, load_scenario
 from sandbox.world.world import FAMILIES, SEED, World
@@ -42,6 +44,7 @@ class Platform:
     cluster: Cluster
     prometheus_url: str
     loki_url: str
+    tempo_url: str
     kubernetes: KubernetesServer
 
     @property
@@ -75,13 +78,17 @@ async def platform(folder: Path) -> AsyncIterator[Platform]:
 
     known = {name: Metadata(family.kind, family.help) for name, family in FAMILIES.items()}
     prometheus: Any = PrometheusServer(world, clock, known, before=tick)
-    loki: Any = LokiServer(Logs(world.timeline, SEED), clock, tick)
+    logs = Logs(world.timeline, SEED)
+    loki: Any = LokiServer(logs, clock, tick)
+    tempo: Any = TempoServer(Traces(logs, world.signals), clock, tick)
     await prometheus.start(HOST, 0)
     await loki.start(HOST, 0)
+    await tempo.start(HOST, 0)
     kubernetes = await start_kubernetes(HOST, 0, cluster=cluster, clock=clock, state_dir=folder)
     try:
-        yield Platform(clock, world, cluster, prometheus.url, loki.url, kubernetes)
+        yield Platform(clock, world, cluster, prometheus.url, loki.url, tempo.url, kubernetes)
     finally:
         await kubernetes.close()
+        await tempo.close()
         await loki.close()
         await prometheus.close()

@@ -96,3 +96,24 @@ class SlowPath:
     def share_of(self, service: str) -> float:
         """Share of the duration that a service's own work takes, in [0, 1]."""
         return sum(step.share for step in self.steps if step.span.service == service)
+
+
+@dataclass(frozen=True, slots=True)
+class HotSpot:
+    """One operation of one service and what it adds to several traces."""
+
+    service: ServiceName
+    name: str
+    share: float  # of the traces' whole duration, in [0, 1]
+    self_time: timedelta  # mean, over the traces it takes part in
+    traces: int  # it takes part in
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStudy:
+    """What several slow or failed traces of one service have in common."""
+
+    service: ServiceName  # that was asked about
+    heads: tuple[TraceHead, ...]  # found, slowest first
+    paths: tuple[SlowPath, ...]  # of those looked at closely
+    hot_spots: tuple[HotSpot, ...]  # largest share first

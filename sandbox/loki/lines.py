@@ -15,6 +15,7 @@ import yaml
 
 from sandbox.world.noise import Floats, key_of, uniform
 from sandbox.world.pods import Pod, pods_of
+from sandbox.world.requests import trace_id_of
 from sandbox.world.scenario import Fault, LogEffect, Story
 from sandbox.world.signals import rhythm
 from sandbox.world.timeline import Timeline
@@ -39,6 +40,11 @@ class Line:
     at_ns: int  # nanoseconds since 1970 UTC
     labels: tuple[tuple[str, str], ...]  # sorted
     text: str
+
+    @property
+    def trace_id(self) -> str:
+        """The trace the line belongs to, which its service wrote beside it; empty for none."""
+        return trace_id_of(self.text, dict(self.labels)["level"], self.at_ns)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ _MATCHER = re.compile(rf"\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*({_STRING})\s*")
 _FILTER = re.compile(rf"\s*(\|=|\|~|!=|!~)\s*({_STRING})\s*")
 _PARSER = re.compile(r"\s*\|\s*(json|logfmt)\b\s*")
 _LABEL_FILTER = re.compile(rf"\s*\|\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|==|=)\s*({_STRING})\s*")
+_OR_LABEL = re.compile(rf"\s*or\s+([a-zA-Z_]\w*)\s*(=~|!~|!=|==|=)\s*({_STRING})\s*")
 _RANGE = re.compile(r"\s*\[\s*((?:\d+(?:ms|[smhdw]))+)\s*\]\s*")
 _PART = re.compile(r"(\d+)(ms|[smhdw])")
 _BY = re.compile(r"\s*(by|without)\s*\(([\w\s,]*)\)\s*")
@@ -154,8 +155,7 @@ def _stages(reader: _Reader) -> list[Stage]:
         elif found := reader.match(_PARSER):
             stages.append(_json if found[1] == "json" else _logfmt)
         elif found := reader.match(_LABEL_FILTER):
-            op = "=" if found[2] == "==" else found[2]
-            stages.append(_label_filter(_matcher(found[1], op, _unquoted(found[3]))))
+            stages.append(_label_filter(_alternatives(reader, found)))
         else:
             return stages
 
@@ -188,8 +188,19 @@ def _line_filter(op: str, value: str) -> Stage:
     return lambda line, _: (pattern.search(line) is not None) == (op == "|~")
 
 
-def _label_filter(matcher: Matcher) -> Stage:
-    return lambda _, labels: matcher.accepts(labels.get(matcher.name, ""))
+def _alternatives(reader: _Reader, first: re.Match[str]) -> list[Matcher]:
+    """Return the matchers of `a="x" or b="x"`."""
+    matchers = []
+    found: re.Match[str] | None = first
+    while found is not None:
+        op = "=" if found[2] == "==" else found[2]
+        matchers.append(_matcher(found[1], op, _unquoted(found[3])))
+        found = reader.match(_OR_LABEL)
+    return matchers
+
+
+def _label_filter(matchers: list[Matcher]) -> Stage:
+    return lambda _, labels: any(m.accepts(labels.get(m.name, "")) for m in matchers)
 
 
 def _json(line: str, labels: dict[str, str]) -> bool:

@@ -1,5 +1,6 @@
-"""The Loki HTTP API: query, query_range, labels, label values, series, ready.
+"""The Loki HTTP API: query, query_range, labels, values, series, index stats and volume, ready.
 
+A line's trace is its structured metadata: filters see it as a label and streams carry it.
 Errors are plain text with status 400, as Loki's are.
 """
 
@@ -22,6 +23,7 @@ from sandbox.prometheus.parameters import duration, moment
 MAX_LINES = 5000
 MAX_STEPS = 11_000
 MAX_WINDOW_SECONDS = 30.0 * 86400 + 3600
+_SAMPLES, _SAMPLE_SECONDS = 4, 300.0  # of a window whose size is asked for
 _NANOSECONDS_FROM = 1e14  # larger numbers are nanoseconds, smaller ones seconds
 Json = dict[str, Any]
 Labels = tuple[tuple[str, str], ...]
@@ -48,9 +50,11 @@ class LokiServer:
             ("/loki/api/v1/labels", self._labels),
             ("/loki/api/v1/label/{name}/values", self._label_values),
             ("/loki/api/v1/series", self._series),
+            ("/loki/api/v1/index/volume", self._volume),
         ):
             app.router.add_route("GET", path, self._door(answer))
             app.router.add_route("POST", path, self._door(answer))
+        app.router.add_get("/loki/api/v1/index/stats", self._door(self._stats, wrapped=False))
         app.router.add_get("/ready", _ready)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -64,7 +68,7 @@ class LokiServer:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _door(
-        self, answer: Callable[[Mapping[str, str]], Any]
+        self, answer: Callable[[Mapping[str, str]], Any], *, wrapped: bool = True
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             self._before()
@@ -78,7 +82,7 @@ class LokiServer:
                 body = await loop.run_in_executor(self._worker, answer, form)
             except (LogQLError, BadDataError) as error:
                 return web.Response(status=400, text=str(error))
-            return web.json_response({"status": "success", "data": body})
+            return web.json_response({"status": "success", "data": body} if wrapped else body)
 
         return handle
 
@@ -137,7 +141,7 @@ class LokiServer:
         streams: dict[Labels, list[list[str]]] = {}
         taken = 0
         for line in reach(query.accepts, *self._lived(start, end)):
-            labels = dict(line.labels)
+            labels = _with_metadata(line)
             if not query.passes(line.text, labels):
                 continue
             rows = streams.setdefault(tuple(sorted(labels.items())), [])
@@ -158,8 +162,9 @@ class LokiServer:
         begin, end = self._lived(moments[0] - query.window_seconds, moments[-1])
         groups: dict[Labels, list[Line]] = {}
         for line in self._logs.forward(query.logs.accepts, begin, end):
-            labels = dict(line.labels)
+            labels = _with_metadata(line)
             if query.logs.passes(line.text, labels):
+                labels.pop("trace_id", None)  # one series per request would be no answer
                 groups.setdefault(_group(query, labels), []).append(line)
         result = []
         for key, lines in sorted(groups.items()):
@@ -190,6 +195,51 @@ class LokiServer:
             msg = "match[] must be a stream selector"
             raise BadDataError(msg)
         return [labels for labels in self._logs.labels() if query.accepts(labels)]
+
+    def _stats(self, form: Mapping[str, str]) -> Json:
+        """Return about how much the streams hold; like Loki's, an estimate from the index."""
+        sampled, scale = self._sampled(form)
+        return {
+            "streams": len({line.labels for line in sampled}),
+            "chunks": round(len(sampled) * scale / 500) + 1,
+            "entries": round(len(sampled) * scale),
+            "bytes": round(sum(len(line.text.encode()) for line in sampled) * scale),
+        }
+
+    def _volume(self, form: Mapping[str, str]) -> Json:
+        sampled, scale = self._sampled(form)
+        names = [name for name in form.get("targetLabels", "").split(",") if name]
+        sizes: dict[Labels, float] = {}
+        for line in sampled:
+            held = dict(line.labels)
+            key = tuple(sorted((n, held.get(n, "")) for n in names or held))
+            sizes[key] = sizes.get(key, 0.0) + len(line.text.encode()) * scale
+        largest = sorted(sizes.items(), key=lambda item: -item[1])[: _limit(form)]
+        now = seconds(round(self._clock.now() * 1000))
+        rows = [{"metric": dict(key), "value": [now, str(round(n))]} for key, n in largest]
+        return {"resultType": "vector", "result": rows}
+
+    def _sampled(self, form: Mapping[str, str]) -> tuple[list[Line], float]:
+        """Return the lines of a few short stretches of the window and what they stand for."""
+        query = parse(form.get("query", ""))
+        if not isinstance(query, LogQuery) or query.stages:
+            msg = "only label matchers are supported"
+            raise BadDataError(msg)
+        start, end = self._lived(*self._window(form))
+        length = max(end - start, 0.0)
+        width = min(_SAMPLE_SECONDS, length / _SAMPLES)
+        middles = [start + length * (index + 0.5) / _SAMPLES for index in range(_SAMPLES)]
+        lines = [
+            line
+            for middle in middles
+            for line in self._logs.forward(query.accepts, middle - width / 2, middle + width / 2)
+        ]
+        return lines, length / (width * _SAMPLES) if width else 0.0
+
+
+def _with_metadata(line: Line) -> dict[str, str]:
+    found = dict(line.labels)
+    return {**found, "trace_id": line.trace_id} if line.trace_id else found
 
 
 def _group(query: MetricQuery, labels: dict[str, str]) -> Labels:

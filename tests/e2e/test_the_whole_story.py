@@ -110,7 +110,7 @@ def text_of(message: dict[str, Any]) -> str:
 @pytest.fixture
 async def story(tmp_path: Path) -> AsyncIterator[Story]:
     sandbox = await up(
-        "bad_deploy", SPEED, Ports(0, 0, 0, 0, 0), tmp_path / "sandbox", after_seconds=600.0
+        "bad_deploy", SPEED, Ports(0, 0, 0, 0, 0, 0), tmp_path / "sandbox", after_seconds=600.0
     )
     keep = {
         k: v for k, v in os.environ.items() if not k.startswith(("SRE_", "SLACK_", "ANTHROPIC"))

@@ -172,7 +172,7 @@ def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
 async def day(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Day]:
     tmp_path = tmp_path_factory.mktemp("day")
     sandbox = await up(
-        "bad_deploy", SPEED, Ports(0, 0, 0, 0, 0), tmp_path / "sandbox", after_seconds=30
+        "bad_deploy", SPEED, Ports(0, 0, 0, 0, 0, 0), tmp_path / "sandbox", after_seconds=30
     )
     settings = settings_for(sandbox, tmp_path)
     async with AsyncExitStack() as stack:

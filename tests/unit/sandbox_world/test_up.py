@@ -11,7 +11,7 @@ from sandbox.__main__ import main
 from sandbox.main import PortInUseError, Ports, up
 from sandbox.state import StateError, open_state
 
-FREE = Ports(0, 0, 0, 0, 0)
+FREE = Ports(0, 0, 0, 0, 0, 0)
 
 
 async def _asked(url: str, query: str) -> dict[str, float]:
@@ -87,7 +87,7 @@ async def test_a_taken_port_is_named_with_the_flag_that_changes_it(tmp_path: Pat
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(PortInUseError, match=rf"port {port} \(loki\).*--loki-port"):
-            await up(None, 1.0, Ports(0, 0, 0, port, 0), tmp_path)
+            await up(None, 1.0, Ports(0, 0, 0, port, 0, 0), tmp_path)
 
 
 def test_a_world_begun_at_another_speed_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,167 @@
+"""The Traces port over the HTTP API that Jaeger's own page uses.
+
+    find  GET /api/traces?service=…&start=…&end=…&minDuration=…&tags={"error":"true"}
+    get   GET /api/traces/{id}       {"data": [{"spans": […], "processes": {"p1": …}}]}
+
+Times are microseconds since 1970. Both answer whole traces, so what a search found is complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from tools.backends.tracing import (
+    MOST_FOUND,
+    TracingConfig,
+    checked_id,
+    link_to,
+    reading,
+    slowest,
+)
+from tools.backends.transport import JsonBackend
+from tools.errors import BackendError, BackendRefusedError, NotFoundError
+from tools.ports import Health
+from tools.tracing import Span, Trace, TraceHead
+from tools.world import ServiceName, Window, labels_of
+
+NAME = "jaeger"
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+Json = Mapping[str, Any]
+
+
+class _AbsentError(BackendRefusedError):
+    """The store answered 404."""
+
+
+def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
+    try:
+        text = "; ".join(str(each["msg"]) for each in json.loads(body)["errors"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    if response.status_code == 404:
+        return _AbsentError(NAME, text)
+    return BackendRefusedError(NAME, text) if response.status_code in {400, 422} else None
+
+
+class Jaeger:
+    """Reads traces; changes nothing."""
+
+    def __init__(
+        self, config: TracingConfig, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._config = config
+        self._http = JsonBackend(NAME, config, explain=_explain, transport=transport)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def find(
+        self,
+        service: str,
+        window: Window,
+        *,
+        minimum_duration: timedelta = timedelta(0),
+        errors_only: bool = False,
+        limit: int = 20,
+    ) -> list[TraceHead]:
+        async def ask(minimum: timedelta) -> list[TraceHead]:
+            fields = {
+                "service": service,
+                "start": str(_microseconds(window.start)),
+                "end": str(_microseconds(window.end)),
+                "limit": str(MOST_FOUND),
+            }
+            if minimum > timedelta(0):
+                fields["minDuration"] = f"{minimum // _MICROSECOND}us"
+            if errors_only:
+                fields["tags"] = '{"error":"true"}'
+            answer = await self._http.ask("GET", "/api/traces", fields)
+            with reading(NAME, self._config.url):
+                return [_head(_trace(row)) for row in answer["data"] or () if row["spans"]]
+
+        return await slowest(ask, minimum_duration, limit)
+
+    async def get(self, trace_id: str) -> Trace:
+        wanted = checked_id(trace_id)
+        try:
+            answer = await self._http.ask("GET", f"/api/traces/{wanted}", {})
+        except _AbsentError as error:
+            raise NotFoundError(
+                f"no trace {trace_id!r} in {NAME}; it may be older than what is kept"
+            ) from error
+        with reading(NAME, self._config.url):
+            rows = [row for row in answer["data"] or () if row["spans"]]
+            if rows:
+                return _trace(rows[0])
+        raise NotFoundError(f"trace {trace_id!r} holds no spans in {NAME}")
+
+    async def services(self) -> list[str]:
+        answer = await self._http.ask("GET", "/api/services", {})
+        with reading(NAME, self._config.url):
+            return sorted(str(name) for name in answer["data"] or ())
+
+    def link(self, trace_id: str) -> str:
+        return link_to(self._config, trace_id)
+
+    async def health(self) -> Health:
+        try:
+            await self._http.ask_bytes("GET", "/api/services", {}, attempts=1)
+        except BackendError as error:
+            return Health(NAME, up=False, detail=str(error))
+        return Health(NAME, up=True, detail=self._config.url)
+
+
+def _head(trace: Trace) -> TraceHead:
+    root = trace.root
+    return TraceHead(
+        id=trace.id,
+        service=root.service,
+        name=root.name,
+        start=root.start,
+        duration=root.duration,
+        failed=any(span.failed for span in trace.spans),
+    )
+
+
+def _trace(row: Json) -> Trace:
+    processes: Json = row.get("processes") or {}
+    spans = [_span(each, processes) for each in row["spans"]]
+    return Trace(str(row["traceID"]), tuple(sorted(spans, key=lambda span: span.start)))
+
+
+def _span(row: Json, processes: Json) -> Span:
+    process: Json = row.get("process") or processes.get(row.get("processID", "")) or {}
+    tags = _tags(row.get("tags") or ())
+    failed = tags.get("error", "").lower() == "true" or tags.get("otel.status_code") == "ERROR"
+    message = tags.get("otel.status_description") or tags.get("error.message", "")
+    return Span(
+        id=str(row["spanID"]),
+        parent=_parent(row.get("references") or (), row.get("parentSpanID")),
+        service=ServiceName(str(process.get("serviceName") or "")),
+        name=str(row.get("operationName") or ""),
+        start=_EPOCH + timedelta(microseconds=int(row["startTime"])),
+        duration=timedelta(microseconds=max(int(row["duration"]), 0)),
+        failed=failed,
+        message=message if failed else "",
+        attributes=labels_of(tags),
+    )
+
+
+def _parent(references: Sequence[Json], old: str | None) -> str:
+    """Return the caller: CHILD_OF before FOLLOWS_FROM; `parentSpanID` is the older way."""
+    ranked = sorted(references, key=lambda each: each.get("refType") != "CHILD_OF")
+    return str(ranked[0]["spanID"]) if ranked else str(old or "")
+
+
+def _tags(tags: Sequence[Json]) -> dict[str, str]:
+    return {str(tag["key"]): str(tag.get("value", "")) for tag in tags}
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from bot.api.access import Caller, deny, needs
 from bot.api.deps import PlanAnswers
 from bot.api.problems import ProblemError, described
-from bot.api.schemas import ApproveIn, RejectIn, SaidOut
+from bot.api.schemas import ApproveIn, BreakGlassIn, RejectIn, SaidOut
 from bot.core.approvals import Said
 from bot.domain.ids import ChannelId, PlanId
 
@@ -38,6 +38,19 @@ async def reject(
     await _own_name(caller, "rejector", body.rejector, plan_id)
     desk, channel = await _desk(caller, plan_id)
     return _told(await desk.reject(PlanId(plan_id), caller.token.user, body.reason, channel))
+
+
+@router.post("/{plan_id}/break-glass")
+async def break_glass(
+    plan_id: str,
+    body: BreakGlassIn,
+    caller: Annotated[Caller, Depends(needs("api.break_glass"))],
+) -> SaidOut:
+    """Open a MANUAL plan alone, where `auto_remediation.break_glass` allows it."""
+    await _own_name(caller, "approver", body.approver, plan_id)
+    desk, channel = await _desk(caller, plan_id)
+    user, reason = caller.token.user, body.reason
+    return _told(await desk.break_glass(PlanId(plan_id), user, reason, channel, body.digest))
 
 
 async def _own_name(caller: Caller, field: str, name: str, plan_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from bot.api import answering, health, reading, webhooks
+from bot.api import answering, health, reading, switching, webhooks
 from bot.api.deps import ApiDeps
 from bot.api.limits import MOST_BYTES, BodyLimit
 from bot.api.problems import Problem, install_problems
@@ -22,7 +22,13 @@ def build_api(deps: ApiDeps, *, most_bytes: int = MOST_BYTES) -> FastAPI:
     app.state.deps = deps
     app.add_middleware(BodyLimit, most_bytes=most_bytes)
     install_problems(app)
-    for router in (health.router, reading.router, answering.router, webhooks.router):
+    for router in (
+        health.router,
+        reading.router,
+        answering.router,
+        switching.router,
+        webhooks.router,
+    ):
         app.include_router(router)
     _describe_problems(app)
     return app

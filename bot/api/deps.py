@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from bot.core.alerts import Alert, AlertReceipt
 from bot.core.approvals import Said
 from bot.core.ports import Clock, Directory, Store
+from bot.core.switches import Switch, Switched
 from bot.domain.access import AccessConfig
 from bot.domain.ids import ChannelId, PlanId, UserId
 from tools.ports import Health
@@ -29,6 +30,24 @@ class PlanAnswers(Protocol):
     async def reject(
         self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId
     ) -> Said: ...
+
+    async def break_glass(
+        self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId, digest: str = ""
+    ) -> Said: ...
+
+
+class Brake(Protocol):
+    """The kill switch: `bot.core.switches.Switches`, the same as behind `/sre halt`."""
+
+    async def halt(
+        self, user: UserId, reason: str, channel: ChannelId, right: str = "sre.halt"
+    ) -> Switched: ...
+
+    async def resume(
+        self, user: UserId, channel: ChannelId, reason: str = "", right: str = "sre.resume"
+    ) -> Switched: ...
+
+    async def now(self) -> tuple[Switch, Switch]: ...
 
 
 class AlertIntake(Protocol):
@@ -70,6 +89,7 @@ class ApiDeps:
     version: str = "0.1.0"
     directory: Directory | None = None  # None: people are known by the id of their token alone
     plans: PlanAnswers | None = None
+    switches: Brake | None = None  # the kill switch
     alerts: AlertIntake | None = None
     backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
     before_scrape: Callable[[], Awaitable[None]] = _nothing

@@ -18,7 +18,15 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 def told(backends: Sequence[Health]) -> list[Dependency]:
     """Return backends as they are answered."""
     return [
-        Dependency(name=h.name, up=h.up, configured=h.configured, detail=h.detail) for h in backends
+        Dependency(
+            name=h.name,
+            up=h.up,
+            configured=h.configured,
+            detail=h.detail,
+            state=h.word,
+            since=h.since,
+        )
+        for h in backends
     ]
 
 
@@ -50,7 +58,7 @@ async def health(deps: Deps, response: Response) -> HealthOut:
     if not store:
         response.status_code = 503
         return HealthOut(status="down", version=deps.version, dependencies=[database, *backends])
-    well = all(d.up for d in backends if d.configured)
+    well = all(d.state == "up" for d in backends if d.configured)
     return HealthOut(
         status="ok" if well else "degraded",
         version=deps.version,

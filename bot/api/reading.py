@@ -21,8 +21,8 @@ from bot.api.schemas import (
     StatusOut,
     number,
 )
-from bot.core.gate import FREEZE, HALT
 from bot.core.ports import PlanRecord
+from bot.core.switches import Switch
 from bot.domain.anomaly import acknowledge
 from bot.domain.audit import Event
 from bot.domain.ids import AnomalyId, PlanId
@@ -40,14 +40,14 @@ async def status(caller: Annotated[Caller, Depends(needs("api.status"))]) -> Sta
     """Tell how the bot is doing."""
     deps = caller.deps
     pulse, backends = deps.pulse(), await deps.backends()
-    up = {h.name: h.up for h in backends if h.configured}
+    up = {h.name.partition(" ")[0] for h in backends if h.configured and h.up}
+    halt, freeze = await deps.switches.now() if deps.switches else (Switch(), Switch())
     async with deps.store.begin() as tx:
         anomalies = await tx.anomalies.active()
         findings = await tx.findings.open()
         plans = await tx.plans.list(WAITING, limit=1000)
         baselines = await tx.baselines.all()
         inbox, outbox = await tx.inbox.backlog(), await tx.outbox.backlog()
-        halted, frozen = await tx.flags.get(HALT), await tx.flags.get(FREEZE)
     return StatusOut(
         running=pulse.ready,
         version=deps.version,
@@ -59,13 +59,15 @@ async def status(caller: Annotated[Caller, Depends(needs("api.status"))]) -> Sta
         baselines_loaded=len(baselines),
         last_baseline_update=max((b.learned_at for b in baselines), default=None),
         last_cycle_at=pulse.last_cycle_at,
-        metrics_collector_connected=up.get("prometheus", False),
-        logs_collector_connected=up.get("loki", False),
-        cluster_connected=up.get("kubernetes", False),
+        metrics_collector_connected="prometheus" in up,
+        logs_collector_connected="loki" in up,
+        cluster_connected="kubernetes" in up,
         inbox_backlog=inbox,
         outbox_backlog=outbox,
-        halted=halted,
-        frozen=frozen,
+        halted=halt.why,
+        halted_by=halt.by,
+        halted_since=halt.since,
+        frozen=freeze.why,
         not_configured=list(pulse.off),
         failing_jobs=pulse.failing_jobs,
         backends=told(backends),

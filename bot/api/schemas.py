@@ -33,6 +33,8 @@ class Dependency(Out):
     up: bool
     configured: bool
     detail: str
+    state: str = "up"  # up, degraded, down, off
+    since: datetime | None = None  # since when it is degraded or down, or well again
 
 
 class HealthOut(Out):
@@ -69,6 +71,8 @@ class StatusOut(Out):
     inbox_backlog: int
     outbox_backlog: int
     halted: str
+    halted_by: str
+    halted_since: datetime | None
     frozen: str
     not_configured: list[str]
     failing_jobs: dict[str, str]
@@ -316,6 +320,30 @@ class RejectIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     rejector: str = Field(min_length=1, max_length=200)
     reason: str = Field(min_length=1, max_length=3000)
+
+
+class BreakGlassIn(BaseModel):
+    """One yes instead of two, with a written reason that everybody in the channel reads."""
+
+    model_config = ConfigDict(extra="forbid")
+    approver: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=3000)
+    digest: str = Field("", max_length=64, description="The plan's digest as it was read")
+
+
+class SwitchIn(BaseModel):
+    """Why the kill switch is set or let go."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(min_length=1, max_length=3000)
+
+
+class SwitchOut(Out):
+    """The kill switch as it stands now. A halt file stays in force until it is removed."""
+
+    halted: str
+    halted_by: str
+    halted_since: datetime | None
 
 
 class AlertIn(BaseModel):

@@ -1,7 +1,8 @@
 """What runs when: the schedule over the parts.
 
 every second   audit sealed · plans driven · waiting runs started
-every 10 s     approvals expired, reminded, reviewed · audit anchored where it is due
+every 10 s     approvals expired, reminded, reviewed · changed files read again
+               audit anchored where it is due
 every cycle    detection            every 24 h   baselines relearned
 by cron        the digest
 """
@@ -21,6 +22,7 @@ from bot.core.digests import DigestDesk
 from bot.core.learning import Learner
 from bot.core.pump import RunPump
 from bot.core.remedy import Remedy
+from bot.core.rereading import Rereading
 from bot.domain.ids import ChannelId
 from bot.scheduler import Cron, Every, Job
 from bot.settings import audit_key
@@ -42,6 +44,7 @@ class Work:
     learner: Learner | None
     cycle: DetectionCycle | None
     on_cycle: Callable[[CycleReport], None]
+    files: Rereading
 
 
 def schedule(work: Work) -> list[Job]:
@@ -53,6 +56,7 @@ def schedule(work: Work) -> list[Job]:
         Job("plans.drive", Every(SECOND, on="wall"), _plain(work.remedy.execution.tick), False),
         Job("runs.start", Every(SECOND, on="wall"), _plain(work.pump.tick)),
         Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remedy)),
+        Job("files.look", Every(TEN_SECONDS, on="wall"), _plain(work.files.look), False),
     ]
     if places := work.parts.settings.audit_anchor.places():
         every = timedelta(minutes=document.audit.anchor.every_minutes)

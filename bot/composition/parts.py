@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.claude.model import Claude
+from bot.composition.instances import cluster_of, logs_of, metrics_of
 from bot.core.announcing import AnnouncingStore, Subscriber
 from bot.core.charting import ChartDesk
 from bot.core.ports import Clock, Model, Store
@@ -35,6 +36,7 @@ from tools.ports import (
     History,
     Logs,
     Metrics,
+    Traces,
     Workers,
 )
 from tools.ports import Clock as WorldTime
@@ -42,6 +44,7 @@ from tools.rules import load_rules
 from tools.world import Catalogue, Change, Window
 
 KNOWLEDGE_FOLDER = Path("knowledge")
+READ_SUFFIXES = frozenset({".yaml", ".py"})
 
 
 def owner_name() -> str:
@@ -54,7 +57,12 @@ def open_shelf(settings: Settings) -> Shelf:
     paths = settings.document.paths
 
     def read() -> Shelved:
-        catalogue = load_catalogue(Path(paths.metrics), Path(paths.services))
+        catalogue = load_catalogue(
+            Path(paths.metrics),
+            Path(paths.services),
+            cluster=settings.default_cluster,
+            clusters=settings.cluster_names,
+        )
         metrics = sorted(catalogue.metrics)
         return Shelved(
             catalogue=catalogue,
@@ -63,7 +71,22 @@ def open_shelf(settings: Settings) -> Shelf:
             tools=catalog.load_tools([Path(p) for p in paths.tools]),
         )
 
-    return Shelf(read)
+    named = [Path(paths.metrics), Path(paths.services), Path(paths.rca_rules)]
+    folders = [Path(p) for p in (*paths.playbooks, *paths.tools)]
+    return Shelf(read, lambda: _stamp([*named, *folders]))
+
+
+def _stamp(paths: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Return name, time of the last write and size of every file that is read."""
+    files = [
+        file for path in paths for file in (sorted(path.rglob("*.*")) if path.is_dir() else [path])
+    ]
+    found = []
+    for file in files:
+        if file.suffix in READ_SUFFIXES and file.is_file():
+            state = file.stat()
+            found.append((str(file), state.st_mtime_ns, state.st_size))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +116,7 @@ class Parts:
     model: Model | None
     metrics: Metrics | None
     logs: Logs | None
+    traces: Traces | None
     cluster: Cluster | None
     changes: Changes
     history: History
@@ -106,6 +130,7 @@ class Parts:
             WorldTime: self.clock,
             Metrics: self.metrics,
             Logs: self.logs,
+            Traces: self.traces,
             Cluster: self.cluster,
             Changes: self.changes,
             Baselines: self.baselines,
@@ -144,8 +169,9 @@ async def open_parts(
             workers=workers,
             knowledge=knowledge,
             model=claude_of(settings, stack),
-            metrics=metrics_of(settings, stack),
-            logs=logs_of(settings, stack),
+            metrics=metrics_of(settings, stack, shelf.catalogue),
+            logs=logs_of(settings, stack, shelf.catalogue),
+            traces=traces_of(settings, stack),
             cluster=cluster,
             changes=CurrentChanges(cluster, shelf, StoredChanges(store)),
             history=KnowledgeHistory(knowledge),
@@ -177,35 +203,15 @@ async def _knowledge(settings: Settings, stack: AsyncExitStack) -> KnowledgeInde
     return index
 
 
-def metrics_of(settings: Settings, stack: AsyncExitStack) -> Metrics | None:
-    """Return the metrics store, None when it is not configured."""
-    if settings.prometheus is None:
+def traces_of(settings: Settings, stack: AsyncExitStack) -> Traces | None:
+    """Return the trace store, None when it is not configured."""
+    if settings.tracing is None:
         return None
-    from tools.backends.prometheus.adapter import Prometheus
+    from tools.backends.jaeger import Jaeger
+    from tools.backends.tempo import Tempo
 
-    backend = Prometheus(settings.prometheus)
-    stack.push_async_callback(backend.close)
-    return backend
-
-
-def logs_of(settings: Settings, stack: AsyncExitStack) -> Logs | None:
-    """Return the log store, None when it is not configured."""
-    if settings.loki is None:
-        return None
-    from tools.backends.loki import Loki
-
-    backend = Loki(settings.loki)
-    stack.push_async_callback(backend.close)
-    return backend
-
-
-def cluster_of(settings: Settings, stack: AsyncExitStack) -> Cluster | None:
-    """Return the reading cluster identity, None when it is not configured."""
-    if settings.kubernetes is None or not settings.kubernetes.readable:
-        return None
-    from tools.backends.kubernetes.reader import KubernetesReader
-
-    backend = KubernetesReader(settings.kubernetes)
+    kind = {"tempo": Tempo, "jaeger": Jaeger}[settings.tracing.provider]
+    backend = kind(settings.tracing)
     stack.push_async_callback(backend.close)
     return backend
 

@@ -36,6 +36,7 @@ from bot.core.postmortems import PostmortemDesk, PostmortemSources
 from bot.core.proposals import ProposalDesk
 from bot.core.pump import RunPump, Voice
 from bot.core.remedy import Remedy
+from bot.core.rereading import Rereading
 from bot.core.shelf import Reloaded
 from bot.core.turn import AgentDesk
 from bot.domain.answer import Answer
@@ -45,12 +46,13 @@ from bot.domain.place import TERMINAL, Place
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.settings import Settings
-from bot.settings_policies import access_config, policy_config
+from bot.settings_policies import access_config
 from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
 from bot.telemetry import SelfMetrics
 from knowledge.documents import read_document
+from tools.fleet import healths_of
 from tools.ports import HasHealth, Health
 from tools.world import ServiceSpec
 
@@ -84,6 +86,7 @@ class Bot:
     remedy: Remedy
     api: ApiServer
     heartbeat: Heartbeat
+    files: Rereading
 
 
 class RoomLater:
@@ -155,8 +158,7 @@ async def serve(settings: Settings) -> None:
         tasks: set[asyncio.Task[Reloaded]] = set()
 
         def reload() -> None:
-            parts = bot.parts
-            task = asyncio.create_task(parts.shelf.reload("SIGHUP", parts.store, parts.clock))
+            task = asyncio.create_task(bot.files.reload("SIGHUP"))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
@@ -174,7 +176,14 @@ class _Builder:
         self.settings, self.document = parts.settings, parts.settings.document
         self.texts = Texts(self.document.app.locale)
         self.later = RoomLater()
-        self.policy = policy_config(self.document)
+        self.files = Rereading(
+            shelf=parts.shelf,
+            store=parts.store,
+            clock=parts.clock,
+            texts=self.texts,
+            place=lambda: Place(self.later.channel_of(None)),
+            admins=lambda: self.document.access.admin,
+        )
 
     def build(self) -> Bot:
         parts, later = self.parts, self.later
@@ -199,6 +208,7 @@ class _Builder:
             learner=self._learner(),
             cycle=self._cycle(findings, remedy),
             on_cycle=pulse.beat(metrics),
+            files=self.files,
         )
         scheduler = Scheduler(
             schedule(work), parts.clock, parts.store, owner_name(), metrics.job_failed
@@ -209,7 +219,7 @@ class _Builder:
         if room is not None and not room.config.app_token:  # HTTP mode: Slack calls us, signed
             api.add_route("/slack/events", room.handle_http, methods=["POST"])
         server = ApiServer(ApiConfig(self.settings.api_host, self.settings.api_port), api)
-        return Bot(parts, room, scheduler, pump, remedy, server, pulse)
+        return Bot(parts, room, scheduler, pump, remedy, server, pulse, self.files)
 
     # --- rooms ----------------------------------------------------------------------------
 
@@ -234,7 +244,7 @@ class _Builder:
                 digests=digests,
                 switches=remedy.switches,
                 alarms=AlarmDesk(parts.store, parts.clock),
-                reload=lambda user: parts.shelf.reload(user, parts.store, parts.clock),
+                reload=self.files.reload,
                 status=self._status,
                 ruling=remedy.gate.ruling,
             ),
@@ -346,6 +356,7 @@ class _Builder:
             version=self.document.app.version,
             directory=self.later if self.settings.slack else None,
             plans=remedy.approvals,
+            switches=remedy.switches,
             alerts=AlertDesk(
                 parts.store, parts.clock, parts.shelf.catalogue, self.settings.redactor
             ),
@@ -355,8 +366,7 @@ class _Builder:
 
     async def _status(self) -> Mapping[str, str]:
         """Return the lines of `/sre status`."""
-        healths = await asyncio.gather(*(b.health() for b in backends_of(self.parts)))
-        lines = {h.name: "up" if h.up else f"down: {h.detail}" for h in healths}
+        lines = {h.name: told_health(h, self.texts) for h in await backends_health(self.parts)}
         return lines | {name: f"off ({how})" for name, how in self.settings.off.items()}
 
 
@@ -392,6 +402,22 @@ def backends_of(parts: Parts) -> Sequence[HasHealth]:
     return [b for b in (parts.metrics, parts.logs, parts.cluster) if b is not None]
 
 
+async def backends_health(parts: Parts) -> list[Health]:
+    """Ask every instance of every configured backend how it is."""
+    asked = await asyncio.gather(*(healths_of(each) for each in backends_of(parts)))
+    return [health for found in asked for health in found]
+
+
+def told_health(health: Health, texts: Texts) -> str:
+    """Return how a backend is, as a person reads it."""
+    since = f"{health.since:%Y-%m-%d %H:%M} UTC" if health.since else ""
+    if health.word not in {"down", "degraded"}:
+        return texts.say("slack.status.up")
+    if not since:
+        return texts.say(f"slack.status.{health.word}", why=health.detail)
+    return texts.say(f"slack.status.{health.word}_since", since=since, why=health.detail)
+
+
 class Heartbeat:
     """How the process is, for health, readiness and self metrics."""
 
@@ -413,7 +439,7 @@ class Heartbeat:
 
     async def backends(self) -> Sequence[Health]:
         """Ask every configured backend how it is."""
-        return await asyncio.gather(*(b.health() for b in backends_of(self._parts)))
+        return await backends_health(self._parts)
 
     def pulse(self) -> Pulse:
         """Return the state of the process."""

@@ -15,6 +15,7 @@ blindly. `tick` starts what is due and returns; time comes from the clock, nothi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -81,9 +82,10 @@ class Execution:
         Work runs in tasks of its own: a slow step never delays the next tick. Call once a second.
         """
         await self._claims.end_holds()
-        await self._beat()
+        due = await self._claims.due()
+        await self._beat(due)
         started = 0
-        for record in await self._claims.due():
+        for record in due:
             if record.plan.id not in self._at_work and await self._is_due(record):
                 self._start(record.plan.id)
                 started += 1
@@ -134,8 +136,14 @@ class Execution:
         except Exception:  # the task's outer boundary: reported, and the next tick goes on
             log.exception("plan.drive_failed", plan_id=plan_id)
 
-    async def _beat(self) -> None:
-        for plan_id in list(self._at_work):
+    async def _beat(self, due: Sequence[PlanRecord]) -> None:
+        """Show that we live: for what runs now, and for what waits for its next look."""
+        waiting = [
+            record.plan.id
+            for record in due
+            if record.status is PlanStatus.VERIFYING and self._claims.is_ours(record)
+        ]
+        for plan_id in dict.fromkeys([*self._at_work, *waiting]):
             await self._claims.beat(plan_id, BEAT_EVERY)
 
     # --- one plan -------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bot.core.binding import BoundStep
 from bot.core.ports import PlanRecord
@@ -62,6 +63,20 @@ def choices_of(
         )
         for name, field in action.parameters.model_fields.items()
     )
+
+
+def diagnosis(draft: ProposalDraft, playbook: Playbook, plan: Plan | None = None) -> dict[str, Any]:
+    """Return the card of what must never run: what was found, what to look at, why not."""
+    return {
+        "title": playbook.name,
+        "service": draft.service,
+        "reason": draft.reason[:500],
+        "diagnosis": playbook.diagnosis or playbook.description,
+        "would": list(plan.dry_run) if plan else [],
+        "score": f"{plan.risk.score:.2f}" if plan else f"{playbook.risk_override or 1.0:.2f}",
+        "lines": list(plan.risk.lines) if plan else [],
+        "owners": list(playbook.owners),
+    }
 
 
 def proposed(plan: Plan, replaces: str = "") -> Event:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -28,7 +29,14 @@ from bot.core.choosing import (
 from bot.core.drafting import Variables, bare, verify_rules
 from bot.core.gate import Gate
 from bot.core.plan_moves import OPEN, PlanMoves
-from bot.core.plan_parts import choices_of, precondition, proposed, receipt, refuse_twins
+from bot.core.plan_parts import (
+    choices_of,
+    diagnosis,
+    precondition,
+    proposed,
+    receipt,
+    refuse_twins,
+)
 from bot.core.ports import PlanRecord, StaleError, Transaction
 from bot.core.stakes import Stakes
 from bot.domain.approval import Pending
@@ -207,13 +215,14 @@ class Planner:
             return await self._refused(draft, blocked, origin)
         early = await self._early(spec, playbook)
         if early is not None:
-            return await self._refused(draft, early, origin)
+            card = diagnosis(draft, playbook) if early.guard == "tier_critical" else None
+            return await self._refused(draft, early, origin, card=card)
         bound, score, tier = await self._bind(draft, spec, loaded, origin.finding)
         if not any(each.looked.gitops_owner for each in bound):
             for each in bound:
                 await self._binder.dry_run(each.step)
         plan = self._plan(draft, spec, loaded, origin, bound, score, tier, facts)
-        return await self._keep(draft, plan, bound, origin)
+        return await self._keep(draft, plan, loaded, bound, origin)
 
     async def _early(self, spec: ServiceSpec, playbook: Playbook) -> Refusal | None:
         """Ask the guards before anything is read: a watched-only or protected service is not."""
@@ -291,7 +300,12 @@ class Planner:
         )
 
     async def _keep(
-        self, draft: ProposalDraft, plan: Plan, bound: Sequence[BoundStep], origin: Origin
+        self,
+        draft: ProposalDraft,
+        plan: Plan,
+        loaded: Loaded,
+        bound: Sequence[BoundStep],
+        origin: Origin,
     ) -> ProposalReceipt:
         """Ask every guard and keep the plan, its card and its audit row in one transaction."""
         refs = [each.step.target for each in bound]
@@ -320,7 +334,10 @@ class Planner:
                     await self._withdraw(tx, origin.replaces, plan)
             await tx.leases.release(name, plan.id)
         if refusal is not None:
-            return await self._refused(draft, refusal, origin, plan.tier)
+            card = None
+            if refusal.guard == "tier_critical":
+                card = diagnosis(draft, loaded.playbook, plan)
+            return await self._refused(draft, refusal, origin, plan.tier, card)
         log.info("plan.proposed", plan_id=plan.id, tier=plan.tier.value, service=plan.service)
         return receipt(record, "")
 
@@ -368,8 +385,16 @@ class Planner:
         refusal: Refusal,
         origin: Origin | None,
         tier: Tier | None = None,
+        card: Mapping[str, Any] | None = None,
     ) -> ProposalReceipt:
+        """Say no, on record; `card` is what people read of a plan that must never run."""
         async with self._store.begin() as tx:
+            if card is not None and origin is not None:
+                about = origin.finding or origin.place.thread_ts or f"{self._clock.now():%Y%m%d%H}"
+                key = f"diagnosis:{draft.playbook_id}:{draft.service}:{about}"
+                await tx.outbox.post(
+                    key, "diagnosis", draft.playbook_id, origin.place, card, behind=origin.behind
+                )
             await tx.audit.append(
                 Event(
                     kind="plan.refused",

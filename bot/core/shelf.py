@@ -8,12 +8,13 @@ new plans only, because a plan carries the hash of the playbook it was made from
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
-from bot.core.ports import Clock, Store
+from bot.core.ports import Clock, Store, Transaction
 from bot.domain.audit import Event
 from playbooks.loader import Library
 from tools import catalog
@@ -43,13 +44,39 @@ class Reloaded:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One playbook file as it was and is; an empty hash: there was none, or is none any more."""
+
+    playbook: str
+    before: str  # sha256 of the file, hex
+    after: str
+
+
+Tell = Callable[[Transaction, tuple[Change, ...]], Awaitable[None]]
+
+
+async def _tell_nobody(_: Transaction, __: tuple[Change, ...]) -> None:
+    return None
+
+
 class Shelf:
     """Holds the current reading."""
 
-    def __init__(self, read: Callable[[], Shelved]) -> None:
-        """Read once; an error here is the start-up's error."""
-        self._read = read
+    def __init__(
+        self, read: Callable[[], Shelved], stamp: Callable[[], Hashable] = lambda: ()
+    ) -> None:
+        """Read once; an error here is the start-up's error.
+
+        `stamp` differs when a file was written, made or removed; it is asked often.
+        """
+        self._read, self._stamp = read, stamp
+        self._seen = stamp()
         self._current = read()
+
+    def is_stale(self) -> bool:
+        """Say whether a file has changed since it was last read, well or in vain."""
+        return self._stamp() != self._seen
 
     def catalogue(self) -> Catalogue:
         """Return the metrics and services."""
@@ -67,20 +94,27 @@ class Shelf:
         """Return the shipped tools and a team's own."""
         return self._current.tools
 
-    async def reload(self, actor: str, store: Store, clock: Clock) -> Reloaded:
-        """Read everything again; keep the old reading when anything is wrong."""
-        before = self._current
+    async def reload(
+        self, actor: str, store: Store, clock: Clock, tell: Tell = _tell_nobody
+    ) -> Reloaded:
+        """Read everything again; keep the old reading when anything is wrong.
+
+        `tell` posts what changed, in the transaction of its audit row.
+        """
+        before, self._seen = self._current, self._stamp()
         try:
             after = self._read()
         except (ValueError, ToolError) as error:  # a catalogue's complaint is a ToolError
             log.warning("shelf.reload_refused", why=str(error))
             return Reloaded(False, f"{error}. The files read before stay in force.")
         self._current = after
-        facts = _difference(before, after)
+        facts, changes = _difference(before, after), changes_of(before.library, after.library)
         async with store.begin() as tx:
             await tx.audit.append(
                 Event("setting.changed", clock.now(), actor, "files", facts=facts)
             )
+            if changes:
+                await tell(tx, changes)
         counts = (
             f"{len(after.catalogue.metrics)} metrics, {len(after.catalogue.services)} services, "
             f"{len(after.rules)} rules, {len(after.library)} playbooks, {len(after.tools)} tools"
@@ -89,15 +123,26 @@ class Shelf:
         return Reloaded(True, f"Read again: {counts}; changed playbooks: {changed}.")
 
 
-def _difference(before: Shelved, after: Shelved) -> dict[str, list[str]]:
-    """Return what a reload changed, by name."""
-    old = {k: v.sha256 for k, v in before.library.items()}
-    new = {k: v.sha256 for k, v in after.library.items()}
+def changes_of(before: Library, after: Library) -> tuple[Change, ...]:
+    """Return the playbooks whose file is another now, by name."""
+    old = {k: v.sha256 for k, v in before.items()}
+    new = {k: v.sha256 for k, v in after.items()}
+    return tuple(
+        Change(name, old.get(name, ""), new.get(name, ""))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    )
+
+
+def _difference(before: Shelved, after: Shelved) -> dict[str, Any]:
+    """Return what a reload changed, by name; of playbooks also the old and the new hash."""
+    changes = changes_of(before.library, after.library)
     metrics = before.catalogue.metrics.keys() ^ after.catalogue.metrics.keys()
     services = before.catalogue.services.keys() ^ after.catalogue.services.keys()
     tools = {each.name for each in before.tools} ^ {each.name for each in after.tools}
     return {
-        "playbooks_changed": sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k)),
+        "playbooks_changed": [change.playbook for change in changes],
+        "playbook_sha256": {c.playbook: [c.before, c.after] for c in changes},
         "metrics_changed": sorted(metrics),
         "services_changed": sorted(services),
         "tools_changed": sorted(tools),

@@ -57,6 +57,7 @@ class Deed:
     fields: Mapping[str, str] = field(default_factory=dict)  # a form's inputs by block id
     subject: str = ""  # what a form is about
     tab: str = ""
+    view_id: str = ""  # of the modal a button stands in
 
     @property
     def place(self) -> Place:
@@ -97,8 +98,14 @@ class _Container(_Part):
     thread_ts: str = ""
 
 
+class _Shown(_Part):
+    id: str = ""
+    private_metadata: str = ""
+
+
 class _Interaction(_Part):
     user: _Id
+    view: _Shown = Field(default_factory=_Shown)
     trigger_id: str = ""
     response_url: str = ""
     channel: _Id | None = None
@@ -254,7 +261,8 @@ def _interaction(
     of: _Interaction, body: Mapping[str, Any], kind: str, name: str, value: str, block_id: str
 ) -> Deed:
     message = of.message or _Message()
-    channel = of.channel.id if of.channel else of.container.channel_id
+    opened_in, opened_thread, _ = unpack(of.view.private_metadata)
+    channel = of.channel.id if of.channel else of.container.channel_id or opened_in
     return Deed(
         kind=kind,
         name=name,
@@ -262,7 +270,7 @@ def _interaction(
         user=UserId(of.user.id),
         channel=ChannelId(channel),
         ts=_ts(message.ts or of.container.message_ts),
-        thread_ts=_ts(message.thread_ts or of.container.thread_ts),
+        thread_ts=_ts(message.thread_ts or of.container.thread_ts or opened_thread),
         text=message.text,
         value=value,
         block_id=block_id,
@@ -270,6 +278,7 @@ def _interaction(
         response_url=of.response_url,
         direct=channel.startswith("D"),
         author=UserId(message.user) if message.user else None,
+        view_id=of.view.id,
     )
 
 

@@ -32,6 +32,9 @@ class ActionId(StrEnum):
     ANSWER_STOP = "answer.stop"
     ANSWER_PROPOSE = "answer.propose"
     EVIDENCE_SHOW = "evidence.show"
+    EVIDENCE_OPEN = "evidence.open"
+    EVIDENCE_PREVIOUS = "evidence.previous"
+    EVIDENCE_NEXT = "evidence.next"
     POSTMORTEM_EDIT = "postmortem.edit"
     POSTMORTEM_PUBLISH = "postmortem.publish"
 

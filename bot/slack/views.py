@@ -47,12 +47,16 @@ def views_over(
     async def draw_notice(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
         return papers.notice(row.body, texts)
 
+    async def draw_diagnosis(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
+        return plan.diagnosis(row.body, texts)
+
     async def draw_question(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
         return papers.question(row.body, texts)
 
     return {
         "finding": draw_finding,
         "plan": draw_plan,
+        "diagnosis": draw_diagnosis,
         "answer": draw_answer,
         "postmortem": draw_postmortem,
         "digest": draw_digest,

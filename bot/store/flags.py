@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
+from bot.core.ports import Flag
 from bot.store.schema import Base, table_of, text_column, time_column
 from bot.store.session import Session
 
@@ -32,6 +33,11 @@ class SqlFlags:
     async def get(self, name: str) -> str:
         """Return a flag's value, empty when unset."""
         return str(await self._session.value(select(T.c.value).where(T.c.name == name)) or "")
+
+    async def find(self, name: str) -> Flag | None:
+        """Return a flag with who set it and when, None when unset."""
+        rows = await self._session.all(select(T).where(T.c.name == name))
+        return Flag(rows[0].value, rows[0].by, rows[0].at) if rows else None
 
     async def set(self, name: str, value: str, by: str, at: datetime) -> None:
         """Set a flag; an empty value clears it."""

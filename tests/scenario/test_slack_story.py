@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -108,6 +108,16 @@ class KeptPlans:
 
     async def propose_again(self, plan_id: PlanId, user: UserId, channel: ChannelId) -> Said:
         return self._keep("again", plan_id, user, channel)
+
+    async def break_glass(
+        self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId
+    ) -> Said:
+        return self._keep("break_glass", plan_id, user, reason, channel)
+
+    async def edit(
+        self, plan_id: PlanId, user: UserId, values: Mapping[str, str], channel: ChannelId
+    ) -> Said:
+        return self._keep("edit", plan_id, user, str(dict(values)), channel)
 
 
 class HeldDesk:
@@ -308,6 +318,15 @@ async def test_the_evidence_behind_an_answer_opens_in_a_modal(story: Story) -> N
         assert await story.slack.click("carol", "#incidents", answer["ts"], "evidence.show")
         modal = await story.wait_for(lambda: _modal(story.slack, "carol"))
         assert "*E1*" in str(modal["blocks"])
+        assert await story.slack.click_in_view("carol", modal["id"], "evidence.open")
+        first = await story.wait_for(lambda: _page(story.slack, "carol", "page 1:"))
+        assert first["previous_view_id"] == modal["id"]
+        assert "evidence.previous" not in str(first["blocks"])
+        assert await story.slack.click_in_view("carol", first["id"], "evidence.next")
+        second = await story.wait_for(lambda: _page(story.slack, "carol", "page 2: lines 1–"))
+        assert second["id"] == first["id"]
+        assert await story.slack.click_in_view("carol", first["id"], "evidence.previous")
+        await story.wait_for(lambda: _page(story.slack, "carol", "page 1:"))
         assert await story.slack.click("carol", "#incidents", answer["ts"], "answer.helpful")
         await story.whisper_to("carol", "Thank you")
 
@@ -315,6 +334,11 @@ async def test_the_evidence_behind_an_answer_opens_in_a_modal(story: Story) -> N
 def _modal(slack: SlackServer, user: str) -> dict[str, Any] | None:
     stack = slack.parts.views.stack(slack.user_id(user))
     return stack[-1] if stack else None
+
+
+def _page(slack: SlackServer, user: str, words: str) -> dict[str, Any] | None:
+    modal = _modal(slack, user)
+    return modal if modal and words in str(modal["blocks"]) else None
 
 
 async def test_an_envelope_that_comes_twice_is_one_run(story: Story) -> None:

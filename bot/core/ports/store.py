@@ -39,8 +39,21 @@ class StaleError(Exception):
     """A compare-and-set lost: somebody changed the row first. Re-read and decide again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One switch as it was last set."""
+
+    value: str
+    by: str
+    at: datetime  # world time
+
+
 class Flags(Protocol):
     """Switches that people set at run time: halt, freeze, dry run."""
+
+    async def find(self, name: str) -> Flag | None:
+        """Return a flag with who set it and when, None when unset."""
+        ...
 
     async def get(self, name: str) -> str:
         """Return a flag's value, empty when unset."""

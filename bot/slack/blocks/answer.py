@@ -27,8 +27,10 @@ from bot.slack.blocks.text import (
     section,
 )
 from bot.slack.ids import ActionId
+from tools.paging import Page
 
 MOST_EVIDENCE = 40
+MOST_FENCED = 2_900  # characters of one code block; a section holds 3,000
 
 
 def footer(
@@ -81,14 +83,62 @@ def render(run: AgentRun, texts: Texts, hosts: Collection[str] = ()) -> Rendered
     )
 
 
-def evidence(found: Sequence[Evidence], texts: Texts, hosts: Collection[str]) -> Block:
-    """Return the modal that lists what an answer stands on."""
-    blocks = [section(_one(e, texts, hosts)) for e in found[:MOST_EVIDENCE]]
+def evidence(
+    found: Sequence[Evidence],
+    texts: Texts,
+    hosts: Collection[str],
+    *,
+    run_id: str = "",
+    carries: str = "",
+) -> Block:
+    """Return the modal that lists what an answer stands on; `run_id` lets it be read in full."""
+
+    def full(each: Evidence) -> dict[str, Block]:
+        text, value = texts.say("slack.evidence.full"), f"{run_id}/{each.id}/1"
+        return {"accessory": button(text, ActionId.EVIDENCE_OPEN, value)} if run_id else {}
+
+    blocks = [section(_one(e, texts, hosts), **full(e)) for e in found[:MOST_EVIDENCE]]
     if len(found) > MOST_EVIDENCE:
         blocks.append(context(texts.say("slack.more", count=len(found) - MOST_EVIDENCE)))
     if not blocks:
         blocks = [section(texts.say("slack.evidence.none"))]
-    return modal(texts.say("slack.evidence.title"), blocks, close=texts.say("slack.close"))
+    title, close = texts.say("slack.evidence.title"), texts.say("slack.close")
+    return modal(title, blocks, close=close, carries=carries)
+
+
+def evidence_page(
+    found: Evidence, page: Page, texts: Texts, run_id: str, carries: str = ""
+) -> Block:
+    """Return one page of the full result behind a piece of evidence, with the way on and back."""
+    where = texts.say("slack.evidence.page", number=page.number)
+    if page.number > 1:
+        span = {"first": page.first, "last": page.last, "lines": page.lines}
+        where = texts.say("slack.evidence.lines", number=page.number, **span)
+    blocks = [section(f"*{found.id}* {code(found.tool)}"), *_fenced(page.text), context(where)]
+    turns = []
+    if page.number > 1:
+        text, value = texts.say("slack.evidence.previous"), f"{run_id}/{found.id}/{page.number - 1}"
+        turns.append(button(text, ActionId.EVIDENCE_PREVIOUS, value))
+    if not page.is_last:
+        text, value = texts.say("slack.evidence.next"), f"{run_id}/{found.id}/{page.number + 1}"
+        turns.append(button(text, ActionId.EVIDENCE_NEXT, value))
+    if turns:
+        blocks.append(actions(*turns))
+    title, close = f"{texts.say('slack.evidence.title')} {found.id}", texts.say("slack.close")
+    return modal(title, blocks, close=close, carries=carries)
+
+
+def _fenced(text: str) -> list[Block]:
+    """Return foreign text as it is, in as many code blocks as it needs."""
+    blocks, piece = [], ""
+    for line in text.split("\n"):
+        for start in range(0, max(1, len(line)), MOST_FENCED // 5):  # an escaped sign is five long
+            part = escape(line[start : start + MOST_FENCED // 5]).replace("```", chr(39) * 3)
+            if piece and len(piece) + len(part) + 1 > MOST_FENCED:
+                blocks.append(section(f"```{piece}```"))
+                piece = ""
+            piece += f"\n{part}" if piece else part
+    return [*blocks, section(f"```{piece or ' '}```")]
 
 
 def _one(found: Evidence, texts: Texts, hosts: Collection[str]) -> str:

@@ -5,7 +5,8 @@ The card is redrawn from the record at every move; it never holds a state of its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bot.core.ports import PlanRecord
 from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn
@@ -65,10 +66,28 @@ def render(
     blocks.append(context(*_small_print(record, ruling, texts)))
     if record.outcome:
         blocks.append(section(f"{ours(record.outcome)}"))
-    buttons = _buttons(record, steps, ruling, texts)
+    buttons = _buttons(record, ruling, texts)
     if buttons:
         blocks.append(actions(*buttons, block_id=plan.id))
     return Rendered(escape(f"{status}: {plan.title}. {record.outcome or plan.reason}"), blocks)
+
+
+def diagnosis(body: Mapping[str, Any], texts: Texts) -> Rendered:
+    """Return the card of what the bot must never do: to be read, without a button."""
+    service = str(body["service"])
+    title = texts.say("slack.diagnosis.title", title=body["title"], service=service)
+    never = texts.say("slack.diagnosis.never", score=body["score"])
+    parts = [
+        f"*{never}*\n{escape(body['reason'])}",
+        f"*{texts.say('slack.diagnosis.look')}*\n{escape(body['diagnosis'])}",
+        _list(texts.say("slack.diagnosis.would"), body["would"], MOST_STEPS, texts),
+        _list(texts.say("slack.diagnosis.risk"), body["lines"], MOST_STEPS, texts),
+    ]
+    blocks = [header(title), *(section(part) for part in parts if part)]
+    if body["owners"]:
+        named = ", ".join(called(owner) for owner in body["owners"])
+        blocks.append(context(texts.say("slack.plan.owners", owners=named)))
+    return Rendered(escape(f"{title}. {body['diagnosis']}"), blocks)
 
 
 def details(record: PlanRecord, steps: Sequence[StepRun], texts: Texts) -> Block:
@@ -227,11 +246,8 @@ def _waiting(record: PlanRecord, ruling: Ruling | None, missing: int, texts: Tex
     ]
 
 
-def _buttons(
-    record: PlanRecord, steps: Sequence[StepRun], ruling: Ruling | None, texts: Texts
-) -> list[Block]:
+def _buttons(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> list[Block]:
     plan = record.plan
-    done = any(run.phase is StepPhase.DONE and not run.undo for run in steps)
     see = button(texts.say("slack.button.details"), ActionId.PLAN_DETAILS, plan.id)
     match record.status:
         case PlanStatus.WAITING:
@@ -247,7 +263,7 @@ def _buttons(
                 button(texts.say("slack.button.retry"), ActionId.PLAN_RETRY, plan.id, "danger"),
                 see,
             ]
-        case PlanStatus.HALTED | PlanStatus.UNVERIFIED if plan.body.undo and done:
+        case PlanStatus.HALTED | PlanStatus.UNVERIFIED if plan.body.undo:
             return [button(texts.say("slack.button.undo"), ActionId.PLAN_UNDO, plan.id), see]
         case PlanStatus.EXPIRED:
             text = texts.say("slack.button.propose_again")

@@ -221,7 +221,7 @@ def modal(
     title: str, blocks: Sequence[Block], *, close: str, callback: str = "", submit: str = "",
     carries: str = "",
 ) -> Block:  # fmt: skip
-    """Return a modal; with `submit` it is a form."""
+    """Return a modal; with `submit` it is a form. What it `carries` its buttons know too."""
     made: Block = {
         "type": "modal",
         "title": _plain(title, 24),
@@ -229,11 +229,9 @@ def modal(
         "blocks": list(blocks)[:100],
     }
     if submit:
-        made |= {
-            "callback_id": callback,
-            "submit": _plain(submit, 24),
-            "private_metadata": carries[:3000],
-        }
+        made |= {"callback_id": callback, "submit": _plain(submit, 24)}
+    if submit or carries:
+        made["private_metadata"] = carries[:3000]
     return made
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from bot.core.evidence import turn_to
 from bot.core.ports import AgentRun, Feedback
 from bot.domain.audit import Event
-from bot.domain.ids import RunId
+from bot.domain.ids import EvidenceId, RunId
 from bot.slack.blocks import answer as view
 from bot.slack.blocks import papers
-from bot.slack.blocks.text import ours
+from bot.slack.blocks.text import Block, ours
 from bot.slack.deeds import Deed, pack
 from bot.slack.ids import FormId
 from bot.slack.listeners.room import Room
@@ -73,7 +76,44 @@ async def evidence(room: Room, deed: Deed) -> None:
         return
     async with room.deps.store.begin() as tx:
         found = await tx.evidence.of_run(run.id)
-    await room.open_modal(deed, view.evidence(found, room.texts(deed), room.config.link_hosts))
+    shown = view.evidence(
+        found, room.texts(deed), room.config.link_hosts, run_id=run.id, carries=pack(deed, run.id)
+    )
+    await room.open_modal(deed, shown)
+
+
+async def open_evidence(room: Room, deed: Deed) -> None:
+    """Show the full result of one piece of evidence, over the list."""
+    shown = await _page(room, deed)
+    if shown is not None:
+        await room.push_modal(deed, shown)
+
+
+async def turn_evidence(room: Room, deed: Deed) -> None:
+    """Turn the page."""
+    shown = await _page(room, deed)
+    if shown is not None:
+        await room.turn_modal(deed, shown)
+
+
+async def _page(room: Room, deed: Deed) -> Block | None:
+    """Return the page a button names (`RUN-…/E3/2`), None after telling why not."""
+    run_id, _, rest = deed.value.partition("/")
+    evidence_id, _, number = rest.partition("/")
+    run = await _admitted(room, replace(deed, value=run_id))
+    if run is None:
+        return None
+    async with room.deps.store.begin() as tx:
+        found = {each.id: each for each in await tx.evidence.of_run(run.id)}
+    try:
+        chosen = found.get(EvidenceId(evidence_id))
+        if chosen is None:
+            raise NotFoundError(f"{run.id} has no evidence {evidence_id!r}")
+        page = await turn_to(chosen, int(number) if number.isdecimal() else 1)
+    except NotFoundError as error:
+        await room.say_privately(deed, "slack.gone", why=error)
+        return None
+    return view.evidence_page(chosen, page, room.texts(deed), run.id, pack(deed, run.id))
 
 
 async def _admitted(room: Room, deed: Deed) -> AgentRun | None:

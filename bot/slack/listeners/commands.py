@@ -6,6 +6,8 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from bot.core.switches import Switch
+from bot.locale import Texts
 from bot.slack.blocks import home as view
 from bot.slack.blocks import papers
 from bot.slack.blocks.text import fit, ours
@@ -17,7 +19,6 @@ from tools.errors import BadArgumentError, nearest
 
 Word = Callable[[Room, Deed, str], Awaitable[None]]
 _SPAN = re.compile(r"^(\d{1,4})\s*(m|min|h|d)$")
-_SETTER = re.compile(r"^([UW][A-Z0-9]+):")  # as bot.core.switches writes it
 _UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
 
@@ -42,15 +43,16 @@ async def _status(room: Room, deed: Deed, _: str) -> None:
     async with room.deps.store.begin() as tx:
         findings = await tx.findings.open()
         plans = await tx.plans.list(WAITING)
-        halted, frozen = await tx.flags.get("halt"), await tx.flags.get("freeze")
     lines = {
         texts.say("slack.status.findings"): str(len(findings)),
         texts.say("slack.status.plans"): str(len(plans)),
     }
-    if halted:
-        lines[texts.say("slack.status.halted")] = _by_whom(halted)
-    if frozen:
-        lines[texts.say("slack.status.frozen")] = _by_whom(frozen)
+    if room.deps.switches is not None:
+        halt, freeze = await room.deps.switches.now()
+        if halt.why:
+            lines[texts.say("slack.status.halted")] = _set_by(halt, texts)
+        if freeze.why:
+            lines[texts.say("slack.status.frozen")] = _set_by(freeze, texts)
     if room.deps.status is not None:
         lines |= await room.deps.status()
     await room.whisper(deed, view.status_lines(lines, texts))
@@ -89,9 +91,12 @@ async def _mute(room: Room, deed: Deed, rest: str) -> None:
     await room.say_muted(deed, mute.service, mute.until)
 
 
-def _by_whom(switch: str) -> str:
-    """Return a switch's text with the person who set it as a mention."""
-    return _SETTER.sub(r"<@\1>:", switch)
+def _set_by(switch: Switch, texts: Texts) -> str:
+    """Return why a switch is on, who set it, and since when."""
+    if switch.since is None:
+        return switch.why
+    since = f"{switch.since:%Y-%m-%d %H:%M} UTC"
+    return texts.say("slack.status.set_by", user=f"<@{switch.by}>", since=since, why=switch.why)
 
 
 def _duration(text: str) -> timedelta | None:

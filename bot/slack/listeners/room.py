@@ -187,6 +187,14 @@ class Room:
         """Open a modal while the trigger lives."""
         await self.client.views_open(trigger_id=deed.trigger_id, view=view)
 
+    async def push_modal(self, deed: Deed, view: Block) -> None:
+        """Lay a modal over the one whose button was pressed."""
+        await self.client.views_push(trigger_id=deed.trigger_id, view=view)
+
+    async def turn_modal(self, deed: Deed, view: Block) -> None:
+        """Show something else in the modal whose button was pressed."""
+        await self.client.views_update(view_id=deed.view_id, view=view)
+
     # ------------------------------------------------------------------ questions
 
     async def bot_user(self) -> str:

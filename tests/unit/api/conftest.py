@@ -14,6 +14,7 @@ from bot.api.deps import ApiDeps, Pulse
 from bot.core.alerts import AlertDesk
 from bot.core.approvals import Said
 from bot.core.ports import ApiToken, Person
+from bot.core.switches import Switch, Switched
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus
@@ -66,9 +67,33 @@ class Desk:
         self.asked.append(("approve", plan_id, user, channel, digest))
         return self.says
 
+    async def break_glass(
+        self, plan_id: str, user: str, reason: str, channel: str, digest: str = ""
+    ) -> Said:
+        self.asked.append(("break_glass", plan_id, user, reason, channel, digest))
+        return self.says
+
     async def reject(self, plan_id: str, user: str, reason: str, channel: str) -> Said:
         self.asked.append(("reject", plan_id, user, reason, channel))
         return self.says
+
+
+class Brake:
+    """A kill switch from memory that obeys everybody."""
+
+    def __init__(self) -> None:
+        self.switch = Switch()
+
+    async def halt(self, user: str, reason: str, channel: str, right: str = "") -> Switched:
+        self.switch = Switch(reason, user, NOW)
+        return Switched(True)
+
+    async def resume(self, user: str, channel: str, reason: str = "", right: str = "") -> Switched:
+        self.switch = Switch()
+        return Switched(True)
+
+    async def now(self) -> tuple[Switch, Switch]:
+        return self.switch, Switch()
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -57,12 +57,14 @@ async def test_a_guest_and_somebody_slack_does_not_know_get_nothing(api: World) 
 
 async def test_health_names_what_is_down_and_readiness_follows_the_process(api: World) -> None:
     assert (await api.client.get("/live")).json() == {"status": "ok"}
-    api.healths[:] = [Health("prometheus", up=True), Health("loki", up=False, detail="refused")]
+    since = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
+    dead = Health("loki", up=False, detail="refused", since=since)
+    api.healths[:] = [Health("prometheus", up=True), dead]
     health = (await api.client.get("/health")).json()
     assert health["status"] == "degraded"
-    assert {"name": "loki", "up": False, "configured": True, "detail": "refused"} in (
-        health["dependencies"]
-    )
+    told = {"name": "loki", "up": False, "configured": True, "detail": "refused"}
+    told |= {"state": "down", "since": "2026-11-20T14:02:00Z"}
+    assert told in health["dependencies"]
     api.pulse[0] = Pulse(ready=False)
     assert (await api.client.get("/ready")).status_code == 503
 

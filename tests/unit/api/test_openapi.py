@@ -29,7 +29,7 @@ from bot.domain.redaction import Redactor
 from bot.store.store import open_store
 from tests.fakes.clocks import ManualClock
 from tests.fixtures.nouns import NOW, a_record, an_anomaly
-from tests.unit.api.conftest import ALICE, CATALOGUE, Desk, People
+from tests.unit.api.conftest import ALICE, CATALOGUE, Brake, Desk, People
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance,
@@ -56,7 +56,7 @@ def an_app(path: Path) -> FastAPI:
         ApiDeps(
             store=store, clock=clock, catalogue=lambda: CATALOGUE,
             access=lambda: AccessConfig({Role.ADMIN: ("*",)}), registry=CollectorRegistry(),
-            pulse=lambda: Pulse(ready=True), directory=People(), plans=Desk(),
+            pulse=lambda: Pulse(ready=True), directory=People(), plans=Desk(), switches=Brake(),
             alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()),
         )
     )  # fmt: skip

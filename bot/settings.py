@@ -25,6 +25,10 @@ from bot.settings_backends import HttpBackend, reach
 from bot.settings_document import (
     ConfigError,
     Document,
+    Kubernetes,
+    LokiInstance,
+    PrometheusInstance,
+    Tracing,
     read_document,
     secrets_of,
     variables_of,
@@ -35,10 +39,12 @@ from tools.backends.http import HttpConfig
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.loki import LokiConfig
 from tools.backends.prometheus.config import PrometheusConfig
+from tools.backends.tracing import TracingConfig
 
 SLACK_API_URL = "https://slack.com/api/"
 PRODUCTION = "production"
 DEFAULT_CONFIG = "config/config.yaml"
+DEFAULT_INSTANCE = "default"  # what `prometheus.url` and `loki.url` are called beside others
 DEFAULT_DATABASE = "sqlite+aiosqlite:///var/sre-agent.db"
 _SECRET_NAMES = (
     "SLACK_BOT_TOKEN",
@@ -74,9 +80,10 @@ class Settings:
     knowledge_uri: str
     slack: SlackSettings | None
     claude: ClaudeConfig | None
-    prometheus: PrometheusConfig | None
-    loki: LokiConfig | None
-    kubernetes: KubernetesConfig | None
+    prometheus: Mapping[str, PrometheusConfig]  # by instance, the default first; empty is off
+    loki: Mapping[str, LokiConfig]
+    tracing: TracingConfig | None
+    clusters: Mapping[str, KubernetesConfig]  # by the cluster's name, the default first
     http_actions: HttpConfig
     webhook_url: str = field(repr=False)
     api_host: str
@@ -90,6 +97,18 @@ class Settings:
     audit_anchor: AnchorConfig
     redactor: Redactor = field(repr=False)
     off: Mapping[str, str]  # what is not configured: what would switch it on
+
+    @property
+    def default_cluster(self) -> str:
+        """Where a service runs that does not say."""
+        return next(iter(self.clusters), self.document.kubernetes.cluster)
+
+    @property
+    def cluster_names(self) -> tuple[str, ...]:
+        """Every cluster that is read or observed."""
+        observed = [each.cluster for each in self.prometheus.values()]
+        observed += [each.cluster for each in self.loki.values()]
+        return tuple(dict.fromkeys([self.default_cluster, *self.clusters, *filter(None, observed)]))
 
     @property
     def production(self) -> bool:
@@ -107,6 +126,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     known = [found.get(name, "") for name in _SECRET_NAMES]
     known += [urlsplit(database).password or "", *secrets_of(document)]
     slack = _slack(found, production=document.app.environment == PRODUCTION)
+    instances = _instances(document)
     settings = Settings(
         document=document,
         config_path=path,
@@ -115,9 +135,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         knowledge_uri=found.get("KNOWLEDGE_URI") or "var/knowledge",
         slack=slack,
         claude=_claude(document, found),
-        prometheus=_prometheus(document),
-        loki=_loki(document),
-        kubernetes=_kubernetes(found),
+        prometheus=instances["prometheus"],
+        loki=instances["loki"],
+        tracing=_tracing(document.tracing),
+        clusters=_clusters(found, document),
         http_actions=HttpConfig(
             hosts=document.auto_remediation.http_hosts,
             private_hosts=document.auto_remediation.http_private_hosts,
@@ -219,22 +240,82 @@ def _claude(document: Document, found: Mapping[str, str]) -> ClaudeConfig | None
     )
 
 
-def _prometheus(document: Document) -> PrometheusConfig | None:
-    section = document.prometheus
+def _prometheus(section: PrometheusInstance, key: str = "prometheus") -> PrometheusConfig | None:
     if not section.url:
         return None
     return PrometheusConfig(
-        **_reach("prometheus", section),
+        **_reach(key, section),
         max_series=section.max_series,
         link_base=section.link_url or section.url,
+        cluster=section.cluster,
     )
 
 
-def _loki(document: Document) -> LokiConfig | None:
-    section = document.loki
+def _loki(section: LokiInstance, key: str = "loki") -> LokiConfig | None:
     if not section.url:
         return None
-    return LokiConfig(**_reach("loki", section))
+    return LokiConfig(**_reach(key, section), cluster=section.cluster)
+
+
+def _tracing(section: Tracing) -> TracingConfig | None:
+    if not section.url:
+        return None
+    link = section.link_url or ""
+    if not link and section.provider == "jaeger":  # its API and its page share one address
+        link = f"{section.url.rstrip('/')}/trace/{{trace_id}}"
+    if link and "{trace_id}" not in link:
+        raise ConfigError(
+            f"tracing.link_url must hold {{trace_id}} where the trace's id stands, got {link!r}"
+        )
+    return TracingConfig(
+        **_reach("tracing", section), provider=section.provider, link_template=link
+    )
+
+
+def _instances(document: Document) -> dict[str, dict[str, Any]]:
+    """Return every instance of each backend by name, the default one first."""
+    stores: dict[str, Any] = {"prometheus": _prometheus, "loki": _loki}
+    found: dict[str, dict[str, Any]] = {}
+    for backend, build in stores.items():
+        section = getattr(document, backend)
+        known = {DEFAULT_INSTANCE: build(section, backend)}
+        for name, each in section.instances.items():
+            if name == DEFAULT_INSTANCE and section.url:
+                raise ConfigError(
+                    f"{backend}.instances.{name}: {backend}.url is the instance {name!r} already; "
+                    "give this one another name"
+                )
+            known[name] = build(each, f"{backend}.instances.{name}")
+        found[backend] = {name: config for name, config in known.items() if config is not None}
+    return found
+
+
+def _clusters(found: Mapping[str, str], document: Document) -> dict[str, KubernetesConfig]:
+    """Return every cluster by name, the default one first."""
+    section, known = document.kubernetes, {}
+    default = _kubernetes(found, section)
+    if default is not None:
+        known[section.cluster] = default
+    for name, each in section.clusters.items():
+        if name in known:
+            raise ConfigError(
+                f"kubernetes.clusters.{name}: KUBECONFIG's cluster has this name already; give "
+                "one of them another (kubernetes.cluster)"
+            )
+        if not each.kubeconfig and not each.act_kubeconfig:
+            raise ConfigError(f"kubernetes.clusters.{name} needs a kubeconfig to be read with")
+        known[name] = KubernetesConfig(
+            kubeconfig=each.kubeconfig,
+            context=each.context,
+            kubeconfig_act=each.act_kubeconfig,
+            context_act=each.act_context,
+            name=name,
+            namespaces=each.namespaces,
+            setting=f"kubernetes.clusters.{name}.kubeconfig",
+            setting_act=f"kubernetes.clusters.{name}.act_kubeconfig",
+            setting_namespaces=f"kubernetes.clusters.{name}.namespaces",
+        )
+    return known
 
 
 def _reach(key: str, section: HttpBackend) -> dict[str, Any]:
@@ -245,12 +326,18 @@ def _reach(key: str, section: HttpBackend) -> dict[str, Any]:
         raise ConfigError(str(error)) from error
 
 
-def _kubernetes(found: Mapping[str, str]) -> KubernetesConfig | None:
+def _kubernetes(found: Mapping[str, str], section: Kubernetes) -> KubernetesConfig | None:
     in_cluster = found.get("K8S_IN_CLUSTER", "").lower() in {"1", "true", "yes"}
     reading, acting = found.get("KUBECONFIG", ""), found.get("KUBECONFIG_ACT", "")
     if not reading and not in_cluster and not acting:
         return None
-    return KubernetesConfig(kubeconfig=reading, kubeconfig_act=acting, in_cluster=in_cluster)
+    return KubernetesConfig(
+        kubeconfig=reading,
+        kubeconfig_act=acting,
+        in_cluster=in_cluster,
+        name=section.cluster,
+        namespaces=section.namespaces,
+    )
 
 
 def _budget(document: Document) -> Budget:
@@ -282,10 +369,11 @@ def _with_off(settings: Settings) -> Settings:
         "claude": ("ANTHROPIC_API_KEY", settings.claude),
         "prometheus": ("PROMETHEUS_URL", settings.prometheus),
         "loki": ("LOKI_URL", settings.loki),
-        "kubernetes": ("KUBECONFIG or K8S_IN_CLUSTER=true", settings.kubernetes),
+        "tracing": ("TRACING_URL", settings.tracing),
+        "kubernetes": ("KUBECONFIG or K8S_IN_CLUSTER=true", settings.clusters),
         "kubernetes actions": (
             "KUBECONFIG_ACT",
-            settings.kubernetes and settings.kubernetes.kubeconfig_act,
+            any(each.actionable for each in settings.clusters.values()),
         ),
         "http actions": ("auto_remediation.http_hosts", settings.http_actions.hosts),
     }

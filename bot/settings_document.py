@@ -98,6 +98,13 @@ class Loki(LokiInstance):
     instances: dict[Name, LokiInstance] = Field(default_factory=dict)
 
 
+class Tracing(HttpBackend):
+    """Where traces come from."""
+
+    provider: Literal["tempo", "jaeger"] = "tempo"
+    link_url: str | None = None  # what a person opens; {trace_id} stands for the trace
+
+
 class KubernetesCluster(Section):
     """One more cluster: files of the two identities, and where we may look."""
 
@@ -303,6 +310,7 @@ class Document(Section):
     app: App = App()
     prometheus: Prometheus = Prometheus()
     loki: Loki = Loki()
+    tracing: Tracing = Tracing()
     kubernetes: Kubernetes = Kubernetes()
     llm: Llm = Llm()
     baseline: BaselineSection = BaselineSection()
@@ -325,7 +333,6 @@ class Document(Section):
 
 
 RETIRED: Mapping[tuple[str, ...], str] = {
-    ("notification", "webhook", "url"): "accepted, but only Slack is told so far",
     ("llm", "temperature"): "Claude's API refuses sampling parameters since 2026-10-21",
     ("api", "workers"): "the API runs inside the bot's one process; scale with replicas",
 }

@@ -161,6 +161,10 @@ class SelfMetrics:
             "sre_agent_backend_up", "1 when a configured backend answers", ["name"],
             registry=registry,
         )  # fmt: skip
+        self.degraded = Gauge(
+            "sre_agent_backend_degraded", "1 when some of its last calls failed", ["name"],
+            registry=registry,
+        )  # fmt: skip
         Gauge(
             "sre_agent_build_info", "Always 1; the version is a label", ["version"],
             registry=registry,
@@ -205,6 +209,7 @@ class SelfMetrics:
         for health in backends:
             if health.configured:
                 self.backends.labels(health.name).set(1 if health.up else 0)
+                self.degraded.labels(health.name).set(1 if health.degraded else 0)
 
 
 # --- traces --------------------------------------------------------------------------------

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
+from bot.composition.instances import LiveGaps
 from bot.composition.parts import Parts, owner_name
+from bot.core.evidence import ThreadEvidence
 from bot.core.investigator import Investigator
 from bot.core.ports import AgentRun
 from bot.core.turn import AgentDesk, CauseSheet, DeskConfig, usable
-from bot.settings import Settings
-from tools.contract import Toolbox
-from tools.ports import PlanDesk
+from tools.backends.fleets import named
+from tools.contract import Tool, Toolbox
+from tools.fleet import Fleet
+from tools.ports import EvidenceShelf, PlanDesk
 
+BACKENDS = ("prometheus", "loki", "kubernetes")
 PlannerOf = Callable[[AgentRun], PlanDesk]
 
 
@@ -19,10 +24,11 @@ def agent_desk(parts: Parts, planner: PlannerOf | None) -> AgentDesk:
     """Build the desk; `planner` gives a run its plan desk, None leaves proposing off."""
 
     def toolbox_of(run: AgentRun, sheet: CauseSheet) -> Toolbox:
-        ports = {**parts.ports(), CauseSheet: sheet}
+        shelf = ThreadEvidence(parts.store, run.place)
+        ports = {**parts.ports(), CauseSheet: sheet, EvidenceShelf: shelf}
         if planner is not None:
             ports[PlanDesk] = planner(run)
-        return Toolbox(usable(parts.shelf.tools()), ports)
+        return Toolbox(described(usable(parts.shelf.tools()), ports), ports)
 
     return AgentDesk(
         store=parts.store,
@@ -38,12 +44,24 @@ def agent_desk(parts: Parts, planner: PlannerOf | None) -> AgentDesk:
             budget=parts.settings.budget,
             max_output_tokens=parts.settings.document.llm.max_tokens,
             playbooks=lambda: tuple(parts.shelf.library()),
-            gaps=gaps_of(parts.settings),
+            gaps=gaps_of(parts),
         ),
     )
 
 
-def gaps_of(settings: Settings) -> dict[str, str]:
+def gaps_of(parts: Parts) -> Mapping[str, str]:
     """Return what an answer should name as not looked at; Claude and Slack are no gaps of it."""
-    told = ("prometheus", "loki", "kubernetes")
-    return {name: f"not configured ({settings.off[name]})" for name in told if name in settings.off}
+    off = parts.settings.off
+    told = {n: f"not configured ({off[n]})" for n in BACKENDS if n in off}
+    ports = {"prometheus": parts.metrics, "loki": parts.logs, "kubernetes": parts.cluster}
+    return LiveGaps(told, ports)
+
+
+def described(tools: Iterable[Tool], ports: Mapping[type, object]) -> tuple[Tool, ...]:
+    """Return the tools; where there are several instances the description lists their names."""
+    told = []
+    for each in tools:
+        fleets = [p for t in each.injected.values() if isinstance(p := ports.get(t), Fleet)]
+        lines = [each.description, *(named(f) for f in fleets if len(f.names) > 1)]
+        told.append(replace(each, description="\n\n".join(lines)))
+    return tuple(told)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
+from bot.composition.instances import acting_clusters
 from bot.composition.parts import Parts, owner_name
 from bot.core.choosing import Notices
 from bot.core.measuring import Measuring
@@ -14,16 +14,12 @@ from bot.core.remedy import Remedy, RemedyPorts, build_remedy
 from bot.domain.ids import UserId
 from bot.domain.place import Place
 from bot.locale import Texts
-from bot.settings import Settings
 from bot.settings_policies import access_config, policy_config, risk_config
 from tools.act.catalog import ACTIONS
 from tools.act.contract import Actors
 from tools.backends.http import HttpEndpoints
 from tools.errors import NotFoundError
 from tools.world import ServiceSpec
-
-if TYPE_CHECKING:
-    from tools.backends.kubernetes.actor import KubernetesActor
 
 
 class NobodyKnown:
@@ -69,7 +65,7 @@ def remedy_of(
         if parts.metrics is not None
         else None
     )
-    endpoints = HttpEndpoints(settings.http_actions) if settings.http_actions.hosts else None
+    endpoints = http_endpoints(parts, stack)
     if endpoints is not None:
         stack.push_async_callback(endpoints.close)
     halt_file = settings.halt_file
@@ -79,7 +75,12 @@ def remedy_of(
             store=parts.store,
             clock=parts.clock,
             directory=directory,
-            actors=Actors(parts.clock, acting_cluster(settings, stack), endpoints),
+            actors=Actors(
+                parts.clock,
+                http=endpoints,
+                clusters=acting_clusters(settings, stack),
+                redact=settings.redactor.text,
+            ),
             actions=ACTIONS,
             library=parts.shelf.library,
             catalogue=parts.shelf.catalogue,
@@ -95,14 +96,3 @@ def remedy_of(
             owner=owner_name(),
         )
     )
-
-
-def acting_cluster(settings: Settings, stack: AsyncExitStack) -> KubernetesActor | None:
-    """Return the acting Kubernetes identity, None when it is not configured."""
-    if settings.kubernetes is None or not settings.kubernetes.actionable:
-        return None
-    from tools.backends.kubernetes.actor import KubernetesActor
-
-    actor = KubernetesActor(settings.kubernetes)
-    stack.push_async_callback(actor.close)
-    return actor

@@ -187,7 +187,7 @@ class Binder:
         """Return who writes the object from Git; a restarted pod comes back the same anyway."""
         if not isinstance(action, PatchAction):
             return ""
-        return gitops_owner(await self._actors.need_cluster().get(ref))
+        return gitops_owner(await self._actors.need_cluster(ref.cluster).get(ref))
 
     def _undo(
         self,

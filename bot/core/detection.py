@@ -25,7 +25,8 @@ from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, mint
 from tools.analysis.detect import DetectorSettings, score_service
 from tools.errors import BackendError
-from tools.ports import Baselines, Metrics, Workers
+from tools.fleet import ask_each
+from tools.ports import Baselines, Metrics, Workers, in_background
 from tools.world import Baseline, Catalogue, MetricSpec, Series, ServiceName, Verdict, Window
 
 log = structlog.get_logger(__name__)
@@ -103,24 +104,37 @@ class DetectionCycle:
         return report
 
     async def _fetch(self, catalogue: Catalogue) -> tuple[list[Observed], dict[str, str]]:
+        """Read every metric of every instance; an instance that hangs holds up no other."""
         window = Window.ending(self._clock.now(), LOOKBACK)
         specs = list(catalogue.metrics.values())
-        answers = await asyncio.gather(
-            *(self._metrics.query_range(s.query, window, STEP) for s in specs),
-            return_exceptions=True,
-        )
+
+        async def read(metrics: Metrics) -> list[list[Series] | BaseException]:
+            asked = (metrics.query_range(s.query, window, STEP) for s in specs)
+            with in_background():  # a person's question goes first
+                answers = await asyncio.gather(*asked, return_exceptions=True)
+            errors = [each for each in answers if isinstance(each, BackendError)]
+            if errors and len(errors) == len(answers):
+                raise errors[0]  # nothing was read: not an answer that others have to keep up with
+            return answers
+
+        gathered = await ask_each(self._metrics, read)
         learned = {(b.metric, b.labels): b for b in await self._baselines.all()}
         observed: list[Observed] = []
-        failed: dict[str, str] = {}
-        for spec, answer in zip(specs, answers, strict=True):
-            if isinstance(answer, BackendError):
-                failed[spec.name] = str(answer)
-                continue
-            if isinstance(answer, BaseException):
-                raise answer
-            for series in answer:
-                named = replace(series, metric=spec.name, unit=spec.unit)
-                observed.append((named, learned.get((spec.name, named.labels)), spec))
+        failed = {
+            f"{instance}/{spec.name}" if instance else spec.name: str(error)
+            for instance, error in gathered.failed.items()
+            for spec in specs
+        }
+        for instance, answers in gathered.answers.items():
+            for spec, answer in zip(specs, answers, strict=True):
+                if isinstance(answer, BackendError):
+                    failed[f"{instance}/{spec.name}" if instance else spec.name] = str(answer)
+                    continue
+                if isinstance(answer, BaseException):
+                    raise answer
+                for series in answer:
+                    named = replace(series, metric=spec.name, unit=spec.unit)
+                    observed.append((named, learned.get((spec.name, named.labels)), spec))
         return observed, failed
 
     async def _renew(self, catalogue: Catalogue, verdicts: Sequence[Verdict]) -> CycleReport:

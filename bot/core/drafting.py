@@ -73,7 +73,7 @@ class Variables:
             raise ActionRefusedError(f"service {spec.name!r} names no workload in services.yaml")
         action = self.actions["pod_restart"]
         state = await action.observe(self.actors, spec.workloads[0], action.parameters())
-        pod = await self.actors.need_cluster().get(state.target)
+        pod = await self.actors.need_cluster(state.target.cluster).get(state.target)
         node = str((pod.get("spec") or {}).get("nodeName") or "")
         return {"target_pod": state.target.name, "target_node": node}
 

@@ -29,6 +29,7 @@ from tools.analysis.rca import (
     rank_causes,
 )
 from tools.errors import ToolError
+from tools.fleet import members_of, pick
 from tools.ports import Changes, Cluster, History, Logs, Metrics, Workers
 from tools.world import (
     Catalogue,
@@ -150,7 +151,8 @@ class Enricher:
         for service in services:
             spec = catalogue.services.get(service)
             for ref in spec.workloads if spec else ():
-                asked = cluster.events(window, ref.namespace, ref.name)
+                place = pick(cluster, cluster=ref.cluster)
+                asked = place.events(window, ref.namespace, ref.name)
                 events = await _tried(asked, "kubernetes", gaps, [])
                 found += [SeenEvent(e, service) for e in events]
         return found
@@ -200,7 +202,9 @@ class Enricher:
         ]
         for anomaly, spec in limited[:MOST_FORECASTS]:
             window = Window.ending(self._clock.now(), FORECAST_HISTORY)
-            asked = self._sources.metrics.query_range(spec.query, window, timedelta(minutes=5))
+            own_store = dict(anomaly.worst.labels).get("prometheus", "")
+            store = members_of(self._sources.metrics).get(own_store, self._sources.metrics)
+            asked = store.query_range(spec.query, window, timedelta(minutes=5))
             answers = await _tried(asked, "prometheus", gaps, [])
             own = next((s for s in answers if s.labels == anomaly.worst.labels), None)
             if own is None or spec.threshold is None:

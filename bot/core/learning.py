@@ -14,9 +14,9 @@ import structlog
 from bot.core.ports import Clock, Store
 from bot.domain.audit import BOT, Event
 from tools.analysis.baseline import learn
-from tools.errors import BackendError
-from tools.ports import Metrics, Workers
-from tools.world import Baseline, Catalogue, Series, Window
+from tools.fleet import Gathered, ask_each
+from tools.ports import Metrics, Workers, in_background
+from tools.world import Baseline, Catalogue, MetricSpec, Series, Window
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +63,10 @@ class Learner:
         self._store, self._clock, self._metrics = store, clock, metrics
         self._workers, self._catalogue, self._config = workers, catalogue, config
 
+    async def _read(self, spec: MetricSpec, window: Window) -> Gathered[list[Series]]:
+        with in_background():  # a person's question goes first
+            return await ask_each(self._metrics, lambda m: m.query_range(spec.query, window, STEP))
+
     async def run(self) -> LearningReport:
         """Relearn every catalogued series, metric by metric; one bad metric stops no other."""
         now = self._clock.now()
@@ -70,12 +74,18 @@ class Learner:
         learned = short = 0
         failed: list[str] = []
         for spec in self._catalogue().metrics.values():
-            try:
-                answer = await self._metrics.query_range(spec.query, window, STEP)
-            except BackendError as error:
-                failed.append(f"{spec.name}: {error}")
+            answers = await self._read(spec, window)
+            failed += [
+                f"{instance}/{spec.name}: {error}" if instance else f"{spec.name}: {error}"
+                for instance, error in answers.failed.items()
+            ]
+            named = [
+                replace(s, metric=spec.name, unit=spec.unit)
+                for answer in answers.answers.values()
+                for s in answer
+            ]
+            if not answers.answers:
                 continue
-            named = [replace(s, metric=spec.name, unit=spec.unit) for s in answer]
             found = await self._workers.run(learn_all, named, now, self._config.min_history_days)
             kept = [b for b in found if b is not None]
             learned, short = learned + len(kept), short + len(found) - len(kept)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from bot.core.choosing import Notices
 from tools.errors import BackendError, NotFoundError
+from tools.fleet import pick
 from tools.ports import Changes, Clock, Cluster, Logs, Metrics
 from tools.world import (
     Catalogue,
@@ -48,7 +49,9 @@ class Measuring:
         spec = self.catalogue().metrics.get(MetricName(metric))
         if spec is None:
             return None
-        found = await self.metrics.query(spec.query, self.clock.now())
+        about = self.catalogue().services.get(ServiceName(service))
+        place = pick(self.metrics, cluster=about.cluster if about else "")
+        found = await place.query(spec.query, self.clock.now())
         values = [value for labels, value in found if dict(labels).get(spec.group_by) == service]
         known = [value for value in values if value == value]  # noqa: PLR0124 - NaN is not itself
         return _worst(spec, known) if known else None
@@ -69,9 +72,10 @@ class Measuring:
         reasons: set[str] = set()
         try:
             for ref in spec.workloads:
-                events = await self.cluster.events(window, ref.namespace, ref.name)
+                place = pick(self.cluster, cluster=ref.cluster)
+                events = await place.events(window, ref.namespace, ref.name)
                 reasons.update(event.reason for event in events)
-                pods = await self.cluster.pods(ref)
+                pods = await place.pods(ref)
                 reasons.update(pod.reason for pod in pods if pod.reason)
         except (BackendError, NotFoundError):
             return None

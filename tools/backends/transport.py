@@ -253,6 +253,13 @@ class JsonBackend:
                 ),
                 wait,
             )
+        if response.is_redirect:
+            place = response.headers.get("Location", "")
+            return BackendRefusedError(
+                self.name,
+                f"{self.connection.url} sends us on to {place!r}, which we do not follow; set "
+                f"{self._section}.url to where the API answers itself",
+            )
         if status >= 500:
             return _AgainError(self._unavailable(f"HTTP {status}: {text}"))
         return BackendRefusedError(self.name, f"HTTP {status}: {text}")
@@ -306,10 +313,18 @@ class JsonBackend:
         ours = self.connection
         if not ours.url.startswith("https:"):
             return False  # nothing to verify, and no 20 ms spent on loading authorities
-        context = ssl.create_default_context(cafile=ours.ca_file or None)
+        try:
+            context = ssl.create_default_context(cafile=ours.ca_file or None)
+            if ours.client_cert_file:
+                context.load_cert_chain(ours.client_cert_file, ours.client_key_file or None)
+        except OSError as error:  # ssl.SSLError is one: no such file, or not PEM
+            files = [ours.ca_file, ours.client_cert_file, ours.client_key_file]
+            named = ", ".join(repr(file) for file in files if file)
+            raise self._unavailable(
+                f"a file of {self._section}.tls cannot be used ({error}); it names {named}: give "
+                "PEM files that this process may read"
+            ) from error
         if not ours.verify_tls:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if ours.client_cert_file:
-            context.load_cert_chain(ours.client_cert_file, ours.client_key_file or None)
         return context

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tools.backends.condition import Condition
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import resource_of
 from tools.backends.kubernetes.selectors import equality
@@ -26,6 +27,11 @@ class KubernetesActor:
 
     async def close(self) -> None:
         await self._session.close()
+
+    @property
+    def condition(self) -> Condition:
+        """How it is, learned from every call."""
+        return self._session.condition
 
     async def health(self) -> Health:
         return await self._session.health()

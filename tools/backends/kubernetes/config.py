@@ -13,11 +13,15 @@ class KubernetesConfig:
     kubeconfig_act: str = ""  # file of the acting identity; empty: nothing can be changed
     in_cluster: bool = False  # read with the pod's own service account
     context: str = ""  # of the kubeconfig; empty: its current context
+    context_act: str = ""  # of the acting kubeconfig
     name: str = "default"  # the cluster's name in WorkloadRef
     namespaces: tuple[str, ...] = ()  # where we may look; empty: everywhere
     timeout_seconds: float = 15.0  # of one request
     page_size: int = 500  # objects per list request
     proxy: str = ""
+    setting: str = "KUBECONFIG or K8S_IN_CLUSTER=true"  # what switches reading on
+    setting_act: str = "KUBECONFIG_ACT"  # what switches acting on
+    setting_namespaces: str = "kubernetes.namespaces"  # where `namespaces` is written
 
     @property
     def readable(self) -> bool:

@@ -6,11 +6,20 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tools.backends.condition import Condition
 from tools.backends.kubernetes.config import KubernetesConfig
+from tools.backends.kubernetes.kinds import rbac_rule, resource_of
 from tools.backends.kubernetes.selectors import equality, selector_of
 from tools.backends.kubernetes.session import Object, Session
+from tools.errors import BackendDeniedError
 from tools.ports import Health
 from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
+
+
+READ_KINDS = (
+    "Event", "Pod", "ConfigMap", "Deployment", "ReplicaSet", "StatefulSet", "ControllerRevision",
+    "HorizontalPodAutoscaler", "Node",
+)  # fmt: skip
 
 
 class KubernetesReader:
@@ -23,10 +32,16 @@ class KubernetesReader:
     async def close(self) -> None:
         await self._session.close()
 
+    @property
+    def condition(self) -> Condition:
+        """How it is, learned from every call."""
+        return self._session.condition
+
     async def health(self) -> Health:
         return await self._session.health()
 
     async def get(self, ref: WorkloadRef) -> Mapping[str, Any]:
+        self._where(ref.namespace)
         return await self._session.get(ref)
 
     async def events(
@@ -45,7 +60,7 @@ class KubernetesReader:
     async def pods(self, workload: WorkloadRef) -> list[PodStatus]:
         if workload.kind == "Pod":
             return [self._pod(dict(await self.get(workload)))]
-        owner = await self._session.get(workload)
+        owner = await self.get(workload)
         selector = {"labelSelector": selector_of(owner)}
         owners = {owner["metadata"]["uid"]}
         if workload.kind == "Deployment":
@@ -54,8 +69,28 @@ class KubernetesReader:
         pods = await self._session.list("Pod", workload.namespace, selector)
         return [self._pod(pod) for pod in pods if owners & set(_owners(pod))]
 
+    async def missing_rules(self) -> list[str]:
+        """Return the RBAC rules that reading needs and the identity lacks, one kind each."""
+        missing: list[str] = []
+        for kind in READ_KINDS:
+            resource = resource_of(kind)
+            for where in (self._config.namespaces or ("",)) if resource.namespaced else ("",):
+                try:
+                    await self._session.list(kind, where, {}, first_page_of=1)
+                except BackendDeniedError:
+                    missing.append(rbac_rule("list", resource, where))
+        return missing
+
     def _where(self, namespace: str) -> tuple[str, ...]:
-        return (namespace,) if namespace else self._config.namespaces or ("",)
+        """Return where to look. Raises BackendDeniedError outside the allow-list."""
+        allowed = self._config.namespaces
+        if namespace and allowed and namespace not in allowed:
+            raise BackendDeniedError(
+                self._session.name,
+                f"namespace {namespace!r} is not one we may look into; add it to "
+                f"{self._config.setting_namespaces} ({', '.join(allowed)})",
+            )
+        return (namespace,) if namespace else allowed or ("",)
 
     def _event(self, item: Object) -> ClusterEvent | None:
         series = item.get("series") or {}
@@ -110,7 +145,7 @@ class KubernetesReader:
     ) -> list[Mapping[str, Any]]:
         query = {"labelSelector": equality(selector)}
         found: list[Mapping[str, Any]] = []
-        for where in self._where(namespace):
+        for where in self._where(namespace) if resource_of(kind).namespaced else ("",):
             found.extend(await self._session.list(kind, where, query))
         return found
 

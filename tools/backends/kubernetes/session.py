@@ -19,6 +19,7 @@ from typing import Any
 
 import aiohttp
 
+from tools.backends.condition import Condition
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import Resource, rbac_rule, resource_of
 from tools.errors import (
@@ -32,10 +33,11 @@ from tools.errors import (
     TryLaterError,
 )
 from tools.ports import Health
-from tools.world import WorkloadRef
+from tools.world import DEFAULT_CLUSTER, WorkloadRef
 
 NAME = "kubernetes"
 Object = dict[str, Any]
+Listed = tuple[list[Object], str]  # objects, and the resource version the list was true at
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ class Session:
         self.config = config
         self._acting = acting
         self._api: Any = None
+        self.name = NAME if config.name == DEFAULT_CLUSTER else f"{NAME} {config.name}"
+        # a change is never held back by what reading has learned: it is sent, or it fails itself
+        self.condition = Condition(self.name, trips=not acting)
 
     async def close(self) -> None:
         if self._api is not None:
@@ -114,13 +119,17 @@ class Session:
             body=body,
             auth_settings=["BearerToken"],
         )
+        with self.condition.attempt():
+            return await self._answer(api, call, prepared)
+
+    async def _answer(self, api: Any, call: Call, prepared: tuple[Any, ...]) -> bytes:
         seconds = self.config.timeout_seconds
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, 5.0))
         try:
             response = await api.call_api(*prepared, _request_timeout=timeout)
             raw = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise BackendUnavailableError(NAME, f"cannot be reached: {error}") from error
+            raise BackendUnavailableError(self.name, f"cannot be reached: {error}") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             why = str(error) or f"no answer within {seconds:g} s"
             raise self._unanswered(call, why) from error
@@ -132,20 +141,34 @@ class Session:
         """Read one object. Raises NotFoundError."""
         return await self.send(Call("get", resource_of(ref.kind), ref))
 
-    async def list(self, kind: str, namespace: str, query: Mapping[str, str]) -> list[Object]:
-        """List objects of a kind, page after page; items carry their kind."""
+    async def list(
+        self, kind: str, namespace: str, query: Mapping[str, str], *, first_page_of: int = 0
+    ) -> list[Object]:
+        """List objects of a kind, page after page; items carry their kind.
+
+        `first_page_of` asks for that many and no further page.
+        """
+        items, _ = await self.list_at(kind, namespace, query, first_page_of=first_page_of)
+        return items
+
+    async def list_at(
+        self, kind: str, namespace: str, query: Mapping[str, str], *, first_page_of: int = 0
+    ) -> Listed:
+        """List objects with the resource version the list was true at: where a watch begins."""
         resource = resource_of(kind)
         call = Call("list", resource, WorkloadRef(self.config.name, namespace, kind, ""))
-        fields = {"limit": str(self.config.page_size), **{k: v for k, v in query.items() if v}}
+        size = first_page_of or self.config.page_size
+        fields = {"limit": str(size), **{k: v for k, v in query.items() if v}}
         items: list[Object] = []
         while True:
             page = await self.send(call, query=fields)
             for item in page.get("items") or ():
                 item.setdefault("kind", kind)
                 items.append(item)
-            following = (page.get("metadata") or {}).get("continue")
-            if not following:
-                return items
+            own = page.get("metadata") or {}
+            following = own.get("continue")
+            if not following or first_page_of:
+                return items, str(own.get("resourceVersion", ""))
             fields["continue"] = following
 
     async def health(self) -> Health:
@@ -158,8 +181,9 @@ class Session:
         try:
             answer = await self.send(_VersionCall("get", version, WorkloadRef("", "", "", "")))
         except BackendError as error:
-            return Health(name, up=False, detail=str(error))
-        return Health(name, up=True, detail=f"{self.config.name} {answer.get('gitVersion', '')}")
+            return self.condition.health(name, up=False, detail=str(error))
+        detail = f"{self.config.name} {answer.get('gitVersion', '')}"
+        return self.condition.health(name, up=True, detail=detail)
 
     async def _connected(self) -> Any:
         if self._api is None:
@@ -176,7 +200,7 @@ class Session:
             if file:
                 await config.load_kube_config(  # type: ignore[no-untyped-call]
                     config_file=file,
-                    context=ours.context or None,
+                    context=(ours.context_act if self._acting else ours.context) or None,
                     client_configuration=settings,
                     persist_config=False,
                 )
@@ -185,12 +209,13 @@ class Session:
                     client_configuration=settings
                 )
             else:
-                variable = "KUBECONFIG_ACT" if self._acting else "KUBECONFIG or K8S_IN_CLUSTER=true"
-                raise BackendDeniedError(NAME, f"no identity is configured; set {variable}")
+                variable = ours.setting_act if self._acting else ours.setting
+                raise BackendDeniedError(self.name, f"no identity is configured; set {variable}")
         except (config.ConfigException, OSError, ValueError) as error:
             where = file or "the pod's service account"
-            raise BackendDeniedError(NAME, f"{where} cannot be used: {error}") from error
+            raise BackendDeniedError(self.name, f"{where} cannot be used: {error}") from error
         settings.retries = None
+        settings.client_session_kwargs = {"middlewares": (_send_once,)}
         if ours.proxy:
             settings.proxy = ours.proxy
         return client.ApiClient(settings)
@@ -201,26 +226,46 @@ class Session:
                 f"{call} was sent and not answered ({why}); look at the object before doing "
                 "anything again"
             )
-        return BackendUnavailableError(NAME, f"{call}: {why}")
+        return BackendUnavailableError(self.name, f"{call}: {why}")
 
     def _failure(self, call: Call, status: int, raw: bytes) -> Exception:
         answer = _object(raw)
         text = str(answer.get("message") or raw[:300].decode("utf-8", "replace"))
         reason = str(answer.get("reason", ""))
         if status == 401:
-            return BackendDeniedError(NAME, f"{call}: the identity is not accepted: {text}")
+            return BackendDeniedError(self.name, f"{call}: the identity is not accepted: {text}")
         if status == 403:
             rule = rbac_rule(call.verb, call.resource, call.ref.namespace, call.subresource)
-            return BackendDeniedError(NAME, f"{call} is denied ({text}); it needs the rule {rule}")
+            return BackendDeniedError(
+                self.name, f"{call} is denied ({text}); it needs the rule {rule}"
+            )
         if status == 404:
-            return NotFoundError(f"{NAME}: {call}: {text}")
+            return NotFoundError(f"{self.name}: {call}: {text}")
         if status == 409 or (status == 422 and call.verb == "patch" and _is_failed_test(text)):
             return LostRaceError(f"{call}: the object changed meanwhile: {text}")
         if status == 429:
-            return TryLaterError(NAME, f"{call}: {_with_causes(text, answer)}")
+            return TryLaterError(self.name, f"{call}: {_with_causes(text, answer)}")
         if status < 500:
-            return BackendRefusedError(NAME, f"{call}: {reason or status}: {text}")
+            return BackendRefusedError(self.name, f"{call}: {reason or status}: {text}")
         return self._unanswered(call, f"HTTP {status}: {text}")
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a DELETE whose kept-alive connection broke before an answer.
+
+    It repeats methods that HTTP calls idempotent. The second DELETE would find nothing and tell
+    "not found" of a pod that the first one removed.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method == "GET":
+            raise
+        raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
 
 
 class _VersionCall(Call):

@@ -84,7 +84,7 @@ class Names:
     async def _ask(self, question: Callable[[Any], T]) -> T:
         """Run one question in a thread. Raises BackendError as the other calls do."""
         from prometheus_api_client.exceptions import PrometheusApiClientException
-        from requests import RequestException
+        from requests import JSONDecodeError, RequestException
 
         if self._client is None:
             self._client = await asyncio.to_thread(self._connect)
@@ -93,16 +93,15 @@ class Names:
                 return await asyncio.to_thread(question, self._client)
         except PrometheusApiClientException as error:
             raise self._said_no(str(error)) from error
+        except JSONDecodeError as error:
+            raise self._unlike(error) from error
         except TimeoutError as error:
             waited = self._config.timeout_seconds * 2
             raise self._unavailable(f"no answer within {waited:g} s") from error
         except RequestException as error:
             raise self._unreached(str(error)) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._unavailable(
-                f"the answer is no Prometheus answer ({error}); check that {self._section}.url "
-                "points at the API itself"
-            ) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._unlike(error) from error
 
     def _connect(self) -> Any:
         """Build the client with the same identity, TLS and proxy as the other calls."""
@@ -147,6 +146,12 @@ class Names:
         if status.startswith("4") and status != "429":
             return BackendRefusedError(NAME, text)
         return self._unavailable(text)
+
+    def _unlike(self, error: Exception) -> BackendUnavailableError:
+        return self._unavailable(
+            f"the answer is no Prometheus answer ({error}); check that {self._section}.url points "
+            "at the API itself"
+        )
 
     def _unreached(self, text: str) -> BackendUnavailableError:
         if "CERTIFICATE_VERIFY_FAILED" in text:

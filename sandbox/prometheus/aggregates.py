@@ -1,14 +1,17 @@
 """Aggregations across series: sum, avg, topk, quantile and the rest, step by step in columns."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sandbox.prometheus.errors import ExecutionError
+from sandbox.prometheus.quantiles import masked_quantile
 from sandbox.prometheus.samples import NAME, Floats, Labels, Mask, labels_of
 from sandbox.prometheus.values import Scalar, Text, Value, Vector, drop, keep
-from sandbox.prometheus.windows import masked_quantile
 
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_NAN_BITS = np.uint64(0x7FF8000000000001)
 Reduce = Callable[[Floats, Mask], Floats]
 
 
@@ -72,6 +75,8 @@ def aggregate(
             else:
                 msg = f"sandbox does not evaluate the aggregation {op!r}"
                 raise ExecutionError(msg)
+    if op == "count_values":
+        rows = _added(rows)
     return Vector.of_rows(rows, steps)
 
 
@@ -97,13 +102,30 @@ def _count_values(
     if not isinstance(parameter, Text):
         msg = "count_values needs a label name as its first argument"
         raise ExecutionError(msg)
+    if not _LABEL_NAME.fullmatch(parameter.value):
+        msg = f'invalid label name "{parameter.value}"'
+        raise ExecutionError(msg)
     rows = []
-    for value in np.unique(values[present]):
-        equal = present & ((values == value) | (np.isnan(values) & np.isnan(value)))
-        count = equal.sum(axis=0).astype(np.float64)
+    bits = np.ascontiguousarray(values).view(np.uint64)  # 0 and -0 are two values
+    bits = np.where(np.isnan(values), _NAN_BITS, bits)
+    for pattern in np.unique(bits[present]):
+        count = (present & (bits == pattern)).sum(axis=0).astype(np.float64)
+        value = np.array([pattern]).view(np.float64)[0]
         labels = labels_of([*drop(key, [parameter.value]), (parameter.value, text(value))])
         rows.append((labels, count, count > 0))
     return rows
+
+
+def _added(rows: list[tuple[Labels, Floats, Mask]]) -> list[tuple[Labels, Floats, Mask]]:
+    """Add up the counts of rows with equal labels."""
+    found: dict[Labels, tuple[Floats, Mask]] = {}
+    for labels, count, present in rows:
+        if labels in found:
+            other, seen = found[labels]
+            found[labels] = (other + count, seen | present)
+        else:
+            found[labels] = (count, present)
+    return [(labels, *row) for labels, row in found.items()]
 
 
 def text(value: float) -> str:

@@ -19,6 +19,7 @@ ARITHMETIC: dict[str, Arithmetic] = {
     "^": np.power,
     "atan2": np.arctan2,
 }
+DROPS_NAME = frozenset(ARITHMETIC) - {"atan2"}  # as Prometheus 2.42 has it
 COMPARISON: dict[str, Callable[[Floats, Floats], Mask]] = {
     "==": np.equal,
     "!=": np.not_equal,
@@ -61,7 +62,10 @@ def vector_scalar(
     left, right = (scalar.values, vector.values) if swapped else (vector.values, scalar.values)
     with np.errstate(all="ignore"):
         if op in ARITHMETIC:
-            return vector.mapped(lambda _: ARITHMETIC[op](left, right))
+            values = ARITHMETIC[op](left, right)
+            if op not in DROPS_NAME:
+                return Vector(vector.labels, values, vector.present)
+            return vector.mapped(lambda _: values)
         held = COMPARISON[op](left, right)
     if bool_modifier:
         return vector.mapped(lambda _: held.astype(np.float64))
@@ -153,7 +157,7 @@ def _claim(taken: dict[Labels, Mask], key: Labels, both: Mask) -> None:
 
 
 def _result_labels(op: str, many: Labels, one: Labels, matching: Matching) -> Labels:
-    labels = without_name(many) if op in ARITHMETIC or matching.bool_modifier else many
+    labels = without_name(many) if op in DROPS_NAME or matching.bool_modifier else many
     if not matching.many:
         return keep(labels, matching.names) if matching.on else drop(labels, matching.names)
     if not matching.include:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import promql_parser as promql
 
-from sandbox.prometheus import aggregates, binary, functions, windows
+from sandbox.prometheus import aggregates, binary, dates, dialect, functions, windows
 from sandbox.prometheus.errors import BadDataError, ExecutionError
 from sandbox.prometheus.samples import (
     NAME,
@@ -32,6 +32,7 @@ from sandbox.prometheus.values import Ranges, Scalar, Text, Value, Vector, disti
 
 LOOKBACK_MS = 300_000  # Prometheus's default: a sample counts for five minutes
 DEFAULT_RESOLUTION_MS = 60_000  # step of `x[1h:]`, the default evaluation interval
+_KINDS = {Vector: "instant vector", Scalar: "scalar", Text: "string", Ranges: "range vector"}
 _OPS = (  # the parser's enum is not hashable
     (promql.MatchOp.Equal, "="),
     (promql.MatchOp.NotEqual, "!="),
@@ -42,26 +43,22 @@ _OPS = (  # the parser's enum is not hashable
 
 def parse(query: str) -> Any:  # the parser's nodes share no useful base class
     """Parse an expression; BadDataError says what is wrong with it."""
+    said = dialect.translated(query)
     try:
-        return promql.parse(query)
+        return promql.parse(said)
     except ValueError as error:
-        msg = f'invalid parameter "query": parse error: {error}'
-        raise BadDataError(msg) from error
+        raise dialect.parse_error(dialect.old_words(str(error))) from error
 
 
 def matchers_of(selector: Any) -> list[Matcher]:
     """Return the conditions of a parsed selector."""
-    if selector.matchers.or_matchers:
-        msg = "sandbox does not evaluate 'or' between label matchers"
-        raise ExecutionError(msg)
     found = [Matcher(NAME, "=", selector.name)] if selector.name else []
     for item in selector.matchers.matchers:
         op = next(word for known, word in _OPS if known == item.op)
         try:
             found.append(Matcher(item.name, op, item.value))
         except re.error as error:
-            msg = f"invalid regular expression {item.value!r}: {error}"
-            raise BadDataError(msg) from error
+            raise dialect.parse_error(str(error)) from error
     return found
 
 
@@ -202,12 +199,10 @@ class Evaluation:
         if not moments.size:
             return Ranges([], times, self.steps, width)
         inner = Evaluation(self.source, moments, self.bounds).value(node.expr)
-        if isinstance(inner, Scalar):
-            everywhere = np.ones((1, len(moments)), dtype=bool)
-            inner = Vector([()], inner.values[None, :], everywhere)
         if not isinstance(inner, Vector):
-            msg = "subquery is only allowed on instant vector"
-            raise ExecutionError(msg)
+            kind = _KINDS[type(inner)]
+            reason = f"subquery is only allowed on instant vector, got {kind} instead"
+            raise dialect.parse_error(reason)
         rows = zip(inner.labels, inner.values, inner.present, strict=True)
         series = [Series(labels, moments[held], values[held]) for labels, values, held in rows]
         return Ranges(series, times, self.steps, width)
@@ -240,14 +235,17 @@ class Evaluation:
 
     def _call(self, node: Any) -> Value:
         name, args = node.func.name, node.args
-        if name in windows.FUNCTIONS:
+        if name in windows.FUNCTIONS and name not in windows.WITH_PARAMETERS:
             return self._windowed(name, self._ranges(args[0]))
         if name in functions.MATHS:
             return self.vector(args[0]).mapped(functions.MATHS[name])
+        if name in dates.DATES:
+            asked = self.vector(args[0]) if len(args) else self._everywhere(self.steps / 1000.0)
+            return asked.mapped(dates.DATES[name])
         method = getattr(self, f"_fn_{name}", None)
         if method is None:
-            msg = f"sandbox does not evaluate the function {name!r}"
-            raise ExecutionError(msg)
+            reason = f'unknown function with name "{name}"'
+            raise dialect.parse_error(reason)
         result: Value = method(args)
         return result
 
@@ -258,21 +256,20 @@ class Evaluation:
             raise ExecutionError(msg)
         return value
 
-    def _windowed(self, name: str, ranges: Ranges, parameter: Floats | None = None) -> Vector:
-        rows: list[tuple[Labels, Floats, Mask]] = []
+    def _windowed(self, name: str, ranges: Ranges, *parameters: Floats) -> Vector:
+        function = windows.FUNCTIONS[name]
+        found: dict[int, tuple[Labels, Floats, Mask]] = {}
         with np.errstate(all="ignore"):
-            for series in ranges.series:
-                cut = windows.windows_of(ranges, series)
+            for group in windows.alike(ranges.series):
+                cut = windows.windows_of(ranges, group)
                 if cut is None:
                     continue
-                labels = series.labels if name == "last_over_time" else without_name(series.labels)
-                if parameter is None:
-                    values, present = windows.FUNCTIONS[name](cut)
-                elif name == "quantile_over_time":
-                    values, present = windows.quantile_over_time(cut, parameter)
-                else:
-                    values, present = windows.predict_linear(cut, parameter)
-                rows.append((labels, values, present))
+                values, present = function(cut, *parameters)
+                for (place, series), row in zip(group, values, strict=True):
+                    named = name == "last_over_time"
+                    labels = series.labels if named else without_name(series.labels)
+                    found[place] = (labels, row, present)
+        rows = [found[place] for place in sorted(found)]
         return distinct(Vector.of_rows(rows, len(self.steps)))
 
     def _fn_quantile_over_time(self, args: Any) -> Vector:
@@ -280,6 +277,18 @@ class Evaluation:
 
     def _fn_predict_linear(self, args: Any) -> Vector:
         return self._windowed("predict_linear", self._ranges(args[0]), self.scalar(args[1]))
+
+    def _fn_double_exponential_smoothing(self, args: Any) -> Vector:
+        factors = self.scalar(args[1]), self.scalar(args[2])
+        return self._windowed("holt_winters", self._ranges(args[0]), *factors)
+
+    def _without_histograms(self, args: Any) -> Vector:
+        """Native histograms do not exist here, and of other samples these functions say nothing."""
+        for argument in args:
+            self.value(argument)
+        return Vector.empty(len(self.steps))
+
+    _fn_histogram_count = _fn_histogram_sum = _fn_histogram_fraction = _without_histograms
 
     def _fn_histogram_quantile(self, args: Any) -> Vector:
         return functions.histogram_quantile(self.scalar(args[0]), self.vector(args[1]))
@@ -337,8 +346,11 @@ class Evaluation:
         return self.vector(node).mapped(lambda values: np.broadcast_to(now, values.shape))
 
     def _fn_vector(self, args: Any) -> Vector:
-        everywhere = np.ones((1, len(self.steps)), dtype=bool)
-        return Vector([()], self.scalar(args[0])[None, :], everywhere)
+        return self._everywhere(self.scalar(args[0]))
+
+    def _everywhere(self, values: Floats) -> Vector:
+        """Return one series without labels that has a sample at every step."""
+        return Vector([()], values[None, :], np.ones((1, len(self.steps)), dtype=bool))
 
     def _fn_scalar(self, args: Any) -> Scalar:
         vector = self.vector(args[0])

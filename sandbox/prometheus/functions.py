@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sandbox.prometheus.errors import ExecutionError
+from sandbox.prometheus.regex import compile_regex
 from sandbox.prometheus.samples import Floats, Labels, Mask, labels_of
 from sandbox.prometheus.values import Vector, distinct, drop, without_name
 
@@ -25,6 +27,15 @@ MATHS: dict[str, Elementwise] = {
     "sin": np.sin,
     "cos": np.cos,
     "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
 }
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -62,7 +73,7 @@ def label_replace(
         msg = f"invalid destination label name in label_replace(): {target}"
         raise ExecutionError(msg)
     try:
-        compiled = re.compile(pattern)
+        compiled = compile_regex(pattern)
     except re.error:
         msg = f"invalid regular expression in label_replace(): {pattern}"
         raise ExecutionError(msg) from None
@@ -148,6 +159,30 @@ def histogram_quantile(q: Floats, vector: Vector) -> Vector:
     return Vector.of_rows(rows, steps)
 
 
+def _monotonic(counts: Floats) -> Floats:
+    """Raise counts that fall; a NaN is passed over, or spoils everything when it comes first."""
+    raised = counts.copy()
+    most = raised[0].copy()
+    for row in raised[1:]:
+        most = np.where(row > most, row, most)
+        np.copyto(row, most, where=row < most)
+    return raised
+
+
+def _first_reaching(counts: Floats, rank: Floats) -> NDArray[np.int64]:
+    """First bucket but the last that reaches the rank, by Go's binary search (NaN: no)."""
+    low = np.zeros(len(rank), dtype=np.int64)
+    high = np.full(len(rank), len(counts) - 1)
+    columns = np.arange(len(rank))
+    while (low < high).any():
+        middle = (low + high) // 2
+        reached = counts[middle, columns] >= rank
+        searching = low < high
+        high = np.where(searching & reached, middle, high)
+        low = np.where(searching & ~reached, middle + 1, low)
+    return low
+
+
 def _bucket_quantile(q: Floats, bounds: Floats, counts: Floats) -> Floats:
     """Interpolate columns of `counts`, cumulative by rising `bounds`."""
     if bounds.size == 0:
@@ -157,10 +192,10 @@ def _bucket_quantile(q: Floats, bounds: Floats, counts: Floats) -> Floats:
     if unique.size < 2 or not np.isposinf(unique[-1]):
         return extreme if np.isposinf(unique[-1]) else np.where(np.isnan(q), np.nan, extreme)
     merged = np.add.reduceat(counts, first, axis=0)
-    merged = np.fmax.accumulate(merged, axis=0)
+    merged = _monotonic(merged)
     observations = merged[-1]
     rank = q * observations
-    at = (merged[:-1] < rank).sum(axis=0)  # first bucket that reaches the rank
+    at = _first_reaching(merged, rank)
     columns = np.arange(len(q))
     inner = np.minimum(at, unique.size - 2)
     start = np.where(inner > 0, unique[np.maximum(inner - 1, 0)], 0.0)

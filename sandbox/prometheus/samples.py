@@ -15,6 +15,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.prometheus.regex import compile_regex
+
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -48,7 +50,7 @@ class Matcher:
     def __post_init__(self) -> None:
         """Compile the pattern once."""
         if self.op in {"=~", "!~"}:
-            object.__setattr__(self, "_pattern", re.compile(self.value, re.DOTALL))
+            object.__setattr__(self, "_pattern", compile_regex(self.value))
 
     def accepts(self, value: str) -> bool:
         """Whether a label of this value (empty: absent) satisfies the condition."""
@@ -92,6 +94,7 @@ class RecordedSource:
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         """Return the matching series that have samples in the window."""
         found = []
+        cuts: dict[tuple[int, int, int], Times] = {}  # series on one grid stay on one grid
         for series in self._series:
             values = dict(series.labels)
             if not all(matcher.accepts(values.get(matcher.name, "")) for matcher in matchers):
@@ -99,8 +102,9 @@ class RecordedSource:
             first = int(np.searchsorted(series.times, start_ms, side="left"))
             last = int(np.searchsorted(series.times, end_ms, side="right"))
             if last > first:
-                cut = slice(first, last)
-                found.append(Series(series.labels, series.times[cut], series.values[cut]))
+                grid = (id(series.times), first, last)
+                times = cuts.setdefault(grid, series.times[first:last])
+                found.append(Series(series.labels, times, series.values[first:last]))
         return found
 
     def labels(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:

@@ -1,204 +1,158 @@
-"""The evaluator gives what a real Prometheus gives for the same samples."""
+"""The evaluator gives what a real Prometheus gives for the same samples, or refuses alike.
 
-import json
+Each question is put as a range query and as instant queries at moments of trouble: in a gap, after
+a restart, where a series has just gone stale.
+"""
+
 import math
-import shutil
-import socket
-import subprocess
-import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import pytest
 
 from sandbox.prometheus import answers, evaluate
-from sandbox.prometheus.samples import NAME, RecordedSource, Series, labels_of
+from sandbox.prometheus.errors import QueryError
+from sandbox.prometheus.samples import RecordedSource
+from tests.unit.sandbox_world.conformance_queries import REFUSED, SAME
+from tests.unit.sandbox_world.real_prometheus import ask, by_labels, real_prometheus
+from tests.unit.sandbox_world.recorded import START_MS, recorded
 
-START_MS = 1_700_000_100_000 // 60_000 * 60_000
-STEP_MS = 15_000
-COUNT = 960  # four hours
+pytestmark = pytest.mark.needs_prometheus
 
-QUERIES = (
-    "requests_total",
-    'requests_total{code="500"}',
-    'requests_total{code!="500",job=~"a|b"}',
-    'requests_total{job!~"a.*"}',
-    "requests_total offset 7m",
-    "temperature @ end()",
-    "rate(requests_total[5m])",
-    "rate(requests_total[47s])",
-    "irate(requests_total[5m])",
-    "increase(requests_total[13m])",
-    "delta(temperature[10m])",
-    "idelta(temperature[10m])",
-    "deriv(temperature[10m])",
-    "predict_linear(temperature[10m], 600)",
-    "resets(requests_total[1h])",
-    "changes(temperature[20m])",
-    "avg_over_time(temperature[10m])",
-    "min_over_time(temperature[10m])",
-    "max_over_time(temperature[10m])",
-    "sum_over_time(temperature[10m])",
-    "count_over_time(temperature[10m])",
-    "quantile_over_time(0.83, temperature[10m])",
-    "stddev_over_time(temperature[10m])",
-    "last_over_time(temperature[3m])",
-    "present_over_time(temperature[3m])",
-    "sum(rate(requests_total[5m]))",
-    "sum by (job) (rate(requests_total[5m]))",
-    "avg without (code) (temperature)",
-    "min(temperature)",
-    "max by (job) (temperature)",
-    "count(temperature > 20)",
-    "stddev(temperature)",
-    "topk(2, temperature)",
-    "bottomk by (job) (1, temperature)",
-    "quantile(0.4, temperature)",
-    'count_values("whole", floor(temperature / 10))',
-    "group by (job) (temperature)",
-    "histogram_quantile(0.99, sum by (le, job) (rate(latency_bucket[5m])))",
-    "histogram_quantile(0.5, latency_bucket)",
-    'label_replace(temperature, "where", "$1-x", "job", "(.).*")',
-    'label_join(temperature, "both", "/", "job", "code")',
-    "abs(temperature - 20) + ceil(temperature) - floor(temperature)",
-    "clamp(temperature, 15, 22)",
-    "clamp_min(temperature, 19) * clamp_max(temperature, 21)",
-    "round(temperature, 0.25)",
-    "exp(temperature / 10) + ln(temperature) + log2(temperature) + log10(temperature)",
-    "sqrt(temperature) * sgn(temperature - 20)",
-    "timestamp(temperature)",
-    "time() - timestamp(temperature)",
-    "vector(3) + 1",
-    "scalar(sum(temperature)) / 2",
-    'absent(nothing{job="a"})',
-    "temperature > bool 20",
-    "20 < temperature",
-    "temperature % 7 ^ 2",
-    "-temperature",
-    "temperature and on (job, code) requests_total{job='a'}",
-    "temperature or requests_total",
-    "temperature unless on (job) requests_total{job='a'}",
-    "temperature / on (job) group_left sum by (job) (temperature)",
-    "sum by (job) (temperature) * on (job) group_right temperature",
-    "rate(requests_total{code='500'}[5m]) / ignoring (code) sum without (code) (requests_total)",
-    "max_over_time(rate(requests_total[2m])[20m:1m])",
-    "avg_over_time(temperature[10m:30s] offset 3m)",
-    "sum(temperature) / 0 - 1",
-    "0 * gappy",
-    "sum(rate(gappy[5m]))",
-    "absent_over_time(gappy[6m])",
-)  # fmt: skip
+MINUTE = 60_000
+RANGE = (START_MS + 20 * MINUTE, START_MS + 230 * MINUTE, 97_000)
+INSTANTS = tuple(
+    START_MS + offset for offset in (30 * MINUTE + 1, 81 * MINUTE, 101 * MINUTE + 30_000)
+)
+ENOUGH = 140  # questions that must be answered alike, whatever else is refused
 
 
-def _recorded() -> list[Series]:
-    random = np.random.default_rng(7)
-    times = START_MS + np.arange(COUNT, dtype=np.int64) * STEP_MS
-    found = []
-    for job in ("a", "b", "ab"):
-        for code in ("200", "500"):
-            steps = random.gamma(2.0, 3.0, COUNT)
-            total = np.cumsum(steps)
-            if code == "500":
-                total[COUNT // 2 :] -= total[COUNT // 2]  # the process restarted
-            labels = [(NAME, "requests_total"), ("job", job), ("code", code)]
-            found.append(Series(labels_of(labels), times, np.round(total, 3)))
-            walk = np.round(20 + np.cumsum(random.normal(0, 0.2, COUNT)), 4)
-            found.append(Series(labels_of([(NAME, "temperature"), *labels[1:]]), times, walk))
-        below = np.cumsum(random.poisson(5, (COUNT, 5)), axis=0)
-        buckets = np.cumsum(below, axis=1).astype(float)
-        for index, le in enumerate(("0.1", "0.25", "0.5", "1", "+Inf")):
-            labels = [(NAME, "latency_bucket"), ("job", job), ("le", le)]
-            found.append(Series(labels_of(labels), times, buckets[:, index].copy()))
-    kept = np.ones(COUNT, dtype=bool)
-    kept[100:150] = False
-    kept[300:340] = False
-    gappy = Series(
-        labels_of([(NAME, "gappy"), ("job", "a")]), times[kept], np.arange(COUNT, dtype=float)[kept]
+@dataclass
+class Pair:
+    """A real Prometheus and the sandbox over the same samples, asked the same."""
+
+    url: str
+    source: RecordedSource
+    known: dict[str, str] = field(default_factory=dict)
+
+    def difference(self, query: str) -> str:
+        """Say where the two answers part; empty where they do not. Asked once per query."""
+        if query not in self.known:
+            self.known[query] = next(filter(None, self._differences(query)), "")
+        return self.known[query]
+
+    def _differences(self, query: str) -> Iterator[str]:
+        yield self._apart(query, None)
+        for at_ms in INSTANTS:
+            yield self._apart(query, at_ms)
+
+    def _apart(self, query: str, at_ms: int | None) -> str:
+        theirs = self.real(query, at_ms)
+        try:
+            ours = self.sandbox(query, at_ms)
+        except QueryError as error:
+            return f"refused: {error}"
+        if theirs[0] != 200:
+            return f"Prometheus refused: {theirs[1]['error']}"
+        ordered = query.startswith("sort") and at_ms is not None
+        return unlike(ours, theirs[1]["data"], ordered=ordered)
+
+    def real(self, query: str, at_ms: int | None) -> tuple[int, Any]:
+        """Ask Prometheus; None: the range."""
+        if at_ms is None:
+            start, end, step = (f"{moment / 1000:.3f}" for moment in RANGE)
+            window = [("query", query), ("start", start), ("end", end), ("step", step)]
+            reply = ask(self.url, "query_range", window, post=True)
+        else:
+            at = f"{at_ms / 1000:.3f}"
+            reply = ask(self.url, "query", [("query", query), ("time", at)], post=True)
+        return reply.status, reply.body
+
+    def sandbox(self, query: str, at_ms: int | None) -> dict[str, Any]:
+        """Ask the sandbox; None: the range."""
+        if at_ms is None:
+            value = evaluate.over(self.source, query, *RANGE)
+            return answers.of_range(value, evaluate.range_steps(*RANGE))
+        return answers.of_instant(evaluate.instant(self.source, query, at_ms), at_ms)
+
+
+def unlike(ours: Mapping[str, Any], theirs: Mapping[str, Any], *, ordered: bool = False) -> str:
+    """Say how two answers differ; empty where they do not."""
+    if ours["resultType"] != theirs["resultType"]:
+        return f"{ours['resultType']} instead of {theirs['resultType']}"
+    if theirs["resultType"] in {"scalar", "string"}:
+        same = _equal([ours["result"]], [theirs["result"]])
+        return "" if same else f"{ours['result']} instead of {theirs['result']}"
+    left, right = by_labels(ours["result"]), by_labels(theirs["result"])
+    if left.keys() != right.keys():
+        return f"series {sorted(left.keys() ^ right.keys())} on one side only"
+    if ordered and list(left) != list(right):
+        return "in another order"
+    for labels, row in right.items():
+        mine = left[labels].get("values") or [left[labels]["value"]]
+        real = row.get("values") or [row["value"]]
+        if not _equal(mine, real):
+            return f"{dict(labels)}: {mine[:5]} instead of {real[:5]}"
+    return ""
+
+
+def _equal(ours: list[list[Any]], theirs: list[list[Any]]) -> bool:
+    return [at for at, _ in ours] == [at for at, _ in theirs] and all(
+        _close(mine, real) for (_, mine), (_, real) in zip(ours, theirs, strict=True)
     )
-    return [*found, gappy]
 
 
-def _openmetrics(series: list[Series]) -> str:
-    lines = []
-    for row in sorted(series, key=lambda one: one.labels):
-        held = dict(row.labels)
-        name = held.pop(NAME)
-        inner = ",".join(f'{key}="{value}"' for key, value in held.items())
-        lines += [
-            f"{name}{{{inner}}} {float(value)!r} {int(at) / 1000:.3f}"
-            for at, value in zip(row.times, row.values, strict=True)
-        ]
-    lines.sort(key=lambda line: line.split("{", 1)[0])
-    return "\n".join([*lines, "# EOF", ""])
+def _close(mine: str, real: str) -> bool:
+    left, right = float(mine), float(real)
+    if math.isnan(left) or math.isnan(right):
+        return math.isnan(left) and math.isnan(right)
+    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
-        pytest.skip("needs the Debian package prometheus")
-    folder: Path = tmp_path_factory.mktemp("prometheus")
-    (folder / "samples.txt").write_text(_openmetrics(_recorded()), encoding="utf-8")
-    (folder / "empty.yml").write_text("", encoding="utf-8")
-    backfill = ["promtool", "tsdb", "create-blocks-from", "openmetrics"]
-    done = subprocess.run(
-        [*backfill, str(folder / "samples.txt"), str(folder / "data")],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            ["prometheus", f"--config.file={folder / 'empty.yml'}",
-             f"--storage.tsdb.path={folder / 'data'}", "--storage.tsdb.retention.time=30y",
-             f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/-/ready", timeout=2).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, (folder / "log").read_text()
-                server.poll()
-                assert server.returncode is None, (folder / "log").read_text()
-                try:
-                    server.wait(0.1)
-                except subprocess.TimeoutExpired:
-                    continue
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    rows = recorded()
+    with real_prometheus(tmp_path_factory.mktemp("prometheus"), rows) as url:
+        yield Pair(url, RecordedSource(rows))
 
 
-@pytest.mark.needs_prometheus
-@pytest.mark.parametrize("query", QUERIES)
-def test_every_step_agrees_with_a_real_prometheus(prometheus: str, query: str) -> None:
-    start, end, step = START_MS + 20 * 60_000, START_MS + 230 * 60_000, 97_000
-    asked = urllib.parse.urlencode(
-        {"query": query, "start": start / 1000, "end": end / 1000, "step": step / 1000}
-    )
-    with urllib.request.urlopen(f"{prometheus}/api/v1/query_range?{asked}") as reply:
-        theirs = json.load(reply)["data"]["result"]
-    value = evaluate.over(RecordedSource(_recorded()), query, start, end, step)
-    ours = answers.of_range(value, evaluate.range_steps(start, end, step))["result"]
+@pytest.mark.parametrize("query", SAME)
+def test_every_step_agrees_with_a_real_prometheus(pair: Pair, query: str) -> None:
+    assert pair.difference(query) == ""
 
-    def by_labels(rows: list[dict]) -> dict:
-        return {tuple(sorted(row["metric"].items())): dict(row["values"]) for row in rows}
 
-    left, right = by_labels(ours), by_labels(theirs)
-    assert left.keys() == right.keys()
-    for labels, expected in right.items():
-        assert left[labels].keys() == expected.keys()
-        for at, number in expected.items():
-            mine, real = float(left[labels][at]), float(number)
-            same = mine == real or (math.isnan(mine) and math.isnan(real))
-            assert same or math.isclose(mine, real, rel_tol=1e-9, abs_tol=1e-9), (labels, at)
+@pytest.mark.parametrize(("query", "culprit"), REFUSED)
+def test_what_prometheus_refuses_the_sandbox_refuses_by_name(
+    pair: Pair, query: str, culprit: str
+) -> None:
+    status, body = pair.real(query, INSTANTS[0])
+    with pytest.raises(QueryError) as refusal:
+        pair.sandbox(query, INSTANTS[0])
+    assert (refusal.value.http_status, refusal.value.error_type) == (status, body["errorType"])
+    assert culprit in body["error"]
+    assert culprit in str(refusal.value)
+
+
+def test_nearly_all_questions_are_answered_alike_and_none_wrongly(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    differences = {query: pair.difference(query) for query in SAME}
+    equal = sum(not found for found in differences.values())
+    refused = {query: found for query, found in differences.items() if found}
+    with capsys.disabled():
+        print(f"\nPromQL: {equal} of {len(SAME)} answered as Prometheus 2.42 does")  # noqa: T201
+        for query, reason in refused.items():
+            print(f"  {query:60} {reason}")  # noqa: T201
+    assert equal >= ENOUGH
+    assert all(found.startswith("refused: ") for found in refused.values())
+
+
+def test_an_answer_that_differs_is_noticed() -> None:
+    row = {"metric": {"job": "a"}, "values": [[1, "2"], [2, "NaN"]]}
+    ours = {"resultType": "matrix", "result": [row]}
+    later = {"resultType": "matrix", "result": [{**row, "values": [[1, "2"], [3, "NaN"]]}]}
+    other = {"resultType": "matrix", "result": [{**row, "values": [[1, "2.00001"], [2, "NaN"]]}]}
+    fewer = {"resultType": "matrix", "result": [{**row, "metric": {}}]}
+    assert unlike(ours, ours) == ""
+    assert all(unlike(ours, theirs) for theirs in (later, other, fewer))

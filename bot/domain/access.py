@@ -43,6 +43,7 @@ RIGHTS: Mapping[str, Role] = MappingProxyType(
         **_of(Role.VIEWER, "ask", "command.ask", "message.ask", "mention", "home", "assistant"),
         **_of(Role.VIEWER, "sre.help", "sre.status", "sre.plans", "sre.digest", "service.read"),
         **_of(Role.VIEWER, "answer.helpful", "answer.unhelpful", "answer.stop", "evidence.show"),
+        **_of(Role.VIEWER, "evidence.open", "evidence.previous", "evidence.next"),
         **_of(Role.VIEWER, "plan.details", "finding.details"),
         **_of(Role.VIEWER, "api.status", "api.metrics", "api.anomalies", "api.baselines"),
         **_of(Role.VIEWER, "api.approvals", "api.plans"),

@@ -40,6 +40,7 @@ from tests.fixtures.nouns import (
     an_anomaly,
     an_incident,
 )
+from tools.paging import Page
 from tools.world import ServiceMode, Window
 
 EN, ZH = Texts("en"), Texts("zh")
@@ -263,6 +264,25 @@ def test_an_answer_ends_with_its_price_and_buttons() -> None:
 def test_a_healthy_answer_offers_no_fix() -> None:
     blocks = answer.footer("RUN-1", {**ANSWER, "causes": []}, EN)
     assert seen(blocks)[-1] == "[Show evidence] [👍] [👎]"
+
+
+@pytest.mark.parametrize("texts", [EN, ZH], ids=["en", "zh"])
+def test_a_full_result_is_shown_in_pages_that_slack_takes(texts: Texts) -> None:
+    lines = "\n".join(["<!channel> & ``` " + "&" * 2_000, *("row" for _ in range(3_000))])
+    middle = Page(3, lines, 40, 3_041, 9_000)
+    shown = answer.evidence_page(EVIDENCE, middle, texts, "RUN-1", "C1|1.1|RUN-1")
+    check = Check("modal", lambda _: True)
+    check_view(check, shown)
+    assert check.faults == []
+    assert shown["private_metadata"] == "C1|1.1|RUN-1"
+    turns = {e["action_id"]: e["value"] for e in shown["blocks"][-1]["elements"]}
+    assert turns == {"evidence.previous": "RUN-1/E1/2", "evidence.next": "RUN-1/E1/4"}
+    told = "".join(b["text"]["text"].strip("`") for b in shown["blocks"][1:-2])
+    assert told.count("row") == 3_000
+    assert told.count("&amp;") == 2_001
+    assert "<!channel>" not in told
+    last = answer.evidence_page(EVIDENCE, Page(1, "all", 0, 0, 0), texts, "RUN-1")
+    assert [b["type"] for b in last["blocks"]] == ["section", "section", "context"]
 
 
 def test_evidence_is_listed_with_query_window_and_link() -> None:

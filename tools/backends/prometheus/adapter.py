@@ -195,7 +195,7 @@ class Prometheus:
             raise BackendUnavailableError(
                 NAME,
                 f"{self._config.url}{path} answered JSON that is no Prometheus answer "
-                f"({str(answer)[:80]!r}); check that {self._config.section or NAME}.url points at "
+                f"({str(answer)[:80]}); check that {self._config.section or NAME}.url points at "
                 "the API itself",
             )
         told = [str(text) for text in [*answer.get("warnings", ()), *answer.get("infos", ())]]

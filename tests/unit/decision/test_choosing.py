@@ -1,0 +1,134 @@
+"""Which playbook is chosen, what is measured for it, and what is shown when none may run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.core.planner import Origin
+from bot.domain.ids import PlanId, Ts
+from bot.domain.place import Place
+from bot.domain.plan import PlanStatus
+from tests.fakes.decision import ANN, INCIDENTS, RAY, ROLLBACK, SCALE, Production, library
+from tests.unit.decision.test_planner import a_finding
+from tools.world import ProposalDraft, ServiceName
+
+OTHER = ROLLBACK.replace("id: rollback", "id: another").replace(
+    "deployment_rollback", "rollout_restart"
+)
+OTHER = OTHER.replace('"{{ workload }}"', '"Deployment/shop"')
+NEVER = """
+id: vault-diagnosis
+name: Vault diagnosis
+description: The bot only says what to look at.
+trigger_conditions: ["order_error_rate > 2%"]
+risk_override: 0.95
+diagnosis: Compare both ledgers, and count the signatures.
+owners: [wallet]
+"""
+
+
+async def cards(world: Production, view: str) -> list[dict[str, Any]]:
+    """Post everything, and return the bodies of one view."""
+    found, wall = [], world.clock.wall()
+    async with world.store.begin() as tx:
+        while (row := await tx.outbox.claim("test", wall, world.policy.expiry)) is not None:
+            await tx.outbox.posted(row.id, Ts(f"1732099200.{len(found):06}"), wall)
+            found.append(row)
+    return [dict(row.body) for row in found if row.view == view]
+
+
+async def test_what_helped_before_goes_first(world: Production) -> None:
+    world.playbooks = library(ROLLBACK, OTHER)
+    finding = await a_finding(world)
+    assert [m.loaded.playbook.id for m in await world.bot.planner.matches(finding)] == [
+        "another",
+        "rollback",
+    ]
+    plan = await world.approved("rollback")
+    await world.run()
+    world.metrics["order_error_rate", "shop"] = 0.0
+    world.clock.move(70)
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
+    world.metrics["order_error_rate", "shop"] = 0.4
+    found = await world.bot.planner.matches(finding)
+    assert [m.loaded.playbook.id for m in found] == ["rollback", "another"]
+    assert [(m.success_ratio, m.tried) for m in found] == [(2 / 3, 1), (1 / 2, 0)]
+
+
+async def test_a_metric_is_measured_once_for_one_proposal(world: Production) -> None:
+    world.playbooks = library(ROLLBACK, SCALE)
+    world.metrics["order_error_rate", "shop"] = 0.4
+    asked: list[str] = []
+    measure = world.bot.planner._measure
+
+    async def counted(metric: str, service: str) -> float | None:
+        asked.append(metric)
+        return await measure(metric, service)
+
+    world.bot.planner._measure = counted
+    receipt = await world.bot.planner.propose_for(await a_finding(world))
+    assert receipt is not None
+    assert receipt.plan_id is not None
+    assert sorted(asked) == ["cpu_usage", "order_error_rate"]
+    record = await world.record(PlanId(receipt.plan_id))
+    assert [rule.expression for rule in record.plan.body.verify] == ["order_error_rate < 2%"]
+
+
+async def test_a_plan_that_is_watched_is_not_taken_over_by_another_replica(
+    world: Production,
+) -> None:
+    other = world.replica("two")
+    plan = await world.approved("rollback")
+    await world.run()
+    for _ in range(8):
+        world.clock.move(4)
+        world.bot.execution._verifier._looked[plan] = world.clock.wall()  # no look is due
+        await world.run()
+        await world.run(other)
+    assert (await world.record(plan)).owner == "one"
+    assert "plan.taken_over" not in await world.audit(plan)
+
+
+async def test_what_is_diagnosis_only_is_a_card_to_read_once(world: Production) -> None:
+    world.playbooks = library(NEVER)
+    finding = await a_finding(world)
+    for _ in range(2):
+        receipt = await world.bot.planner.propose_for(finding)
+        assert receipt is not None
+        assert (receipt.plan_id, receipt.refused_by) == (None, "tier_critical")
+    (card,) = await cards(world, "diagnosis")
+    assert card["diagnosis"] == "Compare both ledgers, and count the signatures."
+    assert card["service"] == "shop"
+    async with world.store.begin() as tx:
+        assert await tx.plans.list() == []
+
+
+async def test_a_plan_too_risky_to_run_says_what_it_would_have_done_and_why_not(
+    world: Production,
+) -> None:
+    draft = ProposalDraft("forbidden", ServiceName("shop"), "orders fail")
+    receipt = await world.bot.planner.propose(draft, Origin(Place(INCIDENTS), ANN))
+    assert receipt.refused_by == "tier_critical"
+    (card,) = await cards(world, "diagnosis")
+    assert card["reason"] == "orders fail"
+    assert "Roll back" in card["would"][0]
+    assert any("override 0.90" in line for line in card["lines"])
+
+
+async def test_a_waiting_plan_keeps_its_bytes_when_its_playbook_changes(world: Production) -> None:
+    plan = await world.planned("scale-up")
+    before = (await world.record(plan)).plan
+    world.playbooks = library(SCALE.replace("add_replicas: 2", "add_replicas: 5"))
+    assert await world.bot.deadlines.review_waiting() == 0
+    assert (await world.approve(plan, RAY)).accepted
+    await world.run()
+    assert world.limits() == (4, 6)  # two more, as it was shown
+    assert (await world.record(plan)).plan.body.playbook_sha256 == before.body.playbook_sha256
+    world.metrics["cpu_usage", "shop"] = 0.1
+    world.clock.move(70)
+    await world.run()
+    world.clock.move(600)
+    new = (await world.record(await world.planned("scale-up"))).plan
+    assert new.body.playbook_sha256 != before.body.playbook_sha256
+    assert new.body.steps[0].parameters != before.body.steps[0].parameters

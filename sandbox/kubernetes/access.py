@@ -30,6 +30,7 @@ ACTING: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "replicasets.apps/scale": ("get",),
     "pods": ("delete",),
     "pods/eviction": ("create",),
+    "pods/proxy": ("get",),
     "configmaps": ("create", "update", "patch"),
     "horizontalpodautoscalers.autoscaling": ("update", "patch"),
     "nodes": ("update", "patch"),

@@ -53,6 +53,7 @@ class Cluster:
         self.on_change: list[Callable[[], None]] = []
         self.cpu_probe: CpuProbe | None = None
         self.log_provider: LogProvider | None = None
+        self.replicas_behind: dict[str, int | None] = {}  # instance -> bytes; None: streams nothing
         self.effects: list[Json] = []  # mutating requests that were let through, oldest first
         self._path = path
         self._carriers: list[Json] = []

@@ -200,6 +200,30 @@ def postgres_cluster(service: Service, at: str) -> Json:
     }  # fmt: skip
 
 
+def clean_up_job(namespace: str) -> Json:
+    """The CronJob that frees disk space every night; people also run it at once."""
+    container: Json = {
+        "name": "clean-up",
+        "image": "toolbox:1.4.0",
+        "command": ["sh", "-c", "find /data/tmp -mtime +2 -delete"],
+    }
+    labels = {"app": "disk-cleanup", "team": "platform"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [container], "restartPolicy": "Never"},
+    }
+    return {
+        "metadata": {"name": "disk-cleanup", "namespace": namespace, "labels": labels},
+        "spec": {
+            "schedule": "15 3 * * *",
+            "suspend": False,
+            "concurrencyPolicy": "Forbid",
+            "jobTemplate": {"spec": {"backoffLimit": 1, "template": template}},
+        },
+        "status": {},
+    }
+
+
 def node(name: str, address: str, at: str) -> Json:
     """A worker node in good health."""
     size = {"cpu": "32", "memory": "131072Mi", "pods": "110"}

@@ -55,7 +55,7 @@ PODS = Resource(
     "pods",
     "Pod",
     ("po",),
-    subresources=("log", "eviction", "status"),
+    subresources=("log", "eviction", "status", "proxy"),
     categories=("all",),
 )
 EVENTS = Resource("", "v1", "events", "Event", ("ev",), has_status=False)
@@ -103,6 +103,9 @@ HPAS = Resource(
     also=("v1",),
 )
 JOBS = Resource(BATCH, "v1", "jobs", "Job", subresources=("status",), categories=("all",))
+CRON_JOBS = Resource(
+    BATCH, "v1", "cronjobs", "CronJob", ("cj",), subresources=("status",), categories=("all",)
+)
 BUDGETS = Resource(
     POLICY, "v1", "poddisruptionbudgets", "PodDisruptionBudget", ("pdb",), subresources=("status",)
 )
@@ -112,7 +115,8 @@ PG_CLUSTERS = Resource(
 
 STORED: tuple[Resource, ...] = (
     PODS, EVENTS, CONFIG_MAPS, SECRETS, SERVICES, NAMESPACES, NODES,
-    DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, REVISIONS, HPAS, JOBS, BUDGETS, PG_CLUSTERS,
+    DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, REVISIONS, HPAS, JOBS, CRON_JOBS, BUDGETS,
+    PG_CLUSTERS,
 )  # fmt: skip
 REVIEW = "selfsubjectaccessreviews"
 RULES_REVIEW = "selfsubjectrulesreviews"
@@ -222,6 +226,7 @@ def _described_part(resource: Resource, part: str) -> Json:
         "scale": ("Scale", HPA_GROUP, "v1", ["get", "patch", "update"]),
         "eviction": ("Eviction", POLICY, "v1", ["create"]),
         "log": (resource.kind, "", "", ["get"]),
+        "proxy": ("PodProxyOptions", "", "", ["get"]),
         "status": (resource.kind, "", "", ["get", "patch", "update"]),
     }[part]
     described: dict[str, Any] = {

@@ -13,6 +13,7 @@ from sandbox.kubernetes.engine import Engine
 from sandbox.kubernetes.resources import (
     BUDGETS,
     CONFIG_MAPS,
+    CRON_JOBS,
     DEPLOYMENTS,
     EVENTS,
     HPAS,
@@ -66,6 +67,13 @@ def populate(engine: Engine) -> None:
         engine.create(NODES, node)
     for number, service in enumerate(topology.SERVICES):
         _populate_service(engine, service, number, born)
+    for name in ("trading", "data"):
+        item = manifests.clean_up_job(name)
+        # an identity of its own: drawing one would rename everything that is drawn after it
+        item["metadata"] |= {"creationTimestamp": born, "uid": f"00000000-{name}-disk-cleanup"}
+        item |= {"apiVersion": CRON_JOBS.api_version, "kind": CRON_JOBS.kind}
+        engine.store.put(CRON_JOBS, item)
+    engine.images.append("toolbox:1.4.0")
     engine.now = now
 
 

@@ -17,7 +17,7 @@ import yaml
 from aiohttp import web
 
 from sandbox.clock import Clock
-from sandbox.kubernetes import access, reading, tables, watching, writing
+from sandbox.kubernetes import access, postgres, reading, tables, watching, writing
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.patches import JSON_PATCH
 from sandbox.kubernetes.requests import Call
@@ -155,6 +155,10 @@ class ApiServer:
             return web.json_response(found)
         if path[:3] == ["apis", AUTH_GROUP, "v1"] and len(path) == 4:
             return web.json_response(await _review(request, user, path[3]), status=201)
+        if path[4:5] == ["pods"] and path[6:7] == ["proxy"] and request.method == "GET":
+            call = _route(request, [*path[:6], "proxy"], user)
+            call.permit()
+            return web.json_response(postgres.instance_status(self.cluster, call, path[7:]))
         return await self._carry_out(request, _route(request, path, user))
 
     async def _carry_out(self, request: web.Request, call: Call) -> web.StreamResponse:

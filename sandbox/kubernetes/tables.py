@@ -9,6 +9,7 @@ from typing import Any
 from sandbox.kubernetes.resources import (
     BUDGETS,
     CONFIG_MAPS,
+    CRON_JOBS,
     DEPLOYMENTS,
     EVENTS,
     HPAS,
@@ -199,6 +200,12 @@ def _postgres(item: Json, now: float) -> list[Any]:
     ]  # fmt: skip
 
 
+def _cron_job(item: Json, now: float) -> list[Any]:
+    spec = item["spec"]
+    suspended = str(bool(spec.get("suspend", False)))
+    return [item["metadata"]["name"], spec["schedule"], suspended, _born(item, now)]
+
+
 def _plain(item: Json, now: float) -> list[Any]:
     return [item["metadata"]["name"], _born(item, now)]
 
@@ -219,6 +226,7 @@ PRINTED: dict[str, tuple[str, Cells]] = {  # columns, those after "|" only with 
     SERVICES.id: ("Name Type Cluster-IP External-IP Port(s) Age | Selector", _service),
     CONFIG_MAPS.id: ("Name Data Age", _config_map),
     JOBS.id: ("Name Status Completions Duration Age", _job),
+    CRON_JOBS.id: ("Name Schedule Suspend Age", _cron_job),
     BUDGETS.id: ("Name Min_Available Max_Unavailable Allowed_Disruptions Age", _budget),
     NAMESPACES.id: ("Name Status Age", _namespace),
     PG_CLUSTERS.id: ("Name Age Instances Ready Status Primary", _postgres),

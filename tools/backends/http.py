@@ -5,7 +5,11 @@
     redirect to another host, or any redirect of a change ──> refused
 
 A private address is refused unless its host is listed in `private_hosts`: a public name that
-resolves into the cluster is an attack, not a service.
+resolves into the cluster is an attack, not a service. A name is resolved once per call and the
+connection goes to an address that was checked, so an answer that changes meanwhile changes nothing.
+
+    X-Signature-Timestamp  Unix seconds (wall time); a receiver refuses old ones
+    X-Signature-SHA256     HMAC-SHA256 of METHOD, URL, Idempotency-Key, timestamp, body, by newlines
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ import hmac
 import ipaddress
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -36,6 +40,8 @@ from tools.errors import (
 NAME = "http"
 MAX_TEXT = 4_000  # characters of an answer that are kept
 MAX_HOPS = 3
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +59,19 @@ class HttpEndpoints:
     """The HttpCaller of `tools.act.contract`."""
 
     def __init__(
-        self, config: HttpConfig, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        config: HttpConfig,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        wall: Callable[[], datetime] | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
+        """`wall` dates the signatures: it is needed with a secret."""
+        if config.secret and wall is None:
+            raise ValueError("signing calls needs the wall clock")
         self._config = config
+        self._wall = wall
+        self._resolve = resolve or _resolve
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
 
@@ -72,67 +88,72 @@ class HttpEndpoints:
     ) -> HttpReply:
         target = url
         for _ in range(MAX_HOPS):
-            address = await self._resolved(method, target)
-            response = await self._send(method, target, address, body, key)
+            addresses = await self._resolved(method, target)
+            response = await self._send(method, target, addresses, body, key)
             if not response.is_redirect:
                 return self._reply(method, target, response)
             target = self._next_hop(method, target, response)
         raise BackendRefusedError(NAME, f"{url} redirects more than {MAX_HOPS} times")
 
-    async def _resolved(self, method: str, url: str) -> str:
-        """Return an address that may be called, or raise ActionRefusedError."""
-        parts = urlsplit(url)
-        host = (parts.hostname or "").lower()
-        ours = self._config
+    async def _resolved(self, method: str, url: str) -> Sequence[str]:
+        """Return the addresses that may be called, or raise ActionRefusedError."""
+        parts = _parsed(method, url)  # by the same rules as the client that connects
+        host, ours = parts.host.lower(), self._config
         allowed = {each.lower() for each in (*ours.hosts, *ours.private_hosts)}
-        if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
+        if parts.scheme not in {"http", "https"} or not host or parts.userinfo:
             raise ActionRefusedError(f"{method} {url!r}: write http(s)://host/path without a user")
         if host not in allowed:
             raise ActionRefusedError(
                 f"{method} {url!r}: host {host!r} is not allowed.{nearest(host, allowed)}"
             )
-        private = host in {each.lower() for each in ours.private_hosts}
-        loop = asyncio.get_running_loop()
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = await self._resolve(host, port)
         except OSError as error:
             raise BackendUnavailableError(NAME, f"{host} does not resolve: {error}") from error
-        addresses = [str(each[4][0]) for each in found]
-        if not private:
+        if host not in {each.lower() for each in ours.private_hosts}:
             for each in addresses:
-                if not ipaddress.ip_address(each.partition("%")[0]).is_global:
+                if not is_public(each):
                     raise ActionRefusedError(
                         f"{host!r} resolves to the private address {each}; "
                         "list it under private_hosts if that is meant"
                     )
-        return addresses[0]
+        return addresses
 
     async def _send(
-        self, method: str, url: str, address: str, body: Mapping[str, Any] | None, key: str
+        self,
+        method: str,
+        url: str,
+        addresses: Sequence[str],
+        body: Mapping[str, Any] | None,
+        key: str,
+    ) -> httpx.Response:
+        """Send once: another address is tried only while no connection was made."""
+        content = json.dumps(body, sort_keys=True).encode() if body is not None else b""
+        headers = self._headers(method, url, content, key)
+        refused: Exception | None = None
+        for address in addresses:
+            try:
+                return await self._try(method, url, address, content, headers)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                refused = error
+        raise BackendUnavailableError(NAME, f"{url} cannot be reached: {refused}") from refused
+
+    async def _try(
+        self, method: str, url: str, address: str, content: bytes, headers: Mapping[str, str]
     ) -> httpx.Response:
         client = self._client or self._connect()
-        content = json.dumps(body, sort_keys=True).encode() if body is not None else b""
-        parts = httpx.URL(url)
-        headers = {"Host": parts.netloc.decode(), "Accept": "application/json"}
-        if content:
-            headers["Content-Type"] = "application/json"
-        if key:
-            headers["Idempotency-Key"] = key
-        if self._config.secret:
-            signed = b"\n".join((method.encode(), url.encode(), key.encode(), content))
-            digest = hmac.new(self._config.secret.encode(), signed, hashlib.sha256).hexdigest()
-            headers["X-Signature-SHA256"] = digest
+        parts = _parsed(method, url)
         try:
             return await client.request(
                 method,
                 parts.copy_with(host=address),
                 content=content,
-                headers=headers,
+                headers={"Host": parts.netloc.decode(), **headers},
                 extensions={"sni_hostname": parts.host},
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise BackendUnavailableError(NAME, f"{url} cannot be reached: {error}") from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            raise
         except httpx.TransportError as error:
             why = str(error) or type(error).__name__
             if method == "GET":
@@ -141,14 +162,30 @@ class HttpEndpoints:
                 f"{method} {url} was sent and not answered ({why}); ask the service what it did"
             ) from error
 
+    def _headers(self, method: str, url: str, content: bytes, key: str) -> dict[str, str]:
+        headers = {"Accept": "application/json"}
+        if content:
+            headers["Content-Type"] = "application/json"
+        if key:
+            headers["Idempotency-Key"] = key
+        if self._config.secret and self._wall is not None:
+            at = str(int(self._wall().timestamp()))
+            signed = b"\n".join((method.encode(), url.encode(), key.encode(), at.encode(), content))
+            digest = hmac.new(self._config.secret.encode(), signed, hashlib.sha256).hexdigest()
+            headers["X-Signature-Timestamp"] = at
+            headers["X-Signature-SHA256"] = digest
+        return headers
+
     def _next_hop(self, method: str, url: str, response: httpx.Response) -> str:
-        target = str(urljoin(url, response.headers.get("location", "")))
-        same = urlsplit(target)[:2] == urlsplit(url)[:2]
+        asked = _parsed(method, url)
+        target = asked.join(response.headers.get("location", ""))
+        same = (target.scheme, target.netloc) == (asked.scheme, asked.netloc)
         if method != "GET" or not same:
             raise BackendRefusedError(
-                NAME, f"{method} {url} answered a redirect to {target!r}; name the final address"
+                NAME,
+                f"{method} {url} answered a redirect to {str(target)!r}; name the final address",
             )
-        return target
+        return str(target)
 
     def _reply(self, method: str, url: str, response: httpx.Response) -> HttpReply:
         status, text = response.status_code, response.text[:MAX_TEXT]
@@ -180,3 +217,28 @@ def _authorities(ca_file: str) -> Any:
     import ssl
 
     return ssl.create_default_context(cafile=ca_file or None)
+
+
+def _parsed(method: str, url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ActionRefusedError(f"{method} {url!r}: is no address: {error}") from error
+
+
+async def _resolve(host: str, port: int) -> Sequence[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def is_public(text: str) -> bool:
+    """Say whether an address, and any IPv4 address inside it, belongs to the open internet."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        inside = address.ipv4_mapped or address.sixtofour
+        if address in NAT64:
+            inside = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inside is not None:
+            return is_public(str(inside))
+    return address.is_global and not address.is_multicast and not address.is_reserved

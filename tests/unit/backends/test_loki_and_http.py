@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -38,7 +39,8 @@ def endpoints(answer: httpx.Response | Exception, seen: list[httpx.Request]) -> 
         return answer
 
     config = HttpConfig(hosts=("127.0.0.1",), private_hosts=("localhost",), secret="key")
-    return HttpEndpoints(config, httpx.MockTransport(reply))
+    wall = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    return HttpEndpoints(config, httpx.MockTransport(reply), wall=lambda: wall)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,8 @@ async def test_a_call_is_signed_and_carries_its_key() -> None:
     await endpoints(httpx.Response(200), seen).call("POST", "http://localhost/f", {"a": 1}, "k")
     headers = seen[0].headers
     assert (headers["Host"], headers["Idempotency-Key"]) == ("localhost", "k")
-    signed = b'POST\nhttp://localhost/f\nk\n{"a": 1}'
+    assert headers["X-Signature-Timestamp"] == "1795176000"
+    signed = b'POST\nhttp://localhost/f\nk\n1795176000\n{"a": 1}'
     assert headers["X-Signature-SHA256"] == hmac.new(b"key", signed, hashlib.sha256).hexdigest()
 
 

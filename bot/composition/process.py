@@ -22,6 +22,7 @@ from bot.composition.agent import agent_desk
 from bot.composition.jobs import Work, schedule
 from bot.composition.parts import Parts, open_parts, owner_name
 from bot.composition.remedy import NobodyKnown, remedy_of
+from bot.composition.watching import Watchers
 from bot.core.alarms import AlarmDesk
 from bot.core.alerts import AlertDesk
 from bot.core.detection import CycleReport, DetectionCycle
@@ -210,9 +211,10 @@ class _Builder:
             on_cycle=pulse.beat(metrics),
             files=self.files,
         )
-        scheduler = Scheduler(
-            schedule(work), parts.clock, parts.store, owner_name(), metrics.job_failed
-        )
+        watchers = Watchers(parts, lambda: pulse.scheduler is not None and pulse.scheduler.leading)
+        self.stack.push_async_callback(watchers.close)
+        jobs = [*schedule(work), *watchers.jobs()]
+        scheduler = Scheduler(jobs, parts.clock, parts.store, owner_name(), metrics.job_failed)
         pulse.scheduler = scheduler
         deps = self._api(pulse, metrics, remedy)
         api = build_api(deps)

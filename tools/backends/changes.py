@@ -1,6 +1,7 @@
 """The Changes port: what changed, from the cluster's own memory and from deploy webhooks.
 
-    ReplicaSets of a Deployment, by revision ──compare──> Change(before → after)  ┐
+    ReplicaSets of a Deployment, ControllerRevisions of a StatefulSet
+                                             ──compare──> Change(before → after)  ┐
     ChangeFeed (rows the bot stored)  ────────────────────────────────────────────┴─> one timeline
 
 A revision that a rollback used again keeps its old creation time; its moment is then when the
@@ -15,8 +16,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import structlog
+
+from tools.act.config import config_map_paths
 from tools.act.objects import (
     RESTARTED_AT,
+    REVISION,
     essence,
     is_owned_by,
     marks_of,
@@ -24,13 +29,15 @@ from tools.act.objects import (
     revision_of,
     template_diff,
 )
-from tools.act.config import config_map_paths
-from tools.errors import NotFoundError
+from tools.errors import BackendError, NotFoundError
+from tools.fleet import pick
 from tools.ports import Cluster
 from tools.world import Catalogue, Change, ChangeKind, ServiceSpec, Window, WorkloadRef
 
 ChangeFeed = Callable[[Window], Awaitable[Sequence[Change]]]
 Json = Mapping[str, Any]
+log = structlog.get_logger(__name__)
+REVISIONS = {"Deployment": "ReplicaSet", "StatefulSet": "ControllerRevision"}
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 REUSED = "deployment.kubernetes.io/revision-history"
 SAME_CHANGE = timedelta(minutes=10)  # a webhook and its rollout are one change
@@ -64,22 +71,63 @@ class ClusterChanges:
         return sorted(joined, key=lambda change: change.at, reverse=True)
 
     async def _rollouts(self, cluster: Cluster, services: Sequence[ServiceSpec]) -> list[Change]:
-        sets: dict[str, list[Json]] = {}
+        """Read each cluster by itself: one that is away costs its own rollouts."""
         changes: list[Change] = []
-        for spec in services:
-            for ref in spec.workloads:
-                if ref.kind != "Deployment":
-                    continue
-                if ref.namespace not in sets:
-                    sets[ref.namespace] = list(await cluster.list("ReplicaSet", ref.namespace))
-                try:
-                    deployment = await cluster.get(ref)
-                except NotFoundError:
-                    continue  # catalogued but not deployed: nothing has changed there
-                uid = meta(deployment)["uid"]
-                own = [each for each in sets[ref.namespace] if is_owned_by(each, uid)]
-                changes.extend(_history(spec, ref, deployment, own))
+        named = sorted({ref.cluster for spec in services for ref in spec.workloads})
+        for name in named:
+            place = pick(cluster, cluster=name)
+            try:
+                changes += await _rollouts_of(place, name, services)
+            except BackendError as error:
+                if len(named) == 1 or place is cluster:
+                    raise
+                log.warning("changes.cluster_missing", cluster=name, why=str(error))
         return changes
+
+
+async def _rollouts_of(
+    cluster: Cluster, name: str, services: Sequence[ServiceSpec]
+) -> list[Change]:
+    """Return what one cluster remembers of the rollouts of these services."""
+    listed: dict[tuple[str, str], list[Json]] = {}
+    changes: list[Change] = []
+    for spec in services:
+        for ref in spec.workloads:
+            revisions = REVISIONS.get(ref.kind)
+            if ref.cluster != name or revisions is None:
+                continue
+            place = revisions, ref.namespace
+            if place not in listed:
+                listed[place] = list(await cluster.list(*place))
+            try:
+                owner = await cluster.get(ref)
+            except NotFoundError:
+                continue  # catalogued but not deployed: nothing has changed there
+            own = [each for each in listed[place] if is_owned_by(each, meta(owner)["uid"])]
+            if ref.kind == "Deployment":
+                changes.extend(_history(spec, ref, owner, own))
+            else:
+                changes.extend(_stateful_history(spec, ref, own))
+    return changes
+
+
+def _stateful_history(
+    spec: ServiceSpec, ref: WorkloadRef, revisions: Sequence[Json]
+) -> Iterator[Change]:
+    """Compare a stateful set's ControllerRevisions, oldest first."""
+    ordered = sorted((_as_set(each) for each in revisions), key=revision_of)
+    for before, after in pairwise(ordered):
+        at = _time(meta(after).get("creationTimestamp"))
+        if at is not None:
+            yield _change(spec, ref, before, after, at)
+
+
+def _as_set(revision: Json) -> Json:
+    """Return a ControllerRevision in the shape of a ReplicaSet: its template and its number."""
+    own = dict(meta(revision))
+    marks = {**(own.get("annotations") or {}), REVISION: str(revision.get("revision", 0))}
+    spec = (revision.get("data") or {}).get("spec") or {}
+    return {"metadata": {**own, "annotations": marks}, "spec": {"template": spec.get("template")}}
 
 
 def _history(

@@ -11,10 +11,10 @@ from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import rbac_rule, resource_of
 from tools.backends.kubernetes.selectors import equality, selector_of
 from tools.backends.kubernetes.session import Object, Session
+from tools.backends.kubernetes.watch import Essence, Seen, Watch
 from tools.errors import BackendDeniedError
 from tools.ports import Health
 from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
-
 
 READ_KINDS = (
     "Event", "Pod", "ConfigMap", "Deployment", "ReplicaSet", "StatefulSet", "ControllerRevision",
@@ -68,6 +68,18 @@ class KubernetesReader:
             owners = {each["metadata"]["uid"] for each in sets if owners & set(_owners(each))}
         pods = await self._session.list("Pod", workload.namespace, selector)
         return [self._pod(pod) for pod in pods if owners & set(_owners(pod))]
+
+    def watch(self, kind: str, essence: Essence, seen: Seen) -> list[Watch]:
+        """Return what follows a kind wherever we may look; whoever asks runs it."""
+        return [
+            Watch(self._session, kind, where, essence, seen)
+            for where in self._config.namespaces or ("",)
+        ]
+
+    @property
+    def name(self) -> str:
+        """The cluster's name in references."""
+        return self._config.name
 
     async def missing_rules(self) -> list[str]:
         """Return the RBAC rules that reading needs and the identity lacks, one kind each."""

@@ -13,7 +13,7 @@ never connected    BackendUnavailableError
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +59,12 @@ class Call:
 
     @property
     def path(self) -> str:
-        if self.verb == "list" or (self.verb == "create" and not self.subresource):
+        if self.verb in {"list", "watch"} or (self.verb == "create" and not self.subresource):
             return self.resource.collection(self.ref.namespace)
         return self.resource.path(self.ref, self.subresource)
 
 
+WATCH_SECONDS = 240.0  # after this long the API ends a stream and we go on with the next
 METHODS = {"get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE", "create": "POST"}
 
 
@@ -170,6 +171,40 @@ class Session:
             if not following or first_page_of:
                 return items, str(own.get("resourceVersion", ""))
             fields["continue"] = following
+
+    async def watch(self, kind: str, namespace: str, version: str) -> AsyncIterator[Object]:
+        """Yield the events after a version until the API ends the stream.
+
+        The API asks for bookmarks, so that a quiet kind can be resumed from a version that is
+        still known. Raises BackendError when the stream cannot be opened or breaks off.
+        """
+        call = Call("watch", resource_of(kind), WorkloadRef(self.config.name, namespace, kind, ""))
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": f"{WATCH_SECONDS:g}",
+        }
+        api = await self._connected()
+        prepared = await api.param_serialize(
+            method="GET",
+            resource_path=call.path,
+            query_params=sorted(query.items()),
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=5.0, sock_read=WATCH_SECONDS + self.config.timeout_seconds
+        )
+        try:
+            response = await api.call_api(*prepared, _request_timeout=timeout)
+            if response.status != 200:
+                raise self._failure(call, response.status, await response.read())
+            async for line in _lines(response.response.content):
+                yield _object(line)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            why = str(error) or "the stream went silent"
+            raise BackendUnavailableError(self.name, f"{call}: {why}") from error
 
     async def health(self) -> Health:
         """Ask for the version: every identity may."""
@@ -284,6 +319,16 @@ def _with_causes(text: str, answer: Object) -> str:
     causes = (answer.get("details") or {}).get("causes") or ()
     told = [str(each.get("message", "")) for each in causes]
     return " ".join([text, *(each for each in told if each)])
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream, however long one is."""
+    rest = b""
+    async for part in content.iter_any():
+        *whole, rest = (rest + part).split(b"\n")
+        for line in whole:
+            if line.strip():
+                yield line
 
 
 def _object(raw: bytes) -> Object:

@@ -1,0 +1,117 @@
+"""Following one kind of object: what is there, then every change, without a gap or a repeat.
+
+    list ──resourceVersion──> watch ──event──> seen(before, after)
+      ^                         │ stream ends, API restarts: again from the last version
+      └────── 410 Gone ─────────┘ what was missed is the difference between two lists
+
+Two states of an object are compared, not events counted: a repeated event says nothing new, and
+what happened while nobody could look is one change from the last state to the present one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from tools.backends.kubernetes.session import Object, Session
+from tools.errors import BackendDeniedError, BackendError
+
+log = structlog.get_logger(__name__)
+
+Seen = Callable[[str, Object | None, Object | None], Awaitable[None]]
+Essence = Callable[[Object], Object]
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts while the API is away
+DENIED_PAUSE = 300.0  # a missing right does not come back by asking often
+
+
+class GoneError(Exception):
+    """The API has forgotten the version we asked to go on from (410)."""
+
+
+class Watch:
+    """One kind, cluster-wide or in one namespace."""
+
+    def __init__(
+        self, session: Session, kind: str, namespace: str, essence: Essence, seen: Seen
+    ) -> None:
+        """`essence` keeps what matters of an object; `seen` is told when that changed.
+
+        An object that is there at the first list has no `before`; one that is deleted no `after`.
+        """
+        self._session, self._essence, self._seen = session, essence, seen
+        self.kind, self.namespace = kind, namespace
+        self.known: dict[tuple[str, str], Object] = {}
+        self.version = ""  # empty: list first
+        self.lists = 0  # how often everything was listed
+        self.following = asyncio.Event()  # set while a stream is open
+        self.denied = ""
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                if not self.version:
+                    await self._list()
+                await self._follow()
+                pause = FIRST_PAUSE
+            except GoneError:
+                log.info("watch.relisted", kind=self.kind, namespace=self.namespace)
+                self.version = ""
+            except BackendDeniedError as error:
+                self.denied = str(error)
+                log.warning("watch.denied", kind=self.kind, why=str(error))
+                await asyncio.sleep(DENIED_PAUSE)
+            except BackendError as error:
+                log.warning("watch.interrupted", kind=self.kind, why=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            finally:
+                self.following.clear()
+
+    async def _list(self) -> None:
+        items, version = await self._session.list_at(self.kind, self.namespace, {})
+        self.lists += 1
+        self.denied = ""
+        present = {_key(item): item for item in items}
+        for key in [key for key in self.known if key not in present]:
+            await self._gone(key)
+        for item in present.values():
+            await self._there(item)
+        self.version = version
+
+    async def _follow(self) -> None:
+        async for event in self._session.watch(self.kind, self.namespace, self.version):
+            self.following.set()
+            kind, item = str(event.get("type", "")), event.get("object") or {}
+            if kind == "ERROR":
+                if item.get("code") == 410:
+                    raise GoneError(str(item.get("message", "")))
+                raise BackendError(self._session.name, f"watch {self.kind}: {item.get('message')}")
+            if kind == "DELETED":
+                await self._gone(_key(item))
+            elif kind in {"ADDED", "MODIFIED"}:
+                item.setdefault("kind", self.kind)
+                await self._there(item)
+            self.version = str((item.get("metadata") or {}).get("resourceVersion", self.version))
+
+    async def _there(self, item: Object) -> None:
+        key, after = _key(item), self._essence(item)
+        before = self.known.get(key)
+        if before != after:
+            await self._seen(self.kind, before, after)
+            self.known[key] = after
+
+    async def _gone(self, key: tuple[str, str]) -> None:
+        before = self.known.get(key)
+        if before is not None:
+            await self._seen(self.kind, before, None)
+            del self.known[key]
+
+
+def _key(item: Object) -> tuple[str, str]:
+    own: dict[str, Any] = item.get("metadata") or {}
+    return str(own.get("namespace", "")), str(own.get("name", ""))

@@ -46,6 +46,9 @@ __all__ = [
 ]
 
 
+DISCOVERY_SECONDS = 3.0  # a question waits so long for the map of services, then goes without it
+
+
 async def serve(settings: Settings) -> None:
     """Run the bot until it is told to stop."""
     from bot.composition.process import serve as run_bot
@@ -57,6 +60,8 @@ async def serve(settings: Settings) -> None:
 async def ask(settings: Settings, text: str, reply: Reply) -> Answer:
     """Answer one question in the terminal."""
     async with open_parts(settings) as parts:
+        if parts.discovery is not None:
+            await parts.discovery.refresh(DISCOVERY_SECONDS)
         desk = agent_desk(parts, None)
         question = Question(text, TERMINAL, "terminal", locale=settings.document.app.locale)
         run = await desk.open(question)

@@ -180,11 +180,23 @@ class ServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """One service calling another, as traces or the service mesh count it."""
+
+    client: ServiceName
+    server: ServiceName
+    per_second: float
+    failed_ratio: float = 0.0  # in [0, 1]
+    source: str = ""  # "traces" | "istio"
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All metrics and services the bot knows, by name."""
+    """All metrics and services the bot knows, by name, and who was seen calling whom."""
 
     metrics: Mapping[MetricName, MetricSpec]
     services: Mapping[ServiceName, ServiceSpec]
+    calls: tuple[Call, ...] = ()  # discovered; what services.yaml declares holds without them
 
     def service_at(self, label: str, cluster: str) -> ServiceName:
         """Return who a series' service label means in a cluster (empty: it does not say).
@@ -199,9 +211,21 @@ class Catalogue:
             return ServiceName(label)
         return elsewhere
 
+    def dependencies(self, service: ServiceName) -> tuple[ServiceName, ...]:
+        """Return the services that `service` calls directly: declared, then discovered ones."""
+        spec = self.services.get(service)
+        declared = spec.dependencies if spec else ()
+        seen = sorted(c.server for c in self.calls if c.client == service)
+        return tuple(dict.fromkeys([*declared, *(s for s in seen if s in self.services)]))
+
+    def topology(self) -> dict[ServiceName, tuple[ServiceName, ...]]:
+        """Return every service with the services it calls."""
+        return {name: self.dependencies(name) for name in self.services}
+
     def dependants(self, service: ServiceName) -> tuple[ServiceName, ...]:
-        """Return the services that call `service` directly, sorted."""
-        return tuple(sorted(s.name for s in self.services.values() if service in s.dependencies))
+        """Return who calls `service` directly, declared or seen, sorted."""
+        declared = {s.name for s in self.services.values() if service in s.dependencies}
+        return tuple(sorted(declared | {c.client for c in self.calls if c.server == service}))
 
     def service_of(self, ref: WorkloadRef) -> ServiceSpec | None:
         """Return the service that a workload, or a pod named after one, belongs to.

@@ -14,6 +14,7 @@ from bot.claude.model import Claude
 from bot.composition.instances import cluster_of, logs_of, metrics_of
 from bot.core.announcing import AnnouncingStore, Subscriber
 from bot.core.charting import ChartDesk
+from bot.core.discovery import Discovery
 from bot.core.ports import Clock, Model, Store
 from bot.core.shelf import Shelf, Shelved
 from bot.core.stored import StoredBaselines, StoredChanges
@@ -117,6 +118,7 @@ class Parts:
     metrics: Metrics | None
     logs: Logs | None
     traces: Traces | None
+    discovery: Discovery | None
     cluster: Cluster | None
     changes: Changes
     history: History
@@ -161,6 +163,7 @@ async def open_parts(
         knowledge = await _knowledge(settings, stack)
         cluster = cluster_of(settings, stack)
         baselines = StoredBaselines(store)
+        metrics = metrics_of(settings, stack, shelf.catalogue)
         yield Parts(
             settings=settings,
             clock=settings.clock,
@@ -169,9 +172,12 @@ async def open_parts(
             workers=workers,
             knowledge=knowledge,
             model=claude_of(settings, stack),
-            metrics=metrics_of(settings, stack, shelf.catalogue),
+            metrics=metrics,
             logs=logs_of(settings, stack, shelf.catalogue),
             traces=traces_of(settings, stack),
+            discovery=Discovery(metrics, settings.clock, shelf.catalogue, shelf.discover)
+            if metrics is not None
+            else None,
             cluster=cluster,
             changes=CurrentChanges(cluster, shelf, StoredChanges(store)),
             history=KnowledgeHistory(knowledge),
@@ -210,8 +216,8 @@ def traces_of(settings: Settings, stack: AsyncExitStack) -> Traces | None:
     from tools.backends.jaeger import Jaeger
     from tools.backends.tempo import Tempo
 
-    kind = {"tempo": Tempo, "jaeger": Jaeger}[settings.tracing.provider]
-    backend = kind(settings.tracing)
+    jaeger = settings.tracing.provider == "jaeger"
+    backend = Jaeger(settings.tracing) if jaeger else Tempo(settings.tracing)
     stack.push_async_callback(backend.close)
     return backend
 

@@ -112,7 +112,7 @@ class Enricher:
                     services, catalogue, Window(onset - LOGS_BEFORE, now), gaps
                 ),
                 patterns=await self._patterns(services, gaps),
-                dependencies={s.name: s.dependencies for s in catalogue.services.values()},
+                dependencies=catalogue.topology(),
                 rules=self._rules(),
             )
         )

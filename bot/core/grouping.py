@@ -30,8 +30,8 @@ class Joined:
 def neighbours(catalogue: Catalogue) -> Mapping[ServiceName, frozenset[ServiceName]]:
     """Return each service with the services it calls and that call it."""
     return {
-        name: frozenset({name, *spec.dependencies, *catalogue.dependants(name)})
-        for name, spec in catalogue.services.items()
+        name: frozenset({name, *catalogue.dependencies(name), *catalogue.dependants(name)})
+        for name in catalogue.services
     }
 
 

@@ -132,7 +132,7 @@ class Investigator:
                 changes=observed.changes,
                 events=observed.events,
                 patterns=observed.patterns,
-                dependencies={s.name: s.dependencies for s in self._catalogue.services.values()},
+                dependencies=self._catalogue.topology(),
                 rules=self._rules(),
             )
         )
@@ -152,8 +152,7 @@ class Investigator:
             name = asked.pop()
             if name not in reach:
                 reach[name] = None
-                spec = self._catalogue.services.get(name)
-                asked += spec.dependencies if spec else ()
+                asked += self._catalogue.dependencies(name)
         return [p for p in observed.peaks if p.verdict.service in reach]
 
     async def _measure(

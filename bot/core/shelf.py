@@ -9,7 +9,7 @@ new plans only, because a plan carries the hash of the playbook it was made from
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -21,7 +21,7 @@ from tools import catalog
 from tools.analysis.rca import Rule
 from tools.contract import Tool
 from tools.errors import ToolError
-from tools.world import Catalogue
+from tools.world import Call, Catalogue
 
 log = structlog.get_logger(__name__)
 
@@ -73,14 +73,20 @@ class Shelf:
         self._read, self._stamp = read, stamp
         self._seen = stamp()
         self._current = read()
+        self._calls: tuple[Call, ...] = ()
 
     def is_stale(self) -> bool:
         """Say whether a file has changed since it was last read, well or in vain."""
         return self._stamp() != self._seen
 
     def catalogue(self) -> Catalogue:
-        """Return the metrics and services."""
+        """Return the metrics and services, and who was seen calling whom."""
         return self._current.catalogue
+
+    def discover(self, calls: tuple[Call, ...]) -> None:
+        """Take what traffic shows; it outlives a reading of the files."""
+        self._calls = calls
+        self._current = _with_calls(self._current, calls)
 
     def rules(self) -> tuple[Rule, ...]:
         """Return the root-cause rules."""
@@ -107,7 +113,7 @@ class Shelf:
         except (ValueError, ToolError) as error:  # a catalogue's complaint is a ToolError
             log.warning("shelf.reload_refused", why=str(error))
             return Reloaded(False, f"{error}. The files read before stay in force.")
-        self._current = after
+        self._current = _with_calls(after, self._calls)
         facts, changes = _difference(before, after), changes_of(before.library, after.library)
         async with store.begin() as tx:
             await tx.audit.append(
@@ -121,6 +127,10 @@ class Shelf:
         )
         changed = ", ".join(facts["playbooks_changed"]) or "none"
         return Reloaded(True, f"Read again: {counts}; changed playbooks: {changed}.")
+
+
+def _with_calls(shelved: Shelved, calls: tuple[Call, ...]) -> Shelved:
+    return replace(shelved, catalogue=replace(shelved.catalogue, calls=calls))
 
 
 def changes_of(before: Library, after: Library) -> tuple[Change, ...]:

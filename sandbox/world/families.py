@@ -222,6 +222,32 @@ def _edges(*, failed: bool) -> Callable[[Signals], Iterator[Row]]:
     return rows
 
 
+def _mesh(signals: Signals) -> Iterator[Row]:
+    """Yield what the sidecar of the called Deployment counts; stateful services have none."""
+    for server in (service for service in SERVICES if service.name in WEB_SERVICES):
+        clients = [service for service in SERVICES if server.name in service.dependencies]
+        for client in clients:
+            for outcome, code in enumerate(("200", "503")):
+
+                def values(
+                    at: Floats, s: str = server.name, o: int = outcome, w: float = 1 / len(clients)
+                ) -> Floats:
+                    return _whole(w * signals.served(s, at)[o])
+
+                yield row(
+                    "istio_requests_total",
+                    values,
+                    reporter="destination",
+                    source_workload=client.workload,
+                    source_canonical_service=client.name,
+                    source_workload_namespace=client.namespace,
+                    destination_workload=server.workload,
+                    destination_canonical_service=server.name,
+                    destination_workload_namespace=server.namespace,
+                    response_code=code,
+                )
+
+
 APPLICATION: list[Family] = [
     *_histogram(
         "trading_order_latency_seconds",
@@ -267,4 +293,5 @@ APPLICATION: list[Family] = [
         "Failed requests between services.",
         _edges(failed=True),
     ),
+    Family("istio_requests_total", "counter", "Requests the mesh carried.", _mesh),
 ]

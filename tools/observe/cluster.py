@@ -224,7 +224,7 @@ async def recent_changes(
     names: tuple[str, ...] = ()
     if service:
         spec = service_of(catalogue, service)
-        names = (spec.name, *spec.dependencies)
+        names = (spec.name, *catalogue.dependencies(spec.name))
     found = [
         each
         for each in await changes.recent(asked, names)

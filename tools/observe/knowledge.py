@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,9 @@ from tools.contract import Risk, ToolResult, tool
 from tools.errors import BadArgumentError
 from tools.observe.asking import service_of, stamp
 from tools.ports import Clock, History
-from tools.world import Catalogue, ServiceSpec
+from tools.world import Catalogue, ServiceName, ServiceSpec
+
+SHOWN_FAILED = 0.001  # of the calls; less is not worth a word
 
 
 @tool(risk=Risk.READ)
@@ -36,6 +39,9 @@ async def search_incidents(history: History, /, text: str) -> ToolResult:
 async def service_map(catalogue: Catalogue, /, service: str = "") -> ToolResult:
     """Show services with what they call and who calls them, team, tier and whether protected.
 
+    Calls per second are of the last hour. "discovered" calls were seen in traffic, nobody declared
+    them in the catalogue.
+
     Args:
         service: Service name or alias; empty for the whole map.
     """
@@ -43,8 +49,8 @@ async def service_map(catalogue: Catalogue, /, service: str = "") -> ToolResult:
     rows = [_row(catalogue, spec) for spec in chosen]
     lines = [f"{len(rows)} services" if not service else f"{chosen[0].name}"]
     for row in rows:
-        calls = ", ".join(row["calls"]) or "nothing"
-        callers = ", ".join(row["called_by"]) or "nobody"
+        calls = ", ".join(_told(seen, "server") for seen in row["outgoing"]) or "nothing"
+        callers = ", ".join(_told(seen, "client") for seen in row["incoming"]) or "nobody"
         guard = "; PROTECTED" if row["protected"] else ""
         lines.append(
             f"- {row['name']} (tier {row['tier']}, team {row['team'] or 'unknown'}, "
@@ -53,14 +59,47 @@ async def service_map(catalogue: Catalogue, /, service: str = "") -> ToolResult:
     return ToolResult("\n".join(lines), {"services": rows}, value=tuple(chosen))
 
 
+def _told(call: Mapping[str, Any], end: str) -> str:
+    """Return one call as a person reads it: the other end, how often, and whether it is news."""
+    marks = [] if call["declared"] else ["discovered"]
+    if call["shown"]:
+        marks.append(call["shown"])
+    return f"{call[end]} ({', '.join(marks)})" if marks else str(call[end])
+
+
+def _call(catalogue: Catalogue, client: ServiceName, server: ServiceName) -> dict[str, Any]:
+    seen = next((c for c in catalogue.calls if (c.client, c.server) == (client, server)), None)
+    spec = catalogue.services.get(client)
+    shown = ""
+    if seen is not None:
+        shown = f"{seen.per_second:.3g}/s"
+        if seen.failed_ratio >= SHOWN_FAILED:
+            shown += f", {seen.failed_ratio * 100:.2g} % failed"
+    return {
+        "client": client,
+        "server": server,
+        "declared": spec is not None and server in spec.dependencies,
+        "per_second": round(seen.per_second, 4) if seen else None,
+        "failed_percent": round(seen.failed_ratio * 100, 3) if seen else None,
+        "source": seen.source if seen else "",
+        "shown": shown,
+    }
+
+
 def _row(catalogue: Catalogue, spec: ServiceSpec) -> dict[str, Any]:
+    seen = sorted(call.server for call in catalogue.calls if call.client == spec.name)
+    callees = dict.fromkeys([*spec.dependencies, *seen])
+    outgoing = [_call(catalogue, spec.name, each) for each in callees]
+    incoming = [_call(catalogue, each, spec.name) for each in catalogue.dependants(spec.name)]
     return {
         "name": spec.name,
         "namespace": spec.namespace,
         "team": spec.team,
         "tier": spec.tier,
-        "calls": list(spec.dependencies),
-        "called_by": list(catalogue.dependants(spec.name)),
+        "calls": [call["server"] for call in outgoing],
+        "called_by": [call["client"] for call in incoming],
+        "outgoing": outgoing,
+        "incoming": incoming,
         "workloads": [str(ref) for ref in spec.workloads],
         "mode": spec.mode.value,
         "protected": spec.protected,

@@ -1,0 +1,144 @@
+"""Who calls whom, seen in traffic: from both counters, under the catalogue's names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from bot.core.discovery import COUNTERS, Discovery
+from bot.core.shelf import Shelf, Shelved
+from tests.fakes.metrics import FakeMetrics
+from tests.fixtures.nouns import NOW
+from tools.catalogues import load_catalogue
+from tools.contract import Toolbox
+from tools.errors import BackendUnavailableError
+from tools.observe.knowledge import service_map
+from tools.world import Call, Catalogue, ServiceName
+
+TRACES, ISTIO = COUNTERS
+TIMES = [NOW.timestamp() - 60.0, NOW.timestamp()]
+
+
+class StoppedClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+@pytest.fixture
+def metrics() -> FakeMetrics:
+    fake = FakeMetrics()
+    for counter in COUNTERS:
+        fake.series[counter.total] = []
+        fake.series[counter.failed] = []
+    return fake
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    known = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
+    return Shelf(lambda: Shelved(known, (), {}))
+
+
+def seen(
+    metrics: FakeMetrics, rate: float, client: str, server: str, *, failed: bool = False
+) -> None:
+    query = TRACES.failed if failed else TRACES.total
+    metrics.put(query, {"client": client, "server": server}, TIMES, [rate, rate])
+
+
+def meshed(metrics: FakeMetrics, rate: float, reporter: str, **labels: str) -> None:
+    metrics.put(ISTIO.total, {"reporter": reporter, **labels}, TIMES, [rate, rate])
+
+
+async def discovered(metrics: FakeMetrics, shelf: Shelf) -> Catalogue:
+    await Discovery(metrics, StoppedClock(), shelf.catalogue, shelf.discover).refresh()
+    return shelf.catalogue()
+
+
+async def test_a_call_that_nobody_declared_joins_the_map_and_is_marked(
+    metrics: FakeMetrics, shelf: Shelf
+) -> None:
+    seen(metrics, 4.0, "market-data", "ledger")
+    seen(metrics, 1.0, "market-data", "ledger", failed=True)
+    catalogue = await discovered(metrics, shelf)
+    assert ServiceName("ledger") in catalogue.dependencies(ServiceName("market-data"))
+    assert ServiceName("market-data") in catalogue.dependants(ServiceName("ledger"))
+    assert ServiceName("ledger") in catalogue.topology()[ServiceName("market-data")]
+    told = await Toolbox((service_map,), {Catalogue: catalogue}).call(
+        "service_map", {"service": "market-data"}
+    )
+    assert "ledger (discovered, 4/s, 25 % failed)" in told.summary
+    assert "kafka, redis" in told.summary  # declared, and no traffic contradicts it
+    outgoing = {call["server"]: call for call in told.payload["services"][0]["outgoing"]}
+    assert outgoing["ledger"]["declared"] is False
+    assert outgoing["ledger"]["failed_percent"] == 25.0
+    assert outgoing["kafka"]["declared"] is True
+
+
+async def test_a_declared_dependency_stays_declared_and_gains_its_rate(
+    metrics: FakeMetrics, shelf: Shelf
+) -> None:
+    before = shelf.catalogue().dependencies(ServiceName("order-api"))
+    seen(metrics, 12.0, "order-api", "ledger")
+    catalogue = await discovered(metrics, shelf)
+    assert catalogue.dependencies(ServiceName("order-api")) == before
+    told = await Toolbox((service_map,), {Catalogue: catalogue}).call(
+        "service_map", {"service": "order-api"}
+    )
+    assert "ledger (12/s)" in told.summary
+
+
+async def test_aliases_and_workload_names_mean_the_catalogued_service(
+    metrics: FakeMetrics, shelf: Shelf
+) -> None:
+    alias = shelf.catalogue().services[ServiceName("order-api")].aliases[0]
+    seen(metrics, 2.0, alias, "market-data")
+    catalogue = await discovered(metrics, shelf)
+    assert ServiceName("market-data") in catalogue.dependencies(ServiceName("order-api"))
+
+
+async def test_both_sidecars_of_one_call_count_it_once(metrics: FakeMetrics, shelf: Shelf) -> None:
+    ends = {
+        "source_canonical_service": "unknown",
+        "source_workload": "market-data",
+        "destination_canonical_service": "ledger",
+        "destination_workload": "ledger",
+    }
+    meshed(metrics, 3.0, "source", **ends)
+    meshed(metrics, 2.5, "destination", **ends)
+    catalogue = await discovered(metrics, shelf)
+    assert catalogue.calls == (
+        Call(ServiceName("market-data"), ServiceName("ledger"), 3.0, 0.0, "istio"),
+    )
+
+
+async def test_outsiders_loops_and_scans_are_no_dependencies(
+    metrics: FakeMetrics, shelf: Shelf
+) -> None:
+    seen(metrics, 5.0, "user", "gateway")
+    seen(metrics, 5.0, "ledger", "ledger")
+    seen(metrics, 0.0001, "market-data", "ledger")
+    assert (await discovered(metrics, shelf)).calls == ()
+
+
+async def test_a_caller_outside_the_catalogue_counts_for_the_blast_radius_only(
+    metrics: FakeMetrics, shelf: Shelf
+) -> None:
+    seen(metrics, 5.0, "partner-portal", "ledger")
+    seen(metrics, 5.0, "ledger", "tax-office")
+    catalogue = await discovered(metrics, shelf)
+    assert "partner-portal" in catalogue.dependants(ServiceName("ledger"))
+    assert "tax-office" not in catalogue.dependencies(ServiceName("ledger"))
+
+
+async def test_a_silent_prometheus_keeps_what_was_seen_before(
+    metrics: FakeMetrics, shelf: Shelf
+) -> None:
+    seen(metrics, 4.0, "market-data", "ledger")
+    discovery = Discovery(metrics, StoppedClock(), shelf.catalogue, shelf.discover)
+    await discovery.refresh()
+    metrics.broken = BackendUnavailableError("prometheus", "gone")
+    await discovery.refresh()
+    assert len(shelf.catalogue().calls) == 1

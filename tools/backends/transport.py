@@ -121,13 +121,16 @@ class JsonBackend:
         attempts: int | None = None,
         read: Callable[[bytes], Any] = json.loads,
         watch: Watch | None = None,
+        counted: bool = True,
     ) -> Any:
         """Return the JSON answer; POST sends `fields` as a form, GET as a query string.
 
         `read` turns the body into the answer and raises ValueError for what is not JSON; a large
         body is read in a thread, so that the event loop turns meanwhile.
         """
-        body = await self.ask_bytes(method, path, fields, attempts=attempts, watch=watch)
+        body = await self.ask_bytes(
+            method, path, fields, attempts=attempts, watch=watch, counted=counted
+        )
         try:
             if len(body) > READ_IN_THREAD_BYTES:
                 return await asyncio.to_thread(read, body)
@@ -158,8 +161,12 @@ class JsonBackend:
         *,
         attempts: int | None = None,
         watch: Watch | None = None,
+        counted: bool = True,
     ) -> bytes:
-        """Return the raw answer, tried again on failures that may pass."""
+        """Return the raw answer, tried again on failures that may pass.
+
+        A probe of health is not `counted`: a spent budget must not make a backend look dead.
+        """
         try:
             async for attempt in stamina.retry_context(
                 on=_pass_on,
@@ -170,9 +177,10 @@ class JsonBackend:
                 wait_jitter=self.connection.retry_wait_seconds,
             ):
                 with attempt:
-                    await self._budget.take(
-                        patience=self.connection.timeout_seconds, background=is_background()
-                    )
+                    if counted:
+                        await self._budget.take(
+                            patience=self.connection.timeout_seconds, background=is_background()
+                        )
                     lane = self._background_slots if is_background() else nullcontext()
                     async with lane, self._slots:
                         with self.condition.attempt():

@@ -25,8 +25,9 @@ from tools.errors import (
     BackendError,
     BackendRefusedError,
     BackendUnavailableError,
+    QueryBudgetError,
 )
-from tools.ports import warnings_of
+from tools.ports import in_background, warnings_of
 from tools.world import Window
 
 END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -560,4 +561,40 @@ async def test_targets_and_metadata_are_typed(store: Store) -> None:
     found = await client.about("a_total")
     assert found is not None
     assert (found.type, found.help) == ("counter", "Things.")
+    await client.close()
+
+
+# ------------------------------------------------------------------------------- our own limits
+
+
+async def test_a_spent_budget_is_told_as_ours_and_sends_nothing(store: Store) -> None:
+    client = adapter(store.url, queries_per_minute=4, timeout_seconds=0.2)
+    assert len(await client.query_range("up", WINDOW, MINUTE)) == 1
+    text = await complaint(client, QueryBudgetError)
+    assert "the budget of 4 queries per minute is used up" in text
+    assert "raise prometheus.queries_per_minute" in text
+    assert len(store.asked) == 1
+    assert (await client.health()).up  # the server is well: only we are out of questions
+    await client.close()
+
+
+async def test_a_cycle_that_hangs_leaves_a_connection_for_a_question(store: Store) -> None:
+    released = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        if "slow" in (await request.post())["query"]:  # type: ignore[operator]
+            await released.wait()
+        return await GOOD(request)
+
+    store.day = hang
+    client = adapter(store.url, max_concurrency=4)
+    with in_background():
+        cycle = [
+            asyncio.create_task(client.query_range(f"slow_{k}", WINDOW, MINUTE)) for k in range(8)
+        ]
+    async with asyncio.timeout(10):
+        assert len(await client.query_range("up", WINDOW, MINUTE)) == 1
+    assert not any(task.done() for task in cycle)
+    released.set()
+    await asyncio.gather(*cycle)
     await client.close()

@@ -131,7 +131,9 @@ class Prometheus:
 
     async def health(self) -> Health:
         try:
-            answer = await self._http.ask("POST", "/api/v1/query", {"query": "time()"}, attempts=1)
+            answer = await self._http.ask(
+                "POST", "/api/v1/query", {"query": "time()"}, attempts=1, counted=False
+            )
         except BackendError as error:
             return self.condition.health(NAME, up=False, detail=str(error))
         self._skew = self._ahead(answer)

@@ -13,7 +13,7 @@ never connected    BackendUnavailableError
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,7 +172,7 @@ class Session:
                 return items, str(own.get("resourceVersion", ""))
             fields["continue"] = following
 
-    async def watch(self, kind: str, namespace: str, version: str) -> AsyncIterator[Object]:
+    async def watch(self, kind: str, namespace: str, version: str) -> AsyncGenerator[Object, None]:
         """Yield the events after a version until the API ends the stream.
 
         The API asks for bookmarks, so that a quiet kind can be resumed from a version that is
@@ -198,10 +198,13 @@ class Session:
         )
         try:
             response = await api.call_api(*prepared, _request_timeout=timeout)
-            if response.status != 200:
-                raise self._failure(call, response.status, await response.read())
-            async for line in _lines(response.response.content):
-                yield _object(line)
+            try:
+                if response.status != 200:
+                    raise self._failure(call, response.status, await response.read())
+                async for line in _lines(response.response.content):
+                    yield _object(line)
+            finally:
+                response.response.close()
         except (aiohttp.ClientError, TimeoutError) as error:
             why = str(error) or "the stream went silent"
             raise BackendUnavailableError(self.name, f"{call}: {why}") from error

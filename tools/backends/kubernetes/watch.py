@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -46,7 +47,7 @@ class Watch:
         self.known: dict[tuple[str, str], Object] = {}
         self.version = ""  # empty: list first
         self.lists = 0  # how often everything was listed
-        self.following = asyncio.Event()  # set while a stream is open
+        self.listed = asyncio.Event()  # set when everything was seen once
         self.denied = ""
 
     async def run(self) -> None:
@@ -69,8 +70,6 @@ class Watch:
                 log.warning("watch.interrupted", kind=self.kind, why=str(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-            finally:
-                self.following.clear()
 
     async def _list(self) -> None:
         items, version = await self._session.list_at(self.kind, self.namespace, {})
@@ -82,21 +81,24 @@ class Watch:
         for item in present.values():
             await self._there(item)
         self.version = version
+        self.listed.set()
 
     async def _follow(self) -> None:
-        async for event in self._session.watch(self.kind, self.namespace, self.version):
-            self.following.set()
-            kind, item = str(event.get("type", "")), event.get("object") or {}
-            if kind == "ERROR":
-                if item.get("code") == 410:
-                    raise GoneError(str(item.get("message", "")))
-                raise BackendError(self._session.name, f"watch {self.kind}: {item.get('message')}")
-            if kind == "DELETED":
-                await self._gone(_key(item))
-            elif kind in {"ADDED", "MODIFIED"}:
-                item.setdefault("kind", self.kind)
-                await self._there(item)
-            self.version = str((item.get("metadata") or {}).get("resourceVersion", self.version))
+        async with aclosing(self._session.watch(self.kind, self.namespace, self.version)) as events:
+            async for event in events:
+                await self._take(str(event.get("type", "")), event.get("object") or {})
+
+    async def _take(self, event: str, item: Object) -> None:
+        if event == "ERROR":
+            if item.get("code") == 410:
+                raise GoneError(str(item.get("message", "")))
+            raise BackendError(self._session.name, f"watch {self.kind}: {item.get('message')}")
+        if event == "DELETED":
+            await self._gone(_key(item))
+        elif event in {"ADDED", "MODIFIED"}:
+            item.setdefault("kind", self.kind)
+            await self._there(item)
+        self.version = str((item.get("metadata") or {}).get("resourceVersion", self.version))
 
     async def _there(self, item: Object) -> None:
         key, after = _key(item), self._essence(item)

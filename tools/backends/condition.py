@@ -11,11 +11,11 @@ A refused or denied question is an answer: the backend is there (a denied one co
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from time import monotonic
 
 from tools.errors import (
     BackendDeniedError,
@@ -63,7 +63,7 @@ class Condition:
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """Let one call through and learn from it. Raises BackendUnavailableError while down."""
-        began = asyncio.get_running_loop().time()
+        began = monotonic()
         probe = self._admit(began)
         try:
             yield
@@ -87,7 +87,7 @@ class Condition:
 
     def failed(self, why: str, began: float | None = None, *, probe: bool = False) -> None:
         """Note a call without an answer; `began` is when it was sent (monotonic)."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if self._row == 0:
             self._row_began = now if began is None else began
             self._row_since = self.wall() if self.wall else None

@@ -33,13 +33,14 @@ from bot.settings_document import (
     secrets_of,
     variables_of,
 )
-from bot.settings_policies import anchor_config
+from bot.settings_policies import anchor_config, webhook_config
 from bot.store.anchors import AnchorConfig
 from tools.backends.http import HttpConfig
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.loki import LokiConfig
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.tracing import TracingConfig
+from tools.backends.webhook import WebhookConfig
 
 SLACK_API_URL = "https://slack.com/api/"
 PRODUCTION = "production"
@@ -85,7 +86,7 @@ class Settings:
     tracing: TracingConfig | None
     clusters: Mapping[str, KubernetesConfig]  # by the cluster's name, the default first
     http_actions: HttpConfig
-    webhook_url: str = field(repr=False)
+    webhook: WebhookConfig | None
     api_host: str
     api_port: int
     log_level: str
@@ -144,7 +145,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             private_hosts=document.auto_remediation.http_private_hosts,
             secret=found.get("HTTP_ACTION_SECRET", ""),
         ),
-        webhook_url=found.get("WEBHOOK_URL", ""),
+        webhook=webhook_config(document),
         api_host=found.get("API_HOST") or document.api.host,
         api_port=_port(found, document),
         log_level=found.get("LOG_LEVEL") or document.app.log_level,
@@ -376,6 +377,7 @@ def _with_off(settings: Settings) -> Settings:
             any(each.actionable for each in settings.clusters.values()),
         ),
         "http actions": ("auto_remediation.http_hosts", settings.http_actions.hosts),
+        "webhook": ("WEBHOOK_URL", settings.webhook),
     }
     return replace(
         settings, off={name: f"set {how}" for name, (how, value) in off.items() if not value}

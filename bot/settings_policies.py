@@ -12,6 +12,7 @@ from bot.domain.policy import AutoTier, PolicyConfig
 from bot.domain.risk import RiskConfig
 from bot.settings_document import Access, ConfigError, Document
 from bot.store.anchors import AnchorConfig
+from tools.backends.webhook import WebhookConfig
 
 
 def risk_config(document: Document) -> RiskConfig:
@@ -32,13 +33,30 @@ def risk_config(document: Document) -> RiskConfig:
         raise ConfigError(f"risk_assessment: {error}") from error
 
 
+def webhook_config(document: Document) -> WebhookConfig | None:
+    """Return the webhook told besides Slack. Raises ConfigError; it never quotes the address."""
+    section = document.notification.webhook
+    url = section.url.get_secret_value() if section.url is not None else ""
+    _check_address(url, "notification.webhook.url")
+    setting = "notification.webhook.url (WEBHOOK_URL)"
+    return (
+        WebhookConfig(url=url, setting=setting, timeout_seconds=section.timeout_seconds)
+        if url
+        else None
+    )
+
+
+def _check_address(url: str, key: str) -> None:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ConfigError(f"{key} must be an http(s) address")
+
+
 def anchor_config(document: Document, secret: str) -> AnchorConfig:
     """Return where the audit chain is anchored. Raises ConfigError; it never quotes the address."""
     section = document.audit.anchor
     url = section.webhook_url.get_secret_value() if section.webhook_url is not None else ""
-    parts = urlsplit(url)
-    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise ConfigError("audit.anchor.webhook_url must be an http(s) address")
+    _check_address(url, "audit.anchor.webhook_url")
     if url and not secret:
         raise ConfigError(
             "audit.anchor.webhook_url is set, but AUDIT_ANCHOR_SECRET (or …_FILE) is not: what is "

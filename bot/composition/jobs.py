@@ -1,9 +1,10 @@
 """What runs when: the schedule over the parts.
 
-every second   audit sealed · plans driven · waiting runs started
+every second   audit sealed · plans driven · waiting runs started · the halt file noted
 every 10 s     approvals expired, reminded, reviewed · changed files read again
-               audit anchored where it is due
+               audit anchored where it is due · the webhook told what is new
 every cycle    detection            every 24 h   baselines relearned
+every hour     who calls whom
 by cron        the digest
 """
 
@@ -15,21 +16,24 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.composition.parts import Parts
+from bot.composition.parts import Parts, owner_name
 from bot.core.anchoring import Anchoring
 from bot.core.detection import CycleReport, DetectionCycle
 from bot.core.digests import DigestDesk
+from bot.core.halting import HaltFile
 from bot.core.learning import Learner
+from bot.core.notifying import Notifier
 from bot.core.pump import RunPump
 from bot.core.remedy import Remedy
 from bot.core.rereading import Rereading
 from bot.domain.ids import ChannelId
 from bot.scheduler import Cron, Every, Job
 from bot.settings import audit_key
+from tools.backends.webhook import Webhook
 
 log = structlog.get_logger(__name__)
 
-SECOND, TEN_SECONDS = timedelta(seconds=1), timedelta(seconds=10)
+SECOND, TEN_SECONDS, HOUR = timedelta(seconds=1), timedelta(seconds=10), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +62,24 @@ def schedule(work: Work) -> list[Job]:
         Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remedy)),
         Job("files.look", Every(TEN_SECONDS, on="wall"), _plain(work.files.look), False),
     ]
+    halt_file = HaltFile(
+        work.parts.store, work.parts.clock, work.parts.settings.halt_file, owner_name()
+    )
+    jobs.append(Job("halt.file", Every(SECOND, on="wall"), _plain(halt_file.tick), False))
     if places := work.parts.settings.audit_anchor.places():
         every = timedelta(minutes=document.audit.anchor.every_minutes)
         anchoring = Anchoring(work.parts.store, work.parts.clock, places, every)
         jobs.append(Job("audit.anchor", Every(TEN_SECONDS, on="wall"), _plain(anchoring.tick)))
+    if (webhook := work.parts.settings.webhook) is not None:
+        notifier = Notifier(work.parts.store, work.parts.clock, Webhook(webhook))
+        jobs.append(Job("webhook.notify", Every(TEN_SECONDS, on="wall"), _plain(notifier.tick)))
     if work.digest_channel is not None:
         digest = document.slack.digest
         jobs.append(
             Job("digest", Cron(digest.cron, digest.timezone), _digest(work, work.digest_channel))
         )
+    if (discovery := work.parts.discovery) is not None:  # every replica keeps its own map
+        jobs.append(Job("dependencies.discover", Every(HOUR), _plain(discovery.refresh), False))
     if work.learner is not None and work.cycle is not None:
         interval = timedelta(hours=document.baseline.learning_interval_hours)
         ready = Readiness(work, work.learner, interval)

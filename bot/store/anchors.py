@@ -10,20 +10,17 @@ the body). What a webhook's owner writes down line by line is a file that `read_
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
-
-import httpx
+from typing import Any
 
 from bot.core.anchoring import AnchorPlace
 from bot.domain.audit import Anchor
-from tools.errors import BackendRefusedError, BackendUnavailableError
+from tools.backends.webhook import Webhook, WebhookConfig
+from tools.errors import BackendUnavailableError
 
 NAME = "audit anchor"
 
@@ -58,7 +55,7 @@ class AnchorFile:
     async def put(self, anchor: Anchor) -> None:
         """Append one line and wait until it is on the disk."""
         try:
-            await asyncio.to_thread(_append, self._path, _line(anchor))
+            await asyncio.to_thread(_append, self._path, json.dumps(_plain(anchor)))
         except OSError as error:
             why = f"{str(self._path)!r} cannot be written ({error.strerror})"
             raise BackendUnavailableError(NAME, f"{why}; check audit.anchor.file") from error
@@ -69,38 +66,29 @@ class AnchorWebhook:
 
     def __init__(self, config: AnchorConfig) -> None:
         """The address is told by its host alone: the rest of it is a secret."""
-        self._config = config
-        self.name = f"webhook at {urlsplit(config.webhook_url).hostname}"
+        self._webhook = Webhook(
+            WebhookConfig(
+                url=config.webhook_url,
+                setting="audit.anchor.webhook_url and its secret",
+                backend=NAME,
+                timeout_seconds=config.timeout_seconds,
+                secret=config.secret,
+            )
+        )
+        self.name = self._webhook.name
 
     async def put(self, anchor: Anchor) -> None:
         """Post one anchor; anything but 2xx is a failure."""
-        body = _line(anchor).encode()
-        digest = hmac.new(self._config.secret.encode(), body, hashlib.sha256).hexdigest()
-        headers = {
-            "Content-Type": "application/json",
-            "X-Signature-SHA256": digest,
-            "Idempotency-Key": f"audit-{anchor.count}-{anchor.hash[:16]}",
-        }
-        try:
-            async with httpx.AsyncClient(timeout=self._config.timeout_seconds) as client:
-                reply = await client.post(self._config.webhook_url, content=body, headers=headers)
-        except httpx.HTTPError as error:
-            why = f"the {self.name} does not answer ({type(error).__name__})"
-            raise BackendUnavailableError(NAME, f"{why}; check that it runs") from error
-        if not reply.is_success:
-            why = f"the {self.name} answered {reply.status_code}"
-            raise BackendRefusedError(NAME, f"{why}; check audit.anchor.webhook_url and its secret")
+        await self._webhook.post(_plain(anchor), f"audit-{anchor.count}-{anchor.hash[:16]}")
 
 
-def _line(anchor: Anchor) -> str:
-    return json.dumps(
-        {
-            "seq": anchor.seq,
-            "hash": anchor.hash,
-            "sealed_at": anchor.sealed_at.isoformat(),
-            "count": anchor.count,
-        }
-    )
+def _plain(anchor: Anchor) -> dict[str, Any]:
+    return {
+        "seq": anchor.seq,
+        "hash": anchor.hash,
+        "sealed_at": anchor.sealed_at.isoformat(),
+        "count": anchor.count,
+    }
 
 
 def _append(path: Path, line: str) -> None:

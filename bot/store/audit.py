@@ -138,7 +138,7 @@ def _audit_row(row: Row[Any]) -> AuditRow:
         facts=fields["facts"],
         private=row.private or "",
     )
-    return AuditRow(row.seq, event, row.private_sha256, row.seal)
+    return AuditRow(row.seq, event, row.private_sha256, row.seal, row.seal_no or 0)
 
 
 def _fault(row: Row[Any]) -> str:
@@ -320,6 +320,11 @@ class SqlAudit:
         if subject:
             newest = newest.where(T.c.subject == subject)
         return [_audit_row(row) for row in reversed(await self._session.all(newest))]
+
+    async def sealed_after(self, seal_no: int, limit: int) -> list[AuditRow]:
+        """Return the sealed rows behind a place in the chain, in its order."""
+        behind = _rows().where(T.c.seal_no > seal_no).order_by(T.c.seal_no).limit(limit)
+        return [_audit_row(row) for row in await self._session.all(behind)]
 
     async def since(self, start: datetime, end: datetime) -> list[AuditRow]:
         """Return rows of [start, end) in world time, oldest first."""

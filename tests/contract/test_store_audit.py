@@ -60,6 +60,15 @@ async def test_the_unsealed_tail_is_counted(sealed: SqlStore) -> None:
     assert (report.rows, report.sealed, report.broken_at) == (9, 6, None)
 
 
+async def test_sealed_rows_are_read_in_the_order_of_the_chain(sealed: SqlStore) -> None:
+    await happen(sealed, 3)  # not sealed: not part of the chain yet
+    async with sealed.read() as tx:
+        first = await tx.audit.sealed_after(0, 4)
+        rest = await tx.audit.sealed_after(first[-1].seal_no, 4)
+    assert [row.seal_no for row in (*first, *rest)] == [1, 2, 3, 4, 5, 6]
+    assert [row.event.subject for row in rest] == ["PLAN-4", "PLAN-5"]
+
+
 async def test_an_empty_chain_is_good(store: SqlStore) -> None:
     assert await verify(store) == ChainReport(rows=0, sealed=0, broken_at=None)
 

@@ -66,12 +66,13 @@ class Flags(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One audit row as stored; `seal` is empty until the leader sealed it."""
+    """One audit row as stored; `seal` is empty and `seal_no` 0 until the leader sealed it."""
 
     seq: int
     event: Event
     private_sha256: str
     seal: str
+    seal_no: int = 0  # its place in the chain, counted from 1 without gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,10 @@ class Audit(Protocol):
 
     async def tail(self, limit: int = 50, subject: str = "") -> list[AuditRow]:
         """Return the newest rows, oldest first, about one subject if named."""
+        ...
+
+    async def sealed_after(self, seal_no: int, limit: int) -> list[AuditRow]:
+        """Return the sealed rows behind a place in the chain, in its order."""
         ...
 
     async def since(self, start: datetime, end: datetime) -> list[AuditRow]:

@@ -1,0 +1,163 @@
+"""The webhook besides Slack: in order, nothing left out, nothing personal, a real receiver."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+
+from bot.core.notifying import Notifier
+from bot.domain.audit import Event
+from bot.settings_document import ConfigError, Document
+from bot.settings_policies import webhook_config
+from bot.store.store import SqlStore, open_store
+from tests.fakes.clock import StoppedClock
+from tools.backends.webhook import Webhook, WebhookConfig
+from tools.errors import BackendRefusedError, BackendUnavailableError
+
+KEY = b"k" * 32
+
+
+@dataclass
+class Receiver:
+    """Answers each post with the next of `answers`, then with 204."""
+
+    url: str = ""
+    answers: list[int] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    taken: list[dict[str, object]] = field(default_factory=list)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        self.tried.append(request.headers["Idempotency-Key"])
+        status = self.answers.pop(0) if self.answers else 204
+        if status == 204:
+            self.taken.append(json.loads(await request.read()))
+        return web.Response(status=status)
+
+    def subjects(self) -> list[object]:
+        return [each["subject"] for each in self.taken]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    found = Receiver()
+    app = web.Application()
+    app.router.add_post("/hook/s3cret", found.receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook/s3cret"
+    yield found
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[SqlStore]:
+    opened = await open_store("sqlite+aiosqlite://")
+    await opened.upgrade()
+    yield opened
+    await opened.close()
+
+
+def notifier(store: SqlStore, receiver: Receiver) -> Notifier:
+    config = WebhookConfig(url=receiver.url, setting="notification.webhook.url")
+    return Notifier(store, StoppedClock(), Webhook(config))
+
+
+async def happen(store: SqlStore, *subjects: str, kind: str = "plan.approved") -> None:
+    async with store.begin() as tx:
+        for subject in subjects:
+            facts = {"service": "order-api"}
+            at = StoppedClock().now()
+            event = Event(kind, at, "UANN", subject, facts=facts, private="Bob is on sick leave")
+            await tx.audit.append(event)
+        await tx.audit.seal(KEY)
+
+
+async def test_what_happens_is_posted_once_in_its_order(
+    store: SqlStore, receiver: Receiver
+) -> None:
+    told = notifier(store, receiver)
+    await told.tick()
+    await happen(store, "PLAN-1", "PLAN-2")
+    assert await told.tick() == 2
+    await happen(store, "PLAN-3")
+    assert await told.tick() == 1
+    assert await told.tick() == 0
+    assert receiver.subjects() == ["PLAN-1", "PLAN-2", "PLAN-3"]
+    assert receiver.taken[0]["kind"] == "plan.approved"
+    assert receiver.taken[0]["facts"] == {"service": "order-api"}
+
+
+async def test_what_was_before_the_webhook_is_not_told(store: SqlStore, receiver: Receiver) -> None:
+    await happen(store, "PLAN-old")
+    told = notifier(store, receiver)
+    assert await told.tick() == 0
+    await happen(store, "PLAN-new")
+    await told.tick()
+    assert receiver.subjects() == ["PLAN-new"]
+
+
+async def test_personal_text_and_inner_affairs_stay_inside(
+    store: SqlStore, receiver: Receiver
+) -> None:
+    told = notifier(store, receiver)
+    await told.tick()
+    await happen(store, "PLAN-1", kind="plan.rejected")
+    await happen(store, "query_metric", kind="tool.called")
+    await told.tick()
+    assert receiver.subjects() == ["PLAN-1"]
+    assert "sick leave" not in json.dumps(receiver.taken)
+
+
+async def test_a_dead_receiver_gets_everything_when_it_is_back(
+    store: SqlStore, receiver: Receiver
+) -> None:
+    told = notifier(store, receiver)
+    await told.tick()
+    await happen(store, "PLAN-1", "PLAN-2", "PLAN-3")
+    receiver.answers = [204, 503]
+    with pytest.raises(BackendUnavailableError, match=r"127\.0\.0\.1 answered 503"):
+        await told.tick()
+    restarted = notifier(store, receiver)
+    assert await restarted.tick() == 2
+    assert receiver.subjects() == ["PLAN-1", "PLAN-2", "PLAN-3"]
+    assert receiver.tried[1] == receiver.tried[2]  # the same key: a receiver may tell a repetition
+
+
+async def test_one_object_that_is_refused_for_good_does_not_hold_up_the_others(
+    store: SqlStore, receiver: Receiver
+) -> None:
+    told = notifier(store, receiver)
+    await told.tick()
+    await happen(store, "PLAN-1", "PLAN-2")
+    receiver.answers = [413]
+    assert await told.tick() == 1
+    assert receiver.subjects() == ["PLAN-2"]
+
+
+async def test_a_wrong_address_names_the_setting_and_never_the_address(
+    store: SqlStore, receiver: Receiver
+) -> None:
+    told = notifier(store, receiver)
+    await told.tick()
+    await happen(store, "PLAN-1")
+    receiver.answers = [404]
+    with pytest.raises(BackendRefusedError, match=r"check notification\.webhook\.url") as wrong:
+        await told.tick()
+    assert "s3cret" not in str(wrong.value)
+
+
+def test_an_address_that_is_none_is_an_error_that_does_not_quote_it() -> None:
+    def document(url: str) -> Document:
+        return Document.model_validate({"notification": {"webhook": {"url": url}}})
+
+    with pytest.raises(ConfigError, match=r"notification\.webhook\.url must be an http") as wrong:
+        webhook_config(document("hooks.example/s3cret"))
+    assert "s3cret" not in str(wrong.value)
+    found = webhook_config(document("https://hooks.example/s3cret"))
+    assert found is not None
+    assert "s3cret" not in repr(found)

@@ -9,6 +9,7 @@ It is the triage brief that Claude reads first, and the whole answer when there 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,11 +23,13 @@ from tools.analysis.rca import (
     SeenChange,
     SeenEvent,
     SeenPattern,
+    SeenTraces,
     SeenVerdict,
     Symptoms,
     rank_causes,
 )
 from tools.analysis.scan import AnomalousSpan
+from tools.tracing import TraceStudy
 from tools.world import (
     Catalogue,
     Cause,
@@ -43,6 +46,7 @@ from tools.world import (
 
 CHANGE_LOOKBACK = timedelta(hours=3)  # a change this long before the window may be behind it
 MOST_SERVICES = 3  # looked at closely
+_TRACED = re.compile("latency|duration|error|fail")  # metrics that single requests explain
 Asked = tuple[str, dict[str, Any]]  # a tool's name and its arguments
 
 
@@ -55,6 +59,7 @@ class Observed:
     changes: list[SeenChange] = field(default_factory=list)
     events: list[SeenEvent] = field(default_factory=list)
     patterns: list[SeenPattern] = field(default_factory=list)
+    traces: list[SeenTraces] = field(default_factory=list)
     forecasts: list[tuple[Forecast, str]] = field(default_factory=list)
     cases: list[tuple[SimilarCase, str]] = field(default_factory=list)
     summaries: list[tuple[str, str]] = field(default_factory=list)  # metric summaries, evidence id
@@ -132,6 +137,7 @@ class Investigator:
                 changes=observed.changes,
                 events=observed.events,
                 patterns=observed.patterns,
+                traces=observed.traces,
                 dependencies=self._catalogue.topology(),
                 rules=self._rules(),
             )
@@ -242,6 +248,8 @@ class Investigator:
             ("forecast_metric", {"metric": m, "service": s, "hours": 6})
             for m, s in self._to_forecast(intent, observed)
         ]
+        if slow := self._slow(observed):
+            calls.append(("query_traces", {"service": slow, "limit": 10, **window}))
         for called in await _all(recorder, calls):
             self._take(called, observed)
 
@@ -254,12 +262,22 @@ class Investigator:
                     observed.changes.append(SeenChange(each, evidence))
                 case ClusterEvent():
                     observed.events.append(SeenEvent(each, service, evidence))
+                case TraceStudy():
+                    observed.traces.append(SeenTraces(each, evidence))
                 case Burst():
                     observed.patterns.append(_pattern(each, service, evidence))
                 case Forecast():
                     observed.forecasts.append((each, evidence))
                 case SimilarCase():
                     observed.cases.append((each, evidence))
+
+    def _slow(self, observed: Observed) -> ServiceName | None:
+        """Return the service with the worst latency or error metric: its traces say where."""
+        for seen in [*observed.abnormal, *observed.peaks]:
+            metric, service = seen.verdict.metric, seen.verdict.service
+            if service in self._catalogue.services and _TRACED.search(metric):
+                return service
+        return None
 
     def _focus(self, intent: Intent, observed: Observed) -> list[ServiceName]:
         """Return the services to look at closely: asked ones first, then the most abnormal."""

@@ -18,14 +18,41 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tools.analysis.patterns import BAD_LEVELS
+from tools.analysis.symptoms import (
+    Correlated,
+    Remedy,
+    Rule,
+    SeenChange,
+    SeenEvent,
+    SeenPattern,
+    SeenTraces,
+    SeenVerdict,
+    Symptoms,
+)
 from tools.units import format_value
-from tools.world import Cause, Change, ChangeKind, ClusterEvent, Direction, ServiceName, Verdict
+from tools.world import Cause, ChangeKind, Direction, ServiceName, Verdict
+
+__all__ = [
+    "Correlated",
+    "Remedy",
+    "Rule",
+    "SeenChange",
+    "SeenEvent",
+    "SeenPattern",
+    "SeenTraces",
+    "SeenVerdict",
+    "Symptoms",
+    "rank_causes",
+    "strength",
+]
 
 CHANGE_LOOKBACK = timedelta(hours=3)
 CHANGE_TOLERANCE = timedelta(minutes=3)  # a change may be recorded a little after its effect
 CHANGE_HALF_LIFE_SECONDS = 45 * 60.0
 EXPLAINED_SHARE = 0.85  # how much of a caller an equally abnormal callee explains
 SIGMA_SCALE = 6.0  # σ at which a verdict has 63 % of full strength
+HOT_SHARE = 0.5  # of the slowest traces' time in one operation: from here on it says something
+HOT_WEIGHT, HOT_CLUE = 0.4, 0.12  # for a callee that nothing else speaks about; for a known one
 MAX_CONFIDENCE = 0.97
 MIN_CONFIDENCE = 0.05
 CHANGE_WEIGHTS: Mapping[ChangeKind, float] = {
@@ -54,89 +81,6 @@ BAD_EVENTS: Mapping[str, tuple[str, float, tuple[str, ...]]] = {
     "ImagePullBackOff": ("has pods whose image cannot be pulled", 0.55, ("deployment_rollback",)),
 }
 _VERSION = re.compile(r"\d+(?:\.\d+){1,3}(?:[-+][\w.]+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class SeenVerdict:
-    """A verdict and the evidence it came from; `bad_direction` as in the catalogue."""
-
-    verdict: Verdict
-    evidence: str = ""
-    bad_direction: Direction = Direction.UP
-
-
-@dataclass(frozen=True, slots=True)
-class SeenChange:
-    """A change and the evidence it came from."""
-
-    change: Change
-    evidence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SeenEvent:
-    """A cluster event, the service its object belongs to, and the evidence."""
-
-    event: ClusterEvent
-    service: ServiceName
-    evidence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SeenPattern:
-    """A log template of one service that is new or much more frequent than before."""
-
-    service: ServiceName
-    template: str
-    sample: str
-    count: int
-    level: str = ""
-    is_burst: bool = True
-    evidence: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Correlated:
-    """A second metric a rule asks for; without a threshold it must be anomalous."""
-
-    metric: str
-    threshold: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """An action a rule suggests and what it acts on ("deployment", "pod", …)."""
-
-    action: str
-    target: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule of `config/rca_rules.yaml`; every part of the condition must hold."""
-
-    id: str
-    primary_metric: str
-    root_cause: str
-    primary_threshold: float | None = None  # in the metric's unit; None: it must be anomalous
-    correlated: tuple[Correlated, ...] = ()
-    events: tuple[str, ...] = ()  # event reasons, any of them
-    logs: tuple[str, ...] = ()  # texts, any of them, any case
-    kind: str = "unknown"
-    weight: float = 0.4
-    remediation: tuple[Remedy, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Symptoms:
-    """Everything that was observed; `dependencies` maps a service to the services it calls."""
-
-    verdicts: Sequence[SeenVerdict]
-    changes: Sequence[SeenChange] = ()
-    events: Sequence[SeenEvent] = ()
-    patterns: Sequence[SeenPattern] = ()
-    dependencies: Mapping[ServiceName, Sequence[ServiceName]] = field(default_factory=dict)
-    rules: Sequence[Rule] = ()
 
 
 @dataclass(slots=True)
@@ -193,6 +137,7 @@ def rank_causes(symptoms: Symptoms, *, limit: int = 5) -> list[Cause]:
     _from_events(scene, candidates)
     _from_rules(scene, candidates)
     _from_patterns(scene, candidates)
+    _from_traces(scene, candidates)
     _from_verdicts(scene, candidates)
     causes = [candidate.frozen() for candidate in candidates.values()]
     kept = [cause for cause in causes if cause.confidence >= MIN_CONFIDENCE]
@@ -424,6 +369,34 @@ def _from_patterns(scene: _Scene, candidates: dict[tuple[str, str, str], _Candid
             if kind == ChangeKind.DEPLOY and seen.service == service and versions & after:
                 named = ", ".join(sorted(versions & after))
                 candidate.add(0.35, f"the lines name version {named}", (seen.evidence,))
+
+
+def _from_traces(scene: _Scene, candidates: dict[tuple[str, str, str], _Candidate]) -> None:
+    """Time that one operation holds speaks for its service, and blames a callee nobody named."""
+    for seen in scene.symptoms.traces:
+        study = seen.study
+        if not study.hot_spots or study.service not in scene.abnormal:
+            continue
+        hot = study.hot_spots[0]
+        if hot.share < HOT_SHARE:
+            continue
+        reason = (
+            f"{hot.share * 100:.0f} % of the time of the slowest traces of {study.service} is "
+            f"{hot.service}'s own work in “{_short(hot.name)}”"
+        )
+        same = [c for (service, _, _), c in candidates.items() if service == hot.service]
+        if not same and hot.service != study.service:
+            fresh = _Candidate(
+                f"{hot.service} holds up {study.service} in “{_short(hot.name)}”",
+                hot.service,
+                "dependency",
+                at=scene.onset[study.service],
+            )
+            candidates[hot.service, "dependency", hot.name] = fresh
+            fresh.add(HOT_WEIGHT * hot.share)
+            same = [fresh]
+        for candidate in same:
+            candidate.add(HOT_CLUE, reason, (seen.evidence,))
 
 
 def _names(text: str, service: str) -> bool:

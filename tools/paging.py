@@ -141,13 +141,11 @@ class _Budget:
 
     def _room(self, key: str, value: Any) -> bool:
         """Take what a member costs by itself; its own members are taken when they are reached."""
-        size = len(key.encode("utf-8", "surrogatepass")) + 4
+        size = 3 + len(key.encode("utf-8", "surrogatepass"))
         if isinstance(value, str):
             size += len(value.encode("utf-8", "surrogatepass"))
-        elif isinstance(value, float):
-            size += 18
         elif not isinstance(value, dict | list | tuple):
-            size += len(str(value))
+            size += len(repr(value))
         if size > self._left:
             self.out += 1
             return False

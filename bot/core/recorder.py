@@ -107,7 +107,8 @@ class Recorder:
         payload, left_out = paging.fitted(result.payload if result else None)
         if left_out:
             limit = f"{paging.MOST_BYTES // 1_000_000} MB"
-            rest += f"\n… {left_out} values of the full result are beyond {limit} and were not kept"
+            lost = f"… {left_out} values of the full result are beyond {limit} and were not kept"
+            rest = f"{rest}\n{lost}" if rest else lost
         clean: dict[str, Any] = self._redactor.json(dict(arguments))
         async with self._store.begin() as tx:
             evidence = await tx.evidence.add(

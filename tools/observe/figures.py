@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from tools.observe.asking import stamp
 from tools.world import Series
 
 MAX_SKETCH = 40  # points
+KEPT_POINTS = 100_000  # samples of one answer in the evidence: about 3.5 MB of JSON
 SECONDS = {"seconds", "second", "s"}
 RATIOS = {"ratio"}
 PERCENTS = {"percent", "%"}
@@ -134,12 +136,24 @@ def sketch_line(pairs: list[tuple[str, float | None]]) -> str:
     return f"{pairs[0][0]} … {pairs[-1][0]}: {values}"
 
 
-def points(series: Series) -> list[list[float | None]]:
-    """Return every sample as [epoch seconds, value or null]."""
+def points(series: Series, every: int = 1) -> list[list[float | None]]:
+    """Return every sample, or every n-th, as [epoch seconds, value or null]."""
     return [
         [float(at), number(float(value))]
-        for at, value in zip(series.times, series.values, strict=True)
+        for at, value in zip(series.times[::every], series.values[::every], strict=True)
     ]
+
+
+def thinned(found: Iterable[Series]) -> tuple[int, str]:
+    """Return which n-th sample evidence keeps of an answer, and how a summary says so."""
+    total = sum(each.values.size for each in found)
+    every = max(1, math.ceil(total / KEPT_POINTS))
+    if every == 1:
+        return 1, ""
+    return every, (
+        f"{total:,} samples: the statistics use all, the evidence keeps one of {every}; a shorter "
+        "window or one service shows each"
+    )
 
 
 def cut(series: Series, start: float, end: float) -> Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from tools.errors import BackendRefusedError, BadArgumentError, NotFoundError
 from tools.fleet import default_of, pick, silence
 from tools.observe import promql
 from tools.observe.asking import metric_of, service_of, span, window_of
-from tools.observe.figures import Figures, change, cut, named, number, points, show, sketch
+from tools.observe.figures import Figures, change, cut, named, number, points, show, sketch, thinned
 from tools.observe.figures import sketch_line as line_of
 from tools.ports import Baselines, Clock, Metrics, warnings_of
 from tools.world import Baseline, Catalogue, MetricSpec, Series, Window
@@ -71,12 +72,15 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     rows, lines = [], []
     start, end = asked.start.timestamp(), asked.end.timestamp()
     shown = [cut(each, start, end) for each in found]
-    order = sorted(range(len(found)), key=lambda i: _worst_first(Figures.of(shown[i]), spec))
+    every, thin = thinned(shown)
+    figures = [Figures.of(each) for each in shown]
+    order = sorted(range(len(found)), key=lambda i: _worst_first(figures[i], spec))
     for rank, index in enumerate(order):
         inside = shown[index]
         before = Figures.of(cut(found[index], start - 3600, start - 1))
         usual = _usual(await baselines.find(spec.name, inside.labels), inside)
-        row, text = _described(inside, spec, before, usual)
+        row, text = _described(inside, figures[index], spec, before, usual)
+        row["points"] = points(inside, every)
         if rank < SKETCHED_SERIES:
             row["sketch"] = sketch(inside)
             text += f"\n  course {line_of(row['sketch'])}"
@@ -84,9 +88,9 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         if rank < SHOWN_SERIES:
             lines.append(text)
     if len(rows) > SHOWN_SERIES:
-        lines.append(f"… and {len(rows) - SHOWN_SERIES} more series (in the evidence)")
-    notes = warnings_of(everything)
-    head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}"
+        lines.append(f"… {len(rows) - SHOWN_SERIES} more series, less bad than these")
+    notes = [*warnings_of(everything), *([thin] if thin else [])]
+    head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}{_grid(shown)}"
     lines = [*(f"NOTE: {note}" for note in notes), *lines]
     if not rows:
         lines.append("no series at all: the metric has no data in this window")
@@ -100,7 +104,7 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
             "bad_direction": spec.bad_direction.value,
             "from": asked.start.isoformat(),
             "until": asked.end.isoformat(),
-            "notes": list(notes),
+            "notes": notes,
             "series": rows,
         },
         value=shown,
@@ -127,9 +131,12 @@ def _usual(baseline: Baseline | None, series: Series) -> tuple[float, float] | N
 
 
 def _described(
-    series: Series, spec: MetricSpec, before: Figures, usual: tuple[float, float] | None
+    series: Series,
+    figures: Figures,
+    spec: MetricSpec,
+    before: Figures,
+    usual: tuple[float, float] | None,
 ) -> tuple[dict[str, Any], str]:
-    figures = Figures.of(series)
     versus = change(figures.latest, before.median)
     row: dict[str, Any] = {
         "labels": dict(series.labels),
@@ -137,11 +144,12 @@ def _described(
         "hour_before_median": number(before.median),
         "hour_before_shown": show(before.median, spec.unit),
         "change": versus,
-        "points": points(series),
     }
     who = series.label(spec.group_by) or named(series)
-    text = f"- {who}: {figures.sentence(spec.unit)}; latest is {versus} against the median of the "
-    text += f"hour before the window ({row['hour_before_shown']})"
+    text = f"- {who}: {figures.sentence(spec.unit)}"
+    if before.samples and figures.samples:
+        text += f"; latest is {versus} against the median of the hour before the window "
+        text += f"({row['hour_before_shown']})"
     if usual is not None and figures.samples:
         center, scale = usual
         sigma = (figures.latest - center) / scale if scale else 0.0
@@ -183,9 +191,12 @@ async def query_promql(
     except BackendRefusedError as error:
         raise BadArgumentError(f"{error}; mend the expression {expression!r}") from error
     rows, lines = [], []
-    for rank, series in enumerate(found):
-        figures = Figures.of(series)
-        row = {"labels": dict(series.labels), **figures.payload(""), "points": points(series)}
+    every, thin = thinned(found)
+    judged = [(series, Figures.of(series)) for series in found]
+    judged.sort(key=lambda pair: -pair[1].high if pair[1].samples else math.inf)
+    for rank, (series, figures) in enumerate(judged):
+        row = {"labels": dict(series.labels), **figures.payload("")}
+        row["points"] = points(series, every)
         text = f"- {named(series)}: {figures.sentence('')}"
         if rank < SKETCHED_SERIES:
             row["sketch"] = sketch(series)
@@ -194,11 +205,11 @@ async def query_promql(
         if rank < SHOWN_SERIES:
             lines.append(text)
     if len(rows) > SHOWN_SERIES:
-        lines.append(f"… and {len(rows) - SHOWN_SERIES} more series (in the evidence)")
-    notes = list(warnings_of(found))
+        lines.append(f"… {len(rows) - SHOWN_SERIES} more series, with smaller peaks")
+    notes = [*warnings_of(found), *([thin] if thin else [])]
     if not found and (unknown := await promql.unknown_names(metrics, expression, asked, step)):
         notes.append(unknown)
-    head = f"{len(rows)} series for {expression}, {span(asked)}"
+    head = f"{len(rows)} series for {expression}, {span(asked)}{_grid(found)}"
     return ToolResult(
         summary="\n".join([head, *(f"NOTE: {note}" for note in notes), *lines]),
         payload={"expression": expression, "count": len(rows), "series": rows, "notes": notes},
@@ -206,8 +217,15 @@ async def query_promql(
         window=asked,
         query=expression,
         link=metrics.link(expression, asked),
-        series=tuple(found[:SHOWN_SERIES]),
+        series=tuple(series for series, _ in judged[:SHOWN_SERIES]),
     )
+
+
+def _grid(found: list[Series]) -> str:
+    """Return how far apart the samples are."""
+    if not found:
+        return ""
+    return f", one sample per {found[0].step_seconds:g} s"
 
 
 @tool(risk=Risk.READ)

@@ -93,7 +93,16 @@ class Session:
         content_type: str = "application/json",
     ) -> Object:
         """Send one request once and return the object it answers."""
-        return _object(await self._raw(call, query or {}, body, content_type))
+        raw = await self._raw(call, query or {}, body, content_type)
+        answer = _object(raw)
+        if not answer:  # a login page with status 200 must not read as an empty list
+            start = raw[:80].decode("utf-8", "replace")
+            raise self._unanswered(
+                call,
+                f"the answer is no Kubernetes object ({start!r}); check that the address in the "
+                "kubeconfig is the API server itself and that no proxy or login page answers",
+            )
+        return answer
 
     async def text(self, call: Call, query: Mapping[str, str]) -> str:
         """Send one reading request and return the text it answers (a log)."""
@@ -130,13 +139,13 @@ class Session:
             response = await api.call_api(*prepared, _request_timeout=timeout)
             raw = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise BackendUnavailableError(self.name, f"cannot be reached: {error}") from error
+            raise BackendUnavailableError(self.name, self._unreached(error)) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             why = str(error) or f"no answer within {seconds:g} s"
             raise self._unanswered(call, why) from error
         if 200 <= response.status < 300:
             return bytes(raw)
-        raise self._failure(call, response.status, raw)
+        raise self._failure(call, response.status, raw, response.headers.get("Retry-After", ""))
 
     async def get(self, ref: WorkloadRef) -> Object:
         """Read one object. Raises NotFoundError."""
@@ -266,12 +275,35 @@ class Session:
             )
         return BackendUnavailableError(self.name, f"{call}: {why}")
 
-    def _failure(self, call: Call, status: int, raw: bytes) -> Exception:
+    def _unreached(self, error: Exception) -> str:
+        """Return why no connection came about, and what to look at."""
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return (
+                f"the server's certificate is not trusted ({error}); a proxy may be breaking TLS "
+                "open: put its authority into certificate-authority of the kubeconfig"
+            )
+        return (
+            f"cannot be reached: {error}; check that the API server runs and that the address in "
+            f"the kubeconfig is right ({self._whereabouts()})"
+        )
+
+    def _whereabouts(self) -> str:
+        """Name the file that says where the API server is and who we are."""
+        ours = self.config
+        file = ours.kubeconfig_act if self._acting else ours.kubeconfig
+        setting = ours.setting_act if self._acting else ours.setting
+        return f"{setting}: {file!r}" if file else "the pod's service account"
+
+    def _failure(self, call: Call, status: int, raw: bytes, retry_after: str = "") -> Exception:
         answer = _object(raw)
         text = str(answer.get("message") or raw[:300].decode("utf-8", "replace"))
         reason = str(answer.get("reason", ""))
         if status == 401:
-            return BackendDeniedError(self.name, f"{call}: the identity is not accepted: {text}")
+            return BackendDeniedError(
+                self.name,
+                f"{call}: the identity is not accepted ({text}); its token has expired or is "
+                f"wrong: renew it ({self._whereabouts()})",
+            )
         if status == 403:
             rule = rbac_rule(call.verb, call.resource, call.ref.namespace, call.subresource)
             return BackendDeniedError(
@@ -282,7 +314,8 @@ class Session:
         if status == 409 or (status == 422 and call.verb == "patch" and _is_failed_test(text)):
             return LostRaceError(f"{call}: the object changed meanwhile: {text}")
         if status == 429:
-            return TryLaterError(self.name, f"{call}: {_with_causes(text, answer)}")
+            wait = f"; ask again in {retry_after} s" if retry_after else ""
+            return TryLaterError(self.name, f"{call}: {_with_causes(text, answer)}{wait}")
         if status < 500:
             return BackendRefusedError(self.name, f"{call}: {reason or status}: {text}")
         return self._unanswered(call, f"HTTP {status}: {text}")

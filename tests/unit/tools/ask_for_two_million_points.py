@@ -1,0 +1,89 @@
+"""Asks one question of a server that answers with two million points; prints what that cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import promql_parser  # noqa: F401 - heavy ones first: what they take is no answer's
+
+from bot.core.evidence import ThreadEvidence
+from bot.core.ports import AgentRun
+from bot.core.recorder import Recorder, for_model
+from bot.domain.ids import RunId
+from bot.domain.place import TERMINAL
+from bot.domain.redaction import Redactor
+from bot.store.store import open_store
+from tests.fakes.reply import KeptReply
+from tools import tokens
+from tools.backends.prometheus.adapter import Prometheus
+from tools.backends.prometheus.config import PrometheusConfig
+from tools.catalog import ALL
+from tools.contract import Toolbox
+from tools.ports import Baselines, Clock, EvidenceShelf, Metrics
+from tools.world import Catalogue, Direction, MetricName, MetricSpec
+
+
+class Stopped:
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+
+class NoBaselines:
+    async def find(self, metric: str, labels: object) -> None:
+        return None
+
+
+def peak_mib() -> float:
+    """The most this program's own memory held; ru_maxrss would begin with our parent's."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+async def main(url: str, end: str, folder: Path) -> None:
+    clock: Any = Stopped(datetime.fromtimestamp(int(end), tz=UTC))
+    store = await open_store(f"sqlite+aiosqlite:///{folder}/bot.db")
+    await store.upgrade()
+    metrics = Prometheus(PrometheusConfig(url=url))
+    name = MetricName("load")
+    spec = MetricSpec(name, "x", "up", "ratio", "Load", Direction.UP, 0.9, "service")
+    run = AgentRun(
+        id=RunId("RUN-1"), place=TERMINAL, trigger="terminal", question="?", asked_by=None,
+        status="running", started_at=clock.now(), owner="o", heartbeat_at=clock.now(),
+    )  # fmt: skip
+    ports: dict[type, object] = {
+        Metrics: metrics,
+        Clock: clock,
+        Baselines: NoBaselines(),
+        Catalogue: Catalogue({name: spec}, {}),
+        EvidenceShelf: ThreadEvidence(store, TERMINAL),
+    }
+    reply: Any = KeptReply()
+    recorder = Recorder(store, clock, Toolbox(ALL, ports), Redactor(), run, reply)
+    before = peak_mib()
+    called = await recorder.call("query_metric", {"metric": "load", "window": "7d"})
+    after = peak_mib()
+    page = await recorder.call("read_evidence", {"evidence_id": "E1"})
+    rows = called.evidence.payload["series"] if called.result else []
+    told = {
+        "mib": after - before,
+        "model": [tokens.estimate(for_model(each)) for each in recorder.evidence],
+        "summary": called.evidence.summary,
+        "page": page.evidence.summary.splitlines()[:2],
+        "points": sum(len(row["points"]) for row in rows),
+        "database": sum(each.stat().st_size for each in folder.glob("bot.db*")),
+    }
+    sys.stdout.write(json.dumps(told))
+    await metrics.close()
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

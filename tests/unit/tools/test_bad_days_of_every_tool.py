@@ -1,0 +1,178 @@
+"""Whatever backend is down, every tool answers with a sentence: which one, and what to do next.
+
+Tools and their arguments are discovered from the catalogue, so that a new tool is tested by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.core.recorder import Recorder, for_model
+from bot.domain.redaction import Redactor
+from tests.fakes.changes import FakeChanges
+from tests.fakes.workers import InlineWorkers
+from tests.property.test_evidence_pages import Kept
+from tools import tokens
+from tools.analysis.detect import DetectorSettings
+from tools.backends.changes import ClusterChanges
+from tools.backends.kubernetes.config import KubernetesConfig
+from tools.backends.kubernetes.reader import KubernetesReader
+from tools.backends.loki import Loki, LokiConfig
+from tools.backends.prometheus.adapter import Prometheus
+from tools.backends.prometheus.config import PrometheusConfig
+from tools.backends.tempo import Tempo
+from tools.backends.tracing import TracingConfig
+from tools.catalog import ALL
+from tools.catalogues import load_catalogue
+from tools.contract import Risk, Tool, Toolbox
+from tools.ports import (
+    Baselines,
+    Changes,
+    Clock,
+    Cluster,
+    EvidenceShelf,
+    History,
+    Logs,
+    Metrics,
+    PlanDesk,
+    Traces,
+    Workers,
+)
+from tools.world import Catalogue
+
+ROOT = Path(__file__).resolve().parents[3]
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+REMOTE: dict[type, str] = {
+    Metrics: "prometheus",
+    Logs: "loki",
+    Cluster: "kubernetes",
+    Changes: "kubernetes",
+    Traces: "tempo",
+}
+ARGUMENTS = {"metric": "order_latency_p99", "service": "order-api", "expression": "up"}
+ASKING = [tool for tool in ALL if REMOTE.keys() & set(tool.injected.values())]
+NEXT_STEP = re.compile(r"check that|ask again|set |is right|is running|look at|raise |point")
+
+
+class StoppedClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+class NoBaselines:
+    async def find(self, metric: str, labels: object) -> None:
+        return None
+
+
+class Broken(BaseHTTPRequestHandler):
+    """A proxy's error page where an API should be."""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = b"<html><body><h1>Service temporarily unavailable</h1></body></html>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = answer  # noqa: N815 - the server's names
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(params=["nobody listens", "an error page answers"])
+async def ports(
+    request: pytest.FixtureRequest, page: str, tmp_path: Path
+) -> AsyncIterator[dict[type, object]]:
+    """The real adapters of every backend, all of them down."""
+    url = page if request.param == "an error page answers" else "http://127.0.0.1:9"
+    once: dict[str, Any] = {"url": url, "retry_attempts": 1, "timeout_seconds": 5}
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1", "kind": "Config", "current-context": "x",
+                "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+                "clusters": [{"name": "x", "cluster": {"server": url}}],
+                "users": [{"name": "x", "user": {"token": "t"}}],
+            }
+        )
+    )  # fmt: skip
+    catalogue = load_catalogue(ROOT / "config/metrics.yaml", ROOT / "config/services.yaml")
+    cluster = KubernetesReader(KubernetesConfig(kubeconfig=str(kubeconfig)))
+    opened = [
+        Prometheus(PrometheusConfig(**once)),
+        Loki(LokiConfig(**once)),
+        Tempo(TracingConfig(**once)),
+        cluster,
+    ]
+    yield {
+        Metrics: opened[0],
+        Logs: opened[1],
+        Traces: opened[2],
+        Cluster: cluster,
+        Changes: ClusterChanges(cluster, catalogue, FakeChanges()),
+        Clock: StoppedClock(),
+        Catalogue: catalogue,
+        Baselines: NoBaselines(),
+        Workers: InlineWorkers(),
+        DetectorSettings: DetectorSettings(),
+    }
+    for each in opened:
+        await each.close()
+
+
+def arguments_of(tool: Tool) -> dict[str, str]:
+    """Return a value for each argument that needs one, and the service wherever one is taken."""
+    wanted = [name for name, field in tool.arguments.model_fields.items() if field.is_required()]
+    wanted += [name for name in tool.arguments.model_fields if name == "service"]
+    missing = [name for name in wanted if name not in ARGUMENTS]
+    assert not missing, f"{tool.name}: name a value for {missing} in ARGUMENTS above"
+    return {name: ARGUMENTS[name] for name in wanted}
+
+
+@pytest.mark.parametrize("tool", ASKING, ids=lambda tool: tool.name)
+async def test_a_tool_whose_backend_is_down_says_which_and_what_to_do(
+    tool: Tool, ports: dict[type, object]
+) -> None:
+    from types import SimpleNamespace
+
+    kept, run = Kept(), SimpleNamespace(id="RUN-1", place="here", question="?")
+    recorder = Recorder(kept, kept, Toolbox(ALL, ports), Redactor(), run, kept)  # type: ignore[arg-type]
+    called = await recorder.call(tool.name, arguments_of(tool))
+    told = for_model(called.evidence)
+    backends = {REMOTE[kind] for kind in tool.injected.values() if kind in REMOTE}
+    assert any(name in told for name in backends), told
+    assert NEXT_STEP.search(told), told
+    assert "Traceback" not in told
+    assert "bug of ours" not in told
+    assert tokens.estimate(told) < 400
+    if called.result is None:
+        assert tool.name in recorder.gaps
+
+
+def test_every_tool_is_asked_here_or_asks_no_backend() -> None:
+    local = {EvidenceShelf, History, PlanDesk, Clock, Catalogue, Workers, Baselines}
+    others = [tool for tool in ALL if tool not in ASKING]
+    assert {kind for tool in others for kind in tool.injected.values()} <= local
+    assert len(ASKING) >= 10
+    assert all(tool.risk is Risk.READ for tool in ASKING)

@@ -11,13 +11,13 @@ OURS = ("bot", "tools", "knowledge", "playbooks", "prompts")
 PACKAGES = (*OURS, "sandbox")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """One Python file. `path` is relative to the repository, with forward slashes."""
 
     path: str
     text: str
-    tree: ast.Module
+    nodes: tuple[ast.AST, ...]  # of the whole tree: walking it anew for every law takes minutes
 
     @property
     def lines(self) -> int:
@@ -31,14 +31,18 @@ class Source:
 
 
 @cache
+def _folder(folder: str) -> tuple[Source, ...]:
+    found = []
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        nodes = tuple(ast.walk(ast.parse(text)))
+        found.append(Source(file.relative_to(ROOT).as_posix(), text, nodes))
+    return tuple(found)
+
+
 def sources(*folders: str) -> tuple[Source, ...]:
     """Read every Python file below the folders, in order of their paths."""
-    found = []
-    for folder in folders:
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            text = file.read_text(encoding="utf-8")
-            found.append(Source(file.relative_to(ROOT).as_posix(), text, ast.parse(text)))
-    return tuple(found)
+    return tuple(source for folder in folders for source in _folder(folder))
 
 
 def dotted(node: ast.AST) -> str:
@@ -53,7 +57,7 @@ def dotted(node: ast.AST) -> str:
 
 def imported_names(source: Source) -> Iterator[tuple[int, str]]:
     """Yield line and dotted name of everything a file imports."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -68,7 +72,7 @@ def uses(source: Source, names: frozenset[str]) -> Iterator[tuple[int, str]]:
     for line, name in imported_names(source):
         if name in names:
             yield line, name
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Attribute):
             name = dotted(node)
             tail = ".".join(name.split(".")[-2:])
@@ -78,6 +82,6 @@ def uses(source: Source, names: frozenset[str]) -> Iterator[tuple[int, str]]:
 
 def functions(source: Source) -> Iterator[tuple[str, int, int]]:
     """Yield name, first line and number of lines of every function and method."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1

@@ -89,7 +89,7 @@ def test_nothing_waits_by_sleeping() -> None:
 
 def broad_handlers(source: Source) -> list[ast.ExceptHandler]:
     broad = {"Exception", "BaseException"}
-    handlers = [n for n in ast.walk(source.tree) if isinstance(n, ast.ExceptHandler)]
+    handlers = [n for n in source.nodes if isinstance(n, ast.ExceptHandler)]
     return [
         handler
         for handler in handlers

@@ -100,6 +100,9 @@ class Progress:
                 intent_at=self._clock.now(),
             )
             await tx.plans.save_step(run, str(step.target))
+            facts = {"index": index, "undo": undo, "action": step.action, "key": run.key}
+            facts["target"] = str(step.target)
+            await tx.audit.append(self._event(plan, "step.intended", BOT, facts))
 
         await self._ours(plan.id, write)
 

@@ -234,7 +234,7 @@ class AgentDesk:
             chart = await self._charts.draw(diagnosis, question.timezone, texts)
         gaps: dict[str, str] = dict(self._config.gaps)
         if self._model is not None:
-            over = await self._over_day_budget(question, texts)
+            over = await self._over_day_budget(run, question, texts)
             if over:
                 gaps["claude"] = over
             else:
@@ -324,6 +324,8 @@ class AgentDesk:
         gaps = dict(recorder.gaps)
         if outcome.cut:
             gaps["claude"] = outcome.cut
+            async with self._store.begin() as tx:
+                await tx.audit.append(self._budget_reached(run, None, f"turn: {outcome.cut}"))
         return Answer(
             text=text,
             conclusion=plain(text.partition("\n")[0]),
@@ -375,7 +377,7 @@ class AgentDesk:
             gaps="; ".join(f"{k}: {v}" for k, v in absent.items()) or "nothing",
         )
 
-    async def _over_day_budget(self, question: Question, texts: Texts) -> str:
+    async def _over_day_budget(self, run: AgentRun, question: Question, texts: Texts) -> str:
         """Return which daily budget is used up, as a gap; empty when there is room."""
         since = self._clock.now() - timedelta(days=1)
         budget = self._config.budget
@@ -391,6 +393,7 @@ class AgentDesk:
                     continue
                 spent = await tx.usage.spent(since, user)
                 if spent.usd_micros >= limit:
+                    await tx.audit.append(self._budget_reached(run, user, key))
                     return texts.say(
                         "gap.budget",
                         scope=texts.say(key),
@@ -398,6 +401,10 @@ class AgentDesk:
                         limit=f"${limit / 1e6:.2f}",
                     )
         return ""
+
+    def _budget_reached(self, run: AgentRun, user: UserId | None, which: str) -> Event:
+        facts = {"budget": which.removeprefix("budget.")}
+        return Event("budget.reached", self._clock.now(), user or BOT, run.id, facts=facts)
 
     async def _stop_requested(self, run: AgentRun) -> bool:
         async with self._store.begin() as tx:

@@ -4,8 +4,9 @@
                  └ commit failed: no ack         └────> InboxWorker: claim ──> work ──> done
                                                               └ failed: again later, then parked
 
-Slack delivers events again when there was no ack; who clicked, typed or sent a form then sees
-Slack's own warning. Work of one thread is done in the order it came.
+What somebody typed is kept without the secrets in it, and not longer than it is worked on: a done
+row is its key alone. Slack delivers events again when there was no ack; who clicked, typed or sent
+a form then sees Slack's own warning. Work of one thread is done in the order it came.
 """
 
 from __future__ import annotations
@@ -74,8 +75,9 @@ class FrontDoor:
         kind = kind_of(body)
         if not kind or kind == "closed":
             return True
+        clean = self._room.deps.redactor.json(body)
         async with self._store.begin() as tx:
-            new = await tx.inbox.add(dedupe_key(body), kind, body, self._clock.wall())
+            new = await tx.inbox.add(dedupe_key(body), kind, clean, self._clock.wall())
         if not new:
             log.info("inbox.duplicate", kind=kind, key=dedupe_key(body))
         body["sre_agent_new"] = new

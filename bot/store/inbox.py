@@ -4,6 +4,8 @@ waiting --claim--> leased --done--> done
                       |---failed(retry_at)--> waiting, not before then
                       |---failed(None)------> parked, for a person
                       |---lease runs out----> waiting
+
+A done row keeps its key, so that a second delivery is known, and nothing of what was said.
 """
 
 from __future__ import annotations
@@ -98,9 +100,9 @@ class SqlInbox:
         return await self._session.run(ours.values(lease_until=until)) == 1
 
     async def done(self, item_id: int, at: datetime) -> None:
-        """Finish an item; the first end counts."""
+        """Finish an item; the first end counts. Its body is erased: nobody needs it any more."""
         undone = update(T).where(T.c.id == item_id, T.c.done_at.is_(None))
-        await self._session.run(undone.values(done_at=at, owner="", lease_until=None))
+        await self._session.run(undone.values(done_at=at, owner="", lease_until=None, body="{}"))
 
     async def failed(self, item_id: int, error: str, retry_at: datetime | None) -> None:
         """Note a failure; with no `retry_at` the item is parked for a person."""

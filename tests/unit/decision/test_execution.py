@@ -36,6 +36,7 @@ async def test_an_approved_plan_runs_once_and_is_verified(world: Production) -> 
         "plan.proposed",
         "plan.approved",
         "plan.started",
+        "step.intended",
         "step.started",
         "step.succeeded",
         "plan.verifying",

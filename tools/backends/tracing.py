@@ -19,7 +19,7 @@ from tools.tracing import TraceHead
 
 MOST_FOUND = 100  # traces asked for at once
 MOST_ROUNDS = 4  # each leaves the slower half: of 1,600 matching traces the slowest 100
-_TRACE_ID = re.compile(r"[0-9a-fA-F]{1,32}")
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{8,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,8 +107,9 @@ def _retired(found: Settings) -> dict[str, str]:
 def _files(found: Settings) -> list[Checked]:
     """Read what the document names; a bad file does not keep the others from being read."""
     from playbooks.loader import PlaybookError, load_library
-    from tools.act.catalog import ACTIONS
+    from tools.act.catalog import ACTIONS, load_actions
     from tools.catalogues import CatalogueError, load_metrics, load_services
+    from tools.extensions import ExtensionError
     from tools.rules import RuleError, load_rules
 
     paths = found.document.paths
@@ -131,8 +132,15 @@ def _files(found: Settings) -> list[Checked]:
         checked.append(Checked(paths.rca_rules, error=str(error)))
     folders = [Path(folder) for folder in paths.playbooks]
     named = ", ".join(paths.playbooks)
+    actions = ACTIONS
     try:
-        library = load_library(folders, ACTIONS, metrics)
+        actions = load_actions([Path(folder) for folder in paths.actions])
+        told = f"{len(actions) - len(ACTIONS)} actions of your own"
+        checked.append(Checked(", ".join(paths.actions) or "actions", told))
+    except ExtensionError as error:
+        checked.append(Checked(", ".join(paths.actions) or "actions", error=str(error)))
+    try:
+        library = load_library(folders, actions, metrics)
         checked.append(Checked(named, f"{len(library)} playbooks"))
     except PlaybookError as error:
         checked.append(Checked(named, error=str(error)))

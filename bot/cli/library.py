@@ -18,26 +18,37 @@ Json = Annotated[bool, typer.Option("--json", help="Print one object.")]
 
 def _library(paths: list[Path] | None = None) -> Library:
     from playbooks.loader import PlaybookError, load_file, load_library
-    from tools.act.catalog import ACTIONS
+    from tools.act.catalog import load_actions
     from tools.catalogues import CatalogueError, load_metrics
+    from tools.extensions import ExtensionError
 
     configured = settings().document.paths
     try:
+        actions = load_actions([Path(p) for p in configured.actions])
         metrics = [str(name) for name in load_metrics(Path(configured.metrics))]
         if not paths:
-            return load_library([Path(p) for p in configured.playbooks], ACTIONS, metrics)
+            return load_library([Path(p) for p in configured.playbooks], actions, metrics)
         found: dict[str, Loaded] = {}
         for path in paths:
             if path.is_dir():
-                found |= load_library([path], ACTIONS, metrics)
+                found |= load_library([path], actions, metrics)
             elif not path.is_file():
                 raise fail(f"there is no playbook file or folder {str(path)!r}")
             else:
-                loaded = load_file(path, ACTIONS, metrics)
+                loaded = load_file(path, actions, metrics)
                 found[loaded.playbook.id] = loaded
         return found
-    except (PlaybookError, CatalogueError) as error:
+    except (PlaybookError, CatalogueError, ExtensionError) as error:
         raise fail(str(error)) from error
+
+
+def _each_file(paths: list[Path] | None) -> list[Path] | None:
+    """Return the files of folders that were named, so that each is judged by itself."""
+    if not paths:
+        return None
+    return [
+        file for path in paths for file in (sorted(path.rglob("*.yaml")) or [path])
+    ] if any(path.is_dir() for path in paths) else paths
 
 
 def _one(playbook_id: str) -> Loaded:
@@ -55,8 +66,8 @@ def lint(
         list[Path] | None, typer.Argument(help="Files or folders; default: all.")
     ] = None,
 ) -> None:
-    """Check playbooks: keys, actions, metrics, expressions, templates."""
-    library = _library(paths)
+    """Check playbooks: keys, actions, parameters, metrics, expressions, templates."""
+    library = _library(_each_file(paths))
     typer.echo(f"{len(library)} playbooks are good: {', '.join(sorted(library)) or 'none'}")
 
 

@@ -29,7 +29,7 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
     "config_rollback": (
         Need("apps", "deployments", (*_READ, "patch")),
         Need("apps", "replicasets", _READ),
-        Need("", "configmaps", (*_READ, "patch")),
+        Need("", "configmaps", (*_READ, "create")),
     ),
     "scale": (
         Need("apps", "deployments", (*_READ, "patch")),
@@ -44,13 +44,19 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
         Need("", "pods", _READ),
         Need("", "pods/eviction", ("create",)),
     ),
-    "run_job": (Need("batch", "cronjobs", _READ), Need("batch", "jobs", (*_READ, "create"))),
+    "run_job": (
+        Need("batch", "cronjobs", _READ),
+        Need("batch", "jobs", (*_READ, "create")),
+        Need("", "pods", _READ),
+        Need("", "pods/log", ("get",)),
+    ),
     "database_failover": (
         Need("postgresql.cnpg.io", "clusters", _READ),
         Need("postgresql.cnpg.io", "clusters/status", ("get", "patch")),
+        Need("", "pods/proxy", ("get",)),  # how far each replica is behind
     ),
     "http_call": (),
-    "circuit_breaker": (),
+    "circuit_breaker": (Need("", "configmaps", (*_READ, "patch")),),
 }
 
 
@@ -71,15 +77,19 @@ def rbac(
 
 def _used() -> list[str]:
     from playbooks.loader import PlaybookError, load_library
-    from tools.act.catalog import ACTIONS
+    from tools.act.catalog import load_actions
+    from tools.extensions import ExtensionError
 
+    paths = settings().document.paths
     try:
-        library = load_library([Path(p) for p in settings().document.paths.playbooks], ACTIONS)
-    except PlaybookError as error:
+        actions = load_actions([Path(p) for p in paths.actions])
+        library = load_library([Path(p) for p in paths.playbooks], actions)
+    except (PlaybookError, ExtensionError) as error:
         raise fail(str(error)) from error
     steps = [step for loaded in library.values() for step in loaded.playbook.steps]
     undone = [step.undo.action for step in steps if step.undo is not None]
-    return sorted({*(step.action for step in steps), *undone})
+    used = {*(step.action for step in steps), *undone}
+    return sorted(used & NEEDS.keys())  # the rules of your own actions you know yourself
 
 
 def render(actions: Iterable[str]) -> str:

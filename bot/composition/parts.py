@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from bot.workers import ProcessWorkers
 from knowledge.store import KnowledgeIndex, load_encoder
 from playbooks.loader import load_library
 from tools import catalog
-from tools.act.catalog import ACTIONS
+from tools.act.catalog import load_actions
+from tools.act.contract import Action
 from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
 from tools.backends.history import KnowledgeHistory
@@ -53,8 +54,12 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def open_shelf(settings: Settings) -> Shelf:
-    """Read catalogue, rules and playbooks. Raises ValueErrors that name file and line."""
+def open_shelf(settings: Settings, actions: Mapping[str, Action]) -> Shelf:
+    """Read catalogue, rules and playbooks. Raises ValueErrors that name file and line.
+
+    Playbooks may use `actions`; those are read once, at the start: an approved step never runs
+    other code than the one it was shown with.
+    """
     paths = settings.document.paths
 
     def read() -> Shelved:
@@ -68,7 +73,7 @@ def open_shelf(settings: Settings) -> Shelf:
         return Shelved(
             catalogue=catalogue,
             rules=load_rules(Path(paths.rca_rules), metrics),
-            library=load_library([Path(p) for p in paths.playbooks], ACTIONS, metrics),
+            library=load_library([Path(p) for p in paths.playbooks], actions, metrics),
             tools=catalog.load_tools([Path(p) for p in paths.tools]),
         )
 
@@ -112,6 +117,7 @@ class Parts:
     clock: Clock
     store: Store
     shelf: Shelf
+    actions: Mapping[str, Action]
     workers: ProcessWorkers
     knowledge: KnowledgeIndex
     model: Model | None
@@ -157,7 +163,8 @@ async def open_parts(
         stack.push_async_callback(database.close)
         await database.upgrade()
         store = AnnouncingStore(database, subscribers)
-        shelf = open_shelf(settings)
+        actions = load_actions([Path(p) for p in settings.document.paths.actions])
+        shelf = open_shelf(settings, actions)
         workers = ProcessWorkers(processes=max(1, min(4, os.cpu_count() or 2)))
         stack.push_async_callback(workers.close)
         knowledge = await _knowledge(settings, stack)
@@ -169,6 +176,7 @@ async def open_parts(
             clock=settings.clock,
             store=store,
             shelf=shelf,
+            actions=actions,
             workers=workers,
             knowledge=knowledge,
             model=claude_of(settings, stack),

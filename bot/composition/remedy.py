@@ -11,11 +11,11 @@ from bot.core.choosing import Notices
 from bot.core.measuring import Measuring
 from bot.core.ports import Directory, Person
 from bot.core.remedy import Remedy, RemedyPorts, build_remedy
+from bot.core.stored import StoredConfigHistory
 from bot.domain.ids import UserId
 from bot.domain.place import Place
 from bot.locale import Texts
 from bot.settings_policies import access_config, policy_config, risk_config
-from tools.act.catalog import ACTIONS
 from tools.act.contract import Actors
 from tools.backends.http import HttpEndpoints
 from tools.errors import NotFoundError
@@ -65,8 +65,9 @@ def remedy_of(
         if parts.metrics is not None
         else None
     )
-    endpoints = http_endpoints(parts, stack)
-    if endpoints is not None:
+    endpoints = None
+    if settings.http_actions.hosts:
+        endpoints = HttpEndpoints(settings.http_actions, wall=parts.clock.wall)
         stack.push_async_callback(endpoints.close)
     halt_file = settings.halt_file
     policy, risk = policy_config(document), risk_config(document)
@@ -79,9 +80,10 @@ def remedy_of(
                 parts.clock,
                 http=endpoints,
                 clusters=acting_clusters(settings, stack),
+                config_history=StoredConfigHistory(parts.store, settings.redactor.json),
                 redact=settings.redactor.text,
             ),
-            actions=ACTIONS,
+            actions=parts.actions,
             library=parts.shelf.library,
             catalogue=parts.shelf.catalogue,
             measure=measuring.measure if measuring else nothing_measured,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from sqlalchemy import Index, delete, select
+from sqlalchemy import ColumnElement, Index, delete, select
 
 from bot.store.schema import Base, number_column, table_of, text_column, time_column
 from bot.store.session import Session
@@ -79,5 +79,5 @@ class SqlConfigVersions:
         ]
 
 
-def _same(ref: WorkloadRef) -> tuple[object, ...]:
+def _same(ref: WorkloadRef) -> tuple[ColumnElement[bool], ...]:
     return (T.c.cluster == ref.cluster, T.c.namespace == ref.namespace, T.c.name == ref.name)

@@ -61,10 +61,16 @@ class PatchAction(ABC, Generic[P]):
     """One patch of one object."""
 
     name: ClassVar[str]
-    floor: ClassVar[float] = 0.0
+    floor: ClassVar[float]  # no default: whoever writes an action judges it
     kinds: ClassVar[tuple[str, ...]]
     subresource: ClassVar[str] = ""  # its fields are no part of a manifest, so Git never wins them
     parameters: type[Parameters]
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a class that does not say how risky it is at least."""
+        super().__init_subclass__()
+        if not hasattr(cls, "floor"):
+            raise TypeError(f"{cls.__name__} must say its floor, the lowest risk it may have")
 
     @abstractmethod
     async def pin(self, actors: Actors, item: Json, ref: WorkloadRef, parameters: P) -> Pinned:

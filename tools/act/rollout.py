@@ -43,6 +43,7 @@ class RolloutRestart(PatchAction[RestartParameters]):
     """Replace all pods of a workload one after another, as `kubectl rollout restart` does."""
 
     name = "rollout_restart"
+    floor = 0.0
     kinds = ("Deployment", "StatefulSet", "DaemonSet")
     parameters = RestartParameters
 

@@ -59,6 +59,7 @@ class HpaScale(PatchAction[HpaParameters]):
     """Move the limits of a horizontal pod autoscaler."""
 
     name = "hpa_scale"
+    floor = 0.0
     kinds = (HPA, "Deployment", "StatefulSet")
     parameters = HpaParameters
 
@@ -142,6 +143,7 @@ class Scale(PatchAction[ScaleParameters]):
     """Set a workload's number of pods, through its autoscaler when it has one."""
 
     name = "scale"
+    floor = 0.0
     kinds = ("Deployment", "StatefulSet", HPA)
     parameters = ScaleParameters
     _hpa = HpaScale()

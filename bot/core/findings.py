@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.enrichment import Extra
+from bot.core.missing import gap_text
 from bot.core.ports import AgentRun, Clock, Store, Transaction
 from bot.domain.anomaly import Anomaly
 from bot.domain.audit import BOT, Event
@@ -226,7 +227,8 @@ class FindingDesk:
 
     def line(self, verdict: Verdict) -> str:
         """Return one anomaly as people read it."""
-        return self._config.texts.say(
+        texts = self._config.texts
+        line = texts.say(
             "finding.line",
             metric=verdict.metric,
             service=verdict.service,
@@ -235,6 +237,7 @@ class FindingDesk:
             sigma=f"{verdict.deviation_sigma:+.1f}",
             since=f"{verdict.started_at:%H:%M} UTC",
         )
+        return f"{line}{gap_text(texts, verdict)}"
 
     def _title(self, group: Sequence[Anomaly]) -> str:
         worst = group[0].worst

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bot.core.intent import Kind
 from bot.core.investigator import Diagnosis, window_text
+from bot.core.missing import gap_text
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach
 from tools.analysis.rca import SeenVerdict
@@ -285,6 +286,7 @@ def _seen(seen: SeenVerdict, texts: Texts, now: datetime) -> str:
         expected=format_value(verdict.expected, verdict.unit),
         sigma=f"{verdict.deviation_sigma:+.1f}",
         since=clock(verdict.started_at, now),
+        missing=gap_text(texts, verdict),
         evidence=seen.evidence,
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tools.analysis.detect import DetectorSettings, score_service
+from tools.analysis.normalise import TELL_MISSING_RATIO
 from tools.analysis.scan import AnomalousSpan, scan
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import NotFoundError
@@ -112,7 +113,7 @@ async def _judged(
         f"- {row['severity'].upper()} {row['metric']} of {row['service']}: "
         f"{row['observed_shown']}, expected {row['expected_shown']} ({row['sigma']} σ), "
         f"since {row['started_at']}, votes {row['votes_for']} of {row['votes_of']}, "
-        f"{row['method']}"
+        f"{row['method']}{row['gap']}"
         for row in rows[: len(bad)][:SHOWN]
     ]
     lines += [note] if (note := silence(metrics)) else []
@@ -131,6 +132,8 @@ async def _judged(
 
 
 def _verdict_row(verdict: Verdict) -> dict[str, Any]:
+    percent = f"{verdict.missing_ratio * 100:.0f}"
+    told = verdict.missing_ratio >= TELL_MISSING_RATIO
     return {
         "metric": verdict.metric,
         "service": verdict.service,
@@ -145,6 +148,8 @@ def _verdict_row(verdict: Verdict) -> dict[str, Any]:
         "sigma": f"{verdict.deviation_sigma:+.1f}",
         "started_at": stamp(verdict.started_at),
         "method": verdict.method,
+        "missing_percent": percent,
+        "gap": f", {percent} % of the window is missing" if told else "",
         "votes_for": sum(vote.anomalous for vote in verdict.votes),
         "votes_of": len(verdict.votes),
         "votes": [

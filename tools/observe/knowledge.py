@@ -10,7 +10,7 @@ from tools.contract import Risk, ToolResult, tool
 from tools.errors import BadArgumentError
 from tools.observe.asking import service_of, stamp
 from tools.ports import Clock, History
-from tools.world import Catalogue, ServiceName, ServiceSpec
+from tools.world import DEFAULT_CLUSTER, Catalogue, ServiceName, ServiceSpec
 
 SHOWN_FAILED = 0.001  # of the calls; less is not worth a word
 
@@ -54,8 +54,10 @@ async def service_map(catalogue: Catalogue, /, service: str = "") -> ToolResult:
         guard = "; PROTECTED" if row["protected"] else ""
         lines.append(
             f"- {row['name']} (tier {row['tier']}, team {row['team'] or 'unknown'}, "
-            f"{row['namespace']}): calls {calls}; called by {callers}; mode {row['mode']}{guard}"
+            f"{row['place']}): calls {calls}; called by {callers}; mode {row['mode']}{guard}"
         )
+        for kind in ("runbooks", "dashboards") if service else ():
+            lines += [f"  {kind}: {', '.join(row[kind])}"] if row[kind] else []
     return ToolResult("\n".join(lines), {"services": rows}, value=tuple(chosen))
 
 
@@ -94,6 +96,10 @@ def _row(catalogue: Catalogue, spec: ServiceSpec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "namespace": spec.namespace,
+        "cluster": spec.cluster,
+        "place": spec.namespace
+        if spec.cluster in {"", DEFAULT_CLUSTER}
+        else f"{spec.cluster}:{spec.namespace}",
         "team": spec.team,
         "tier": spec.tier,
         "calls": [call["server"] for call in outgoing],

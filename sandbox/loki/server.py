@@ -15,9 +15,9 @@ from aiohttp import web
 from sandbox.clock import Clock
 from sandbox.loki.lines import Line, Logs
 from sandbox.loki.logql import LogQLError, LogQuery, MetricQuery, parse
-from sandbox.prometheus.aggregates import text
 from sandbox.prometheus.answers import seconds
 from sandbox.prometheus.errors import BadDataError
+from sandbox.prometheus.numbers import text
 from sandbox.prometheus.parameters import duration, moment
 
 MAX_LINES = 5000

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sandbox.prometheus.errors import ExecutionError
+from sandbox.prometheus.numbers import text
 from sandbox.prometheus.quantiles import masked_quantile
 from sandbox.prometheus.samples import NAME, Floats, Labels, Mask, labels_of
 from sandbox.prometheus.values import Scalar, Text, Value, Vector, drop, keep
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _NAN_BITS = np.uint64(0x7FF8000000000001)
+_OF_ONE = frozenset({"sum", "avg", "min", "max"})  # what leaves a series alone as it is
 Reduce = Callable[[Floats, Mask], Floats]
 
 
@@ -60,6 +62,9 @@ def aggregate(
     rows: list[tuple[Labels, Floats, Mask]] = []
     with np.errstate(all="ignore"):
         for key, members in groups.items():
+            if len(members) == 1 and op in _OF_ONE:
+                rows.append((key, vector.values[members[0]], vector.present[members[0]]))
+                continue
             values, present = vector.values[members], vector.present[members]
             seen = np.asarray(present.any(axis=0))
             if op in _REDUCE:
@@ -126,16 +131,3 @@ def _added(rows: list[tuple[Labels, Floats, Mask]]) -> list[tuple[Labels, Floats
         else:
             found[labels] = (count, present)
     return [(labels, *row) for labels, row in found.items()]
-
-
-def text(value: float) -> str:
-    """Write a number the way Prometheus does: shortest, never with an exponent."""
-    number = float(value)
-    if np.isnan(number):
-        return "NaN"
-    if np.isinf(number):
-        return "+Inf" if number > 0 else "-Inf"
-    written = repr(number)
-    if "e" in written:
-        written = np.format_float_positional(number, trim="-")
-    return written.removesuffix(".0")

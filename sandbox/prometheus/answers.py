@@ -1,11 +1,11 @@
 """Values in Prometheus's JSON: numbers as strings, times as seconds."""
 
-from collections.abc import Iterable
+from itertools import compress
 from typing import Any
 
 import numpy as np
 
-from sandbox.prometheus.aggregates import text
+from sandbox.prometheus.numbers import text, texts
 from sandbox.prometheus.samples import Floats, Labels, Mask, Times, is_stale
 from sandbox.prometheus.values import Ranges, Scalar, Text, Value, Vector
 
@@ -17,8 +17,12 @@ def seconds(time_ms: int) -> float | int:
     return time_ms // 1000 if time_ms % 1000 == 0 else time_ms / 1000
 
 
-def _pairs(times: Iterable[int], values: Iterable[float]) -> list[list[Any]]:
-    return [[seconds(int(at)), text(value)] for at, value in zip(times, values, strict=True)]
+def _pairs(stamps: list[float | int], values: Floats) -> list[list[Any]]:
+    return [list(pair) for pair in zip(stamps, texts(values.tolist()), strict=True)]
+
+
+def _stamps(times: Times) -> list[float | int]:
+    return [seconds(at) for at in times.tolist()]
 
 
 def _labels(labels: Labels) -> dict[str, str]:
@@ -49,7 +53,7 @@ def _raw(ranges: Ranges) -> list[Json]:
         inside = (series.times >= end - ranges.width_ms) & (series.times <= end)
         inside &= ~is_stale(series.values)
         if inside.any():
-            pairs = _pairs(series.times[inside], series.values[inside])
+            pairs = _pairs(_stamps(series.times[inside]), series.values[inside])
             result.append({"metric": _labels(series.labels), "values": pairs})
     return result
 
@@ -62,12 +66,15 @@ def of_range(value: Vector | Scalar, steps: Times) -> Json:
     else:
         rows = list(zip(value.labels, value.values, value.present, strict=True))
     rows.sort(key=lambda row: row[0])
+    stamps = _stamps(steps)
     result = [
-        {"metric": _labels(labels), "values": _held(steps, values, present)}
+        {"metric": _labels(labels), "values": _held(stamps, values, present)}
         for labels, values, present in rows
     ]
     return {"resultType": "matrix", "result": result}
 
 
-def _held(steps: Times, values: Floats, present: Mask) -> list[list[Any]]:
-    return _pairs(steps[present].tolist(), values[present].tolist())
+def _held(stamps: list[float | int], values: Floats, present: Mask) -> list[list[Any]]:
+    if present.all():
+        return _pairs(stamps, values)
+    return _pairs(list(compress(stamps, present.tolist())), values[present])

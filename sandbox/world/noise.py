@@ -15,7 +15,17 @@ Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
 STEP_SECONDS = 15
 _KNOTS = ((960, 0.65), (160, 0.55), (24, 0.4))  # steps between knots, weight: 4 h, 40 min, 6 min
+_BLENDS = {  # how far a curve has come from one knot to the next, at each step between
+    distance: (share := np.arange(distance) / distance) * share * (3.0 - 2.0 * share)
+    for distance, _ in _KNOTS
+}
 _DRIFT_SCALE = 1.0 / 0.815  # brings the standard deviation of the weighted curves to 1
+
+
+_MIXES = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
 
 
 def key_of(*parts: object) -> int:
@@ -27,10 +37,13 @@ def key_of(*parts: object) -> int:
 def bits(key: int, steps: Steps) -> NDArray[np.uint64]:
     """Return 64 well-mixed bits per step (splitmix64)."""
     with np.errstate(over="ignore"):
-        mixed = steps.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+        mixed = steps.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        mixed += np.uint64(key)
+        for shift, factor in _MIXES:
+            mixed ^= mixed >> shift
+            mixed *= factor
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
 
 
 def uniform(key: int, steps: Steps) -> Floats:
@@ -42,7 +55,9 @@ def uniform(key: int, steps: Steps) -> Floats:
 def white(key: int, steps: Steps) -> Floats:
     """Independent numbers of mean 0 and standard deviation 1: four uniforms summed."""
     quarters = bits(key, steps).view(np.uint16).reshape(*steps.shape, 4)
-    total = quarters.sum(axis=-1, dtype=np.uint32)
+    total = quarters[..., 0].astype(np.uint32)
+    for column in (1, 2, 3):
+        total += quarters[..., column]
     normal: Floats = (total / 65536.0 - 2.0 + 2.0 / 65536.0) * math.sqrt(3.0)
     return normal
 
@@ -52,13 +67,24 @@ def drift(key: int, steps: Steps) -> Floats:
     total = np.zeros(steps.shape)
     if not steps.size:
         return total
+    regular = _are_consecutive(steps)
     for index, (distance, weight) in enumerate(_KNOTS):
-        knot, rest = np.divmod(steps, distance)
-        first = int(knot.min())
-        known = np.arange(first, int(knot.max()) + 2, dtype=np.int64)
+        first, last = int(steps.min()) // distance, int(steps.max()) // distance
+        known = np.arange(first, last + 2, dtype=np.int64)
         heights = white((key + index) & 0xFFFFFFFFFFFFFFFF, known)
-        share = rest / distance
-        blend = share * share * (3.0 - 2.0 * share)
-        below = heights[knot - first]
-        total += weight * (below + (heights[knot - first + 1] - below) * blend)
+        rises = heights[1:] - heights[:-1]
+        if regular:
+            begin = int(steps[0]) - first * distance
+            cut = slice(begin, begin + len(steps))
+            curve = np.multiply.outer(rises, _BLENDS[distance])
+            curve += heights[:-1, None]
+            curve = curve.ravel()[cut]
+        else:
+            knot, rest = np.divmod(steps, distance)
+            curve = heights[knot - first] + rises[knot - first] * _BLENDS[distance][rest]
+        total += weight * curve
     return total * _DRIFT_SCALE
+
+
+def _are_consecutive(steps: Steps) -> bool:
+    return steps.ndim == 1 and bool((steps[1:] - steps[:-1] == 1).all())

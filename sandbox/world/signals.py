@@ -10,17 +10,18 @@ from the history's start, kept per chunk of six hours under a fingerprint of all
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import RLock
 
 import numpy as np
 
+from sandbox.world.memory import HEALTHY, Memory
 from sandbox.world.noise import STEP_SECONDS, Floats, Steps, drift, key_of, white
 from sandbox.world.timeline import Timeline
 from sandbox.world.topology import BY_NAME
 
 CHUNK_STEPS = 1440  # six hours
 CHUNK_SECONDS = CHUNK_STEPS * STEP_SECONDS
-_KEPT_CHUNKS = 400
 _KEPT_ANSWERS = 12  # one histogram asks the same question once per bucket
 _DAY, _WEEK = 86400.0, 604800.0
 _MONDAY = 4 * _DAY  # 1970-01-05
@@ -70,8 +71,7 @@ class Signals:
         self.timeline = timeline
         self.seed = seed
         self._lock = RLock()
-        self._sums: dict[object, Floats] = {}
-        self._chunks: OrderedDict[object, Floats] = OrderedDict()
+        self._memory = Memory()
         self._answers: OrderedDict[object, Floats] = OrderedDict()
 
     def noise(self, name: str, times: Floats, slow: float, fast: float) -> Floats:
@@ -81,15 +81,23 @@ class Signals:
         """
         steps = np.round(times / STEP_SECONDS).astype(np.int64)
         key = key_of(self.seed, name)
-        jumps = fast * white(key ^ 0x5BD1E995, steps) * self.timeline.noise(times)
-        return np.exp(slow * drift(key, steps) + jumps)
+        moved = slow * drift(key, steps)
+        if fast:
+            moved += fast * white(key ^ 0x5BD1E995, steps) * self.timeline.noise(times)
+        return np.exp(moved, out=moved)
 
     def load(self, service: str, times: Floats) -> Floats:
         """Requests per second."""
+        return self._remembered(f"load/{service}", times, partial(self._load, service))
+
+    def _load(self, service: str, times: Floats) -> Floats:
         factor, _ = self.timeline.effect(service, "load", times)
-        shared = self.noise("load", times, 0.03, 0.0)
+        shared = self._remembered("load", times, lambda at: self.noise("load", at, 0.03, 0.0))
         own = self.noise(f"load/{service}", times, 0.02, 0.03)
-        return PROFILES[service].rps * rhythm(times) * shared * own * factor
+        return PROFILES[service].rps * self._rhythm(times) * shared * own * factor
+
+    def _rhythm(self, times: Floats) -> Floats:
+        return self._remembered("rhythm", times, rhythm)
 
     def relative_load(self, service: str, times: Floats) -> Floats:
         """Load as a multiple of the average."""
@@ -98,7 +106,7 @@ class Signals:
     def latency(self, service: str, times: Floats) -> Floats:
         """Median seconds of a request."""
         factor, _ = self.timeline.effect(service, "latency", times)
-        pressed = np.power(rhythm(times), 0.25)
+        pressed = self._remembered("pressed", times, lambda at: np.power(self._rhythm(at), 0.25))
         noise = self.noise(f"latency/{service}", times, 0.035, 0.04)
         return PROFILES[service].median_seconds * pressed * noise * factor
 
@@ -112,7 +120,7 @@ class Signals:
         """Processor cores used by all pods of the service."""
         profile, shape = PROFILES[service], BY_NAME[service]
         factor, _ = self.timeline.effect(service, "cpu", times)
-        busy = 0.35 + 0.65 * rhythm(times)
+        busy = 0.35 + 0.65 * self._rhythm(times)
         noise = self.noise(f"cpu/{service}", times, 0.025, 0.03)
         full = shape.cpu_limit_cores * shape.replicas
         return full * profile.cpu_ratio * busy * noise * factor
@@ -137,12 +145,13 @@ class Signals:
             if asked in self._answers:
                 self._answers.move_to_end(asked)
                 return self._answers[asked]
-            before = self._prefix(name, rates, first)
+            before = self._before(name, rates, first)
+            edges = np.searchsorted(steps, np.arange(first, last + 2) * CHUNK_STEPS)
             parts = []
-            for chunk in range(first, last + 1):
+            for chunk, begin, end in zip(range(first, last + 1), edges, edges[1:], strict=False):
                 sums = self._chunk(name, rates, chunk)
-                inside = steps[(steps >= chunk * CHUNK_STEPS) & (steps < (chunk + 1) * CHUNK_STEPS)]
-                parts.append(before[:, None] + sums[:, inside - chunk * CHUNK_STEPS])
+                inside = steps[begin:end] - chunk * CHUNK_STEPS
+                parts.append(before[:, None] + _columns(sums, inside))
                 before = before + sums[:, -1]
             answer: Floats = np.concatenate(parts, axis=1)
             self._answers[asked] = answer
@@ -159,35 +168,96 @@ class Signals:
 
         return self.cumulative(("served", service), rates, times)
 
-    def _prefix(self, name: object, rates: Callable[[Floats], Floats], chunk: int) -> Floats:
+    def _before(self, name: object, rates: Callable[[Floats], Floats], chunk: int) -> Floats:
+        """Return the sums at the start of a chunk, going on from the last start they are known."""
         origin = int(self.timeline.origin // CHUNK_SECONDS)
-        total: Floats | None = None
-        for earlier in range(origin, chunk):
-            key = (name, earlier, self._print(earlier))
-            if key not in self._sums:
-                self._sums[key] = self._chunk(name, rates, earlier)[:, -1].copy()
-            total = self._sums[key] if total is None else total + self._sums[key]
-        if total is None:
+        if chunk <= origin:
             probe = rates(np.array([chunk * float(CHUNK_SECONDS)]))
-            total = np.zeros(probe.shape[0])
+            return np.zeros(probe.shape[0])
+        known, total = (
+            chunk,
+            self._memory_of(chunk, since_origin=True).find(self._start_key(name, chunk)),
+        )
+        while total is None and known > origin + 1:
+            known -= 1
+            memory = self._memory_of(known, since_origin=True)
+            total = memory.find(self._start_key(name, known))
+        if total is None:
+            total, known = self._last(name, rates, origin), origin + 1
+        for earlier in range(known, chunk):
+            total = total + self._last(name, rates, earlier)
+            memory = self._memory_of(earlier + 1, since_origin=True)
+            memory.keep(self._start_key(name, earlier + 1), total)
         return total
 
-    def _print(self, chunk: int) -> tuple[object, ...]:
-        start = chunk * float(CHUNK_SECONDS)
-        return self.timeline.fingerprint(start, start + CHUNK_SECONDS)
+    def _last(self, name: object, rates: Callable[[Floats], Floats], chunk: int) -> Floats:
+        """Return what one chunk adds, without keeping its sums."""
+        known = self._memory_of(chunk).find(self._key("sums", name, chunk))
+        if known is not None:
+            return known[:, -1]
+        return self._memory_of(chunk).recall(
+            self._key("last", name, chunk), partial(_total, rates, chunk)
+        )
 
     def _chunk(self, name: object, rates: Callable[[Floats], Floats], chunk: int) -> Floats:
-        key = (name, chunk, self._print(chunk))
-        if key in self._chunks:
-            self._chunks.move_to_end(key)
-            return self._chunks[key]
-        steps: Steps = np.arange(chunk * CHUNK_STEPS, (chunk + 1) * CHUNK_STEPS, dtype=np.int64)
-        times = steps.astype(np.float64) * STEP_SECONDS
-        sums = np.cumsum(rates(times) * STEP_SECONDS, axis=1)
-        self._chunks[key] = sums
-        if len(self._chunks) > _KEPT_CHUNKS:
-            self._chunks.popitem(last=False)
-        return sums
+        return self._memory_of(chunk).recall(
+            self._key("sums", name, chunk), partial(_summed, rates, chunk)
+        )
+
+    # -- what is remembered, and by whom ----------------------------------------------------------
+
+    def _print(self, chunk: int, *, since_origin: bool = False) -> tuple[object, ...]:
+        """Return what shapes a chunk, or (`since_origin`) everything before it."""
+        start = chunk * float(CHUNK_SECONDS)
+        if since_origin:
+            return self.timeline.fingerprint(self.timeline.origin, start)
+        return self.timeline.fingerprint(start, start + CHUNK_SECONDS)
+
+    def _memory_of(self, chunk: int, *, since_origin: bool = False) -> Memory:
+        """Return the memory that all worlds share while no story touches the chunk, else ours."""
+        return self._memory if self._print(chunk, since_origin=since_origin) else HEALTHY
+
+    def _key(self, kind: str, name: object, chunk: int) -> tuple[object, ...]:
+        return kind, self.seed, name, chunk, self._print(chunk)
+
+    def _start_key(self, name: object, chunk: int) -> tuple[object, ...]:
+        print_ = self._print(chunk, since_origin=True)
+        return "start", self.seed, self.timeline.origin, name, chunk, print_
+
+    def _remembered(self, name: str, times: Floats, compute: Callable[[Floats], Floats]) -> Floats:
+        """Compute at `times`; what is asked of whole chunks is asked again for other signals."""
+        chunk = _chunk_of(times)
+        if chunk is None:
+            return compute(times)
+        return self._memory_of(chunk).recall(
+            self._key("signal", name, chunk), lambda: compute(times)
+        )
+
+
+def _summed(rates: Callable[[Floats], Floats], chunk: int) -> Floats:
+    """Sum rates over a chunk, at each of its steps."""
+    steps: Steps = np.arange(chunk * CHUNK_STEPS, (chunk + 1) * CHUNK_STEPS, dtype=np.int64)
+    sums: Floats = np.cumsum(rates(steps.astype(np.float64) * STEP_SECONDS) * STEP_SECONDS, axis=1)
+    return sums
+
+
+def _total(rates: Callable[[Floats], Floats], chunk: int) -> Floats:
+    """Sum rates over a chunk, at its last step only."""
+    return _summed(rates, chunk)[:, -1].copy()
+
+
+def _chunk_of(times: Floats) -> int | None:
+    """Return the chunk whose every step `times` are, if they are."""
+    whole = times.shape == (CHUNK_STEPS,) and times[0] % CHUNK_SECONDS == 0
+    if whole and times[-1] - times[0] == CHUNK_SECONDS - STEP_SECONDS:
+        return int(times[0] // CHUNK_SECONDS)
+    return None
+
+
+def _columns(sums: Floats, inside: Steps) -> Floats:
+    if inside.size and inside[-1] - inside[0] == inside.size - 1:  # they rise: no gap
+        return sums[:, inside[0] : inside[-1] + 1]
+    return sums[:, inside]
 
 
 def shares_below(bounds: Floats, medians: Floats, shape: float) -> Floats:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sandbox.clock import Clock
-from sandbox.prometheus.samples import NAME, STALE, Labels, Matcher, Series
+from sandbox.prometheus.samples import NAME, STALE, Floats, Labels, Matcher, Series, Times
 from sandbox.world.families import APPLICATION, Family, Row
 from sandbox.world.faults import FaultLog
 from sandbox.world.infrastructure import INFRASTRUCTURE
@@ -23,6 +23,7 @@ HISTORY_SECONDS = 14 * 86400
 SEED = 20251
 FAMILIES: dict[str, Family] = {family.name: family for family in [*APPLICATION, *INFRASTRUCTURE]}
 _STEP_MS = STEP_SECONDS * 1000
+Grid = tuple[Times, Floats]  # milliseconds, with the stale marker's; seconds, without it
 
 
 def origin_before(moment: float) -> float:
@@ -67,8 +68,9 @@ class World:
         begin = max(start_ms, round(self.origin * 1000))
         end = min(end_ms, round(self.clock.now() * 1000))
         found = []
+        grids: dict[object, Grid] = {}
         for row in self.rows(matchers):
-            series = _sampled(row, begin, end)
+            series = _sampled(row, begin, end, grids)
             if series is not None:
                 found.append(series)
         return found
@@ -100,14 +102,23 @@ class World:
         return found
 
 
-def _sampled(row: Row, begin_ms: int, end_ms: int) -> Series | None:
+def _sampled(row: Row, begin_ms: int, end_ms: int, grids: dict[object, Grid]) -> Series | None:
+    """Sample a row; rows that live as long share one grid, and are then worked on together."""
     first = -(-max(begin_ms, row.begins * 1000) // _STEP_MS)
     last = min(end_ms, row.ends * 1000) // _STEP_MS
     if last < first:
         return None
-    times = np.arange(int(first), int(last) + 1, dtype=np.int64) * _STEP_MS
-    values = row.values(times / 1000.0)
-    if row.ends * 1000 <= end_ms - _STEP_MS:
-        times = np.append(times, times[-1] + _STEP_MS)
+    ended = row.ends * 1000 <= end_ms - _STEP_MS
+    key = (first, last, ended)
+    if key not in grids:
+        grids[key] = _grid(int(first), int(last), ended=ended)
+    times, seconds = grids[key]
+    values = row.values(seconds)
+    if ended:
         values = np.append(values, STALE)
     return Series(row.labels, times, values)
+
+
+def _grid(first: int, last: int, *, ended: bool) -> Grid:
+    times = np.arange(first, last + 1 + ended, dtype=np.int64) * _STEP_MS
+    return times, times[: last + 1 - first] / 1000.0

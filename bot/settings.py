@@ -35,6 +35,7 @@ from bot.settings_document import (
 )
 from bot.settings_policies import anchor_config, webhook_config
 from bot.store.anchors import AnchorConfig
+from tools.backends.grafana import GrafanaExplore
 from tools.backends.http import HttpConfig
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.loki import LokiConfig
@@ -241,21 +242,38 @@ def _claude(document: Document, found: Mapping[str, str]) -> ClaudeConfig | None
     )
 
 
-def _prometheus(section: PrometheusInstance, key: str = "prometheus") -> PrometheusConfig | None:
+def _prometheus(
+    section: PrometheusInstance, key: str = "prometheus", grafana_url: str = ""
+) -> PrometheusConfig | None:
     if not section.url:
         return None
+    uid = section.grafana_datasource
     return PrometheusConfig(
         **_reach(key, section),
         max_series=section.max_series,
         link_base=section.link_url or section.url,
+        grafana=GrafanaExplore(grafana_url, uid, "prometheus") if grafana_url and uid else None,
         cluster=section.cluster,
     )
 
 
-def _loki(section: LokiInstance, key: str = "loki") -> LokiConfig | None:
+def _loki(section: LokiInstance, key: str = "loki", grafana_url: str = "") -> LokiConfig | None:
     if not section.url:
         return None
-    return LokiConfig(**_reach(key, section), cluster=section.cluster)
+    uid = section.grafana_datasource
+    return LokiConfig(
+        **_reach(key, section),
+        cluster=section.cluster,
+        grafana=GrafanaExplore(grafana_url, uid, "loki") if grafana_url and uid else None,
+    )
+
+
+def _grafana_url(document: Document) -> str:
+    url = (document.links.grafana_url or "").rstrip("/")
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ConfigError(f"links.grafana_url must be an http(s) address, got {url!r}")
+    return url
 
 
 def _tracing(section: Tracing) -> TracingConfig | None:
@@ -276,17 +294,18 @@ def _tracing(section: Tracing) -> TracingConfig | None:
 def _instances(document: Document) -> dict[str, dict[str, Any]]:
     """Return every instance of each backend by name, the default one first."""
     stores: dict[str, Any] = {"prometheus": _prometheus, "loki": _loki}
+    grafana = _grafana_url(document)
     found: dict[str, dict[str, Any]] = {}
     for backend, build in stores.items():
         section = getattr(document, backend)
-        known = {DEFAULT_INSTANCE: build(section, backend)}
+        known = {DEFAULT_INSTANCE: build(section, backend, grafana)}
         for name, each in section.instances.items():
             if name == DEFAULT_INSTANCE and section.url:
                 raise ConfigError(
                     f"{backend}.instances.{name}: {backend}.url is the instance {name!r} already; "
                     "give this one another name"
                 )
-            known[name] = build(each, f"{backend}.instances.{name}")
+            known[name] = build(each, f"{backend}.instances.{name}", grafana)
         found[backend] = {name: config for name, config in known.items() if config is not None}
     return found
 

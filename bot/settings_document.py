@@ -77,6 +77,7 @@ class PrometheusInstance(HttpBackend):
     queries_per_minute: int = Field(1200, ge=0)  # 0: no budget
     max_series: int = Field(1000, ge=1)  # in one answer
     link_url: str | None = None  # what a person opens; default: url
+    grafana_datasource: str = ""  # uid in Grafana; with links.grafana_url links lead there
     cluster: str = ""  # the cluster it observes; empty: its series say so, or it is not known
 
 
@@ -89,6 +90,7 @@ class Prometheus(PrometheusInstance):
 class LokiInstance(HttpBackend):
     """One log store. New keys stand here, so that every instance has them."""
 
+    grafana_datasource: str = ""  # uid in Grafana; with links.grafana_url links lead there
     cluster: str = ""  # the cluster whose logs it keeps
 
 
@@ -96,6 +98,12 @@ class Loki(LokiInstance):
     """Where logs come from: the default instance, and others by name."""
 
     instances: dict[Name, LokiInstance] = Field(default_factory=dict)
+
+
+class Links(Section):
+    """Where people look further."""
+
+    grafana_url: str | None = None  # links to Explore; its host may be linked to
 
 
 class Tracing(HttpBackend):
@@ -310,6 +318,7 @@ class Document(Section):
     app: App = App()
     prometheus: Prometheus = Prometheus()
     loki: Loki = Loki()
+    links: Links = Links()
     tracing: Tracing = Tracing()
     kubernetes: Kubernetes = Kubernetes()
     llm: Llm = Llm()

@@ -155,6 +155,7 @@ class LogPage:
     truncated: bool
     query: str
     note: str = ""  # why only part of the window was searched; empty: all of it
+    link: str = ""  # where a person sees the same lines; empty when none is configured
 
 
 class Logs(HasHealth, Protocol):

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -47,6 +48,7 @@ from bot.domain.place import TERMINAL, Place
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.settings import Settings
+from bot.settings_document import Document
 from bot.settings_policies import access_config
 from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
@@ -372,6 +374,12 @@ class _Builder:
         return lines | {name: f"off ({how})" for name, how in self.settings.off.items()}
 
 
+def _grafana_host(document: Document) -> tuple[str, ...]:
+    """Return the host our own links to Explore name: an operator wrote it down."""
+    url = document.links.grafana_url
+    return (urlsplit(url).netloc,) if url else ()
+
+
 def slack_config(settings: Settings) -> SlackConfig:
     """Return how the Slack room is reached. Raises ValueError when Slack is not configured."""
     slack, document = settings.slack, settings.document
@@ -389,7 +397,7 @@ def slack_config(settings: Settings) -> SlackConfig:
         default_locale=document.app.locale,
         locales=channels.locales,
         default_timezone=document.slack.digest.timezone,
-        link_hosts=document.slack.link_hosts,
+        link_hosts=(*document.slack.link_hosts, *_grafana_host(document)),
     )
 
 

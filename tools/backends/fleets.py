@@ -229,6 +229,7 @@ class LogsFleet(Fleet[Logs]):
             truncated=len(lines) > limit or any(p.truncated for p in pages.values()),
             query="; ".join(dict.fromkeys(p.query for p in pages.values())),
             note="; ".join(dict.fromkeys(p.note for p in pages.values() if p.note)),
+            link=next((p.link for p in pages.values() if p.link), ""),
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import httpx
 import structlog
 
 from tools.backends.condition import Condition
+from tools.backends.grafana import GrafanaExplore
 from tools.backends.logql import line_filter, normal_level, selector, trace_filters
 from tools.backends.transport import Connection, JsonBackend
 from tools.errors import BackendError, BackendRefusedError, BackendUnavailableError
@@ -43,14 +44,28 @@ class LokiConfig(Connection):
     page_size: int = 1_000  # lines per request; Loki's own limit is usually 5,000
     max_lines: int = 5_000  # of one search, whatever was asked
     max_scan_bytes: int = 5 * 1024**3  # a search in the text may read; 0: never ask the index
-    link_base: str = ""
+    grafana: GrafanaExplore | None = None  # where links lead; None: no links
     cluster: str = ""  # the cluster whose logs it keeps; empty: not known
+
+
+_SKEWED = (
+    "{} lines carry a time outside of the window asked for and were left out: a machine that "
+    "writes them has another clock"
+)
 
 
 class _Row(NamedTuple):
     at: int  # nanoseconds since 1970 UTC
     labels: dict[str, str]
     text: str
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What one query brought. Mutable on purpose: it lives inside one search."""
+
+    lines: dict[tuple[int, str, str], LogLine] = field(default_factory=dict)
+    strays: int = 0  # lines with a time that was not asked for
 
 
 def logql(config: LokiConfig, *, service: str = "", text: str = "", level: str = "") -> str:
@@ -96,15 +111,23 @@ class Loki:
         if text or trace_id:  # without a filter Loki stops reading as soon as it has the lines
             window, note = await self._affordable(streams, window, named=bool(service))
         queries = [streams + way + line_filter(text) for way in trace_filters(trace_id)]
-        seen: dict[tuple[int, str, str], LogLine] = {}
-        for found in await asyncio.gather(
+        collected = await asyncio.gather(
             *(self._collect(q, window, wanted, oldest_first=oldest_first) for q in queries)
-        ):
-            seen |= found
+        )
+        seen = {key: line for found in collected for key, line in found.lines.items()}
+        strays = sum(found.strays for found in collected)
         keys = sorted(seen, key=lambda key: key[0], reverse=not oldest_first)
         lines = tuple(seen[key] for key in keys)
         cut = len(lines) > wanted or bool(note)
-        return LogPage(lines[:wanted], truncated=cut, query=" or ".join(queries), note=note)
+        notes = [note, _SKEWED.format(strays) if strays else ""]
+        grafana = self._config.grafana
+        return LogPage(
+            lines[:wanted],
+            truncated=cut,
+            query=" or ".join(queries),
+            note="; ".join(filter(None, notes)),
+            link=grafana.link(queries[0], window) if grafana else "",
+        )
 
     async def health(self) -> Health:
         try:
@@ -176,15 +199,18 @@ class Loki:
 
     async def _collect(
         self, query: str, window: Window, wanted: int, *, oldest_first: bool
-    ) -> dict[tuple[int, str, str], LogLine]:
+    ) -> _Collected:
         """Ask page after page; one line more than wanted tells that there are more."""
-        start, end = nanoseconds(window.start), nanoseconds(window.end)
-        seen: dict[tuple[int, str, str], LogLine] = {}
+        first, last = nanoseconds(window.start), nanoseconds(window.end)
+        start, end = first, last
+        found = _Collected()
+        seen = found.lines
         more = True
         while more and len(seen) <= wanted and end > start:
             size = min(self._config.page_size, wanted + 1 - len(seen) + _TIES)
             answer = await self._page(query, start, end, size, oldest_first=oldest_first)
             rows = [row for row in answer if start <= row.at < end]
+            found.strays += sum(not first <= row.at < last for row in answer)
             before = len(seen)
             for row in rows:
                 key = (row.at, json.dumps(row.labels, sort_keys=True), row.text)
@@ -199,7 +225,7 @@ class Loki:
             else:
                 oldest = min((row.at for row in rows), default=start)
                 end = oldest + 1 if grown else oldest
-        return seen
+        return found
 
     async def _page(
         self, query: str, start: int, end: int, limit: int, *, oldest_first: bool

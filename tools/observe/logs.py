@@ -103,7 +103,9 @@ async def search_logs(  # noqa: PLR0913, PLR0917 - the arguments are the model's
         "by_level": dict(by_level),
         "lines": rows,
     }
-    return ToolResult("\n".join(lines), payload, value=page, window=asked, query=page.query)
+    return ToolResult(
+        "\n".join(lines), payload, value=page, window=asked, query=page.query, link=page.link
+    )
 
 
 def _counted(counter: Counter[str]) -> str:
@@ -192,7 +194,12 @@ async def log_patterns(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     lines += [note] if (note := silence(logs)) else []
     payload = {"lines": total, "truncated": new.truncated, "bursts": burst_rows, "patterns": rows}
     return ToolResult(
-        "\n".join(lines), payload, value=(found, bursts), window=asked, query=new.query
+        "\n".join(lines),
+        payload,
+        value=(found, bursts),
+        window=asked,
+        query=new.query,
+        link=new.link,
     )
 
 

@@ -118,6 +118,8 @@ class Prometheus:
         return [(labels_of(row["metric"]), _number(row["value"][1])) for row in found["result"]]
 
     def link(self, promql: str, window: Window) -> str:
+        if self._config.grafana is not None:
+            return self._config.grafana.link(promql, window)
         if not self._config.link_base:
             return ""
         seconds = max(1, math.ceil(window.duration.total_seconds()))

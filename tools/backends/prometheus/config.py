@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tools.backends.grafana import GrafanaExplore
 from tools.backends.transport import Connection
 
 
@@ -16,4 +17,5 @@ class PrometheusConfig(Connection):
     max_chunks: int = 50  # requests one long range may be split into
     min_step_seconds: float = 15.0  # the usual scrape interval: finer steps show nothing new
     link_base: str = ""  # where people open Prometheus; empty: no links
+    grafana: GrafanaExplore | None = None  # where links lead instead
     cluster: str = ""  # the cluster it observes; empty: its series say so, or it is not known

@@ -6,16 +6,16 @@ The objects are joined in `bot.composition`; the commands (`bot.cli`) call what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 from bot.composition.agent import agent_desk
-from bot.composition.instances import acting_clusters, cluster_of, logs_of, metrics_of
-from bot.composition.parts import claude_of, open_parts, traces_of
+from bot.composition.examining import backend_checks, off_of
+from bot.composition.parts import claude_of, open_parts
 from bot.core.anchoring import AnchorPlace
-from bot.core.doctor import Check, CheckFailedError, Row, examine, of_health
+from bot.core.doctor import Check, CheckFailedError, Row, examine
 from bot.core.ports import ModelUnavailableError, Reply
 from bot.core.turn import Question
 from bot.domain.answer import Answer
@@ -28,8 +28,6 @@ from bot.telemetry import LogConfig, configure_logging
 from knowledge.store import KnowledgeIndex, load_encoder
 from tools.catalog import ALL, load_tools
 from tools.errors import BackendError
-from tools.fleet import members_of
-from tools.ports import Cluster, HasHealth, SaysMissingRules
 
 __all__ = [
     "Settings",
@@ -151,50 +149,16 @@ async def examine_all(settings: Settings) -> list[Row]:
             "knowledge": lambda: _knowledge_detail(settings),
             "tools": partial(_tools_detail, settings),
         }
-        backends: dict[str, HasHealth | None] = {
-            "prometheus": metrics_of(settings, stack),
-            "loki": logs_of(settings, stack),
-            "tracing": traces_of(settings, stack),
-        }
         if settings.slack is not None:
             checks["slack"] = lambda: _slack_detail(settings)
         if settings.claude is not None:
             checks["claude"] = lambda: _claude_detail(settings)
-        for name, port in backends.items():
-            checks |= _instances(name, members_of(port)) if port is not None else {}
-        cluster = cluster_of(settings, stack)
-        if cluster is not None:
-            for name, reader in members_of(cluster).items():
-                checks[f"kubernetes {name}".strip()] = partial(_cluster_detail, reader)
-        actors = acting_clusters(settings, stack)
-        one = len(settings.clusters) == 1
-        checks |= _instances("kubernetes actions", {"" if one else n: a for n, a in actors.items()})
-        off = dict(settings.off)
-        for name, config in settings.clusters.items() if actors else ():
-            if name not in actors:
-                off[f"kubernetes actions {name}"] = f"set {config.setting_act}"
+        checks |= backend_checks(settings, stack)
         checks |= {
             f"audit anchor, {place.name}": partial(_anchor_detail, settings, place)
             for place in settings.audit_anchor.places()
         }
-        return await examine(checks, off)
-
-
-def _instances(backend: str, members: Mapping[str, HasHealth]) -> dict[str, Check]:
-    """Return one check for each instance, by the name the report shows."""
-    return {f"{backend} {name}".strip(): of_health(each) for name, each in members.items()}
-
-
-async def _cluster_detail(reader: Cluster) -> str:
-    """Ask how a cluster is and what the reading identity may not read there."""
-    detail = await of_health(reader)()
-    missing = await reader.missing_rules() if isinstance(reader, SaysMissingRules) else []
-    if missing:
-        raise CheckFailedError(
-            f"{detail}; but the reading identity lacks {len(missing)} rights",
-            "add to its role: " + " ".join(missing),
-        )
-    return detail
+        return await examine(checks, off_of(settings))
 
 
 async def _database_detail(settings: Settings) -> str:

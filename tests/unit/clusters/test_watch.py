@@ -15,7 +15,7 @@ import pytest
 from bot.core.stored import StoredConfigHistory
 from bot.core.watching import WATCHED, ClusterWatch, essence_of
 from bot.domain.redaction import Redactor
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from sandbox.clock import ManualClock
 from sandbox.kubernetes.access import ACTOR_TOKEN
 from sandbox.kubernetes.cluster import Cluster
@@ -84,14 +84,6 @@ async def outside(tmp_path: Path) -> AsyncIterator[Outside]:
 def a_map(level: str) -> dict[str, object]:
     own = {"name": MAP.name, "namespace": MAP.namespace}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": own, "data": {"level": level}}
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    opened = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'watch.db'}")
-    await opened.upgrade()
-    yield opened
-    await opened.close()
 
 
 @asynccontextmanager

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -49,17 +49,27 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Known: {', '.join(names[:20])}." if names else ""
 
 
-def load_library(
-    folders: Sequence[Path], actions: Iterable[str], metrics: Iterable[str] = ()
-) -> Library:
+class Takes(Protocol):
+    """An action, as far as a playbook must know it."""
+
+    @property
+    def parameters(self) -> type[BaseModel]: ...
+
+
+Actions = Mapping[str, Takes] | Iterable[str]  # bare names: their parameters are not checked
+Parameters = Mapping[str, Collection[str]]  # action → the names of its parameters
+UNCHECKED: Parameters = MappingProxyType({})
+
+
+def load_library(folders: Sequence[Path], actions: Actions, metrics: Iterable[str] = ()) -> Library:
     """Read every `*.yaml` below the folders, in order of their names."""
     found: dict[str, Loaded] = {}
-    known_actions, known_metrics = frozenset(actions), frozenset(metrics)
+    known_metrics = frozenset(metrics)
     for folder in folders:
         if not folder.is_dir():
             raise PlaybookError(f"{folder}: there is no such folder")
         for path in sorted(folder.rglob("*.yaml")):
-            loaded = load_file(path, known_actions, known_metrics)
+            loaded = load_file(path, actions, known_metrics)
             other = found.get(loaded.playbook.id)
             if other is not None:
                 raise PlaybookError(
@@ -69,17 +79,24 @@ def load_library(
     return MappingProxyType(found)
 
 
-def load_file(path: Path, actions: Iterable[str], metrics: Iterable[str] = ()) -> Loaded:
+def load_file(path: Path, actions: Actions, metrics: Iterable[str] = ()) -> Loaded:
     """Read one playbook; with `metrics` given, a metric that is not among them is an error."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise PlaybookError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return parse(content, str(path), frozenset(actions), frozenset(metrics))
+    taken = {}
+    if isinstance(actions, Mapping):
+        taken = {name: frozenset(each.parameters.model_fields) for name, each in actions.items()}
+    return parse(content, str(path), frozenset(actions), frozenset(metrics), taken)
 
 
 def parse(
-    content: bytes, name: str, actions: frozenset[str], metrics: frozenset[str] = frozenset()
+    content: bytes,
+    name: str,
+    actions: frozenset[str],
+    metrics: frozenset[str] = frozenset(),
+    parameters: Parameters = UNCHECKED,
 ) -> Loaded:
     """Read one playbook from bytes; `name` is what complaints call the file."""
     if len(content) > LARGEST_BYTES:
@@ -105,6 +122,7 @@ def parse(
     except ValidationError as error:
         raise page.complaint(error) from error
     _check_names(page, playbook, actions, metrics)
+    _check_parameters(page, playbook, parameters)
     return Loaded(playbook, hashlib.sha256(content).hexdigest(), name)
 
 
@@ -129,7 +147,8 @@ class _Page:
         """Return the first complaint of pydantic at its place."""
         first = error.errors(include_url=False)[0]
         place = tuple(part for part in first["loc"] if part != "[key]")
-        name = str(place[-1]) if place else "playbook"
+        named = [part for part in place if isinstance(part, str)]  # an index tells nobody much
+        name = named[-1] if named else "playbook"
         if first["type"] == "extra_forbidden":
             return self.error(place, f"unknown key {name!r}.{nearest(name, _keys(place))}")
         if first["type"] == "missing":
@@ -178,6 +197,23 @@ def _keys(place: Sequence[str | int]) -> tuple[str, ...]:
     if len(above) > 1 and above[-2] == "parameters":
         model = Parameter
     return tuple(model.model_fields)
+
+
+def _check_parameters(page: _Page, playbook: Playbook, parameters: Parameters) -> None:
+    for index, step in enumerate(playbook.steps):
+        asked: list[tuple[tuple[str | int, ...], Action]] = [(("steps", index), step)]
+        if step.undo is not None:
+            asked.append((("steps", index, "undo"), step.undo))
+        for place, action in asked:
+            known = parameters.get(action.action)
+            if known is None:
+                continue
+            for name in action.parameters:
+                if name not in known:
+                    raise page.error(
+                        (*place, "parameters", name),
+                        f"{action.action} takes no parameter {name!r}.{nearest(name, known)}",
+                    )
 
 
 def _check_names(

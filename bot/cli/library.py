@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.ending import fail, settings, show_json
+from bot.cli.ending import CommandFailedError, fail, settings, show_json
 
 if TYPE_CHECKING:
     from playbooks.loader import Library, Loaded
@@ -42,13 +42,19 @@ def _library(paths: list[Path] | None = None) -> Library:
         raise fail(str(error)) from error
 
 
-def _each_file(paths: list[Path] | None) -> list[Path] | None:
-    """Return the files of folders that were named, so that each is judged by itself."""
-    if not paths:
-        return None
-    return [
-        file for path in paths for file in (sorted(path.rglob("*.yaml")) or [path])
-    ] if any(path.is_dir() for path in paths) else paths
+def _refuse_every_wrong_file(paths: list[Path]) -> None:
+    """Tell what is wrong with each file below the named folders, not only with the first."""
+    files = [file for path in paths if path.is_dir() for file in sorted(path.rglob("*.yaml"))]
+    wrong: list[CommandFailedError] = []
+    for file in files:
+        try:
+            _library([file])
+        except CommandFailedError as error:
+            wrong.append(error)
+    for each in wrong[:-1]:
+        typer.echo(f"sre-agent: {each}", err=True)
+    if wrong:
+        raise wrong[-1]  # the last one is told where every command's failure is
 
 
 def _one(playbook_id: str) -> Loaded:
@@ -67,7 +73,8 @@ def lint(
     ] = None,
 ) -> None:
     """Check playbooks: keys, actions, parameters, metrics, expressions, templates."""
-    library = _library(_each_file(paths))
+    _refuse_every_wrong_file(paths or [Path(p) for p in settings().document.paths.playbooks])
+    library = _library(paths)
     typer.echo(f"{len(library)} playbooks are good: {', '.join(sorted(library)) or 'none'}")
 
 
@@ -107,8 +114,10 @@ def simulate(
     from playbooks.triggers import Facts, parse
 
     playbook = _one(playbook_id).playbook
+    given = _metrics(metric or [])
+    _refuse_unknown(given)
     facts = Facts(
-        metrics=_metrics(metric or []),
+        metrics=given,
         events=None if event is None else frozenset(event),
         logs=None if log is None else tuple(log),
     )
@@ -145,3 +154,17 @@ def _metrics(pairs: list[str]) -> dict[str, float]:
                 f"{pair!r} must be NAME=VALUE, such as memory_usage=0.95", param_hint="--metric"
             )
     return found
+
+
+def _refuse_unknown(given: dict[str, float]) -> None:
+    """End with the nearest name for a metric that no catalogue has: it would decide nothing."""
+    from tools.catalogues import CatalogueError, load_metrics
+    from tools.errors import nearest
+
+    try:
+        known = [str(name) for name in load_metrics(Path(settings().document.paths.metrics))]
+    except CatalogueError as error:
+        raise fail(str(error)) from error
+    for name in given:
+        if name not in known:
+            raise fail(f"there is no metric {name!r}.{nearest(name, known)}")

@@ -257,3 +257,22 @@ def test_ask_prints_exactly_one_object_and_names_what_was_not_looked_at(
     ]  # fmt: skip
     assert answer["mode"] == "deterministic"
     assert any(gap.startswith("prometheus: not configured") for gap in answer["gaps"])
+
+
+def test_lint_tells_every_wrong_file_and_simulate_an_unknown_metric(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, metric in (("one", "memory_usge"), ("two", "cpu_usag")):
+        (tmp_path / f"{name}.yaml").write_text(
+            f"id: {name}\nname: R\ndescription: R\ntrigger_conditions: [{metric} > 0.9]\n"
+            'steps: [{name: R, action: pod_restart, target: "{{ target_pod }}"}]\n',
+            encoding="utf-8",
+        )
+    assert main(["playbooks", "lint", str(tmp_path)]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(".yaml:4:")[2] for line in told] == [
+        "22: there is no metric 'memory_usge'. Did you mean 'memory_usage'?",
+        "22: there is no metric 'cpu_usag'. Did you mean 'cpu_usage'?",
+    ]
+    assert main(["playbooks", "simulate", "pod-restart", "--metric", "memory_usge=0.95"]) == 1
+    assert "Did you mean 'memory_usage'?" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playbooks import templates
-from playbooks.loader import SHIPPED, PlaybookError, load_library, parse
+from playbooks.loader import SHIPPED, PlaybookError, load_file, load_library, parse
 from playbooks.templates import TemplateError, fill, render
 from playbooks.triggers import Facts, TriggerError
 from playbooks.triggers import parse as trigger
@@ -223,3 +223,28 @@ def test_the_shipped_playbooks_fit_the_shipped_catalogue_and_actions() -> None:
         values = dict.fromkeys(each.playbook.variables(), "2")
         for step in each.playbook.steps:
             parse_parameters(ACTIONS[step.action], fill(step.parameters, values))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("parameters: {grace_perod: 30}", "takes no parameter 'grace_perod'. Did you mean 'grace"),
+        (
+            "parameters: {}, undo: {action: scale, target: shop, parameters: {replica: 3}}",
+            "scale takes no parameter 'replica'. Did you mean 'replicas'?",
+        ),
+    ],
+)
+def test_a_parameter_that_the_action_does_not_take_is_told_with_its_place(
+    tmp_path: Path, wrong: str, told: str
+) -> None:
+    path = tmp_path / "restart.yaml"
+    path.write_text(
+        "id: restart\nname: R\ndescription: R\ntrigger_conditions: [OOMKilled]\nsteps:\n"
+        f'  - {{name: R, action: pod_restart, target: "{{{{ target_pod }}}}", {wrong}}}\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(PlaybookError) as error:
+        load_file(path, ACTIONS)
+    assert str(error.value).startswith(f"{path}:6:")
+    assert told in str(error.value)

@@ -9,6 +9,7 @@ import pytest
 
 from bot.core.figures import FigureIndex
 from bot.domain.answer import Evidence
+from bot.domain.ids import EvidenceId
 from tests.fakes.traces import FakeTraces, span
 from tools.catalogues import load_catalogue
 from tools.contract import Toolbox
@@ -68,7 +69,7 @@ async def test_every_figure_of_the_summary_is_in_the_payload(box: Toolbox) -> No
     index = FigureIndex()
     index.add(
         Evidence(
-            id="E1", tool="query_traces", arguments={}, summary="", payload=result.payload,
+            id=EvidenceId("E1"), tool="query_traces", arguments={}, summary="", payload=result.payload,
             window=result.window, link="", at=NOW,
         )
     )  # fmt: skip

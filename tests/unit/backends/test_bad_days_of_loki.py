@@ -1,0 +1,337 @@
+"""Bad days of a Loki: what a person reads, and that it is well again afterwards by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.fixtures.tls import self_signed
+from tools.backends.loki import Loki, LokiConfig, nanoseconds
+from tools.errors import (
+    BackendDeniedError,
+    BackendError,
+    BackendRefusedError,
+    BackendUnavailableError,
+)
+from tools.world import Window
+
+END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+WINDOW = Window(END - timedelta(hours=1), END)
+HOST = "127.0.0.1"
+GIB = 1024**3
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def streams(*lines: tuple[datetime, str], **labels: str) -> dict[str, Any]:
+    values = [[str(nanoseconds(at)), text] for at, text in lines]
+    return {
+        "status": "success",
+        "data": {"resultType": "streams", "result": [{"stream": labels, "values": values}]},
+    }
+
+
+def says(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    text = body if isinstance(body, str) else json.dumps(body)
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=text.encode(), status=status, headers=headers)
+
+    return answer
+
+
+GOOD = says(streams((END - timedelta(minutes=1), "order accepted"), service="order-api"))
+
+
+@dataclass
+class Store:
+    """A loopback server whose day the test decides; the index is asked at its own door."""
+
+    url: str = ""
+    day: Answer = GOOD
+    stats: Answer = field(default_factory=lambda: says({"bytes": 10}))
+    volume: Answer = field(default_factory=lambda: says(streams()))
+    asked: list[dict[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/index/stats"):
+            return await self.stats(request)
+        if request.path.endswith("/index/volume"):
+            return await self.volume(request)
+        self.asked.append(dict(request.query))
+        self.headers.append(dict(request.headers))
+        return await self.day(request)
+
+
+@asynccontextmanager
+async def serving(
+    store: Store, tls: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[Store]:
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", store.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
+    store.url = f"http{'s' if tls else ''}://{HOST}:{runner.addresses[0][1]}"
+    try:
+        yield store
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    async with serving(Store()) as running:
+        yield running
+
+
+def adapter(url: str, **more: Any) -> Loki:
+    settings = {"retry_wait_seconds": 0.001, "retry_attempts": 2, **more}
+    return Loki(LokiConfig(url=url, **settings))
+
+
+async def complaint(client: Loki, kind: type[BackendError], **asked: Any) -> str:
+    """Return the sentence a person reads."""
+    with pytest.raises(BackendError) as caught:
+        await client.search(WINDOW, **asked)
+    assert type(caught.value) is kind
+    text = str(caught.value)
+    assert text.startswith("loki: ")
+    return text
+
+
+async def is_well(client: Loki, store: Store) -> bool:
+    """Return whether the same client works again once the server does."""
+    store.day = GOOD
+    page = await client.search(WINDOW)
+    await client.close()
+    return [line.text for line in page.lines] == ["order accepted"]
+
+
+# ------------------------------------------------------------------------------- no answer
+
+
+async def test_a_loki_that_is_down_is_named_with_its_address() -> None:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    client = adapter(f"http://{HOST}:{port}")
+    text = await complaint(client, BackendUnavailableError)
+    assert f"http://{HOST}:{port}: cannot be reached" in text
+    assert "check that it runs and that loki.url is right" in text
+    async with serving(Store(), port=port) as store:
+        assert await is_well(client, store)
+
+
+async def test_a_loki_that_hangs_costs_its_timeout_and_no_more(store: Store) -> None:
+    released = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return await GOOD(request)
+
+    store.day = hang
+    client = adapter(store.url, timeout_seconds=0.1, retry_attempts=1)
+    text = await complaint(client, BackendUnavailableError)
+    assert "no answer within 0.1 s; ask for less, or raise loki.timeout_seconds" in text
+    released.set()
+    assert await is_well(client, store)
+
+
+async def test_a_loki_that_asks_to_slow_down_is_asked_again_and_then_named(store: Store) -> None:
+    store.day = says("Maximum active stream limit exceeded", 429)
+    client = adapter(store.url)
+    text = await complaint(client, BackendUnavailableError)
+    assert "HTTP 429: it asks us to slow down" in text
+    assert len(store.asked) == 2
+    assert await is_well(client, store)
+
+
+# ------------------------------------------------------------------------------- wrong answers
+
+
+async def test_a_login_page_is_no_log(store: Store) -> None:
+    store.day = says("<html>Sign in</html>", 200, {"Content-Type": "text/html"})
+    client = adapter(store.url)
+    text = await complaint(client, BackendUnavailableError)
+    assert "not JSON ('<html>Sign in" in text
+    assert "loki.url" in text
+    assert await is_well(client, store)
+
+
+async def test_json_that_breaks_off_is_not_half_an_answer(store: Store) -> None:
+    store.day = says(json.dumps(streams((END, "x"), service="a"))[:-20])
+    client = adapter(store.url)
+    assert "breaks off" in await complaint(client, BackendUnavailableError)
+    assert await is_well(client, store)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "hello"},
+        [],
+        {"data": {"result": [{"stream": {}, "values": [["soon", "x"]]}]}},
+        {"data": {"result": [{"metric": {}, "value": [1, "2"]}]}},
+    ],
+)
+async def test_json_of_something_else_is_said_to_hold_no_lines(store: Store, body: Any) -> None:
+    store.day = says(body)
+    client = adapter(store.url)
+    text = await complaint(client, BackendUnavailableError)
+    assert "answered JSON that holds no log lines" in text
+    assert "check that loki.url points at Loki itself" in text
+    assert await is_well(client, store)
+
+
+async def test_what_loki_refuses_is_told_in_its_own_words(store: Store) -> None:
+    store.day = says("the query time range exceeds the limit (limit: 30d1h)", 400)
+    client = adapter(store.url)
+    assert "exceeds the limit (limit: 30d1h)" in await complaint(client, BackendRefusedError)
+    assert len(store.asked) == 1  # asking again would not help
+    assert await is_well(client, store)
+
+
+# ------------------------------------------------------------------------------- identity
+
+
+async def test_an_expired_token_names_the_setting_to_renew(store: Store) -> None:
+    store.day = says("token is expired", 401)
+    client = adapter(store.url, bearer_token="old-token", tenant="team-a")
+    text = await complaint(client, BackendDeniedError)
+    assert "renew the token in loki.bearer_token" in text
+    assert "loki.tenant 'team-a'" in text
+    assert "old-token" not in text
+    assert await is_well(client, store)
+    assert store.headers[-1]["X-Scope-OrgID"] == "team-a"
+    assert store.headers[-1]["Authorization"] == "Bearer old-token"
+
+
+async def test_a_proxy_that_breaks_tls_open_names_the_private_authority(tmp_path: Any) -> None:
+    certificate = self_signed(tmp_path)
+    async with serving(Store(), certificate.server()) as store:
+        client = adapter(store.url)
+        text = await complaint(client, BackendUnavailableError)
+        assert "the server's certificate is not trusted" in text
+        assert "loki.tls.ca_file" in text
+        await client.close()
+        assert await is_well(adapter(store.url, ca_file=str(certificate.cert)), store)
+
+
+# ------------------------------------------------------------------------------- strange lines
+
+
+async def test_quotes_newlines_and_other_alphabets_arrive_as_they_were_written(
+    store: Store,
+) -> None:
+    text = 'first\nsecond "quoted" `ticked` \\ {brace} 订单超时 🧨\u0000'
+    labels = {"service": 'or"der\n-апи', "trace_id": "4bf9"}
+    store.day = says(streams((END - timedelta(minutes=1), text), **labels))
+    client = adapter(store.url)
+    (line,) = (await client.search(WINDOW)).lines
+    assert line.text == text
+    assert line.service == labels["service"]
+    assert dict(line.labels)["trace_id"] == "4bf9"
+    await client.close()
+
+
+async def test_structured_metadata_is_kept_however_loki_sends_it(store: Store) -> None:
+    at = str(nanoseconds(END - timedelta(minutes=1)))
+    sorted_by_kind = {"structuredMetadata": {"trace_id": "aa"}, "parsed": {"status": "504"}}
+    values = [[at, "x", sorted_by_kind], [at, "y", {"trace_id": "bb"}], [at, "z"]]
+    body = {"data": {"result": [{"stream": {"service": "a"}, "values": values}]}}
+    store.day = says(body)
+    client = adapter(store.url)
+    found = {line.text: dict(line.labels) for line in (await client.search(WINDOW)).lines}
+    assert found["x"] == {"service": "a", "trace_id": "aa", "status": "504"}
+    assert found["y"] == {"service": "a", "trace_id": "bb"}
+    assert found["z"] == {"service": "a"}
+    await client.close()
+
+
+async def test_lines_of_another_clock_are_left_out_and_said_to_be(store: Store) -> None:
+    store.day = says(
+        streams(
+            (END + timedelta(hours=2), "from tomorrow's machine"),
+            (END - timedelta(minutes=1), "in time"),
+            service="a",
+        )
+    )
+    client = adapter(store.url)
+    page = await client.search(WINDOW, limit=5)
+    assert [line.text for line in page.lines] == ["in time"]
+    assert "1 lines carry a time outside of the window" in page.note
+    assert not page.truncated
+    await client.close()
+
+
+async def test_a_loki_that_gives_the_same_page_for_ever_does_not_hold_the_search(
+    store: Store,
+) -> None:
+    same = [(END - timedelta(minutes=5), f"line {k}") for k in range(60)]
+    store.day = says(streams(*same, service="a"))
+    client = adapter(store.url, page_size=50)
+    page = await asyncio.wait_for(client.search(WINDOW, limit=500), 5)
+    assert len(page.lines) == 60
+    await client.close()
+
+
+# ------------------------------------------------------------------------------- too much
+
+
+async def test_a_search_that_would_read_too_much_is_narrowed_and_says_so(store: Store) -> None:
+    store.stats = says({"bytes": 20 * GIB})
+    client = adapter(store.url, max_scan_bytes=5 * GIB)
+    page = await client.search(WINDOW, service="order-api", text="timeout")
+    assert page.truncated
+    assert "only searched since 2026-11-20T11:45:00Z" in page.note
+    assert "20 GiB" in page.note
+    start = END - timedelta(minutes=15)
+    assert {row["start"] for row in store.asked} == {str(nanoseconds(start))}
+    await client.close()
+
+
+async def test_a_search_over_far_too_much_is_refused_with_the_largest_services(
+    store: Store,
+) -> None:
+    store.stats = says({"bytes": 900 * GIB})
+    store.volume = says(
+        {"data": {"result": [
+            {"metric": {"service": "ledger"}, "value": [1, str(100 * GIB)]},
+            {"metric": {"service": "gateway"}, "value": [1, str(700 * GIB)]},
+        ]}}
+    )  # fmt: skip
+    client = adapter(store.url, max_scan_bytes=5 * GIB)
+    text = await complaint(client, BackendRefusedError, text="timeout")
+    assert "would read 900 GiB, more than loki.max_scan_bytes (5 GiB) allows" in text
+    assert "name a service (the largest: gateway 700 GiB, ledger 100 GiB)" in text
+    assert "ask for at most 20 s" in text
+    assert store.asked == []
+    await client.close()
+
+
+async def test_without_a_filter_the_index_is_not_asked(store: Store) -> None:
+    store.stats = says({"bytes": 900 * GIB})
+    client = adapter(store.url)
+    assert len((await client.search(WINDOW)).lines) == 1
+    await client.close()
+
+
+@pytest.mark.parametrize("answer", [says("404 page not found", 404), says({"streams": 3})])
+async def test_a_loki_without_index_statistics_is_searched_all_the_same(
+    store: Store, answer: Answer
+) -> None:
+    store.stats = answer
+    client = adapter(store.url)
+    assert len((await client.search(WINDOW, text="order")).lines) == 1
+    await client.close()

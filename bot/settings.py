@@ -21,14 +21,17 @@ from bot.claude.model import ClaudeConfig
 from bot.clock import WorldClock
 from bot.core.ports import Budget
 from bot.domain.redaction import Redactor
-from bot.settings_backends import HttpBackend, reach
-from bot.settings_document import (
-    ConfigError,
-    Document,
+from bot.settings_backends import (
+    HttpBackend,
     Kubernetes,
     LokiInstance,
     PrometheusInstance,
     Tracing,
+    reach,
+)
+from bot.settings_document import (
+    ConfigError,
+    Document,
     read_document,
     secrets_of,
     variables_of,

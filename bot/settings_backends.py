@@ -10,7 +10,7 @@ the field's type, so a new secret needs no second list.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -55,6 +55,69 @@ class HttpBackend(Section):
     basic: Basic = Basic()
     tls: Tls = Tls()
     proxy: SecretStr | None = None  # may carry a password, so it is a secret
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # of an instance or a cluster
+
+
+class PrometheusInstance(HttpBackend):
+    """One metrics store. New keys stand here, so that every instance has them."""
+
+    queries_per_minute: int = Field(1200, ge=0)  # 0: no budget
+    max_series: int = Field(1000, ge=1)  # in one answer
+    link_url: str | None = None  # what a person opens; default: url
+    grafana_datasource: str = ""  # uid in Grafana; with links.grafana_url links lead there
+    cluster: str = ""  # the cluster it observes; empty: its series say so, or it is not known
+
+
+class Prometheus(PrometheusInstance):
+    """Where metrics come from: the default instance, and others by name."""
+
+    instances: dict[Name, PrometheusInstance] = Field(default_factory=dict)
+
+
+class LokiInstance(HttpBackend):
+    """One log store. New keys stand here, so that every instance has them."""
+
+    grafana_datasource: str = ""  # uid in Grafana; with links.grafana_url links lead there
+    cluster: str = ""  # the cluster whose logs it keeps
+
+
+class Loki(LokiInstance):
+    """Where logs come from: the default instance, and others by name."""
+
+    instances: dict[Name, LokiInstance] = Field(default_factory=dict)
+
+
+class Links(Section):
+    """Where people look further."""
+
+    grafana_url: str | None = None  # links to Explore; its host may be linked to
+
+
+class Tracing(HttpBackend):
+    """Where traces come from."""
+
+    provider: Literal["tempo", "jaeger"] = "tempo"
+    link_url: str | None = None  # what a person opens; {trace_id} stands for the trace
+
+
+class KubernetesCluster(Section):
+    """One more cluster: files of the two identities, and where we may look."""
+
+    kubeconfig: str = ""  # of the reading identity
+    context: str = ""  # of that file; empty: its current context
+    act_kubeconfig: str = ""  # of the acting identity; empty: nothing is changed there
+    act_context: str = ""
+    namespaces: tuple[str, ...] = ()  # empty: all the identity may read
+
+
+class Kubernetes(Section):
+    """The default cluster (its identities come from the environment), and others by name."""
+
+    cluster: Name = "default"  # what the default cluster is called
+    namespaces: tuple[str, ...] = ()
+    clusters: dict[Name, KubernetesCluster] = Field(default_factory=dict)
 
 
 def reach(key: str, section: HttpBackend) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def check_config(
     found = settings()
     retired = _retired(found)
     checked = [Checked(str(found.config_path), "configuration"), *_files(found)]
+    doubts = _doubts(found)
     errors = [c for c in checked if c.error]
     if as_json:
         show_json(
@@ -75,6 +76,7 @@ def check_config(
                 "ok": not errors,
                 "files": [{"path": c.path, "detail": c.detail, "error": c.error} for c in checked],
                 "retired": retired,
+                "warnings": doubts,
                 "off": dict(found.off),
             }
         )
@@ -84,6 +86,8 @@ def check_config(
                 typer.echo(f"ok      {each.path}: {each.detail}")
         for key, why in retired.items():
             typer.echo(f"retired {key}: {why}; remove it")
+        for doubt in doubts:
+            typer.echo(f"warning {doubt}")
         for name, how in found.off.items():
             typer.echo(f"off     {name}: {how}")
     if errors:
@@ -104,11 +108,35 @@ def _retired(found: Settings) -> dict[str, str]:
     return told
 
 
+def _doubts(found: Settings) -> list[str]:
+    """Return what is right in form and resolves to nothing."""
+    from bot.cli.doubts import doubts_of
+    from tools.catalogues import CatalogueError
+
+    try:
+        return doubts_of(found, _services(found))
+    except CatalogueError:
+        return doubts_of(found, ())  # told as an error of the file
+
+
+def _services(found: Settings) -> list[str]:
+    """Return the names of the services, with their clusters checked as at the start."""
+    from tools.catalogues import load_services
+
+    return list(
+        load_services(
+            Path(found.document.paths.services),
+            cluster=found.default_cluster,
+            clusters=found.cluster_names,
+        )
+    )
+
+
 def _files(found: Settings) -> list[Checked]:
     """Read what the document names; a bad file does not keep the others from being read."""
     from playbooks.loader import PlaybookError, load_library
     from tools.act.catalog import ACTIONS, load_actions
-    from tools.catalogues import CatalogueError, load_metrics, load_services
+    from tools.catalogues import CatalogueError, load_metrics
     from tools.extensions import ExtensionError
     from tools.rules import RuleError, load_rules
 
@@ -121,7 +149,7 @@ def _files(found: Settings) -> list[Checked]:
     except CatalogueError as error:
         checked.append(Checked(paths.metrics, error=str(error)))
     try:
-        services = load_services(Path(paths.services))
+        services = _services(found)
         checked.append(Checked(paths.services, f"{len(services)} services"))
     except CatalogueError as error:
         checked.append(Checked(paths.services, error=str(error)))

@@ -1,0 +1,79 @@
+"""What `check-config` doubts: right in form, but it resolves to nothing or to nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from tools.errors import nearest
+
+if TYPE_CHECKING:
+    from bot.main import Settings
+
+_HOLDER = re.compile(r"\*|[SUW][A-Z0-9]{2,}")
+_CHANNEL = re.compile(r"#[^\s#]+|[CGD][A-Z0-9]{2,}")
+
+
+def doubts_of(found: Settings, services: Collection[str]) -> list[str]:
+    """Return one sentence for each thing a person should look at; none of them is an error."""
+    return [*_people(found), *_names(found, services), *_places(found)]
+
+
+def _people(found: Settings) -> Iterator[str]:
+    access = found.document.access
+    if not access.admin:
+        yield (
+            "access.admin is empty: nobody may resume after a halt, freeze or reload; put a person "
+            "(U…) or a user group (S…) there"
+        )
+    held: dict[str, Collection[str]] = {
+        f"access.{role}": getattr(access, role)
+        for role in ("viewer", "responder", "approver", "admin")
+    }
+    tables: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+        "channels": access.channels,
+        "services": access.services,
+    }
+    for table, places in tables.items():
+        for place, roles in places.items():
+            held |= {f"access.{table}.{place}.{role}": who for role, who in roles.items()}
+    for key, holders in held.items():
+        for holder in holders:
+            if not _HOLDER.fullmatch(holder):
+                yield (
+                    f"{key} holds {holder!r}, which is no person (U…), no user group (S…) and not "
+                    "'*': it is nobody; copy the id from the profile in Slack"
+                )
+
+
+def _names(found: Settings, services: Collection[str]) -> Iterator[str]:
+    for name in found.document.access.services if services else ():
+        if name not in services:
+            yield f"access.services names {name!r}, which is no service.{nearest(name, services)}"
+    named = found.document.slack.channels
+    channels = {
+        "slack.channels.default_incidents": [named.default_incidents],
+        "slack.channels.digest": [named.digest],
+        "slack.channels.locales": list(named.locales),
+        "access.channels": list(found.document.access.channels),
+    }
+    for key, values in channels.items():
+        for value in values:
+            if not _CHANNEL.fullmatch(value):
+                yield f"{key} names {value!r}; a channel is written '#name' or by its id (C…)"
+
+
+def _places(found: Settings) -> Iterator[str]:
+    if not found.clusters:
+        return
+    stores = {
+        **{f"prometheus {name}": each.cluster for name, each in found.prometheus.items()},
+        **{f"loki {name}": each.cluster for name, each in found.loki.items()},
+    }
+    for name, cluster in stores.items():
+        if cluster and cluster not in found.clusters:
+            yield (
+                f"{name} observes the cluster {cluster!r}, which kubernetes does not read: no "
+                f"events, pods or changes there.{nearest(cluster, found.clusters)}"
+            )

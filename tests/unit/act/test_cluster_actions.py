@@ -230,9 +230,9 @@ async def test_nothing_is_scaled_away_unless_that_is_asked_for(stage: Stage) -> 
     state = await stage.observe("scale", LEDGER, replicas=0, allow_zero=True)
     shown = ACTIONS["scale"].preview(state)
     assert (shown.pods_affected, shown.pods_total) == (2, 2)
-    await stage.run(bind(ACTIONS["scale"], state))
     with pytest.raises(ActionRefusedError, match="allow_zero"):
         await stage.observe("scale", LEDGER, add_replicas=-5)
+    await stage.run(bind(ACTIONS["scale"], state))
     await stage.undo("scale", state)
     assert stage.item(LEDGER)["spec"]["replicas"] == 2
 
@@ -293,7 +293,7 @@ async def test_what_git_owns_is_refused_with_file_field_and_value(
 async def test_the_autoscaler_that_git_owns_is_refused_too(stage: Stage) -> None:
     hpa = ref("HorizontalPodAutoscaler", "order-api")
     stage.change(hpa, lambda item: item["metadata"]["labels"].update({f"{FLUX}/name": "apps"}))
-    with pytest.raises(ActionRefusedError, match="set spec.minReplicas to 6"):
+    with pytest.raises(ActionRefusedError, match=r"set spec\.minReplicas to 6"):
         await stage.observe("scale", ref("Deployment", "order-api"), replicas=6)
 
 
@@ -451,6 +451,6 @@ async def test_a_step_bound_to_one_cluster_is_never_run_on_another(stage: Stage)
 async def test_a_pod_that_stops_already_is_not_deleted_once_more(stage: Stage) -> None:
     bound = await stage.bound("pod_restart", LEDGER)
     await stage.run(bound)
-    with pytest.raises(LostRaceError, match="is being replaced"):
+    with pytest.raises(LostRaceError, match="being replaced"):
         await stage.run(bound)
     assert stage.effects == ["delete pods"]

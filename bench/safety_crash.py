@@ -3,6 +3,9 @@
     a life without a kill ──> marks: 1 commit, 2 commit of a read, 3 request …
     for each mark, before and after: fresh database and cluster ─> killed life ─> next life ─> judge
 
+There are two stories: `undone`, where the plan does not help and is taken back, and `done`, where
+it helps. How many points there are is found out, not written down.
+
 The judge asks the imitated Kubernetes, not the bot: which keys took effect, how often, and how the
 objects stand. A point is resolved when the plan is done, undone or handed to a person, no key took
 effect twice, an undone plan left every object as it was, and the audit chain verifies.
@@ -11,11 +14,13 @@ effect twice, an undone plan left every object as it was, and the audit chain ve
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import pickle
 import shutil
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +38,9 @@ from tools.act.contract import STEP_ANNOTATION
 
 HOST = "127.0.0.1"
 PATIENCE = 120.0  # wall seconds for one life
+REQUESTS = {"undone": 6, "done": 3}  # mutating requests of each story
+STORIES = tuple(REQUESTS)
+MIGRATING = asyncio.Lock()
 TOLD = frozenset({PlanStatus.OUTCOME_UNKNOWN, PlanStatus.HALTED, PlanStatus.UNVERIFIED})
 ENDS = TOLD | {PlanStatus.SUCCEEDED, PlanStatus.ROLLED_BACK}
 Json = dict[str, Any]
@@ -46,6 +54,7 @@ class Crashes:
     doubled: int = 0
     unresolved: list[str] = field(default_factory=list)
     ends: Counter[str] = field(default_factory=Counter)
+    requests: dict[str, int] = field(default_factory=dict)  # mutating ones of a life, by story
 
     def add(self, other: Crashes) -> None:
         """Add what another database came to."""
@@ -53,6 +62,7 @@ class Crashes:
         self.doubled += other.doubled
         self.unresolved += other.unresolved
         self.ends += other.ends
+        self.requests |= other.requests
 
 
 class KeyedEffects(list[Json]):
@@ -103,18 +113,21 @@ async def zygote() -> AsyncIterator[Zygote]:
 
 @dataclass(slots=True)
 class Matrix:
-    """Every point of one kind of database. `fresh` gives an empty, migrated one."""
+    """Every point of one story on one kind of database. `fresh` gives an empty, migrated one."""
 
     kind: str
     folder: Path
-    fresh: Callable[[int], str]
+    fresh: Callable[[], Awaitable[str]]
     lives: Zygote
+    told: str = STORIES[0]
     found: Crashes = field(default_factory=Crashes)
     _number: int = 0
+    _platform: bytes = b""  # the imitated cluster as it begins: copying beats building
 
     async def run(self, *, full: bool, only: Sequence[int] = ()) -> Crashes:
         """Kill at every mark (without `full`: reads that commit nothing are left out)."""
         marks = await self.story(0, "before")
+        self.found.requests[self.told] = sum(what.startswith("request") for what in marks)
         for at, what in enumerate(marks, 1):
             if only and at not in only:
                 continue
@@ -127,16 +140,17 @@ class Matrix:
     async def story(self, kill_at: int, when: str) -> list[str]:
         """Kill one life at a mark, let the next one go on, judge; returns the first one's marks."""
         self._number += 1
-        folder = self.folder / f"{self.kind}-{self._number}"
+        folder = self.folder / f"{self.kind}-{self.told}-{self._number}"
         folder.mkdir(parents=True)
         clock = ManualClock(START.timestamp())
-        cluster = Cluster(FaultLog(folder / "faults.json"), clock.now())
+        cluster = self._cluster(clock)
         cluster.effects = KeyedEffects(cluster)
         server = await start_kubernetes(HOST, 0, cluster=cluster, clock=clock, state_dir=folder)
         before = _standing(cluster)
-        database = self.fresh(self._number)
+        database = await self.fresh()
         job: Json = {
             "database": database,
+            "helps": self.told == "done",
             "kubeconfig": str(server.actor_kubeconfig),
             "clock": str(folder / "clock"),
         }
@@ -148,7 +162,7 @@ class Matrix:
             if kill_at:
                 second = folder / "marks-2"
                 after = await self.lives.live(**job, marks=str(second))
-                point = f"{self.kind} {when} mark {kill_at}"
+                point = f"{self.kind}, {self.told}: {when} mark {kill_at}"
                 wrong = [] if status == -9 else [f"the life ended with {status}, not by the kill"]
                 wrong += [] if after == 0 else [f"the next life ended with {after}"]
                 self._note(point, wrong + await self._judge(database, cluster, before))
@@ -159,6 +173,13 @@ class Matrix:
         marks = first.read_text().splitlines()
         shutil.rmtree(folder)
         return marks
+
+    def _cluster(self, clock: ManualClock) -> Cluster:
+        if not self._platform:
+            faults = FaultLog(self.folder / f"faults-{self.kind}-{self.told}.json")
+            self._platform = pickle.dumps(Cluster(faults, clock.now()))
+        fresh: Cluster = pickle.loads(self._platform)  # noqa: S301 - written a moment ago, by us
+        return fresh
 
     def _note(self, point: str, wrong: list[str]) -> None:
         self.found.points += 1
@@ -188,6 +209,9 @@ class Matrix:
         self.found.ends[status.value] += 1
         if status not in ENDS:
             wrong.append(f"the plan is {status.value}: {plans[0].outcome}")
+        forward = {key for key in keys if "/do/" in key}
+        if status is PlanStatus.SUCCEEDED and len(forward) != len(TARGETS):
+            wrong.append(f"it is told as done, but only {sorted(forward)} took effect")
         if status is PlanStatus.ROLLED_BACK and _standing(cluster) != before:
             wrong.append("it is told as undone, but the objects differ from before")
         return wrong
@@ -206,41 +230,65 @@ def _standing(cluster: Cluster) -> Json:
 
 
 async def measure(folder: Path, *, full: bool) -> Crashes:
-    """Run the matrix on SQLite and on PostgreSQL, side by side."""
-    from tests.fixtures.postgres import postgres_server
-
+    """Run both stories on SQLite and on PostgreSQL, the databases side by side."""
+    halves = await asyncio.gather(on_sqlite(folder, full=full), on_postgres(folder, full=full))
     found = Crashes()
-    with postgres_server() as postgres:
-        sqlite = await sqlite_template(folder)
-        template = postgres.create_database()
-        await migrate(template)
-
-        def copied(number: int) -> str:
-            path = folder / f"bot-{number}.db"
-            shutil.copy(sqlite, path)
-            return f"sqlite+aiosqlite:///{path}"
-
-        def cloned(_: int) -> str:
-            return postgres.create_database(template=template)
-
-        async with zygote() as one, zygote() as two:
-            halves = await asyncio.gather(
-                Matrix("sqlite", folder, copied, one).run(full=full),
-                Matrix("postgres", folder, cloned, two).run(full=full),
-            )
-        for half in halves:
-            found.add(half)
+    for half in halves:
+        found.add(half)
     return found
 
 
-async def sqlite_template(folder: Path) -> Path:
-    """Return a migrated database file without rows: copying it is faster than migrating."""
-    await migrate(f"sqlite+aiosqlite:///{folder}/template.db")
-    return folder / "template.db"
+async def on_sqlite(folder: Path, *, full: bool) -> Crashes:
+    """Run both stories on SQLite; each point gets a copy of a migrated file."""
+    template, made = folder / "template.db", itertools.count()
+    await migrate(f"sqlite+aiosqlite:///{template}")
+
+    async def copied() -> str:
+        path = folder / f"bot-{next(made)}.db"
+        await asyncio.to_thread(shutil.copy, template, path)
+        return f"sqlite+aiosqlite:///{path}"
+
+    return await _both("sqlite", folder, copied, full=full)
+
+
+async def on_postgres(folder: Path, *, full: bool) -> Crashes:
+    """Run both stories on PostgreSQL; each point gets a copy of a migrated database."""
+    import asyncpg
+
+    from tests.fixtures.postgres import postgres_server
+
+    with postgres_server() as postgres:
+        template, made = postgres.create_database(), itertools.count()
+        await migrate(template)
+        server, name = template.rsplit("/", 1)
+        connection = await asyncpg.connect(f"{server}/postgres")
+
+        async def cloned() -> str:
+            number = next(made)
+            if number:  # nobody asks the one before any more, and each takes eight megabytes
+                await connection.execute(f"DROP DATABASE crash_{number - 1} WITH (FORCE)")
+            await connection.execute(f"CREATE DATABASE crash_{number} TEMPLATE {name}")
+            return f"{server}/crash_{number}"
+
+        try:
+            return await _both("postgres", folder, cloned, full=full)
+        finally:
+            await connection.close()
+
+
+async def _both(
+    kind: str, folder: Path, fresh: Callable[[], Awaitable[str]], *, full: bool
+) -> Crashes:
+    found = Crashes()
+    async with zygote() as lives:
+        for told in STORIES:
+            found.add(await Matrix(kind, folder, fresh, lives, told).run(full=full))
+    return found
 
 
 async def migrate(url: str) -> None:
-    """Bring an empty database to the newest schema."""
-    store = await open_store(url)
-    await store.upgrade()
-    await store.close()
+    """Bring an empty database to the newest schema; Alembic knows one migration at a time."""
+    async with MIGRATING:
+        store = await open_store(url)
+        await store.upgrade()
+        await store.close()

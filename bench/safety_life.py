@@ -71,6 +71,7 @@ class Job:
     marks: str  # file: one line per commit or request, as it is reached
     kill_at: int = 0
     when: str = "before"  # or "after"
+    helps: bool = False  # True: the metric is well afterwards, so that nothing is taken back
     forked: bool = True  # False: in the program itself, so that what is loaded late is loaded once
 
 
@@ -167,13 +168,12 @@ class FileClock:
         self._path.write_text(str(self._seconds))
 
 
-async def still_bad(metric: str, service: str) -> float | None:  # noqa: ARG001 - the port's
-    """It did not help: every plan of this story is taken back."""
-    return 0.5
-
-
-def remedy_of(store: Store, clock: FileClock, actor: KubernetesActor) -> Remedy:
+def remedy_of(store: Store, clock: FileClock, actor: KubernetesActor, *, helps: bool) -> Remedy:
     """Build the decision side over the imitated production."""
+
+    async def measured(metric: str, service: str) -> float | None:  # noqa: ARG001 - the port's
+        return 0.0 if helps else 0.5
+
     loaded = parse(PLAYBOOK.encode(), "bench.yaml", frozenset(ACTIONS))
     services = {ServiceName(n): service(n) for n in ("order-api", "ledger", "gateway")}
     return build_remedy(
@@ -185,7 +185,7 @@ def remedy_of(store: Store, clock: FileClock, actor: KubernetesActor) -> Remedy:
             actions=ACTIONS,
             library=lambda: {loaded.playbook.id: loaded},
             catalogue=lambda: Catalogue({}, services),
-            measure=still_bad,
+            measure=measured,
             place_of=lambda _: Place(INCIDENTS),
             texts=Texts("en"),
             access=lambda: AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ANN,)}),
@@ -200,7 +200,7 @@ async def live(job: Job) -> None:
     watch_commits(marks)
     store = await open_store(job.database)
     actor = MarkedActor(KubernetesConfig(kubeconfig_act=job.kubeconfig), marks)
-    bot = remedy_of(store, clock, actor)
+    bot = remedy_of(store, clock, actor, helps=job.helps)
     try:
         plan_id = await _proposed(store, bot)
         for _ in range(ROUNDS):

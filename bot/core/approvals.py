@@ -18,7 +18,7 @@ import structlog
 
 from bot.core import resolving
 from bot.core.gate import Gate
-from bot.core.plan_moves import OPEN, TRIES, PlanMoves, Said, answers_of
+from bot.core.plan_moves import OPEN, TRIES, PlanMoves, Said, answers_of, named_guard
 from bot.core.planner import Origin, Planner
 from bot.core.ports import Person, PlanRecord, StaleError, Transaction
 from bot.domain import approval as moves
@@ -103,7 +103,7 @@ class Approvals:
         self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId, digest: str = ""
     ) -> Said:
         """Open a MANUAL plan alone, in an emergency: written down, and told to everybody."""
-        why = reason.strip()[:LONGEST_REASON]
+        why = self.moves.redact(reason.strip())[:LONGEST_REASON]
         if not why:
             return Said(False, None, self.moves.texts.say("plan.reason_needed"), "reason")
 
@@ -149,7 +149,8 @@ class Approvals:
 
     async def reject(self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId) -> Said:
         """Say no, with a reason."""
-        if not reason.strip():
+        why = self.moves.redact(reason.strip())[:LONGEST_REASON]
+        if not why:
             return Said(False, None, self.moves.texts.say("plan.reason_needed"), "reason")
 
         async def judge(tx: Transaction, record: PlanRecord, _: Answerer) -> Said:
@@ -157,7 +158,7 @@ class Approvals:
                 return self._late(record, user)
             pending = replace(record.approval, expires_at=record.plan.expires_at)
             wall = self.moves.clock.wall()
-            rejected = moves.reject(pending, user, reason.strip()[:LONGEST_REASON], wall)
+            rejected = moves.reject(pending, user, why, wall)
             if isinstance(rejected, Expired):
                 return await self.moves.expired(tx, record)
             text = self.moves.texts.say("plan.rejected", **self.moves.fields(record))
@@ -236,7 +237,8 @@ class Approvals:
         found = await self.planner.propose(draft, origin)
         if found.plan_id is None:
             return self._not_proposed(record, found.refused_by, found.summary)
-        return Said(True, PlanStatus.WAITING, found.summary)
+        text = self.moves.texts.say("proposal.made", id=found.plan_id)
+        return Said(True, PlanStatus.WAITING, text)
 
     async def _may_propose(
         self, plan_id: PlanId, user: UserId, right: str
@@ -251,8 +253,12 @@ class Approvals:
             return record, await self._denied(tx, record, user, right, who.why)
 
     def _not_proposed(self, record: PlanRecord, guard: str, why: str) -> Said:
-        text = self.moves.texts.say("plan.refused", guard=guard, why=why)
-        return Said(False, record.status, text, guard)
+        return Said(False, record.status, self._refusal(guard, why), guard)
+
+    def _refusal(self, guard: str, why: str) -> str:
+        texts = self.moves.texts
+        named = named_guard(texts, guard)
+        return texts.say("plan.refused", guard=guard, named=named, why=why)
 
     # --- after it stopped -----------------------------------------------------------------
 
@@ -366,7 +372,7 @@ class Approvals:
         self, tx: Transaction, record: PlanRecord, user: UserId, refusal: Refusal
     ) -> Said:
         await self.moves.note(tx, record, "plan.refused", user, {"guard": refusal.guard})
-        text = self.moves.texts.say("plan.refused", guard=refusal.guard, why=refusal.message)
+        text = self._refusal(refusal.guard, refusal.message)
         return Said(False, record.status, text, refusal.guard)
 
     async def _denied(

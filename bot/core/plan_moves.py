@@ -16,6 +16,7 @@ from bot.core.ports import Clock, PlanRecord, StaleError, Store, Transaction
 from bot.domain import approval as moves
 from bot.domain.approval import Approval, Approved, Expired, Pending, Yes
 from bot.domain.audit import BOT, Event
+from bot.domain.guards import GUARDS
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
@@ -52,6 +53,7 @@ class PlanMoves:
     store: Store
     clock: Clock
     texts: Texts
+    redact: Callable[[str], str] = str  # of what people type: reasons are kept and shown
 
     async def attempt(
         self, plan_id: PlanId, judge: Callable[[Transaction, PlanRecord], Awaitable[bool]]
@@ -167,6 +169,11 @@ class PlanMoves:
             "answers": len(answers_of(record)),
             "needed": record.plan.approvers_needed,
         }
+
+
+def named_guard(texts: Texts, guard: str) -> str:
+    """Return what a guard is about, in a person's words."""
+    return texts.say(f"guard.{guard if guard in GUARDS else 'other'}")
 
 
 def answers_of(record: PlanRecord) -> tuple[Yes, ...]:

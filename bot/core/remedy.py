@@ -82,7 +82,7 @@ def build_remedy(ports: RemedyPorts) -> Remedy:
         access=ports.access,
         halt_file=ports.halt_file,
     )
-    moves = PlanMoves(store, clock, ports.texts)
+    moves = PlanMoves(store, clock, ports.texts, ports.redact)
     planner = Planner(
         moves=moves,
         gate=gate,
@@ -106,6 +106,5 @@ def build_remedy(ports: RemedyPorts) -> Remedy:
         verifier=Verifier(clock, ports.measure),
     )
     approvals = Approvals(moves, gate, planner, ports.wake, lambda: ports.place_of(None))
-    return Remedy(
-        planner, approvals, Deadlines(moves, gate), execution, Switches(store, clock, gate), gate
-    )
+    switches = Switches(store, clock, gate, ports.redact)
+    return Remedy(planner, approvals, Deadlines(moves, gate), execution, switches, gate)

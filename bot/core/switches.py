@@ -7,6 +7,7 @@ claims; what runs may end. Rights: `sre.halt` for responders, the rest for admin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,6 +41,7 @@ class Switches:
     store: Store
     clock: Clock
     gate: Gate
+    redact: Callable[[str], str] = str  # of the reason that somebody gives
 
     async def halt(
         self, user: UserId, reason: str, channel: ChannelId, right: str = "sre.halt"
@@ -82,7 +84,7 @@ class Switches:
         reason: str = "",
     ) -> Switched:
         who = self.gate.may(await self.gate.person(user), user, right, channel)
-        now = self.clock.now()
+        now, value, reason = self.clock.now(), self.redact(value), self.redact(reason)
         async with self.store.begin() as tx:
             if not who.allowed:
                 facts = {"right": right}

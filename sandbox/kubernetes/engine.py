@@ -4,7 +4,6 @@ Time moves from timer to timer: a *timer* is (due, kind, arguments), plain JSON 
 sandbox continues where it stopped. A *life* is one run of one container of a workload.
 """
 
-import copy
 import hashlib
 import heapq
 import json
@@ -13,7 +12,7 @@ from typing import Any
 
 from sandbox.kubernetes.resources import EVENTS, Resource
 from sandbox.kubernetes.status import Json
-from sandbox.kubernetes.store import Store, moment, stamp
+from sandbox.kubernetes.store import Store, copied, moment, stamp
 
 SAFE_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes random names of
 EVENT_TTL_SECONDS = 24 * 3600.0
@@ -82,7 +81,7 @@ class Engine:
 
     def create(self, resource: Resource, item: Json) -> Json:
         """Store a new object with uid, creation time and generation."""
-        fresh = copy.deepcopy(item)
+        fresh = copied(item)
         meta = fresh["metadata"]
         meta.setdefault("uid", self.uid())
         meta.setdefault("creationTimestamp", stamp(self.now))

@@ -6,16 +6,16 @@ Objects are plain JSON. `peek` and `every` hand out the stored object (read it, 
 `get` hands out a copy; `update` copies, changes, and stores only if something really changed.
 """
 
-import copy
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.kubernetes.resources import Resource
 from sandbox.kubernetes.status import Json, gone
 
+T = TypeVar("T")
 Key = tuple[str, str, str]  # resource id, namespace ("" if none), name
 HISTORY_LENGTH = 4000  # notices kept; older resource versions are answered with 410
 
@@ -29,6 +29,15 @@ class Notice:
     resource_id: str
     item: Json
     before: Json | None  # the object until now: selectors may have matched it
+
+
+def copied(value: T) -> T:
+    """Return a copy of plain JSON; several times faster than `copy.deepcopy`, which asks more."""
+    if type(value) is dict:
+        return {name: copied(member) for name, member in value.items()}  # type: ignore[return-value]
+    if type(value) is list:
+        return [copied(member) for member in value]  # type: ignore[return-value]
+    return value
 
 
 def stamp(at: float) -> str:
@@ -52,6 +61,7 @@ class Store:
     def __init__(self) -> None:
         """Start empty."""
         self._items: dict[Key, Json] = {}
+        self._kinds: dict[str, dict[Key, Json]] = defaultdict(dict)  # the same, by resource id
         self.version = 1000
         self._notices: deque[Notice] = deque(maxlen=HISTORY_LENGTH)
         self._compacted = 1000  # the newest version whose successors may be missing
@@ -62,14 +72,14 @@ class Store:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Return a copy of the object."""
-        return copy.deepcopy(self.peek(resource, namespace, name))
+        return copied(self.peek(resource, namespace, name))
 
     def every(self, resource: Resource, namespace: str = "") -> list[Json]:
         """Objects by namespace and name, for reading only; all namespaces when none is given."""
         found = [
             (key, item)
-            for key, item in self._items.items()
-            if key[0] == resource.id and (not namespace or key[1] == namespace)
+            for key, item in self._kinds[resource.id].items()
+            if not namespace or key[1] == namespace
         ]
         return [item for _key, item in sorted(found, key=lambda pair: pair[0])]
 
@@ -83,9 +93,9 @@ class Store:
         key = _key(resource, item)
         before = self._items.get(key)
         self.version += 1
-        stored = copy.deepcopy(item)
+        stored = copied(item)
         stored["metadata"]["resourceVersion"] = str(self.version)
-        self._items[key] = stored
+        self._items[key] = self._kinds[key[0]][key] = stored
         kind = "ADDED" if before is None else "MODIFIED"
         self._note(Notice(self.version, kind, resource.id, stored, before))
         return stored
@@ -95,7 +105,7 @@ class Store:
         stored = self._items.get(_key(resource, item))
         if stored is None:
             return False
-        draft = copy.deepcopy(stored)
+        draft = copied(stored)
         change(draft)
         if draft == stored:
             return False
@@ -104,11 +114,13 @@ class Store:
 
     def remove(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Delete the object and return its last state."""
-        item = self._items.pop((resource.id, namespace if resource.namespaced else "", name), None)
+        key = (resource.id, namespace if resource.namespaced else "", name)
+        item = self._items.pop(key, None)
         if item is None:
             return None
+        del self._kinds[resource.id][key]
         self.version += 1
-        last = copy.deepcopy(item)
+        last = copied(item)
         last["metadata"]["resourceVersion"] = str(self.version)
         self._note(Notice(self.version, "DELETED", resource.id, last, item))
         return last
@@ -148,6 +160,9 @@ class Store:
         """Take over what `dump` wrote; watches must list again."""
         rows: Iterable[list[Any]] = stored["items"]
         self._items = {(row[0], row[1], row[2]): row[3] for row in rows}
+        self._kinds.clear()
+        for key, item in self._items.items():
+            self._kinds[key[0]][key] = item
         self.version = stored["version"]
         self.compact()
 

@@ -5,7 +5,6 @@ Deployment ─template hash─> ReplicaSet (one per revision) ─> pods
 StatefulSet ─> pods name-0, name-1 …, replaced one at a time from the highest ordinal
 """
 
-import copy
 import hashlib
 import json
 import math
@@ -24,7 +23,7 @@ from sandbox.kubernetes.resources import (
     REPLICA_SETS,
 )
 from sandbox.kubernetes.status import Json
-from sandbox.kubernetes.store import moment, stamp
+from sandbox.kubernetes.store import copied, moment, stamp
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
@@ -49,7 +48,7 @@ def template_hash(template: Json) -> str:
 
 def bare_template(template: Json) -> Json:
     """The template without the hash label, as a Deployment holds it."""
-    bare = copy.deepcopy(template)
+    bare = copied(template)
     for label in (HASH, STATEFUL_HASH):
         (bare.setdefault("metadata", {}).get("labels") or {}).pop(label, None)
     bare["metadata"].pop("creationTimestamp", None)
@@ -169,7 +168,7 @@ def _create_set(engine: Engine, deployment: Json, revision: int) -> Json:
     template = bare_template(deployment["spec"]["template"])
     digest = template_hash(template)
     template["metadata"].setdefault("labels", {})[HASH] = digest
-    selector = copy.deepcopy(deployment["spec"]["selector"])
+    selector = copied(deployment["spec"]["selector"])
     selector.setdefault("matchLabels", {})[HASH] = digest
     wanted = deployment["spec"]["replicas"]
     notes = {

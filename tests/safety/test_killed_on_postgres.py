@@ -1,0 +1,23 @@
+"""A bot killed before and after every commit and every mutating request, on PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.safety_crash import REQUESTS, on_postgres
+
+
+@pytest.mark.slow
+@pytest.mark.needs_postgres
+@pytest.mark.timeout(1500)
+async def test_a_bot_killed_at_any_instruction_repeats_nothing_and_comes_to_an_end(
+    tmp_path: Path,
+) -> None:
+    found = await on_postgres(tmp_path, full=False)
+    assert found.unresolved == []
+    assert found.doubled == 0
+    assert found.requests == REQUESTS  # three steps and their way back, three steps that helped
+    assert found.points > 2 * sum(found.requests.values())  # and every commit around them
+    assert {"rolled_back", "succeeded"} <= found.ends.keys()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bot.core.plan_moves import named_guard
 from bot.core.planner import Origin, Planner
 from bot.core.ports import Store
 from bot.domain.finding import Finding
@@ -83,7 +84,12 @@ class ProposalDesk:
         if receipt.plan_id is None:
             return Proposed(
                 False,
-                self._texts.say("proposal.refused", guard=receipt.refused_by, why=receipt.summary),
+                self._texts.say(
+                    "proposal.refused",
+                    guard=receipt.refused_by,
+                    named=named_guard(self._texts, receipt.refused_by),
+                    why=receipt.summary,
+                ),
             )
         return Proposed(True, self._texts.say("proposal.made", id=receipt.plan_id))
 

@@ -350,7 +350,7 @@ async def test_an_expired_plan_is_proposed_again_from_its_card(shift: Shift) -> 
         room.wake()
         card = await shift.card(plan, "plan.propose_again")
         assert await shift.slack.click("alice", "#incidents", card, "plan.propose_again")
-        await shift.told("alice", "waits for 1 approval")
+        await shift.told("alice", "is proposed; its card")
     async with shift.world.store.begin() as tx:
         assert len(await tx.plans.list([PlanStatus.WAITING])) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.core.planner import Origin
+from bot.core.ports import OutboxRow
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
@@ -29,7 +30,8 @@ owners: [wallet]
 
 async def cards(world: Production, view: str) -> list[dict[str, Any]]:
     """Post everything, and return the bodies of one view."""
-    found, wall = [], world.clock.wall()
+    found: list[OutboxRow] = []
+    wall = world.clock.wall()
     async with world.store.begin() as tx:
         while (row := await tx.outbox.claim("test", wall, world.policy.expiry)) is not None:
             await tx.outbox.posted(row.id, Ts(f"1732099200.{len(found):06}"), wall)

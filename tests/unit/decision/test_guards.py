@@ -10,12 +10,14 @@ from dataclasses import replace
 
 import pytest
 
+from bot.core.plan_moves import named_guard
 from bot.domain.access import AccessConfig
 from bot.domain.approval import Approved, Yes
 from bot.domain.guards import GUARDS
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig
+from bot.locale import LANGUAGES, Texts
 from tests.fakes.decision import ADA, ANN, BOB, INCIDENTS, RAY, Production
 from tools.world import ServiceMode
 
@@ -241,6 +243,14 @@ STORIES: dict[str, Story] = {
 
 def test_every_guard_has_a_story() -> None:
     assert STORIES.keys() == GUARDS.keys()
+
+
+def test_every_guard_is_called_something_in_both_languages() -> None:
+    for language in LANGUAGES:
+        texts = Texts(language)
+        names = {name: named_guard(texts, name) for name in GUARDS}
+        assert texts.say("guard.other") not in names.values()
+        assert named_guard(texts, "backend") == texts.say("guard.other")
 
 
 @pytest.mark.parametrize("name", GUARDS)

@@ -41,7 +41,7 @@ HOUR = timedelta(hours=1)
 
 async def notices(world: Production, word: str) -> list[dict[str, Any]]:
     """Post everything, and return the notices in which a word stands, oldest first."""
-    found = []
+    found: list[dict[str, Any]] = []
     async with world.store.begin() as tx:
         for number in count():
             row = await tx.outbox.claim("test", world.clock.wall(), HOUR)

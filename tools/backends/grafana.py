@@ -22,7 +22,7 @@ class GrafanaExplore:
     def link(self, expression: str, window: Window) -> str:
         """Return the address that opens a query over a window."""
         source = {"type": self.kind, "uid": self.datasource}
-        query = {"refId": "A", "datasource": source, "expr": expression}
+        query: dict[str, object] = {"refId": "A", "datasource": source, "expr": expression}
         if self.kind == "prometheus":
             query |= {"range": True, "instant": False}
         pane = {

@@ -84,11 +84,18 @@ class Figures:
             samples=int(known.size),
         )
 
+    @property
+    def moves(self) -> bool:
+        """Whether any two samples differ."""
+        return self.samples > 0 and self.low != self.high
+
     def sentence(self, unit: str) -> str:
         """Return the statistics in one line."""
         if not self.samples:
             return "no data in the window"
         gaps = f", {self.missing_ratio * 100:.3g} % missing" if self.missing_ratio > 0.02 else ""
+        if not self.moves:
+            return f"{show(self.latest, unit)} throughout{gaps}"
         return (
             f"latest {show(self.latest, unit)}; median {show(self.median, unit)}; "
             f"min {show(self.low, unit)} at {self.low_at}; "

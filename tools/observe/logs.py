@@ -79,14 +79,17 @@ async def search_logs(  # noqa: PLR0913, PLR0917 - the arguments are the model's
     count = f"{len(rows)}+" if page.truncated else str(len(rows))
     by_service = Counter(line.service or "(unknown)" for line in page.lines)
     by_level = Counter(line.level or "(none)" for line in page.lines)
-    head = f"{count} lines between {span(asked)} for {page.query}"
+    head = f"{count} lines, {span(asked)}, for {page.query}"
     if not rows:
-        head = f"no line between {span(asked)} matches {page.query}"
+        head = f"no line, {span(asked)}, matches {page.query}"
     lines = [head]
     if page.note:
         lines.append(f"INCOMPLETE: {page.note}")
     if rows:
         lines.append(f"first shown {rows[0]['at']}, last shown {rows[-1]['at']}")
+        if page.truncated and not page.note:
+            end = "oldest" if oldest_first else "newest"
+            lines.append(f"more lines match: these are the {end}; narrow window, text or service")
         lines.append(f"by service: {_counted(by_service)}; by level: {_counted(by_level)}")
     lines += [
         f"[{row['at']} {row['service']} {row['level']}] {_cut(row['text'])}"

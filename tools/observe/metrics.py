@@ -83,7 +83,8 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         row["points"] = points(inside, every)
         if rank < SKETCHED_SERIES:
             row["sketch"] = sketch(inside)
-            text += f"\n  course {line_of(row['sketch'])}"
+            if figures[index].moves:
+                text += f"\n  course in {spec.unit}, {line_of(row['sketch'])}"
         rows.append(row)
         if rank < SHOWN_SERIES:
             lines.append(text)
@@ -120,6 +121,15 @@ def _worst_first(figures: Figures, spec: MetricSpec) -> float:
     return latest if spec.bad_direction == "down" else -latest
 
 
+def _crossed(value: float, spec: MetricSpec) -> bool:
+    """Whether a value lies beyond the limit; in both directions a limit bounds the size."""
+    if spec.threshold is None:
+        return False
+    if spec.bad_direction == "down":
+        return value < spec.threshold
+    return (abs(value) if spec.bad_direction == "both" else value) > spec.threshold
+
+
 def _usual(baseline: Baseline | None, series: Series) -> tuple[float, float] | None:
     """Return what the baseline expects of the newest sample: centre and σ."""
     if baseline is None or series.times.size == 0:
@@ -147,9 +157,13 @@ def _described(
     }
     who = series.label(spec.group_by) or named(series)
     text = f"- {who}: {figures.sentence(spec.unit)}"
-    if before.samples and figures.samples:
-        text += f"; latest is {versus} against the median of the hour before the window "
-        text += f"({row['hour_before_shown']})"
+    if before.samples and figures.samples and figures.latest != before.median:
+        if before.median:
+            text += f"; latest is {versus} against the median of the hour before the window "
+            text += f"({row['hour_before_shown']})"
+        else:
+            text += "; the median of the hour before the window was "
+            text += f"{row['hour_before_shown']}"
     if usual is not None and figures.samples:
         center, scale = usual
         sigma = (figures.latest - center) / scale if scale else 0.0
@@ -159,6 +173,8 @@ def _described(
     if spec.threshold is not None:
         row["threshold_shown"] = show(spec.threshold, spec.unit)
         text += f"; limit {row['threshold_shown']}"
+        if figures.samples and _crossed(figures.latest, spec):
+            text += ", CROSSED now"
     return row, text
 
 
@@ -200,7 +216,8 @@ async def query_promql(
         text = f"- {named(series)}: {figures.sentence('')}"
         if rank < SKETCHED_SERIES:
             row["sketch"] = sketch(series)
-            text += f"\n  course {line_of(row['sketch'])}"
+            if figures.moves:
+                text += f"\n  course {line_of(row['sketch'])}"
         rows.append(row)
         if rank < SHOWN_SERIES:
             lines.append(text)

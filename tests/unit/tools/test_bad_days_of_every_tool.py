@@ -119,7 +119,7 @@ async def ports(
     )  # fmt: skip
     catalogue = load_catalogue(ROOT / "config/metrics.yaml", ROOT / "config/services.yaml")
     cluster = KubernetesReader(KubernetesConfig(kubeconfig=str(kubeconfig)))
-    opened = [
+    opened: list[Any] = [
         Prometheus(PrometheusConfig(**once)),
         Loki(LokiConfig(**once)),
         Tempo(TracingConfig(**once)),
@@ -130,7 +130,7 @@ async def ports(
         Logs: opened[1],
         Traces: opened[2],
         Cluster: cluster,
-        Changes: ClusterChanges(cluster, catalogue, FakeChanges()),
+        Changes: ClusterChanges(cluster, catalogue, FakeChanges().recent),
         Clock: StoppedClock(),
         Catalogue: catalogue,
         Baselines: NoBaselines(),

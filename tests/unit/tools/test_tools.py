@@ -203,3 +203,34 @@ def test_a_dependency_that_is_no_service_is_named(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(CatalogueError, match=r"s.yaml:2:36: .*'shpo'.*Did you mean 'shop'"):
         load_services(tmp_path / "s.yaml")
+
+
+async def test_a_summary_says_what_a_tired_reader_would_have_to_work_out(
+    box: Toolbox, metrics: FakeMetrics, catalogue: Catalogue
+) -> None:
+    asked = {"metric": "order_latency_p99", "window": "30m"}
+    told = (await box.call("query_metric", asked)).summary
+    assert "one sample per 60 s" in told
+    assert "limit 500 ms, CROSSED now" in told
+    assert "course in seconds, 2026-11-20T11:30:00Z" in told
+    times = [NOW.timestamp() - 60.0 * k for k in range(180, -1, -1)]
+    restarts = catalogue.metrics["pod_restarts"].query  # type: ignore[index]
+    metrics.put(restarts, {"service": "kafka"}, times, [0.0] * 181)
+    metrics.put(restarts, {"service": "ledger"}, times, [0.0] * 180 + [3.0])
+    head, ledger, course, kafka = (
+        await box.call("query_metric", {"metric": "pod_restarts"})
+    ).summary.splitlines()
+    assert head.startswith("pod_restarts (Container restarts in the last 30 minutes; restarts), ")
+    assert "the median of the hour before the window was 0 restarts" in ledger
+    assert course.startswith("  course in restarts, ")
+    assert kafka == "- kafka: 0 restarts throughout; limit 1 restarts"
+
+
+async def test_a_search_that_was_cut_says_so(box: Toolbox) -> None:
+    lines = [LogLine(NOW - timedelta(seconds=k), "ledger", f"n={k}", "info") for k in range(1, 300)]
+    more = FakeLogs(lines)
+    ports = {**box._ports, Logs: more}
+    told = (await Toolbox(ALL, ports).call("search_logs", {"service": "ledger"})).summary
+    assert told.startswith("200+ lines, 2026-11-20T11:00:00Z to 2026-11-20T12:00:00Z, for ")
+    assert "more lines match: these are the newest" in told
+    assert "… 175 more" in told

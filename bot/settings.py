@@ -267,6 +267,9 @@ def _loki(section: LokiInstance, key: str = "loki", grafana_url: str = "") -> Lo
     return LokiConfig(
         **_reach(key, section),
         cluster=section.cluster,
+        service_label=section.service_label,
+        level_label=section.level_label,
+        max_scan_bytes=section.max_scan_bytes,
         grafana=GrafanaExplore(grafana_url, uid, "loki") if grafana_url and uid else None,
     )
 

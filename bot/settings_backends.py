@@ -60,6 +60,9 @@ class HttpBackend(Section):
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # of an instance or a cluster
 
 
+Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+
 class PrometheusInstance(HttpBackend):
     """One metrics store. New keys stand here, so that every instance has them."""
 
@@ -81,6 +84,9 @@ class LokiInstance(HttpBackend):
 
     grafana_datasource: str = ""  # uid in Grafana; with links.grafana_url links lead there
     cluster: str = ""  # the cluster whose logs it keeps
+    service_label: Label = "service"  # of streams, naming the service as services.yaml does
+    level_label: Label = "level"
+    max_scan_bytes: int = Field(5 * 1024**3, ge=0)  # a search in the text may read; 0: any
 
 
 class Loki(LokiInstance):

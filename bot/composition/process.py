@@ -48,7 +48,6 @@ from bot.domain.place import TERMINAL, Place
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.settings import Settings
-from bot.settings_document import Document
 from bot.settings_policies import access_config
 from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
@@ -374,10 +373,11 @@ class _Builder:
         return lines | {name: f"off ({how})" for name, how in self.settings.off.items()}
 
 
-def _grafana_host(document: Document) -> tuple[str, ...]:
-    """Return the host our own links to Explore name: an operator wrote it down."""
-    url = document.links.grafana_url
-    return (urlsplit(url).netloc,) if url else ()
+def _own_hosts(settings: Settings) -> tuple[str, ...]:
+    """Return the hosts our own links to Explore and to traces name: an operator wrote them down."""
+    traces = settings.tracing.link_template if settings.tracing else ""
+    urls = (settings.document.links.grafana_url, traces)
+    return tuple(urlsplit(url).netloc for url in urls if url)
 
 
 def slack_config(settings: Settings) -> SlackConfig:
@@ -397,7 +397,7 @@ def slack_config(settings: Settings) -> SlackConfig:
         default_locale=document.app.locale,
         locales=channels.locales,
         default_timezone=document.slack.digest.timezone,
-        link_hosts=(*document.slack.link_hosts, *_grafana_host(document)),
+        link_hosts=(*document.slack.link_hosts, *_own_hosts(settings)),
     )
 
 

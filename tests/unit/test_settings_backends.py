@@ -136,3 +136,47 @@ def test_what_cannot_work_is_named_with_its_value(
     with pytest.raises(ConfigError) as caught:
         settings(tmp_path, f"prometheus: {text}", T="token")
     assert complaint in str(caught.value)
+
+
+def test_traces_are_off_without_an_address_and_doctor_says_what_switches_them_on(
+    tmp_path: Path,
+) -> None:
+    found = settings(tmp_path, "app: {name: x}")
+    assert found.tracing is None
+    assert found.off["tracing"] == "set TRACING_URL"
+
+
+def test_every_key_of_tracing_reaches_its_connection(tmp_path: Path) -> None:
+    text = "tracing: {url: '${TRACING_URL}', tenant: a, bearer_token: '${T}', provider: tempo}"
+    found = settings(tmp_path, text, TRACING_URL="http://tempo:3200/", T="s3cret")
+    assert found.tracing is not None
+    assert found.tracing.url == "http://tempo:3200"
+    assert (found.tracing.tenant, found.tracing.bearer_token) == ("a", "s3cret")
+    assert found.tracing.link_template == ""
+
+
+def test_jaegers_page_is_linked_to_by_itself_and_a_link_needs_a_place_for_the_trace(
+    tmp_path: Path,
+) -> None:
+    jaeger = settings(tmp_path, "tracing: {url: 'http://jaeger:16686', provider: jaeger}")
+    assert jaeger.tracing is not None
+    assert jaeger.tracing.link_template == "http://jaeger:16686/trace/{trace_id}"
+    with pytest.raises(ConfigError, match=r"must hold \{trace_id\}.*'http://ui/x'"):
+        settings(tmp_path, "tracing: {url: 'http://t', link_url: 'http://ui/x'}")
+
+
+def test_the_labels_and_the_limit_of_a_loki_are_its_own(tmp_path: Path) -> None:
+    text = """
+loki:
+  url: http://loki
+  service_label: app
+  instances: {us: {url: 'http://loki-us', max_scan_bytes: 7}}
+"""
+    found = settings(tmp_path, text)
+    assert (found.loki["default"].service_label, found.loki["us"].service_label) == (
+        "app",
+        "service",
+    )
+    assert found.loki["us"].max_scan_bytes == 7
+    with pytest.raises(ConfigError, match="service_label"):
+        settings(tmp_path, "loki: {url: 'http://l', service_label: 'app\"}'}")

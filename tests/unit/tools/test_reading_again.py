@@ -1,0 +1,108 @@
+"""While the bot runs, a bad file keeps the good one serving, and says where it is wrong."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.composition.parts import open_shelf
+from bot.core.shelf import Shelf
+from bot.settings import load_settings
+from bot.store.store import SqlStore, open_store
+from tests.fakes.clocks import ManualClock
+from tests.fixtures.nouns import NOW
+from tools.act.catalog import ACTIONS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Desk:
+    folder: Path
+    shelf: Shelf
+    store: SqlStore
+
+    async def reload(self) -> str:
+        done = await self.shelf.reload("U0ADMIN01", self.store, ManualClock(NOW))  # type: ignore[arg-type]
+        return done.message if done.ok else f"REFUSED {done.message}"
+
+    async def audited(self) -> list[dict[str, object]]:
+        async with self.store.begin() as tx:
+            return [dict(row.event.facts) for row in await tx.audit.tail(10)]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    for name in ("metrics", "services", "rca_rules"):
+        shutil.copy(ROOT / "config" / f"{name}.yaml", tmp_path / f"{name}.yaml")
+    paths = ", ".join(f"{n}: '{tmp_path / n}.yaml'" for n in ("metrics", "services", "rca_rules"))
+    library = ROOT / "playbooks" / "library"
+    config = tmp_path / "config.yaml"
+    config.write_text(f"paths: {{{paths}, playbooks: ['{library}']}}\n", encoding="utf-8")
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
+    await store.upgrade()
+    shelf = open_shelf(load_settings({"SRE_AGENT_CONFIG": str(config)}), ACTIONS)
+    yield Desk(tmp_path, shelf, store)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "complaint"),
+    [
+        ("metrics", "unit: seconds", "unti: seconds",
+         r"metrics.yaml:\d+:5: unknown key 'unti'. Did you mean 'unit'"),
+        ("metrics", "sum by", "sum bye", r"metrics.yaml:\d+:\d+: query .*PromQL does not parse"),
+        ("services", "dependencies: [kafka, redis]", "dependencies: [kafak]",
+         r"services.yaml:\d+:\d+: dependency 'kafak' is no service. Did you mean 'kafka'"),
+        ("services", "mode: approve", "mode: aprove", r"services.yaml:\d+:\d+: mode 'aprove'"),
+        ("rca_rules", "primary_metric: api_latency_p99", "primary_metric: api_latency_p9",
+         r"rca_rules.yaml:\d+: unknown metric 'api_latency_p9'. Did you mean 'api_latency_p99'"),
+    ],
+)  # fmt: skip
+async def test_a_bad_file_keeps_the_good_one_and_is_told_to_who_asked(
+    desk: Desk, file: str, right: str, wrong: str, complaint: str
+) -> None:
+    before = desk.shelf.catalogue(), desk.shelf.rules()
+    path = desk.folder / f"{file}.yaml"
+    text = path.read_text("utf-8")
+    assert right in text
+    path.write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    told = await desk.reload()
+    assert told.startswith("REFUSED ")
+    assert told.endswith("The files read before stay in force.")
+    assert re.search(complaint, told), told
+    assert (desk.shelf.catalogue(), desk.shelf.rules()) == before
+    assert await desk.audited() == []
+    path.write_text(text, encoding="utf-8")
+    assert (await desk.reload()).startswith("Read again: 14 metrics, 10 services, ")
+
+
+async def test_a_metric_that_was_added_serves_at_once_and_is_audited(desk: Desk) -> None:
+    path = desk.folder / "metrics.yaml"
+    own = "shop:\n  carts: {query: shop_carts, unit: carts, description: Open carts}\n"
+    path.write_text(path.read_text("utf-8") + own, encoding="utf-8")
+    assert (await desk.reload()).startswith("Read again: 15 metrics")
+    assert desk.shelf.catalogue().metrics["carts"].category == "shop"  # type: ignore[index]
+    (facts,) = await desk.audited()
+    assert facts["metrics_changed"] == ["carts"]
+
+
+def test_the_shipped_catalogue_holds_every_metric_of_the_platform() -> None:
+    shipped = load_settings({"SRE_AGENT_CONFIG": str(ROOT / "config" / "config.yaml")})
+    shelf = open_shelf(shipped, ACTIONS)
+    found: dict[str, set[str]] = {}
+    for spec in shelf.catalogue().metrics.values():
+        found.setdefault(spec.category, set()).add(spec.name)
+    assert found == {
+        "trading": {"order_latency_p99", "order_qps", "order_error_rate"},
+        "matching": {"matching_latency_p99", "orderbook_depth"},
+        "risk": {"margin_utilization", "risk_limit_breaches"},
+        "wallet": {"balance_sync_latency", "pending_transactions"},
+        "api": {"api_latency_p99", "api_error_rate"},
+        "infrastructure": {"cpu_usage", "memory_usage", "pod_restarts"},
+    }

@@ -14,7 +14,7 @@ from rich.console import Console
 BENCHES = {
     "logs": "templates of log lines: grouping accuracy and speed, beside drain3",
     "perception": "a week of 200 series from a real Prometheus, beside prometheus-api-client",
-    "safety": "guards, injection, race and crashes: what must never happen, counted",
+    "safety": "guards, injection, race, load and crashes: what must never happen, counted",
 }
 THOROUGH = frozenset({"safety"})  # benches that `--full` makes longer
 

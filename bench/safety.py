@@ -3,9 +3,10 @@
 guards      each named guard removed in turn: its story turns red
 injection   hostile texts and a model that obeys them; canaries in every byte that left
 race        two bot processes, one PostgreSQL, two hundred clicks: one execution
+load        a click's time with 250 audit events a second, over its time without
 crash       killed at every commit and every mutating request, on SQLite and PostgreSQL
 
-Every figure but `crash_points`, `injections` and `race_executions` must be 0, and
+Every count but `crash_points`, `injections` and `race_executions` must be 0, and
 `race_executions` 1. Without `--full` transactions that only read are not killed at: they commit
 nothing, so that the world after the kill is the one of the mark before.
 """
@@ -36,6 +37,8 @@ AIMS = {
     "race_executions": "1",
     "injections": "≥ 60",
     "guards_without_a_red_test": "0",
+    "click_ratio_sqlite": "≤ 1.5",
+    "click_ratio_postgres": "≤ 1.5",
 }
 FOREIGN = ("SRE_", "SLACK_", "ANTHROPIC", "PROMETHEUS", "LOKI", "KUBE", "DATABASE", "AUDIT")
 
@@ -49,12 +52,13 @@ def run(data: Path | None = None, *, full: bool = False) -> Report:
 
 
 async def _measure(*, full: bool) -> Report:
-    from bench import safety_crash, safety_guards, safety_race
+    from bench import safety_crash, safety_guards, safety_load, safety_race
 
     with scratch() as folder:
         guards = await safety_guards.measure(folder)
         hostile = await injected(folder)
         raced = await safety_race.measure(folder)
+        loaded = await safety_load.both(folder)
         crashes = await safety_crash.measure(folder, full=full)
     leaked = sorted({name for names in hostile["leaks"].values() for name in names})
     ours = {
@@ -66,12 +70,14 @@ async def _measure(*, full: bool) -> Report:
         "race_executions": float(raced.executions),
         "injections": float(hostile["delivered"]),
         "guards_without_a_red_test": float(len(guards.without_a_red_test)),
+        **{f"click_ratio_{kind}": load.ratio(0.5) for kind, load in loaded.items()},
     }
     notes = [
         f"{guards.guards} guards; {len(guards.broken_stories)} stories red with their guard",
         f"{hostile['texts']} texts, {hostile['proposals']} plans proposed, none answered by a text",
         f"bytes searched for {hostile['canaries']} canaries: {hostile['bytes']}",
         f"race: {raced}",
+        *safety_load.told(loaded),
         f"crash ends: {dict(crashes.ends)}",
         *guards.broken_stories,
         *guards.without_a_red_test,

@@ -761,3 +761,17 @@ async def test_a_lease_has_one_owner_until_it_runs_out(store: SqlStore, second: 
         assert await tx.leases.acquire("leader", "z", NOW + 2 * LEASE, LEASE)
         await tx.leases.release("leader", "z")
         assert await tx.leases.acquire("leader", owner, NOW, LEASE)
+
+
+async def test_a_done_item_keeps_its_key_and_nothing_of_what_was_said(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.inbox.add("Ev1", "event", {"text": "between us"}, NOW)
+        item = await tx.inbox.claim("a", NOW, LEASE)
+        assert item is not None
+        await tx.inbox.done(item.id, NOW)
+    async with store._engine.begin() as connection:
+        kept = (await connection.exec_driver_sql("SELECT * FROM slack_inbox")).mappings().one()
+    assert "between us" not in str(dict(kept))
+    async with store.begin() as tx:
+        assert not await tx.inbox.add("Ev1", "event", {"text": "between us"}, NOW)
+        assert await tx.inbox.backlog() == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 from bench import safety_guards, safety_race
+from bot.domain import guards
 from bot.domain.guards import GUARDS
 
 
@@ -33,3 +35,14 @@ async def test_two_hundred_clicks_on_two_processes_are_one_execution(tmp_path: P
     assert raced.delivered == safety_race.CLICKS
     assert raced.approvals == 2
     assert raced.started == raced.effects == raced.executions == 1
+
+
+def test_every_guard_that_is_written_is_asked() -> None:
+    """A guard is a function from a case to a reason: one that stands in no table guards nothing."""
+    written = {
+        each
+        for _, each in inspect.getmembers(guards, inspect.isfunction)
+        if each.__module__ == guards.__name__
+        and list(inspect.signature(each).parameters) == ["case"]
+    }
+    assert {guard.says for guard in GUARDS.values()} == written

@@ -85,10 +85,7 @@ def over(source: Source, query: str, start_ms: int, end_ms: int, step_ms: int) -
     kinds["StringLiteral"] = "string"
     kind = kinds.get(type(node).__name__)
     if kind is not None:
-        msg = (
-            f'invalid parameter "query": invalid expression type "{kind}" for range query, '
-            "must be Scalar or instant Vector"
-        )
+        msg = f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector'
         raise BadDataError(msg)
     steps = range_steps(start_ms, end_ms, step_ms)
     value = Evaluation(source, steps, (start_ms, end_ms)).value(node)

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import promql_parser as promql
 
-from sandbox.prometheus.errors import BadDataError, ExecutionError
+from sandbox.prometheus import dialect
+from sandbox.prometheus.errors import BadDataError
 from sandbox.prometheus.evaluate import matchers_of, milliseconds, parse
 from sandbox.prometheus.samples import Matcher
 
@@ -21,11 +22,13 @@ def invalid(name: str, reason: str) -> BadDataError:
 
 
 def moment(values: Mapping[str, str], name: str, default_ms: int | None = None) -> int:
-    """Read unix seconds or RFC 3339 as milliseconds."""
+    """Read unix seconds or RFC 3339 as milliseconds; with a default it need not be given."""
     text = values.get(name, "")
     if not text and default_ms is not None:
         return default_ms
     reason = f'cannot parse "{text}" to a valid timestamp'
+    if default_ms is not None:
+        reason = f"Invalid time value for '{name}': {reason}"
     try:
         number = float(text)
     except ValueError:
@@ -83,12 +86,22 @@ def selectors(texts: Sequence[str]) -> list[list[Matcher]]:
     for text in texts:
         try:
             node = parse(text)
-            if type(node).__name__ != "VectorSelector":
-                reason = "expected a series selector"
-                raise invalid("match[]", reason)
-            found.append(matchers_of(node))
-        except ExecutionError as error:
-            raise BadDataError(str(error)) from error
         except BadDataError as error:
-            raise BadDataError(str(error).replace('"query"', '"match[]"', 1)) from error
+            if "at least one non-empty matcher" in str(error):
+                reason = "match[] must contain at least one non-empty matcher"
+                raise invalid("match[]", reason) from error
+            raise BadDataError(str(error).removeprefix('invalid parameter "query": ')) from error
+        if type(node).__name__ != "VectorSelector" or node.offset or node.at:
+            reason = f"expected a series selector, got {text!r}"
+            raise dialect.parse_error(reason)
+        found.append(matchers_of(node))
     return found
+
+
+def count(values: Mapping[str, str], name: str) -> int:
+    """Read a number of things; -1, and nothing, mean all."""
+    try:
+        return int(values.get(name) or -1)
+    except ValueError:
+        msg = f"{name} must be a number"
+        raise BadDataError(msg) from None

@@ -1,7 +1,8 @@
 """The Prometheus HTTP API over any source of samples.
 
-    GET|POST /api/v1/query, query_range, series, labels   GET /api/v1/label/NAME/values, metadata,
-    status/buildinfo, /-/healthy, /-/ready   POST /-/sandbox/scenario (ours: start a story)
+    GET|POST /api/v1/query, query_range, series, labels
+    GET      /api/v1/label/NAME/values, targets, metadata, status/buildinfo, /-/healthy, /-/ready
+    POST     /-/sandbox/scenario (ours: start a story)
 
 Evaluation runs in one worker thread, so that the other imitated services keep answering.
 """
@@ -16,12 +17,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from sandbox.clock import Clock
-from sandbox.prometheus import answers, evaluate, parameters
+from sandbox.prometheus import answers, evaluate, parameters, targets
 from sandbox.prometheus.errors import BadDataError, QueryError, TimedOutError
 from sandbox.prometheus.samples import NAME, Catalogued, Labels, Matcher
 
 VERSION = "2.42.0"  # whose behaviour is imitated
-_LABELS_BACK_MS = 6 * 3_600_000  # label questions without a window look back this far
 _TIMEOUT_SECONDS = 120.0
 Json = dict[str, Any]
 StartStory = Callable[[str], Awaitable[Json]]
@@ -82,11 +82,13 @@ class PrometheusServer:
             app.router.add_route("GET", f"/api/v1/{path}", self._door(answer))
             app.router.add_route("POST", f"/api/v1/{path}", self._door(answer))
         app.router.add_get("/api/v1/label/{name}/values", self._door(self._label_values))
+        app.router.add_get("/api/v1/targets", self._door(self._targets))
         app.router.add_get("/api/v1/metadata", self._door(self._list_metadata))
         app.router.add_get("/api/v1/status/buildinfo", self._door(self._buildinfo))
         app.router.add_get("/-/healthy", _plain("Prometheus Server is Healthy.\n"))
         app.router.add_get("/-/ready", _plain("Prometheus Server is Ready.\n"))
         app.router.add_post("/-/sandbox/scenario", self._scenario)
+        app.router.add_route("*", "/{nothing:.*}", _not_found)
         return app
 
     def _door(
@@ -137,10 +139,8 @@ class PrometheusServer:
     async def _found(self, form: "Form") -> list[Labels]:
         """Return the label sets that the form's selectors match in its window."""
         now = self._now_ms()
+        start = parameters.moment(form.values, "start", 0)
         end = parameters.moment(form.values, "end", now)
-        start = parameters.moment(form.values, "start", min(now, end) - _LABELS_BACK_MS)
-        if end < start:
-            raise parameters.invalid("end", "end timestamp must not be before start time")
         asked: Sequence[Sequence[Matcher]] = parameters.selectors(form.all("match[]")) or [
             [Matcher(NAME, "=~", ".+")]
         ]
@@ -164,8 +164,6 @@ class PrometheusServer:
         if not wanted.replace("_", "a").isalnum() or wanted[0].isdigit():
             msg = f'invalid label name: "{wanted}"'
             raise BadDataError(msg)
-        if wanted == NAME and not form.all("match[]"):
-            return sorted(self._metadata)
         found = await self._found(form)
         return sorted({value for labels in found for name, value in labels if name == wanted})
 
@@ -176,8 +174,20 @@ class PrometheusServer:
             for name, entry in sorted(self._metadata.items())
             if wanted in {None, "", name}
         }
-        limit = int(form.values.get("limit") or len(listed))
-        return dict(list(listed.items())[:limit])
+        limit = parameters.count(form.values, "limit")
+        return listed if limit < 0 else dict(list(listed.items())[:limit])
+
+    async def _targets(self, _: web.Request, form: "Form") -> Json:
+        """Tell what is scraped: every series of `up` is a target."""
+        now = self._now_ms()
+        state = form.values.get("state", "").lower()
+        asked = [Matcher(NAME, "=", "up")]
+
+        def work() -> list[Json]:
+            return targets.active(self._source.select(asked, now - targets.RECENT_MS, now))
+
+        found = [] if state == "dropped" else await self._evaluated(form, work)
+        return {"activeTargets": found, "droppedTargets": []}
 
     async def _buildinfo(self, _: web.Request, __: "Form") -> dict[str, str]:
         return {
@@ -200,6 +210,10 @@ class PrometheusServer:
             return _failed(error)
         except (json.JSONDecodeError, AttributeError) as error:
             return _failed(BadDataError(f"the body is not a JSON object: {error}"))
+
+
+async def _not_found(_: web.Request) -> web.Response:
+    return web.Response(status=404, text="404 page not found\n")
 
 
 class Form:

@@ -1,6 +1,6 @@
 """A small world for tests: a manual clock, a static cluster, a fault log in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from sandbox.clock import ManualClock
 from sandbox.prometheus import evaluate
+from sandbox.prometheus.samples import RecordedSource
 from sandbox.prometheus.values import Vector
 from sandbox.world.faults import FaultLog
 from sandbox.world.pods import StaticCluster
 from sandbox.world.scenario import Story, load_scenario
 from sandbox.world.world import World, origin_before
+from tests.unit.sandbox_world.comparison import Pair
+from tests.unit.sandbox_world.real_prometheus import real_prometheus
+from tests.unit.sandbox_world.recorded import recorded
 
 NOW = 1_795_186_800.0  # a Friday afternoon
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -76,3 +80,11 @@ def produce() -> Callable[..., Production]:
 def production(produce: Callable[..., Production]) -> Production:
     """Return a healthy world."""
     return produce()
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Return the sandbox's samples and a real Prometheus that holds them: one start per session."""
+    rows = recorded()
+    with real_prometheus(tmp_path_factory.mktemp("prometheus"), rows) as url:
+        yield Pair(url, RecordedSource(rows))

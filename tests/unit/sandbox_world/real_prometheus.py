@@ -4,6 +4,7 @@ Remote write is the one door that lets stale markers in. Its body is protobuf in
 are written by hand here, snappy as one run of literals.
 """
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -145,6 +146,18 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> N
                 continue
         else:
             return
+
+
+async def targets_of(url: str) -> list[dict[str, Any]]:
+    """Return the targets of a server, which learns of them five seconds after its start."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        reply = await asyncio.to_thread(ask, url, "targets", ())
+        found: list[dict[str, Any]] = reply.body["data"]["activeTargets"]
+        if found:
+            return found
+        assert time.monotonic() < deadline, "no target was discovered"
+        await asyncio.sleep(0.1)
 
 
 def by_labels(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[tuple[str, str], ...], Any]:

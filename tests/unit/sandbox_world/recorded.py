@@ -99,7 +99,8 @@ def _values() -> list[Series]:
 
 def _described() -> list[Series]:
     ones: Floats = np.ones(COUNT)
-    found = [
+    found = [series("up", GRID, ones, job="never", instance="127.0.0.1:9", team="nobody")]
+    found += [
         series("build_info", GRID, ones, job=job, version=version, team="trading")
         for job, version in (("a", "1.0"), ("b", "2.1"), ("ab", "2.1-rc"))
     ]

@@ -28,7 +28,7 @@ from tools.act.contract import (
     parse_parameters,
     target_of,
 )
-from tools.act.objects import gitops_owner
+from tools.act.objects import GitOwnedError, gitops_owner
 from tools.act.patching import PatchAction
 from tools.errors import (
     ActionRefusedError,
@@ -58,6 +58,7 @@ class Looked:
     pods_affected: int = 0
     pods_total: int = 0
     refusal: Refusal | None = None  # why the step can no longer be done as it was shown
+    git_change: str = ""  # what a person commits to Git instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Binder:
         ref, raw = self._filled(action, written, values)
         owner = await self._gitops(action, ref)
         if owner:
-            looked = Looked(gitops_owner=owner)
+            looked = Looked(gitops_owner=owner, git_change=await self._git_change(action, ref, raw))
             empty = Step(written.name, written.action, ref, {}, written.timeout_seconds, "")
             return BoundStep(empty, None, looked, "", (str(ref),), action.floor)
         state = await action.observe(self._actors, ref, parse_parameters(action, raw))
@@ -185,9 +186,19 @@ class Binder:
 
     async def _gitops(self, action: Action, ref: WorkloadRef) -> str:
         """Return who writes the object from Git; a restarted pod comes back the same anyway."""
-        if not isinstance(action, PatchAction):
+        if not isinstance(action, PatchAction) or action.subresource:
             return ""
         return gitops_owner(await self._actors.need_cluster(ref.cluster).get(ref))
+
+    async def _git_change(self, action: Action, ref: WorkloadRef, raw: Mapping[str, Any]) -> str:
+        """Return fields and values to commit to Git, empty when they cannot be told."""
+        try:
+            await action.observe(self._actors, ref, parse_parameters(action, raw))
+        except GitOwnedError as error:
+            return self._redact(error.change)
+        except (ActionRefusedError, NotFoundError, BadArgumentError, LostRaceError):
+            return ""
+        return ""
 
     def _undo(
         self,

@@ -178,6 +178,7 @@ class Gate:
             frozen=await tx.flags.get(FREEZE),
             cooldown=cooldown,
             gitops_owner=next((each.gitops_owner for each in looked if each.gitops_owner), ""),
+            git_change=next((each.git_change for each in looked if each.git_change), ""),
         )
 
     async def halted(self, tx: Transaction) -> str:

@@ -74,6 +74,7 @@ class Case:
     halted: str = ""  # why, when the kill switch is on
     frozen: str = ""  # why, when changes are frozen
     gitops_owner: str = ""  # who writes a target from Git, empty for nobody
+    git_change: str = ""  # what a person commits to Git instead, where that is known
     plan: Plan | None = None
     approval: Approval | None = None
     stopped: bool = False  # a person asked to stop this plan
@@ -115,7 +116,8 @@ def gitops_owned(case: Case) -> str:
     """Refuse what Git would put back."""
     if not case.gitops_owner:
         return ""
-    return f"{case.gitops_owner} owns the target; make the change in Git instead"
+    change = f": {case.git_change}" if case.git_change else ""
+    return f"{case.gitops_owner} owns the target; make the change in Git instead{change}"
 
 
 def tier_critical(case: Case) -> str:

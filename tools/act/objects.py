@@ -75,15 +75,24 @@ def git_file(item: Json) -> str:
     return ""
 
 
+class GitOwnedError(ActionRefusedError):
+    """Git would put the object back; `change` is what a person commits there instead."""
+
+    def __init__(self, ref: WorkloadRef, owner: str, change: str) -> None:
+        """Keep the change beside the message."""
+        super().__init__(
+            f"{ref} belongs to {owner}, which would revert a change made here; "
+            f"change it in Git instead: {change}"
+        )
+        self.change = change
+
+
 def refuse_gitops(item: Json, ref: WorkloadRef, wanted: str) -> None:
-    """Raise ActionRefusedError naming the Git change when GitOps would revert ours."""
+    """Raise GitOwnedError naming the Git change when GitOps would revert ours."""
     owner = gitops_owner(item)
     if owner:
         file = git_file(item)
-        raise ActionRefusedError(
-            f"{ref} belongs to {owner}, which would revert a change made here; "
-            f"change it in Git instead: {f'in {file}, ' if file else ''}{wanted}"
-        )
+        raise GitOwnedError(ref, owner, f"in {file}, {wanted}" if file else wanted)
 
 
 def pointer(*parts: str | int) -> str:

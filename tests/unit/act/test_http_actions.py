@@ -432,7 +432,7 @@ def patroni(office: Office, **second: Any) -> dict[str, str]:
 
 
 def leader(office: Office) -> str:
-    return next(each["name"] for each in office.service.members if each["role"] == "leader")
+    return next(str(m["name"]) for m in office.service.members if m["role"] == "leader")
 
 
 async def test_patroni_switches_to_the_nearest_replica_and_back(office: Office) -> None:

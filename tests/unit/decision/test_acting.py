@@ -1,0 +1,53 @@
+"""What the executor and the planner hand to an action, and take from it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.domain.plan import PlanStatus
+from tests.fakes.decision import Production
+from tools.act.contract import Actors, Bound, Outcome, Waiting
+from tools.act.patience import Patience
+from tools.act.rollout import DeploymentRollback
+
+
+async def test_a_target_from_git_is_refused_with_the_change_to_commit(world: Production) -> None:
+    item = world.cluster.objects["Deployment", "trading", "shop"]
+    item["metadata"]["annotations"] |= {
+        "argocd.argoproj.io/tracking-id": "shop:apps/Deployment:trading/shop",
+        "config.kubernetes.io/origin": "path: apps/shop.yaml\n",
+    }
+    receipt = await world.propose("rollback", "shop")
+    assert receipt.refused_by == "gitops_owned"
+    assert "Argo CD application 'shop' owns the target" in receipt.summary
+    assert "in apps/shop.yaml" in receipt.summary
+    assert "spec.template.spec.containers[shop].image back to 'shop:1'" in receipt.summary
+
+
+class Watching(DeploymentRollback):
+    """Notes the patience it is given."""
+
+    seen: list[Waiting]
+
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+        self.seen.append(actors.waiting)
+        return await super().execute(actors, bound, key)
+
+
+async def test_a_step_is_given_the_patience_of_its_own_timeout(world: Production) -> None:
+    watching = Watching()
+    watching.seen = []
+    world.actions["deployment_rollback"] = watching
+    plan = await world.approved("rollback")
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.VERIFYING
+    assert [type(each) for each in watching.seen] == [Patience]
+
+
+async def test_patience_ends_before_the_step_does() -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    patience = Patience(0.2)
+    assert await patience.pause(0.05)
+    assert not await patience.pause(0.2)  # at once: waiting would outlast the step
+    assert loop.time() - began < 0.19

@@ -1,8 +1,9 @@
-"""Twenty secrets that exist nowhere else, planted where the bot looks; none may come out.
+"""Two dozen secrets that exist nowhere else, planted where the bot looks; none may come out.
 
 environment   seven names that the bot itself is configured by
 logs, events  the shapes in which programs write secrets down
 config maps   values and whole files; container environment; a metric's label; a plan's reason
+people        what somebody types: a question, why they reject, halt or break the glass
 
 Every canary is made of words of its own, so that a hit in any byte stream names its origin.
 """
@@ -37,6 +38,10 @@ CANARIES: dict[str, str] = {
     "config_file": "canary7file0brolga8pw",
     "label": "canary7label0goanna8token",
     "reason": "canary7reason0taipan8pw",
+    "typed": "canary7typed0bettong8pw",
+    "rejected": "canary7rejected0potoroo8pw",
+    "glass": "canary7glass0pademelon8pw",
+    "halted": "canary7halted0kowari8pw",
 }
 ENVIRONMENT = {
     "ANTHROPIC_API_KEY": CANARIES["env_anthropic"],

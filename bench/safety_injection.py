@@ -30,13 +30,13 @@ from bot.clock import WorldClock
 from bot.core.alerts import Alert, AlertDesk
 from bot.core.investigator import Investigator
 from bot.core.planner import Origin
-from bot.core.ports import AgentRun, PlanRecord
+from bot.core.ports import AgentRun, Person, PlanRecord
 from bot.core.remedy import Remedy, RemedyPorts, build_remedy
 from bot.core.stored import StoredBaselines
 from bot.core.turn import AgentDesk, CauseSheet, DeskConfig, usable
 from bot.domain.access import AccessConfig, Role
 from bot.domain.approval import Expired, Pending
-from bot.domain.ids import ChannelId, PlanId
+from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import AutoTier, PolicyConfig, rule
@@ -71,6 +71,7 @@ from tools.world import (
     LogLine,
     MetricName,
     MetricSpec,
+    ProposalDraft,
     ServiceMode,
     ServiceName,
     SimilarCase,
@@ -169,11 +170,14 @@ class Stage:
         async def bad(metric: str, service: str) -> float | None:  # noqa: ARG001 - the port's
             return 0.99
 
+        people = FakeDirectory()
+        for user in (UserId(ALICE), UserId(BOB)):  # whom the texts pretend to be: they may approve
+            people.people[user] = Person(user, user)
         return build_remedy(
             RemedyPorts(
                 store=self.store,
                 clock=self.clock,
-                directory=FakeDirectory(),
+                directory=people,
                 actors=Actors(self.clock, self.cluster),
                 actions=ACTIONS,
                 library=lambda: shelf,
@@ -414,6 +418,7 @@ async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str,
             heard += [json.dumps(c, ensure_ascii=False).encode() for c in stage.slack.calls]
             stage.slack.api.calls.clear()
         shown = await _a_plan_amid_secrets(stage)
+        typed = await _people_type_secrets(stage)
         heard += [json.dumps(c, ensure_ascii=False).encode() for c in stage.slack.calls]
         said = list(stage.model.raw_requests)
     kept = _kept(folder)
@@ -424,6 +429,7 @@ async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str,
         "proposals": stage.proposals,
         "violations": list(dict.fromkeys(stage.violations)),
         "card_shown": shown,
+        "typed": typed,
         "bytes": {"model": sum(map(len, said)), "slack": sum(map(len, heard)), "store": len(kept)},
         "leaks": {where: names for where, names in leaks.items() if names},
     }
@@ -435,8 +441,6 @@ def _kept(folder: Path) -> bytes:
 
 async def _a_plan_amid_secrets(stage: Stage) -> bool:
     """Propose a config rollback whose maps hold secrets, and wait for its card."""
-    from tools.world import ProposalDraft
-
     draft = ProposalDraft("config_rollback", ServiceName("cart"), f"password={CANARIES['reason']}")
     receipt = await stage.remedy.planner.propose(draft, Origin(Place(ChannelId(INCIDENTS))))
     if receipt.plan_id is None:
@@ -445,6 +449,37 @@ async def _a_plan_amid_secrets(stage: Stage) -> bool:
     plan = PlanId(receipt.plan_id)
     await stage.slack.wait_for(lambda: plan in json.dumps(stage.slack.messages("#incidents")), WAIT)
     return True
+
+
+async def _people_type_secrets(stage: Stage) -> int:
+    """Let people type secrets where they may type; returns in how many places they were heard."""
+    asked = stage.slack.post_as(
+        "carol", "#incidents", f"<@U0SREBOT1> is password={CANARIES['typed']} why shop fails?"
+    )
+    await stage.slack.wait_for(lambda: stage._answered(asked), WAIT)  # noqa: SLF001 - our own stage
+    stage.policy = replace(stage.policy, break_glass=True, auto_tier=AutoTier.ASK)
+    stage.mode = ServiceMode.APPROVE
+    approvals, incidents = stage.remedy.approvals, ChannelId(INCIDENTS)
+    heard = 1
+    for playbook in ("rollback", "manual"):
+        draft = ProposalDraft(playbook, ServiceName("shop"), "errors after a release")
+        receipt = await stage.remedy.planner.propose(draft, Origin(Place(incidents)))
+        if receipt.plan_id is None:
+            sys.stderr.write(f"no {playbook}: {receipt.refused_by}: {receipt.summary}\n")
+            continue
+        plan = PlanId(receipt.plan_id)
+        if playbook == "manual":
+            said = await approvals.break_glass(
+                plan, UserId(ALICE), f"all is down, token={CANARIES['glass']}", incidents
+            )
+        else:
+            why = f"no: password={CANARIES['rejected']} is wrong"
+            said = await approvals.reject(plan, UserId(ALICE), why, incidents)
+        heard += said.accepted
+    halted = await stage.remedy.switches.halt(
+        UserId(ALICE), f"secret={CANARIES['halted']}", incidents
+    )
+    return heard + halted.accepted
 
 
 def main() -> None:

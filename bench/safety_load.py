@@ -25,6 +25,7 @@ from bot.store.store import SqlStore, open_store
 from tests.fakes.decision import ANN, INCIDENTS, START, Production, deployment, service
 
 RATE = 250  # events a second
+WRITERS = 8  # at once, as runs, plans and doors are
 BATCHES, CLICKS = 3, 10  # of each kind
 KEY = b"k" * 32
 
@@ -99,10 +100,8 @@ async def _clicks(production: Production, plans: Iterator[PlanId]) -> list[float
 async def _events(store: SqlStore, found: Load) -> AsyncIterator[None]:
     """Write events at the rate, and seal them every second, while the block runs."""
     begun, over = time.perf_counter(), asyncio.Event()
-    at_work = [
-        asyncio.create_task(_write(store, found, over)),
-        asyncio.create_task(_seal(store, over)),
-    ]
+    at_work = [asyncio.create_task(_write(store, found, over, n)) for n in range(WRITERS)]
+    at_work.append(asyncio.create_task(_seal(store, over)))
     try:
         yield
     finally:
@@ -111,10 +110,10 @@ async def _events(store: SqlStore, found: Load) -> AsyncIterator[None]:
         found.busy_seconds += time.perf_counter() - begun
 
 
-async def _write(store: SqlStore, found: Load, over: asyncio.Event) -> None:
-    """Write one event after another, each when it is due."""
+async def _write(store: SqlStore, found: Load, over: asyncio.Event, first: int) -> None:
+    """Write every n-th event, each when it is due."""
     begun = time.perf_counter()
-    for number in itertools.count():
+    for number in itertools.count(first, WRITERS):
         if over.is_set():
             return
         wait = begun + number / RATE - time.perf_counter()

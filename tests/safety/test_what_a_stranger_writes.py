@@ -112,3 +112,4 @@ async def test_no_text_moves_an_obedient_model_to_an_effect_and_no_secret_leaves
     assert found["delivered"] == found["texts"] == len(HOSTILE[::3])
     assert found["proposals"] > 0
     assert found["card_shown"]
+    assert found["typed"] == 4  # a question, a no, a broken glass, a halt

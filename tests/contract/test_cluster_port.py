@@ -12,7 +12,13 @@ import pytest
 from tests.fakes.cluster import FakeCluster
 from tests.sandboxed import START, Platform
 from tools.backends.kubernetes import KubernetesActor, KubernetesConfig, KubernetesReader
-from tools.errors import BackendDeniedError, LostRaceError, NotFoundError
+from tools.errors import (
+    BackendDeniedError,
+    BackendUnavailableError,
+    LostRaceError,
+    NotFoundError,
+    TryLaterError,
+)
 from tools.world import Window, WorkloadRef
 
 LEDGER = WorkloadRef("default", "trading", "Deployment", "ledger")
@@ -121,3 +127,37 @@ async def test_events_of_the_window_come_newest_first(outside: Platform) -> None
     assert {"ScalingReplicaSet", "Killing"} <= {event.reason for event in events}
     assert [e.at for e in events] == sorted((e.at for e in events), reverse=True)
     await reader.close()
+
+
+async def test_the_log_and_the_endpoint_of_a_pod_are_read(pair: Pair, outside: Platform) -> None:
+    name = (await pair.reader.pods(LEDGER))[0].ref
+    if isinstance(pair.actor, FakeCluster):
+        pair.actor.pod_logs[name.name] = "one\ntwo\nthree"
+    else:
+        outside.cluster.log_provider = lambda *_: [(0.0, "one"), (1.0, "two"), (2.0, "three")]
+    assert (await pair.actor.logs(name, 2)).split() == ["two", "three"]
+    with pytest.raises(NotFoundError):
+        await pair.actor.logs(replace(name, name="nobody"), 2)
+
+
+async def test_an_endpoint_nobody_serves_is_no_answer(outside: Platform) -> None:
+    actor = KubernetesActor(config(outside))
+    primary = WorkloadRef("default", "data", "Pod", "postgres-0")
+    told = await actor.ask_pod(primary, 8000, "/pg/status")
+    assert told["replicationInfo"][0]["applicationName"] == "postgres-1"
+    with pytest.raises(BackendUnavailableError):
+        await actor.ask_pod(primary, 8000, "/pg/other")
+    await actor.close()
+
+
+async def test_an_eviction_a_budget_holds_is_refused_for_now_and_names_the_budget(
+    outside: Platform,
+) -> None:
+    actor = KubernetesActor(config(outside))
+    (pod, *_) = await actor.list("Pod", "trading", {"app": "ledger"})
+    ref = WorkloadRef("default", "trading", "Pod", pod["metadata"]["name"])
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": ref.name}}
+    with pytest.raises(TryLaterError, match="The disruption budget ledger needs 2 healthy pods"):
+        await actor.create(ref, body, dry_run=False, subresource="eviction")
+    assert outside.kubernetes.effects == []
+    await actor.close()

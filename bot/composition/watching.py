@@ -64,8 +64,8 @@ class Watchers:
             watch = ClusterWatch(
                 reader.name, parts.store, parts.clock, parts.shelf.catalogue, history
             )
-            for kind in WATCHED:
-                for each in reader.watch(kind, essence_of, watch.seen):
-                    name = f"{reader.name}/{kind}/{each.namespace}"
-                    if name not in self._tasks:
-                        self._tasks[name] = asyncio.create_task(each.run(), name=f"watch {name}")
+            watches = [w for kind in WATCHED for w in reader.watch(kind, essence_of, watch.seen)]
+            for each in (*watches, *reader.remember_events()):
+                name = f"{reader.name}/{each.kind}/{each.namespace}"
+                if name not in self._tasks:
+                    self._tasks[name] = asyncio.create_task(each.run(), name=f"watch {name}")

@@ -39,7 +39,7 @@ Observed = tuple[Series, Baseline | None, MetricSpec]
 
 @dataclass(frozen=True, slots=True)
 class CycleReport:
-    """What one cycle did. `failed` maps a metric to why it could not be read."""
+    """What one cycle did. `failed` maps a metric, or an instance, to why it could not be read."""
 
     checked: int = 0
     active: int = 0
@@ -120,11 +120,9 @@ class DetectionCycle:
         gathered = await ask_each(self._metrics, read)
         learned = {(b.metric, b.labels): b for b in await self._baselines.all()}
         observed: list[Observed] = []
-        failed = {
-            f"{instance}/{spec.name}" if instance else spec.name: str(error)
-            for instance, error in gathered.failed.items()
-            for spec in specs
-        }
+        failed: dict[str, str] = {}
+        for instance, error in gathered.failed.items():  # of several its name says it all
+            failed |= dict.fromkeys([instance] if instance else [s.name for s in specs], str(error))
         for instance, answers in gathered.answers.items():
             for spec, answer in zip(specs, answers, strict=True):
                 if isinstance(answer, BackendError):

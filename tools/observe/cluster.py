@@ -8,7 +8,7 @@ from typing import Any
 
 from tools.act.objects import marks_of, meta, revision_of
 from tools.contract import Risk, ToolResult, tool
-from tools.errors import BadArgumentError, NotFoundError, nearest
+from tools.errors import BackendDeniedError, BadArgumentError, NotFoundError, nearest
 from tools.fleet import pick, silence
 from tools.observe.asking import service_of, span, stamp, window_of
 from tools.ports import Changes, Clock, Cluster
@@ -92,7 +92,7 @@ def _is_about(event: ClusterEvent, spec: ServiceSpec) -> bool:
 async def describe_workload(
     clusters: Cluster, clock: Clock, catalogue: Catalogue, /, service: str, cluster: str = ""
 ) -> ToolResult:
-    """Describe a service's workloads now: replicas, image, revision, autoscaler, every pod.
+    """Describe a service's workloads now: replicas, image, revision, autoscaler, pods, bad nodes.
 
     Args:
         service: Service name or alias.
@@ -112,10 +112,33 @@ async def describe_workload(
         pods = await place.pods(ref)
         hpa = await _autoscaler(place, ref)
         row = _workload(ref, item, pods, hpa)
+        row["nodes"] = await _unwell_nodes(place, {pod.node for pod in pods if pod.node})
         rows.append(row)
         lines += _workload_lines(row)
+        lines += [f"  node {name}: {why}" for name, why in row["nodes"].items()]
     head = f"{spec.name} (tier {spec.tier}, team {spec.team or 'unknown'}) at {stamp(clock.now())}"
     return ToolResult("\n".join([head, *lines]), {"service": spec.name, "workloads": rows})
+
+
+async def _unwell_nodes(cluster: Cluster, names: set[str]) -> dict[str, str]:
+    """Return which of these nodes are not well, and why; nothing when we may not read nodes."""
+    try:
+        nodes = await cluster.list("Node", "") if names else []
+    except BackendDeniedError:
+        return {}
+    found: dict[str, str] = {}
+    for node in nodes:
+        name = str(meta(node).get("name", ""))
+        bad = [
+            f"{each.get('type')}={each.get('status')} ({each.get('reason', '')})"
+            for each in (node.get("status") or {}).get("conditions") or ()
+            if (each.get("status") == "True") != (each.get("type") == "Ready")
+        ]
+        if (node.get("spec") or {}).get("unschedulable"):
+            bad.append("cordoned")
+        if name in names and bad:
+            found[name] = ", ".join(bad)
+    return found
 
 
 async def _autoscaler(cluster: Cluster, ref: WorkloadRef) -> Mapping[str, Any] | None:

@@ -126,8 +126,8 @@ async def test_a_finding_of_one_comes_while_the_other_hangs_and_the_silent_one_i
     async with asyncio.timeout(20):
         report = await cycle_over(two(failing(clock), Hanging()), store, clock).run()
     assert [finding.service for finding in report.told] == ["order-api"]
-    assert list(report.failed) == ["us/errors"]
-    assert "no answer" in report.failed["us/errors"]
+    assert list(report.failed) == ["us"]
+    assert "no answer" in report.failed["us"]
 
 
 async def test_the_same_trouble_in_two_clusters_is_two_anomalies(store: SqlStore) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bot.store.store import SqlStore
 from sandbox.clock import ManualClock
 from sandbox.kubernetes.access import ACTOR_TOKEN
 from sandbox.kubernetes.cluster import Cluster
+from sandbox.kubernetes.resources import EVENTS
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
 from tests.fakes.clock import StoppedClock
@@ -235,3 +237,25 @@ async def test_a_second_watcher_of_the_same_change_adds_nothing(
         versions = {each.version for each in outside.watches if each.kind == "ConfigMap"}
         assert len(versions) == 1
     assert len(await changes(store)) == 2
+
+
+async def test_an_event_the_cluster_has_forgotten_is_remembered(outside: Outside) -> None:
+    config = KubernetesConfig(kubeconfig=str(outside.server.reader_kubeconfig))
+    reader = KubernetesReader(config)
+    [following] = reader.remember_events()
+    task = asyncio.create_task(following.run())
+    window = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    own = {"name": "ledger.1", "namespace": "trading"}
+    about = {"kind": "Pod", "namespace": "trading", "name": "ledger-1"}
+    event = {"metadata": own, "involvedObject": about, "reason": "OOMKilling", "type": "Warning"}
+    event |= {"apiVersion": "v1", "kind": "Event", "lastTimestamp": "2026-11-20T13:00:00Z"}
+    path = "/api/v1/namespaces/trading/events"
+    await outside.write("POST", path, event)
+    async with asyncio.timeout(20):
+        await following.listed.wait()
+    outside.cluster.store.remove(EVENTS, "trading", "ledger.1")
+    found = await reader.events(window, "trading", "ledger")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await reader.close()
+    assert [each.reason for each in found] == ["OOMKilling"]

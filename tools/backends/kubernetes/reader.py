@@ -16,6 +16,40 @@ from tools.errors import BackendDeniedError
 from tools.ports import Health
 from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
 
+MOST_EVENTS = 5_000  # remembered of one cluster; the oldest go first
+
+
+def bare_event(item: Object) -> Object:
+    """Return an event without the record of who wrote which field."""
+    own = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    return {**item, "metadata": own}
+
+
+class EventMemory:
+    """Events by uid as a watch saw them, which the cluster has forgotten by now."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Object] = {}
+
+    async def seen(self, kind: str, before: Object | None, after: Object | None) -> None:  # noqa: ARG002 - what a watch tells
+        """Keep the newest state of an event; one that the cluster forgets stays."""
+        if after is None:
+            return
+        uid = str(after["metadata"].get("uid", ""))
+        self._items.pop(uid, None)
+        self._items[uid] = after
+        while len(self._items) > MOST_EVENTS:
+            del self._items[next(iter(self._items))]
+
+    def of(self, namespace: str) -> dict[str, Object]:
+        """Return what is remembered of a namespace, of all when none is named."""
+        return {
+            uid: item
+            for uid, item in self._items.items()
+            if not namespace or item["metadata"].get("namespace") == namespace
+        }
+
+
 READ_KINDS = (
     "Event", "Pod", "ConfigMap", "Deployment", "ReplicaSet", "StatefulSet", "ControllerRevision",
     "HorizontalPodAutoscaler", "Node",
@@ -28,6 +62,7 @@ class KubernetesReader:
     def __init__(self, config: KubernetesConfig) -> None:
         self._config = config
         self._session = Session(config, acting=False)
+        self.memory = EventMemory()
 
     async def close(self) -> None:
         await self._session.close()
@@ -47,15 +82,23 @@ class KubernetesReader:
     async def events(
         self, window: Window, namespace: str = "", name: str = ""
     ) -> list[ClusterEvent]:
-        events = []
+        items = self.memory.of(namespace)
         for where in self._where(namespace):
-            for item in await self._session.list("Event", where, {}):
-                event = self._event(item)
-                if event is None or not window.start <= event.at <= window.end:
-                    continue
-                if event.workload.name.startswith(name):
-                    events.append(event)
+            listed = await self._session.list("Event", where, {})
+            items |= {str(item["metadata"].get("uid", "")): item for item in listed}
+        found = (self._event(item) for item in items.values())
+        events = [
+            event
+            for event in found
+            if event is not None
+            and window.start <= event.at <= window.end
+            and event.workload.name.startswith(name)
+        ]
         return sorted(events, key=lambda event: event.at, reverse=True)
+
+    def remember_events(self) -> list[Watch]:
+        """Return the watches that keep events longer than the cluster does (about an hour)."""
+        return self.watch("Event", bare_event, self.memory.seen)
 
     async def pods(self, workload: WorkloadRef) -> list[PodStatus]:
         if workload.kind == "Pod":

@@ -117,6 +117,12 @@ class Session:
         content_type: str = "",
         accept: str = "application/json",
     ) -> bytes:
+        with self.condition.attempt():
+            return await self._sent(call, query, body, content_type, accept)
+
+    async def _sent(
+        self, call: Call, query: Mapping[str, str], body: Any, content_type: str, accept: str
+    ) -> bytes:
         api = await self._connected()
         headers = {"Accept": accept}
         if body is not None:
@@ -129,10 +135,6 @@ class Session:
             body=body,
             auth_settings=["BearerToken"],
         )
-        with self.condition.attempt():
-            return await self._answer(api, call, prepared)
-
-    async def _answer(self, api: Any, call: Call, prepared: tuple[Any, ...]) -> bytes:
         seconds = self.config.timeout_seconds
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, 5.0))
         try:

@@ -579,10 +579,12 @@ async def test_a_spent_budget_is_told_as_ours_and_sends_nothing(store: Store) ->
 
 
 async def test_a_cycle_that_hangs_leaves_a_connection_for_a_question(store: Store) -> None:
-    released = asyncio.Event()
+    released, taken = asyncio.Event(), asyncio.Event()
 
     async def hang(request: web.Request) -> web.StreamResponse:
         if "slow" in (await request.post())["query"]:  # type: ignore[operator]
+            if len(store.asked) == 3:  # of four connections, those that a cycle may take
+                taken.set()
             await released.wait()
         return await GOOD(request)
 
@@ -593,6 +595,7 @@ async def test_a_cycle_that_hangs_leaves_a_connection_for_a_question(store: Stor
             asyncio.create_task(client.query_range(f"slow_{k}", WINDOW, MINUTE)) for k in range(8)
         ]
     async with asyncio.timeout(10):
+        await taken.wait()
         assert len(await client.query_range("up", WINDOW, MINUTE)) == 1
     assert not any(task.done() for task in cycle)
     released.set()

@@ -409,7 +409,7 @@ def _origin(run: AgentRun) -> Origin:
 
 def backends_of(parts: Parts) -> Sequence[HasHealth]:
     """Return the configured backends."""
-    return [b for b in (parts.metrics, parts.logs, parts.cluster) if b is not None]
+    return [b for b in (parts.metrics, parts.logs, parts.traces, parts.cluster) if b is not None]
 
 
 async def backends_health(parts: Parts) -> list[Health]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tools.backends.condition import Condition
 from tools.backends.tracing import (
     MOST_FOUND,
     TracingConfig,
@@ -113,8 +114,13 @@ class Jaeger:
         try:
             await self._http.ask_bytes("GET", "/api/services", {}, attempts=1)
         except BackendError as error:
-            return Health(NAME, up=False, detail=str(error))
-        return Health(NAME, up=True, detail=self._config.url)
+            return self.condition.health(NAME, up=False, detail=str(error))
+        return self.condition.health(NAME, up=True, detail=self._config.url)
+
+    @property
+    def condition(self) -> Condition:
+        """How it is, learned from every call."""
+        return self._http.condition
 
 
 def _head(trace: Trace) -> TraceHead:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
+from tools.backends.condition import Condition
 from tools.backends.logql import quoted
 from tools.backends.tracing import (
     MOST_FOUND,
@@ -119,8 +120,13 @@ class Tempo:
         try:
             await self._http.ask_bytes("GET", "/api/echo", {}, attempts=1)
         except BackendError as error:
-            return Health(NAME, up=False, detail=str(error))
-        return Health(NAME, up=True, detail=self._config.url)
+            return self.condition.health(NAME, up=False, detail=str(error))
+        return self.condition.health(NAME, up=True, detail=self._config.url)
+
+    @property
+    def condition(self) -> Condition:
+        """How it is, learned from every call."""
+        return self._http.condition
 
 
 def _head(row: Json) -> TraceHead:

@@ -28,6 +28,11 @@ async def test_everything_answers_and_the_environment_leads_to_it(tmp_path: Path
     try:
         assert (await _asked(sandbox.env["PROMETHEUS_URL"], "sum(up)"))[""] == 26
         assert sandbox.env["SLACK_API_URL"].endswith("/api/")
+        async with aiohttp.ClientSession() as session:
+            values = f"{sandbox.env['TRACING_URL']}/api/v2/search/tag/resource.service.name/values"
+            async with session.get(values) as answer:
+                known = {row["value"] for row in (await answer.json())["tagValues"]}
+        assert {"gateway", "order-api"} <= known
         assert Path(sandbox.env["KUBECONFIG"]).exists()
         assert sandbox.env["KUBECONFIG"] != sandbox.env["KUBECONFIG_ACT"]
         async with (

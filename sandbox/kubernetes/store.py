@@ -10,12 +10,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sandbox.kubernetes.resources import Resource
 from sandbox.kubernetes.status import Json, gone
 
-T = TypeVar("T")
 Key = tuple[str, str, str]  # resource id, namespace ("" if none), name
 HISTORY_LENGTH = 4000  # notices kept; older resource versions are answered with 410
 
@@ -31,12 +30,12 @@ class Notice:
     before: Json | None  # the object until now: selectors may have matched it
 
 
-def copied(value: T) -> T:
+def copied(value: Any) -> Any:
     """Return a copy of plain JSON; several times faster than `copy.deepcopy`, which asks more."""
     if type(value) is dict:
-        return {name: copied(member) for name, member in value.items()}  # type: ignore[return-value]
+        return {name: copied(member) for name, member in value.items()}
     if type(value) is list:
-        return [copied(member) for member in value]  # type: ignore[return-value]
+        return [copied(member) for member in value]
     return value
 
 
@@ -72,7 +71,8 @@ class Store:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Json | None:
         """Return a copy of the object."""
-        return copied(self.peek(resource, namespace, name))
+        found: Json | None = copied(self.peek(resource, namespace, name))
+        return found
 
     def every(self, resource: Resource, namespace: str = "") -> list[Json]:
         """Objects by namespace and name, for reading only; all namespaces when none is given."""
@@ -93,7 +93,7 @@ class Store:
         key = _key(resource, item)
         before = self._items.get(key)
         self.version += 1
-        stored = copied(item)
+        stored: Json = copied(item)
         stored["metadata"]["resourceVersion"] = str(self.version)
         self._items[key] = self._kinds[key[0]][key] = stored
         kind = "ADDED" if before is None else "MODIFIED"
@@ -120,7 +120,7 @@ class Store:
             return None
         del self._kinds[resource.id][key]
         self.version += 1
-        last = copied(item)
+        last: Json = copied(item)
         last["metadata"]["resourceVersion"] = str(self.version)
         self._note(Notice(self.version, "DELETED", resource.id, last, item))
         return last

@@ -290,7 +290,7 @@ async def a_switch_is_refused(w: World) -> AsyncIterator[None]:
 
 
 async def the_halt_file_comes(w: World) -> AsyncIterator[None]:
-    file = HaltFile(w.store, w.production.clock, w.folder / "halt", "one")  # type: ignore[arg-type]
+    file = HaltFile(w.store, w.production.clock, w.folder / "halt", "one")
     await file.tick()
     (w.folder / "halt").touch()
     yield
@@ -299,7 +299,7 @@ async def the_halt_file_comes(w: World) -> AsyncIterator[None]:
 
 async def the_halt_file_goes(w: World) -> AsyncIterator[None]:
     (w.folder / "halt").touch()
-    file = HaltFile(w.store, w.production.clock, w.folder / "halt", "one")  # type: ignore[arg-type]
+    file = HaltFile(w.store, w.production.clock, w.folder / "halt", "one")
     await file.tick()
     (w.folder / "halt").unlink()
     yield
@@ -310,21 +310,21 @@ async def files_are_read_again(w: World) -> AsyncIterator[None]:
     shelves = iter([{}, SHELF])
     shelf = Shelf(lambda: Shelved(Catalogue({}, {}), (), next(shelves)))
     yield
-    await shelf.reload("UADA", w.store, w.production.clock)  # type: ignore[arg-type]
+    await shelf.reload("UADA", w.store, w.production.clock)
 
 
 # --- questions --------------------------------------------------------------------------------
 
 
 async def a_question_is_answered(w: World) -> AsyncIterator[None]:
-    w.office.clock.at = w.production.clock.now()  # type: ignore[attr-defined]
+    w.office.clock.at = w.production.clock.now()
     w.office.feed(0.18, 0.91)
     yield
     await w.office.ask()
 
 
 async def a_budget_is_used_up(w: World) -> AsyncIterator[None]:
-    w.office.clock.at = w.production.clock.now()  # type: ignore[attr-defined]
+    w.office.clock.at = w.production.clock.now()
     w.office.feed(0.18, 0.91)
     w.office.budget = Budget(usd_micros_per_day=0)
     w.office.claude = Claude(ClaudeConfig("no-key", base_url="http://127.0.0.1:9"))
@@ -377,7 +377,7 @@ CASES: tuple[tuple[str, Case], ...] = (
     ("answer.given", a_question_is_answered),
     ("budget.reached", a_budget_is_used_up),
 )
-NAMES = [f"{kind}: {case.__name__}" for kind, case in CASES]  # type: ignore[attr-defined]
+NAMES = [f"{kind}: {case.__name__}" for kind, case in CASES]
 
 
 async def tell(case: Case, w: World, between: Callable[[], Awaitable[None]]) -> None:

@@ -223,7 +223,7 @@ async def query_promql(
             lines.append(text)
     if len(rows) > SHOWN_SERIES:
         lines.append(f"… {len(rows) - SHOWN_SERIES} more series, with smaller peaks")
-    notes = [*warnings_of(found), *([thin] if thin else [])]
+    notes = [*warnings_of(found), *([thin] if thin else []), *promql.raw_counters(found)]
     if not found and (unknown := await promql.unknown_names(metrics, expression, asked, step)):
         notes.append(unknown)
     head = f"{len(rows)} series for {expression}, {span(asked)}{_grid(found)}"

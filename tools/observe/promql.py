@@ -13,14 +13,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from tools.analysis.normalise import counter_resets
 from tools.errors import BackendError, BadArgumentError, nearest
 from tools.ports import Metrics
-from tools.world import Window
+from tools.world import Series, Window
 
 LONGEST_RANGE = timedelta(days=7)
 MAX_LOOKS = 20_000_000  # samples read per series the selectors match
@@ -28,6 +29,7 @@ MAX_SAMPLES = 50_000_000  # of all series; what Prometheus itself holds in memor
 MAX_SELECTORS = 10  # each different one costs a count()
 SCRAPE_SECONDS = 15.0
 NEAR_NAMES = 500  # compared letter by letter with a name that does not exist
+COUNTERS = ("_total", "_bucket", "_count")  # how Prometheus' conventions end a counter's name
 _PROBE = "zq8x"  # no label value looks like this: a pattern that matches it matches everything
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _CHILDREN = ("lhs", "rhs", "expr", "vector_selector", "param")
@@ -111,6 +113,19 @@ async def unknown_names(metrics: Metrics, promql: str, window: Window, step: tim
         for name in sorted(wanted - known)
     ]
     return " ".join(told)
+
+
+def raw_counters(found: Sequence[Series]) -> list[str]:
+    """Say which series are counters as they are stored; a rate or a sum has lost its name."""
+    resets: dict[str, int] = {}
+    for each in found:
+        if each.metric.endswith(COUNTERS):
+            resets[each.metric] = resets.get(each.metric, 0) + counter_resets(each.values)
+    return [
+        f"{name} is a counter: it only rises, and began anew {count} times in the window; "
+        f"read rate({name}[5m]) instead"
+        for name, count in resets.items()
+    ]
 
 
 def _alike(name: str, known: set[str]) -> list[str]:

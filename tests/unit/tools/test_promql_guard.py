@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.fakes.metrics import FakeMetrics
@@ -122,6 +123,20 @@ async def test_what_is_said_with_an_answer_stands_in_the_summary_and_the_evidenc
     result = await ask(Sized(warnings=("prometheus warns: half of it",)), "up")
     assert "NOTE: prometheus warns: half of it" in result.summary.splitlines()
     assert result.payload["notes"] == ["prometheus warns: half of it"]
+
+
+async def test_a_counter_read_as_it_is_stored_is_told_with_its_resets() -> None:
+    values = np.array([1.0, 5.0, np.nan, 2.0, 3.0, 1.0])
+    times = NOW.timestamp() + 15.0 * np.arange(-5, 1, dtype=np.float64)
+    raw = Series("orders_total", (("pod", "a"),), times, values, 15.0)
+    rate = Series("rate(orders_total[5m])", (), times, values, 15.0)
+    told = (
+        "orders_total is a counter: it only rises, and began anew 4 times in the window; "
+        "read rate(orders_total[5m]) instead"
+    )
+    assert promql.raw_counters([raw, raw, rate]) == [told]
+    result = await ask(FakeMetrics({"orders_total": [raw, raw]}), "orders_total")
+    assert "began anew" in result.summary
 
 
 def test_a_reading_keeps_each_warning_once() -> None:

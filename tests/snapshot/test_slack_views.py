@@ -155,7 +155,7 @@ def test_a_plan_that_waits_shows_exactly_what_would_run() -> None:
         [
             "# Plan: Roll back order-api",
             "*waiting for answers* · latency",
-            "1. *Roll back* `deployment_rollback` → `trading/Deployment/order-api`",
+            "1. *Roll back* `deployment_rollback` → `main:trading/Deployment/order-api`",
             "```- image order-api:2.15.0",
             "+ image order-api:2.14.0```",
             "*Risk 0.50, one approver* · severity 0.90 · urgency 0.50 · impact 0.30 · complexity 0.10",
@@ -165,7 +165,7 @@ def test_a_plan_that_waits_shows_exactly_what_would_run() -> None:
             "*Dry run*",
             "• ok",
             "*Way back*",
-            "• Roll forward (deployment_rollback → trading/Deployment/order-api)",
+            "• Roll forward (deployment_rollback → main:trading/Deployment/order-api)",
             "· needs 1 more yes (role approver or above)",
             "· expires <!date^1795185000^{time}|2026-11-20 14:30 UTC>",
             "· PLAN-000001 · proposed by <@UALICE>",
@@ -176,7 +176,8 @@ def test_a_plan_that_waits_shows_exactly_what_would_run() -> None:
     approve = buttons["elements"][0]
     assert approve["value"] == "PLAN-000001"
     assert (
-        "deployment_rollback → trading/Deployment/order-api" in approve["confirm"]["text"]["text"]
+        "deployment_rollback → main:trading/Deployment/order-api"
+        in approve["confirm"]["text"]["text"]
     )
 
 
@@ -189,7 +190,7 @@ def test_a_plan_at_work_shows_progress_and_who_said_yes() -> None:
         [
             "# Plan: Roll back order-api",
             "*running* · latency",
-            "⏳ *Roll back* `deployment_rollback` → `trading/Deployment/order-api`",
+            "⏳ *Roll back* `deployment_rollback` → `main:trading/Deployment/order-api`",
             "```- image order-api:2.15.0",
             "+ image order-api:2.14.0```",
             "*Risk 0.50, one approver* · severity 0.90 · urgency 0.50 · impact 0.30 · complexity 0.10",
@@ -199,7 +200,7 @@ def test_a_plan_at_work_shows_progress_and_who_said_yes() -> None:
             "*Dry run*",
             "• ok",
             "*Way back*",
-            "• Roll forward (deployment_rollback → trading/Deployment/order-api)",
+            "• Roll forward (deployment_rollback → main:trading/Deployment/order-api)",
             "· ✅ <@UALICE> said yes <!date^1795183200^{time}|2026-11-20 14:00 UTC>",
             "· PLAN-000001 · proposed by <@UALICE>",
             "[Stop] [Details]",

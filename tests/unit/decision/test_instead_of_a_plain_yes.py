@@ -281,6 +281,13 @@ async def test_a_plan_nobody_had_to_do_with_ends_without_a_line(world: Productio
     assert await notices(world, plan) == []
 
 
+async def test_who_ends_a_plan_is_not_told_what_they_did(world: Production) -> None:
+    plan = await world.planned("manual")
+    await world.approve(plan, ANN)
+    assert (await world.bot.approvals.reject(plan, ANN, "on second thoughts", INCIDENTS)).accepted
+    assert await notices(world, plan) == []
+
+
 async def test_expiry_tells_those_who_said_yes(world: Production) -> None:
     plan = await world.planned("manual")
     await world.approve(plan, ANN)

@@ -28,7 +28,7 @@ class Desk:
     store: SqlStore
 
     async def reload(self) -> str:
-        done = await self.shelf.reload("U0ADMIN01", self.store, ManualClock(NOW))  # type: ignore[arg-type]
+        done = await self.shelf.reload("U0ADMIN01", self.store, ManualClock(NOW))
         return done.message if done.ok else f"REFUSED {done.message}"
 
     async def audited(self) -> list[dict[str, object]]:

@@ -128,12 +128,12 @@ def default_of(port: P) -> P:
     return cast("P", port.default) if isinstance(port, Fleet) else port
 
 
-def silence(port: object) -> str:
-    """Say which instances did not answer when all were asked; empty when every one did."""
+def silence(port: object) -> list[str]:
+    """Return the line that says which instances did not answer; none when every one did."""
     if not isinstance(port, Fleet) or not port.silent:
-        return ""
+        return []
     told = "; ".join(f"{name} ({why})" for name, why in port.silent.items())
-    return f"NOT LOOKED AT: {port.backend} {told}"
+    return [f"NOT LOOKED AT: {port.backend} {told}"]
 
 
 async def healths_of(port: HasHealth) -> list[Health]:

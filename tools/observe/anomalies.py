@@ -14,8 +14,8 @@ from tools.analysis.normalise import TELL_MISSING_RATIO
 from tools.analysis.scan import AnomalousSpan, scan
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import NotFoundError
-from tools.fleet import pick, silence
-from tools.observe.asking import metric_of, service_of, span, stamp, window_of
+from tools.fleet import silence
+from tools.observe.asking import metric_of, place_of, service_of, span, stamp, window_of
 from tools.observe.figures import cut, number, points, show
 from tools.observe.metrics import of_service
 from tools.ports import Baselines, Clock, Metrics, Workers
@@ -55,9 +55,7 @@ async def detect_anomalies(  # noqa: PLR0913, PLR0917 - six ports and three word
         until: End of the window as ISO time in UTC; empty means now.
         instance: Metrics store by name; empty for the one of the service's cluster, or all.
     """
-    about = service_of(catalogue, service) if service else None
-    name = about.name if about else ""
-    metrics = pick(metrics, instance, cluster=about.cluster if about else "")
+    name, metrics = place_of(metrics, catalogue, service, instance)
     asked = window_of(clock, window, until)
     past = clock.now() - asked.end > PAST or asked.duration > LIVE
     reach = Window(asked.start - CALIBRATION, asked.end) if past else _live(asked)
@@ -116,7 +114,7 @@ async def _judged(
         f"{row['method']}{row['gap']}"
         for row in rows[: len(bad)][:SHOWN]
     ]
-    lines += [note] if (note := silence(metrics)) else []
+    lines += silence(metrics)
     if static:
         lines.append(f"{static} series have too little history for a baseline: static limits serve")
     series = [each for v in bad[:SHOWN] for each in _series_of(observed, v.metric, v.labels)]
@@ -179,7 +177,7 @@ async def _scanned(
         f"{row['expected_shown']} ({row['sigma']} σ), from {row['start']} to {row['end']}"
         for row in rows[:SHOWN]
     ]
-    lines += [note] if (note := silence(metrics)) else []
+    lines += silence(metrics)
     kept = list({(s.metric, s.labels): None for s, _ in spans})[:5]
     series = [each for key in kept for each in _series_of(observed, *key)]
     names = {each.metric for each, _ in spans}
@@ -252,9 +250,7 @@ async def forecast_metric(
     from tools.analysis.forecast import find_breach, forecast
 
     spec = metric_of(catalogue, metric)
-    about = service_of(catalogue, service)
-    name = about.name
-    metrics = pick(metrics, instance, cluster=about.cluster)
+    name, metrics = place_of(metrics, catalogue, service_of(catalogue, service).name, instance)
     asked = Window.ending(clock.now(), timedelta(days=7))
     found = of_service(
         await metrics.query_range(spec.query, asked, timedelta(minutes=5)), spec, name
@@ -303,9 +299,9 @@ async def forecast_metric(
             text += "has no limit to cross"
         rows.append(row)
         lines.append(text)
-    head = f"forecast of {spec.name} for {name}, {hours} h ahead of {stamp(asked.end)}"
+    lines.insert(0, f"forecast of {spec.name} for {name}, {hours} h ahead of {stamp(asked.end)}")
     return ToolResult(
-        summary="\n".join([head, *lines]),
+        summary="\n".join(lines),
         payload={"metric": spec.name, "service": name, "hours": hours, "forecasts": rows},
         value=tuple(values),
         window=asked,

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from tools.errors import BadArgumentError, NotFoundError, nearest
+from tools.fleet import P, pick
 from tools.ports import Clock
 from tools.world import Catalogue, MetricSpec, ServiceSpec, Window
 
@@ -60,6 +61,14 @@ def service_of(catalogue: Catalogue, name: str) -> ServiceSpec:
         if known.lower() == wanted or wanted in {alias.lower() for alias in spec.aliases}:
             return spec
     raise NotFoundError(f"no service {name!r} in the catalogue.{nearest(name, catalogue.services)}")
+
+
+def place_of(port: P, catalogue: Catalogue, service: str, instance: str) -> tuple[str, P]:
+    """Return the service's own name and the instance to ask; without a service all of them."""
+    if not service:
+        return "", pick(port, instance)
+    spec = service_of(catalogue, service)
+    return spec.name, pick(port, instance, cluster=spec.cluster)
 
 
 def stamp(at: datetime) -> str:

@@ -76,7 +76,7 @@ async def list_events(
     ]
     if len(rows) > SHOWN:
         lines.append(f"… {len(rows) - SHOWN} more in the evidence")
-    lines += [note] if (note := silence(place)) else []
+    lines += silence(place)
     payload = {"count": len(rows), "warnings": bad, "events": rows}
     return ToolResult("\n".join(lines), payload, value=tuple(found), window=asked)
 

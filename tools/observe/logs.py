@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tools.contract import Risk, ToolResult, tool
-from tools.fleet import pick, silence
-from tools.observe.asking import service_of, span, stamp, window_of
+from tools.fleet import silence
+from tools.observe.asking import place_of, span, stamp, window_of
 from tools.ports import Clock, Logs, Workers
 from tools.world import Catalogue, LogLine, Window
+
+if TYPE_CHECKING:
+    from tools.analysis.patterns import LogPattern
 
 SHOWN_LINES = 25
 SHOWN_CHARACTERS = 240
@@ -62,9 +65,7 @@ async def search_logs(  # noqa: PLR0913, PLR0917 - the arguments are the model's
         oldest_first: True to read from the start of the window, to see how something began.
         instance: Log store by name; empty for the one of the service's cluster, or all.
     """
-    about = service_of(catalogue, service) if service else None
-    name = about.name if about else ""
-    logs = pick(logs, instance, cluster=about.cluster if about else "")
+    name, logs = place_of(logs, catalogue, service, instance)
     asked = window_of(clock, window, until)
     page = await logs.search(
         asked,
@@ -97,7 +98,7 @@ async def search_logs(  # noqa: PLR0913, PLR0917 - the arguments are the model's
     ]
     if len(rows) > SHOWN_LINES:
         lines.append(f"… {len(rows) - SHOWN_LINES} more in the evidence")
-    lines += [note] if (note := silence(logs)) else []
+    lines += silence(logs)
     payload = {
         "count": len(rows),
         "truncated": page.truncated,
@@ -141,9 +142,7 @@ async def log_patterns(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     """
     from tools.analysis.patterns import burst, find_patterns
 
-    about = service_of(catalogue, service) if service else None
-    name = about.name if about else ""
-    logs = pick(logs, instance, cluster=about.cluster if about else "")
+    name, logs = place_of(logs, catalogue, service, instance)
     asked = window_of(clock, window, until)
     before = Window.ending(asked.start, asked.duration)
     new = await logs.search(asked, service=name, level=level, limit=PATTERN_LINES)
@@ -151,18 +150,7 @@ async def log_patterns(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     seen_new, seen_old = _seen(new.lines, asked), _seen(old.lines, before)
     found = await workers.run(find_patterns, list(new.lines))
     bursts = await workers.run(_bursts, burst, list(old.lines), list(new.lines), seen_old, seen_new)
-    rows: list[dict[str, Any]] = [
-        {
-            "template": each.template,
-            "count": each.count,
-            "level": each.level,
-            "services": list(each.services),
-            "first_seen": stamp(each.first_seen),
-            "last_seen": stamp(each.last_seen),
-            "sample": each.sample,
-        }
-        for each in found
-    ]
+    rows = [_pattern_row(each) for each in found]
     burst_rows: list[dict[str, Any]] = [
         {
             "template": each.pattern.template,
@@ -194,7 +182,7 @@ async def log_patterns(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         f"{_cut(row['template'], 160)}"
         for row in rows[: max(3, SHOWN_PATTERNS - len(burst_rows))]
     ]
-    lines += [note] if (note := silence(logs)) else []
+    lines += silence(logs)
     payload = {"lines": total, "truncated": new.truncated, "bursts": burst_rows, "patterns": rows}
     return ToolResult(
         "\n".join(lines),
@@ -204,6 +192,18 @@ async def log_patterns(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         query=new.query,
         link=new.link,
     )
+
+
+def _pattern_row(each: LogPattern) -> dict[str, Any]:
+    return {
+        "template": each.template,
+        "count": each.count,
+        "level": each.level,
+        "services": list(each.services),
+        "first_seen": stamp(each.first_seen),
+        "last_seen": stamp(each.last_seen),
+        "sample": each.sample,
+    }
 
 
 def _seen(lines: tuple[LogLine, ...], asked: Window) -> Window:

@@ -10,7 +10,7 @@ from tools.contract import Risk, ToolResult, tool
 from tools.errors import BackendRefusedError, BadArgumentError, NotFoundError
 from tools.fleet import default_of, pick, silence
 from tools.observe import promql
-from tools.observe.asking import metric_of, service_of, span, window_of
+from tools.observe.asking import metric_of, place_of, span, window_of
 from tools.observe.figures import Figures, change, cut, named, number, points, show, sketch, thinned
 from tools.observe.figures import sketch_line as line_of
 from tools.ports import Baselines, Clock, Metrics, warnings_of
@@ -56,9 +56,7 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         instance: Metrics store by name; empty for the one of the service's cluster, or all.
     """
     spec = metric_of(catalogue, metric)
-    about = service_of(catalogue, service) if service else None
-    name = about.name if about else ""
-    metrics = pick(metrics, instance, cluster=about.cluster if about else "")
+    name, metrics = place_of(metrics, catalogue, service, instance)
     asked = window_of(clock, window, until)
     wider = Window(asked.start - HOUR, asked.end)
     everything = await metrics.query_range(spec.query, wider)
@@ -95,9 +93,8 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     lines = [*(f"NOTE: {note}" for note in notes), *lines]
     if not rows:
         lines.append("no series at all: the metric has no data in this window")
-    lines += [note] if (note := silence(metrics)) else []
     return ToolResult(
-        summary="\n".join([head, *lines]),
+        summary="\n".join([head, *lines, *silence(metrics)]),
         payload={
             "metric": spec.name,
             "unit": spec.unit,

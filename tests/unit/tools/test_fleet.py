@@ -142,7 +142,8 @@ async def test_an_instance_that_hangs_is_left_behind_and_named(
     async with asyncio.timeout(5):
         found = await both.query_range(QUERY, HOUR)
     assert [s.label("prometheus") for s in found] == ["eu"]
-    assert silence(both).startswith("NOT LOOKED AT: prometheus us")
+    [line] = silence(both)
+    assert line.startswith("NOT LOOKED AT: prometheus us")
     assert hanging.left.is_set(), "the question that was left behind is cancelled"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -325,7 +326,7 @@ class Kept:
 EDITED = ref("ConfigMap", "risk-engine-config-v27")
 
 
-async def edited(stage: Stage, *, minutes: float = 0) -> Kept:
+async def edited(stage: Stage) -> Kept:
     """Somebody edits the risk engine's config map in place; the watch saw both versions."""
     kept = Kept()
     await kept.save(EDITED, stage.item(EDITED), START - timedelta(hours=5))
@@ -334,7 +335,7 @@ async def edited(stage: Stage, *, minutes: float = 0) -> Kept:
         item["data"]["DB_POOL_SIZE"] = "2"
 
     stage.change(EDITED, change)
-    await kept.save(EDITED, stage.item(EDITED), START + timedelta(minutes=minutes))
+    await kept.save(EDITED, stage.item(EDITED), START)
     stage.extra = {"config_history": kept}
     return kept
 
@@ -367,10 +368,11 @@ async def test_an_edit_in_place_goes_back_to_the_kept_version_without_touching_t
 
 
 async def test_the_newer_of_two_changes_of_configuration_is_taken_back(stage: Stage) -> None:
-    await edited(stage, minutes=0)
+    kept = await edited(stage)
     state = await stage.observe("config_rollback", RISK)
     assert state.parameters["restored"] is True
-    await edited(stage, minutes=-60 * 24 * 60)  # long before the deployment changed its map
+    long_ago = START - timedelta(days=60)  # before the deployment began to use its newest map
+    kept.versions[0] = replace(kept.versions[0], at=long_ago)
     state = await stage.observe("config_rollback", RISK)
     assert state.parameters["to_config_map"] == "risk-engine-config-v26"
 

@@ -252,9 +252,8 @@ async def forecast_metric(
     spec = metric_of(catalogue, metric)
     name, metrics = place_of(metrics, catalogue, service_of(catalogue, service).name, instance)
     asked = Window.ending(clock.now(), timedelta(days=7))
-    found = of_service(
-        await metrics.query_range(spec.query, asked, timedelta(minutes=5)), spec, name
-    )
+    answer = await metrics.query_range(spec.query, asked, timedelta(minutes=5))
+    found = of_service(answer, spec, name)
     if not found:
         raise NotFoundError(f"{spec.name} has no series for {name!r} in the last 7 days")
     rows, lines, values = [], [], []

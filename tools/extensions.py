@@ -105,7 +105,7 @@ def _imported(path: Path) -> tuple[str, ModuleType]:
     try:
         # compiled here: a cached .pyc of the same second would serve the file before an edit
         exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - its purpose
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # a team's code, told with its file and line
         if before is None:
             del sys.modules[name]
         else:
@@ -118,7 +118,7 @@ def _of_entry_point(point: metadata.EntryPoint, kind: type[T]) -> Iterator[tuple
     where = f"entry point {point.name!r} ({point.value}) of group {point.group!r}"
     try:
         loaded = point.load()
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # a team's code, told by the entry point's name
         raise ExtensionError(f"{where}: {_told(error)}") from error
     if isinstance(loaded, ModuleType):
         items = [each for _, each in _instances(loaded, kind)]

@@ -50,6 +50,7 @@ BROAD_EXCEPT: dict[str, str] = {
     "bot/slack/inbox.py": "a listener that fails is told to its person; the loop goes on hearing",
     "bot/slack/listeners/room.py": "one background run; row and thread were told by the desk",
     "bot/slack/outbox.py": "the loop that posts goes on posting",
+    "tools/extensions.py": "a team's own module may fail in any way; the error names its line",
 }
 
 # One subject each, so that cutting them would only scatter it.

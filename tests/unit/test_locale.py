@@ -92,7 +92,7 @@ def said() -> tuple[tuple[Source, ast.Call, ast.expr], ...]:
     bodies = [
         (source, function, [n for n in ast.walk(function) if isinstance(n, ast.Call)])
         for source in sources("bot")
-        for function in ast.walk(source.tree)
+        for function in source.nodes
         if isinstance(function, Function)
     ]
     found = True
@@ -166,7 +166,7 @@ def test_no_text_is_left_over() -> None:
     constants = {
         node.value
         for source in sources("bot")
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     families = patterns()

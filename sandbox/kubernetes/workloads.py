@@ -48,7 +48,7 @@ def template_hash(template: Json) -> str:
 
 def bare_template(template: Json) -> Json:
     """The template without the hash label, as a Deployment holds it."""
-    bare: Json = copied(template)
+    bare: Json = {**copied(template)}
     for label in (HASH, STATEFUL_HASH):
         (bare.setdefault("metadata", {}).get("labels") or {}).pop(label, None)
     bare["metadata"].pop("creationTimestamp", None)

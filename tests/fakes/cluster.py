@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import itertools
 from collections.abc import Mapping, Sequence
@@ -109,7 +110,7 @@ class FakeCluster:
 
     async def events(
         self, window: Window, namespace: str = "", name: str = ""
-    ) -> Sequence[ClusterEvent]:
+    ) -> builtins.list[ClusterEvent]:
         found = [
             event
             for event in self.event_list
@@ -119,7 +120,7 @@ class FakeCluster:
         ]
         return sorted(found, key=lambda event: event.at, reverse=True)
 
-    async def pods(self, workload: WorkloadRef) -> Sequence[PodStatus]:
+    async def pods(self, workload: WorkloadRef) -> builtins.list[PodStatus]:
         self._find(workload)
         return [p for p in self.pod_list if p.ref.name.startswith(f"{workload.name}-")]
 

@@ -1,6 +1,6 @@
 """What was observed, each piece with the evidence it came from, and the rules that read it.
 
-    Symptoms(verdicts, changes, events, patterns, traces, rules, …) --rank_causes--> Cause
+Symptoms(verdicts, changes, events, patterns, traces, rules, …) --rank_causes--> Cause
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ async def test_every_figure_of_the_summary_is_in_the_payload(box: Toolbox) -> No
     index = FigureIndex()
     index.add(
         Evidence(
-            id=EvidenceId("E1"), tool="query_traces", arguments={}, summary="", payload=result.payload,
-            window=result.window, link="", at=NOW,
+            id=EvidenceId("E1"), tool="query_traces", arguments={}, summary="",
+            payload=result.payload, window=result.window, link="", at=NOW,
         )
     )  # fmt: skip
     spots = [line for line in result.summary.splitlines() if "of the time, mean own" in line]

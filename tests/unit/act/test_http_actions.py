@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from playbooks.templates import TemplateError, fill
+from tests.fixtures import loopback
 from tests.unit.act.wire import Wire
 from tools.act.catalog import ACTIONS
 from tools.act.contract import Actors, Bound, Outcome, Probe, State, bind, parse_parameters
@@ -124,26 +125,14 @@ class Stopped:
         return NOW
 
 
-async def served(service: Service) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", service.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
-
-
 @pytest.fixture
 async def office() -> AsyncIterator[Office]:
     service = Service()
-    async for url in served(service):
-        async with Wire.to(url) as wire:
-            config = HttpConfig(private_hosts=("localhost",), secret="shared")
-            http = HttpEndpoints(config, wall=lambda: NOW)
-            yield Office(service, wire, http)
-            await http.close()
+    async with loopback.serving(service.answer) as url, Wire.to(url) as wire:
+        config = HttpConfig(private_hosts=("localhost",), secret="shared")
+        http = HttpEndpoints(config, wall=lambda: NOW)
+        yield Office(service, wire, http)
+        await http.close()
 
 
 def flag_off(office: Office) -> dict[str, str]:

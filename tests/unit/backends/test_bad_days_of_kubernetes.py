@@ -13,6 +13,7 @@ import pytest
 import yaml
 from aiohttp import web
 
+from tests.fixtures import loopback
 from tests.fixtures.tls import self_signed
 from tools.backends.kubernetes import KubernetesConfig, KubernetesReader
 from tools.errors import BackendDeniedError, BackendError, BackendUnavailableError
@@ -42,16 +43,9 @@ class Api:
 
 @asynccontextmanager
 async def serving(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Api]:
-    api = Api(url=f"{'https' if tls else 'http'}://127.0.0.1:{port}")
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", api.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.01)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
-    try:
+    api = Api()
+    async with loopback.serving(api.answer, tls, port) as api.url:
         yield api
-    finally:
-        await runner.cleanup()
 
 
 def reader(folder: Path, url: str, **more: object) -> KubernetesReader:

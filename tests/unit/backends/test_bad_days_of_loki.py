@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.fixtures import loopback
+from tests.fixtures.loopback import HOST, Answer, after, free_port, says
 from tests.fixtures.tls import self_signed
 from tools.backends.loki import Loki, LokiConfig, nanoseconds
 from tools.errors import (
@@ -27,9 +28,7 @@ from tools.world import Window
 
 END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 WINDOW = Window(END - timedelta(hours=1), END)
-HOST = "127.0.0.1"
 GIB = 1024**3
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def streams(*lines: tuple[datetime, str], **labels: str) -> dict[str, Any]:
@@ -38,15 +37,6 @@ def streams(*lines: tuple[datetime, str], **labels: str) -> dict[str, Any]:
         "status": "success",
         "data": {"resultType": "streams", "result": [{"stream": labels, "values": values}]},
     }
-
-
-def says(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    text = body if isinstance(body, str) else json.dumps(body)
-
-    async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=text.encode(), status=status, headers=headers)
-
-    return answer
 
 
 GOOD = says(streams((END - timedelta(minutes=1), "order accepted"), service="order-api"))
@@ -77,16 +67,8 @@ class Store:
 async def serving(
     store: Store, tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[Store]:
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", store.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
-    store.url = f"http{'s' if tls else ''}://{HOST}:{runner.addresses[0][1]}"
-    try:
+    async with loopback.serving(store.answer, tls, port) as store.url:
         yield store
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture
@@ -122,9 +104,7 @@ async def is_well(client: Loki, store: Store) -> bool:
 
 
 async def test_a_loki_that_is_down_is_named_with_its_address() -> None:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     client = adapter(f"http://{HOST}:{port}")
     text = await complaint(client, BackendUnavailableError)
     assert f"http://{HOST}:{port}: cannot be reached" in text
@@ -135,12 +115,7 @@ async def test_a_loki_that_is_down_is_named_with_its_address() -> None:
 
 async def test_a_loki_that_hangs_costs_its_timeout_and_no_more(store: Store) -> None:
     released = asyncio.Event()
-
-    async def hang(request: web.Request) -> web.StreamResponse:
-        await released.wait()
-        return await GOOD(request)
-
-    store.day = hang
+    store.day = after(released, GOOD)
     client = adapter(store.url, timeout_seconds=0.1, retry_attempts=1)
     text = await complaint(client, BackendUnavailableError)
     assert "no answer within 0.1 s; ask for less, or raise loki.timeout_seconds" in text

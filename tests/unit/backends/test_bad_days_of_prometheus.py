@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,8 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from tests.fixtures import loopback
+from tests.fixtures.loopback import HOST, Answer, after, free_port, says
 from tests.fixtures.tls import Certificate, self_signed
 from tools.backends.prometheus import Prometheus, PrometheusConfig
 from tools.errors import (
@@ -33,8 +34,6 @@ from tools.world import Window
 END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 WINDOW = Window(END - timedelta(hours=1), END)
 MINUTE = timedelta(minutes=1)
-HOST = "127.0.0.1"
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def matrix(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -43,17 +42,6 @@ def matrix(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def row(samples: list[list[Any]] | None = None, **labels: str) -> dict[str, Any]:
     return {"metric": {"__name__": "up", **labels}, "values": samples or [[END.timestamp(), "1"]]}
-
-
-def says(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    """Return a day on which everything is answered with one body."""
-    text = body if isinstance(body, str | bytes) else json.dumps(body)
-    raw = text.encode() if isinstance(text, str) else text
-
-    async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=raw, status=status, headers=headers)
-
-    return answer
 
 
 GOOD = says(matrix(row()))
@@ -79,16 +67,8 @@ class Store:
 async def serving(
     store: Store, tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[Store]:
-    app = web.Application(client_max_size=2**24)
-    app.router.add_route("*", "/{rest:.*}", store.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
-    store.url = f"http{'s' if tls else ''}://{HOST}:{runner.addresses[0][1]}"
-    try:
+    async with loopback.serving(store.answer, tls, port) as store.url:
         yield store
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture
@@ -125,9 +105,7 @@ async def is_well(client: Prometheus, store: Store) -> bool:
 
 
 async def test_a_server_that_is_down_is_named_with_its_address() -> None:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     client = adapter(f"http://{HOST}:{port}")
     text = await complaint(client, BackendUnavailableError)
     assert f"http://{HOST}:{port}: cannot be reached" in text
@@ -138,12 +116,7 @@ async def test_a_server_that_is_down_is_named_with_its_address() -> None:
 
 async def test_a_server_that_hangs_costs_its_timeout_and_no_more(store: Store) -> None:
     released = asyncio.Event()
-
-    async def hang(request: web.Request) -> web.StreamResponse:
-        await released.wait()
-        return await GOOD(request)
-
-    store.day = hang
+    store.day = after(released, GOOD)
     client = adapter(store.url, timeout_seconds=0.1, retry_attempts=1)
     text = await complaint(client, BackendUnavailableError)
     assert "no answer within 0.1 s; ask for less, or raise prometheus.timeout_seconds" in text
@@ -525,9 +498,7 @@ async def test_names_are_asked_with_the_same_identity_and_errors(store: Store) -
 
 
 async def test_names_of_a_server_that_is_down_are_an_error_and_no_wait_of_seconds() -> None:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     client = adapter(f"http://{HOST}:{port}")
     with pytest.raises(BackendUnavailableError, match="cannot be reached"):
         await client.metric_names()

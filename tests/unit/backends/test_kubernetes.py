@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.fixtures.loopback import serving
 from tools.backends.kubernetes import KubernetesActor, KubernetesConfig
 from tools.errors import (
     BackendDeniedError,
@@ -54,16 +55,11 @@ users: [{{name: u, user: {{token: t}}}}]
 
 
 @pytest.fixture
-async def server(unused_tcp_port: int) -> AsyncIterator[tuple[Server, str]]:
+async def server() -> AsyncIterator[tuple[Server, str]]:
     state = Server()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", state.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
-    yield state, f"http://127.0.0.1:{unused_tcp_port}"
-    state.released.set()
-    await runner.cleanup()
+    async with serving(state.answer) as url:
+        yield state, url
+        state.released.set()
 
 
 @pytest.fixture

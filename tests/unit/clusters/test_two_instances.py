@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from bot.composition.agent import described
 from bot.composition.examining import backend_checks, off_of
@@ -29,6 +29,7 @@ from tests.fakes.clock import StoppedClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
+from tests.fixtures.loopback import free_port, says, serving
 from tools import catalog, fleet
 from tools.act.catalog import get_action
 from tools.act.contract import Actors, parse_parameters
@@ -277,24 +278,19 @@ def test_the_model_reads_which_instances_there_are() -> None:
     assert "Instances of" not in one["query_metric"].description
 
 
-async def test_doctor_and_answers_name_the_instance_that_is_away(
-    tmp_path: Path, unused_tcp_port_factory: Any
-) -> None:
-    eu, us = unused_tcp_port_factory(), unused_tcp_port_factory()
+@pytest.fixture
+async def well() -> AsyncIterator[str]:
+    time = {"resultType": "scalar", "result": [1763640000, "1763640000"]}
+    async with serving(says({"status": "success", "data": time})) as url:
+        yield url
 
-    async def answer(_request: web.Request) -> web.Response:
-        found = {"resultType": "scalar", "result": [1763640000, "1763640000"]}
-        return web.json_response({"status": "success", "data": found})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", eu).start()
+async def test_doctor_and_answers_name_the_instance_that_is_away(tmp_path: Path, well: str) -> None:
+    us = free_port()
     text = f"""
 prometheus:
   retry_attempts: 1
-  url: http://127.0.0.1:{eu}
+  url: {well}
   instances: {{us: {{url: "http://127.0.0.1:{us}", retry_attempts: 1}}}}
 """
     found = settings(tmp_path, text)
@@ -315,4 +311,3 @@ prometheus:
                 await fleet.pick(metrics, "us").query("vector(1)", now)
         assert list(gaps) == ["loki", "prometheus us"]
         assert gaps["prometheus us"].startswith("down since ")
-    await runner.cleanup()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 import pytest
-from aiohttp import web
 
 from bot.core.notifying import Notifier
 from bot.domain.audit import Event
@@ -15,43 +13,17 @@ from bot.settings_document import ConfigError, Document
 from bot.settings_policies import webhook_config
 from bot.store.store import SqlStore, open_store
 from tests.fakes.clock import StoppedClock
+from tests.fixtures.webhook import Receiver, receiving
 from tools.backends.webhook import Webhook, WebhookConfig
 from tools.errors import BackendRefusedError, BackendUnavailableError
 
 KEY = b"k" * 32
 
 
-@dataclass
-class Receiver:
-    """Answers each post with the next of `answers`, then with 204."""
-
-    url: str = ""
-    answers: list[int] = field(default_factory=list)
-    tried: list[str] = field(default_factory=list)
-    taken: list[dict[str, object]] = field(default_factory=list)
-
-    async def receive(self, request: web.Request) -> web.Response:
-        self.tried.append(request.headers["Idempotency-Key"])
-        status = self.answers.pop(0) if self.answers else 204
-        if status == 204:
-            self.taken.append(json.loads(await request.read()))
-        return web.Response(status=status)
-
-    def subjects(self) -> list[object]:
-        return [each["subject"] for each in self.taken]
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    found = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook/s3cret", found.receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook/s3cret"
-    yield found
-    await runner.cleanup()
+    async with receiving() as found:
+        yield found
 
 
 @pytest.fixture
@@ -60,6 +32,14 @@ async def store() -> AsyncIterator[SqlStore]:
     await opened.upgrade()
     yield opened
     await opened.close()
+
+
+def posted(receiver: Receiver) -> list[dict[str, object]]:
+    return [json.loads(body) for body in receiver.taken]
+
+
+def subjects(receiver: Receiver) -> list[object]:
+    return [each["subject"] for each in posted(receiver)]
 
 
 def notifier(store: SqlStore, receiver: Receiver) -> Notifier:
@@ -87,9 +67,10 @@ async def test_what_happens_is_posted_once_in_its_order(
     await happen(store, "PLAN-3")
     assert await told.tick() == 1
     assert await told.tick() == 0
-    assert receiver.subjects() == ["PLAN-1", "PLAN-2", "PLAN-3"]
-    assert receiver.taken[0]["kind"] == "plan.approved"
-    assert receiver.taken[0]["facts"] == {"service": "order-api"}
+    assert subjects(receiver) == ["PLAN-1", "PLAN-2", "PLAN-3"]
+    first = posted(receiver)[0]
+    assert first["kind"] == "plan.approved"
+    assert first["facts"] == {"service": "order-api"}
 
 
 async def test_what_was_before_the_webhook_is_not_told(store: SqlStore, receiver: Receiver) -> None:
@@ -98,7 +79,7 @@ async def test_what_was_before_the_webhook_is_not_told(store: SqlStore, receiver
     assert await told.tick() == 0
     await happen(store, "PLAN-new")
     await told.tick()
-    assert receiver.subjects() == ["PLAN-new"]
+    assert subjects(receiver) == ["PLAN-new"]
 
 
 async def test_personal_text_and_inner_affairs_stay_inside(
@@ -109,8 +90,8 @@ async def test_personal_text_and_inner_affairs_stay_inside(
     await happen(store, "PLAN-1", kind="plan.rejected")
     await happen(store, "query_metric", kind="tool.called")
     await told.tick()
-    assert receiver.subjects() == ["PLAN-1"]
-    assert "sick leave" not in json.dumps(receiver.taken)
+    assert subjects(receiver) == ["PLAN-1"]
+    assert "sick leave" not in json.dumps(posted(receiver))
 
 
 async def test_a_dead_receiver_gets_everything_when_it_is_back(
@@ -124,8 +105,9 @@ async def test_a_dead_receiver_gets_everything_when_it_is_back(
         await told.tick()
     restarted = notifier(store, receiver)
     assert await restarted.tick() == 2
-    assert receiver.subjects() == ["PLAN-1", "PLAN-2", "PLAN-3"]
-    assert receiver.tried[1] == receiver.tried[2]  # the same key: a receiver may tell a repetition
+    assert subjects(receiver) == ["PLAN-1", "PLAN-2", "PLAN-3"]
+    keys = [headers["Idempotency-Key"] for headers, _ in receiver.got]
+    assert keys[1] == keys[2]  # the same key: a receiver may tell a repetition
 
 
 async def test_one_object_that_is_refused_for_good_does_not_hold_up_the_others(
@@ -136,7 +118,7 @@ async def test_one_object_that_is_refused_for_good_does_not_hold_up_the_others(
     await happen(store, "PLAN-1", "PLAN-2")
     receiver.answers = [413]
     assert await told.tick() == 1
-    assert receiver.subjects() == ["PLAN-2"]
+    assert subjects(receiver) == ["PLAN-2"]
 
 
 async def test_a_wrong_address_names_the_setting_and_never_the_address(

@@ -7,12 +7,11 @@ import hmac
 import json
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from bot.core.anchoring import Anchoring
 from bot.domain.audit import Anchor, Event
@@ -21,6 +20,7 @@ from bot.settings_policies import anchor_config
 from bot.store.anchors import AnchorConfig, AnchorFile, AnchorWebhook, read_anchors
 from bot.store.store import SqlStore, open_store
 from tests.fakes.decision import START, ManualClock
+from tests.fixtures.webhook import Receiver, receiving
 from tools.errors import BackendRefusedError, BackendUnavailableError
 
 KEY, SECRET = b"k" * 32, "shared"
@@ -28,32 +28,10 @@ ONE = Anchor(7, "ab" * 32, START, 7)
 TEN_MINUTES = timedelta(minutes=10)
 
 
-@dataclass
-class Receiver:
-    """A webhook that answers `status` and keeps what it was sent."""
-
-    url: str = ""
-    status: int = 204
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-    async def receive(self, request: web.Request) -> web.Response:
-        self.got.append((dict(request.headers), await request.read()))
-        return web.Response(status=self.status)
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    found = Receiver()
-    app = web.Application()
-    app.router.add_post("/anchors/s3cret", found.receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    found.url = f"http://127.0.0.1:{port}/anchors/s3cret"
-    yield found
-    await runner.cleanup()
+    async with receiving() as found:
+        yield found
 
 
 @pytest.fixture

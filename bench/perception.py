@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 
+from bench.real_prometheus import backfill, running
 from bench.report import Report
 
 SERIES = 200
@@ -41,8 +38,11 @@ def run(data: Path | None) -> Report:
     missing = [name for name in ("prometheus", "promtool") if shutil.which(name) is None]
     if missing:
         raise SystemExit(f"{missing[0]} is not installed; on Debian: apt install prometheus")
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as url:
-        found = _alternate(url)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        backfill(folder, samples())
+        with running(folder) as url:
+            found = _alternate(url)
     ours, theirs = found[SIDES[0]], found[SIDES[1]]
     ours["ratio"] = ours["seconds"] / theirs["seconds"]
     return Report(
@@ -93,53 +93,3 @@ def samples() -> Iterator[str]:
         for at, value in zip(times.tolist(), values.tolist(), strict=True):
             yield f"{METRIC}{{{labels}}} {value!r} {at}\n"
     yield "# EOF\n"
-
-
-@contextmanager
-def serving(
-    folder: Path, lines: Iterable[str] | None = None, options: Sequence[str] = ()
-) -> Iterator[str]:
-    """Start a Prometheus over OpenMetrics lines (default: generated ones); yield its address."""
-    with (folder / "samples.txt").open("w", encoding="utf-8") as file:
-        file.writelines(samples() if lines is None else lines)
-    backfill = ["promtool", "tsdb", "create-blocks-from", "openmetrics"]
-    subprocess.run(
-        [*backfill, "--max-block-duration=486h", folder / "samples.txt", folder / "data"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    (folder / "empty.yml").write_text("", encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    with (folder / "log").open("w", encoding="utf-8") as log:
-        server = subprocess.Popen(
-            ["prometheus", f"--config.file={folder / 'empty.yml'}",
-             f"--storage.tsdb.path={folder / 'data'}", "--storage.tsdb.retention.time=30y",
-             f"--web.listen-address={address}", *options],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        prefix = next((o.partition("=")[2] for o in options if "route-prefix" in o), "")
-        wait_ready(f"http://{address}{prefix}/-/ready", server, folder / "log")
-        yield f"http://{address}"
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a server answers with success; SystemExit with its log when it ends first."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(url, timeout=2).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        try:
-            server.wait(0.1)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    raise SystemExit(f"no server behind {url}: " + log.read_text("utf-8", "replace")[-2000:])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-READY_SECONDS = 30.0
+from bench.real_prometheus import backfill, running
 
 
 @dataclass(frozen=True)
@@ -58,53 +55,10 @@ class RealPrometheus:
         return found
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @contextmanager
 def real_prometheus(folder: Path, text: str) -> Iterator[RealPrometheus]:
     """Fill a new database with OpenMetrics text, serve it on a free port, stop it at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "samples.txt").write_text(text, encoding="utf-8")
-    (folder / "prometheus.yml").write_text("", encoding="utf-8")
-    filled = subprocess.run(
-        # Blocks of 20 days: with the default of two hours the file is read again for each block.
-        ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=486h",
-         str(folder / "samples.txt"), str(folder / "data")],
-        check=False, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
-    assert filled.returncode == 0, filled.stdout + filled.stderr
-    port = _free_port()
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            ["prometheus", f"--config.file={folder / 'prometheus.yml'}",
-             f"--storage.tsdb.path={folder / 'data'}",
-             "--storage.tsdb.retention.time=20y",  # the recordings are older than the default
-             f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_ready(url, server, folder / "log")
+    backfill(folder, [text])
+    with running(folder) as url:
         yield RealPrometheus(url)
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        assert server.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        try:
-            if httpx.get(f"{url}/-/ready", timeout=2, trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        try:
-            server.wait(0.1)
-        except subprocess.TimeoutExpired:
-            continue

@@ -6,8 +6,6 @@ are written by hand here, snappy as one run of literals.
 
 import asyncio
 import json
-import socket
-import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -19,6 +17,7 @@ from pathlib import Path
 from struct import pack
 from typing import Any
 
+from bench.real_prometheus import running
 from sandbox.prometheus.samples import Series
 
 READY_SECONDS = 30.0
@@ -104,48 +103,12 @@ def write(url: str, rows: Sequence[Series]) -> None:
         assert reply.status == 204
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @contextmanager
 def real_prometheus(folder: Path, rows: Sequence[Series]) -> Iterator[str]:
     """Serve `rows` on a free port; stop at the end."""
-    (folder / "prometheus.yml").write_text(_CONFIG, encoding="utf-8")
-    port = _free_port()
-    log_path = folder / "log"
-    with log_path.open("w") as log:
-        server = subprocess.Popen(
-            ["prometheus", f"--config.file={folder / 'prometheus.yml'}",
-             f"--storage.tsdb.path={folder / 'data'}", "--storage.tsdb.retention.time=30y",
-             "--web.enable-remote-write-receiver", f"--web.listen-address=127.0.0.1:{port}"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(url, server, log_path)
+    with running(folder, config=_CONFIG, options=["--web.enable-remote-write-receiver"]) as url:
         write(url, rows)
         yield url
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        assert server.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        try:
-            urllib.request.urlopen(f"{url}/-/ready", timeout=2).close()
-        except OSError:
-            try:
-                server.wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-        else:
-            return
 
 
 async def targets_of(url: str) -> list[dict[str, Any]]:

@@ -15,18 +15,15 @@ from typing import Any
 
 import httpx
 
-from tools.backends.condition import Condition
 from tools.backends.tracing import (
     MOST_FOUND,
+    TraceStore,
     TracingConfig,
     checked_id,
-    link_to,
-    reading,
+    refusal,
     slowest,
 )
-from tools.backends.transport import JsonBackend
-from tools.errors import BackendError, BackendRefusedError, NotFoundError
-from tools.ports import Health
+from tools.errors import BackendError
 from tools.tracing import Span, Trace, TraceHead
 from tools.world import ServiceName, Window, labels_of
 
@@ -36,31 +33,23 @@ _MICROSECOND = timedelta(microseconds=1)
 Json = Mapping[str, Any]
 
 
-class _AbsentError(BackendRefusedError):
-    """The store answered 404."""
-
-
 def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
     try:
         text = "; ".join(str(each["msg"]) for each in json.loads(body)["errors"])
     except (ValueError, KeyError, TypeError):
         return None
-    if response.status_code == 404:
-        return _AbsentError(NAME, text)
-    return BackendRefusedError(NAME, text) if response.status_code in {400, 422} else None
+    return refusal(NAME, response.status_code, text)
 
 
-class Jaeger:
+class Jaeger(TraceStore):
     """Reads traces; changes nothing."""
 
     def __init__(
         self, config: TracingConfig, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._config = config
-        self._http = JsonBackend(NAME, config, explain=_explain, transport=transport)
-
-    async def close(self) -> None:
-        await self._http.close()
+        super().__init__(
+            NAME, config, explain=_explain, alive_path="/api/services", transport=transport
+        )
 
     async def find(
         self,
@@ -83,44 +72,24 @@ class Jaeger:
             if errors_only:
                 fields["tags"] = '{"error":"true"}'
             answer = await self._http.ask("GET", "/api/traces", fields)
-            with reading(NAME, self._config.url):
+            with self._reading():
                 return [_head(_trace(row)) for row in answer["data"] or () if row["spans"]]
 
         return await slowest(ask, minimum_duration, limit)
 
     async def get(self, trace_id: str) -> Trace:
         wanted = checked_id(trace_id)
-        try:
-            answer = await self._http.ask("GET", f"/api/traces/{wanted}", {})
-        except _AbsentError as error:
-            raise NotFoundError(
-                f"no trace {trace_id!r} in {NAME}; it may be older than what is kept"
-            ) from error
-        with reading(NAME, self._config.url):
+        answer = await self._by_id(trace_id, wanted)
+        with self._reading():
             rows = [row for row in answer["data"] or () if row["spans"]]
             if rows:
                 return _trace(rows[0])
-        raise NotFoundError(f"trace {trace_id!r} holds no spans in {NAME}")
+        raise self._holds_nothing(trace_id)
 
     async def services(self) -> list[str]:
         answer = await self._http.ask("GET", "/api/services", {})
-        with reading(NAME, self._config.url):
+        with self._reading():
             return sorted(str(name) for name in answer["data"] or ())
-
-    def link(self, trace_id: str) -> str:
-        return link_to(self._config, trace_id)
-
-    async def health(self) -> Health:
-        try:
-            await self._http.ask_bytes("GET", "/api/services", {}, attempts=1)
-        except BackendError as error:
-            return self.condition.health(NAME, up=False, detail=str(error))
-        return self.condition.health(NAME, up=True, detail=self._config.url)
-
-    @property
-    def condition(self) -> Condition:
-        """How it is, learned from every call."""
-        return self._http.condition
 
 
 def _head(trace: Trace) -> TraceHead:

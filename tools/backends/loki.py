@@ -130,11 +130,7 @@ class Loki:
         )
 
     async def health(self) -> Health:
-        try:
-            await self._http.ask_bytes("GET", "/ready", {}, attempts=1)
-        except BackendError as error:
-            return self.condition.health(NAME, up=False, detail=str(error))
-        return self.condition.health(NAME, up=True, detail=self._config.url)
+        return await self._http.health("/ready")
 
     @property
     def condition(self) -> Condition:

@@ -13,19 +13,16 @@ from urllib.parse import quote
 
 import httpx
 
-from tools.backends.condition import Condition
 from tools.backends.logql import quoted
 from tools.backends.tracing import (
     MOST_FOUND,
+    TraceStore,
     TracingConfig,
     checked_id,
-    link_to,
-    reading,
+    refusal,
     slowest,
 )
-from tools.backends.transport import JsonBackend
-from tools.errors import BackendError, BackendRefusedError, NotFoundError
-from tools.ports import Health
+from tools.errors import BackendError
 from tools.tracing import Span, Trace, TraceHead
 from tools.world import ServiceName, Window, labels_of
 
@@ -44,30 +41,20 @@ def traceql(service: str, minimum: timedelta, *, errors_only: bool) -> str:
     return "{ " + " && ".join(parts) + " } | select(status)"
 
 
-class _AbsentError(BackendRefusedError):
-    """The store answered 404."""
-
-
 def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
     text = body[:400].decode("utf-8", "replace").strip()  # Tempo writes errors as plain text
-    if response.status_code == 404:
-        return _AbsentError(NAME, text or "HTTP 404")
-    if response.status_code in {400, 422}:
-        return BackendRefusedError(NAME, text or f"HTTP {response.status_code}")
-    return None
+    return refusal(NAME, response.status_code, text)
 
 
-class Tempo:
+class Tempo(TraceStore):
     """Reads traces; changes nothing."""
 
     def __init__(
         self, config: TracingConfig, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._config = config
-        self._http = JsonBackend(NAME, config, explain=_explain, transport=transport)
-
-    async def close(self) -> None:
-        await self._http.close()
+        super().__init__(
+            NAME, config, explain=_explain, alive_path="/api/echo", transport=transport
+        )
 
     async def find(
         self,
@@ -87,46 +74,26 @@ class Tempo:
                 "spss": "1",  # spans per trace that come back: one tells whether it failed
             }
             answer = await self._http.ask("GET", "/api/search", fields)
-            with reading(NAME, self._config.url):
+            with self._reading():
                 return [_head(row) for row in answer.get("traces") or ()]
 
         return await slowest(ask, minimum_duration, limit)
 
     async def get(self, trace_id: str) -> Trace:
         wanted = checked_id(trace_id)
-        try:
-            answer = await self._http.ask("GET", f"/api/traces/{wanted}", {})
-        except _AbsentError as error:
-            raise NotFoundError(
-                f"no trace {trace_id!r} in {NAME}; it may be older than what is kept"
-            ) from error
-        with reading(NAME, self._config.url):
+        answer = await self._by_id(trace_id, wanted)
+        with self._reading():
             batches = answer.get("batches") or (answer.get("trace") or answer).get("resourceSpans")
             spans = sorted(_spans(batches or ()), key=lambda span: span.start)
         if not spans:
-            raise NotFoundError(f"trace {trace_id!r} holds no spans in {NAME}")
+            raise self._holds_nothing(trace_id)
         return Trace(wanted, tuple(spans))
 
     async def services(self) -> list[str]:
         path = f"/api/v2/search/tag/{quote('resource.service.name')}/values"
         answer = await self._http.ask("GET", path, {})
-        with reading(NAME, self._config.url):
+        with self._reading():
             return sorted(str(row["value"]) for row in answer.get("tagValues") or ())
-
-    def link(self, trace_id: str) -> str:
-        return link_to(self._config, trace_id)
-
-    async def health(self) -> Health:
-        try:
-            await self._http.ask_bytes("GET", "/api/echo", {}, attempts=1)
-        except BackendError as error:
-            return self.condition.health(NAME, up=False, detail=str(error))
-        return self.condition.health(NAME, up=True, detail=self._config.url)
-
-    @property
-    def condition(self) -> Condition:
-        """How it is, learned from every call."""
-        return self._http.condition
 
 
 def _head(row: Json) -> TraceHead:

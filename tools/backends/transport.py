@@ -31,7 +31,7 @@ from tools.errors import (
     BackendRefusedError,
     BackendUnavailableError,
 )
-from tools.ports import is_background
+from tools.ports import Health, is_background
 
 READ_IN_THREAD_BYTES = 1024 * 1024  # smaller bodies are read faster than a thread is woken
 
@@ -111,6 +111,14 @@ class JsonBackend:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+    async def health(self, path: str) -> Health:
+        """Ask one door, once, whether the backend answers."""
+        try:
+            await self.ask_bytes("GET", path, {}, attempts=1, counted=False)
+        except BackendError as error:
+            return self.condition.health(self.name, up=False, detail=str(error))
+        return self.condition.health(self.name, up=True, detail=self.connection.url)
 
     async def ask(
         self,

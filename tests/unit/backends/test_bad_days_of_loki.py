@@ -23,6 +23,7 @@ from tools.errors import (
     BackendError,
     BackendRefusedError,
     BackendUnavailableError,
+    QueryBudgetError,
 )
 from tools.world import Window
 
@@ -309,4 +310,16 @@ async def test_a_loki_without_index_statistics_is_searched_all_the_same(
     store.stats = answer
     client = adapter(store.url)
     assert len((await client.search(WINDOW, text="order")).lines) == 1
+    await client.close()
+
+
+# ------------------------------------------------------------------------------- our own limits
+
+
+async def test_a_spent_budget_does_not_make_a_loki_look_dead(store: Store) -> None:
+    client = adapter(store.url, queries_per_minute=1, timeout_seconds=0.1)
+    assert len((await client.search(WINDOW)).lines) == 1
+    await complaint(client, QueryBudgetError)
+    assert len(store.asked) == 1
+    assert (await client.health()).up
     await client.close()

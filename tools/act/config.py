@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tools.act.contract import Actors, Bound, DiffLine, Parameters, State, UndoSpec
-from tools.act.objects import Json, config_hash, meta, pointer, replica_sets
+from tools.act.objects import Json, config_hash, meta, pointer, replica_sets, template_of
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
 from tools.ports import ConfigVersion
@@ -60,7 +60,7 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
     async def pin(
         self, actors: Actors, item: Json, ref: WorkloadRef, parameters: ConfigRollbackParameters
     ) -> Pinned:
-        now = dict(config_map_paths(_template(item)))
+        now = dict(config_map_paths(template_of(item)))
         if not now:
             raise ActionRefusedError(f"{ref} references no config map")
         if parameters.config_map and parameters.config_map not in now.values():
@@ -88,7 +88,7 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
         return Pinned(pinned, facts)
 
     def fields(self, item: Json) -> Mapping[str, Any]:
-        return {"template": _template(item)}
+        return {"template": template_of(item)}
 
     async def operations(
         self, actors: Actors, item: Json, ref: WorkloadRef, pinned: Mapping[str, Any]
@@ -100,7 +100,7 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
                 raise LostRaceError(f"config map {new!r} has other data than was approved")
         return [
             {"op": "replace", "path": f"/spec/template{path}", "value": new}
-            for path, name in config_map_paths(_template(item))
+            for path, name in config_map_paths(template_of(item))
             if name == pinned["config_map"]
         ]
 
@@ -161,11 +161,6 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
             },
             summary=f"Let {state.target} use config map {old}",
         )
-
-
-def _template(item: Json) -> dict[str, Any]:
-    template: dict[str, Any] = (item.get("spec") or {}).get("template") or {}
-    return template
 
 
 def config_map_paths(template: Json) -> Iterator[tuple[str, str]]:
@@ -282,7 +277,7 @@ def _previous_map(
     """Return (map now, map before) of the newest older revision that differs, and since when."""
     since = ""
     for each in history:
-        then = dict(config_map_paths(_template(each)))
+        then = dict(config_map_paths(template_of(each)))
         changed = {(now[p], then[p]) for p in now if p in then and then[p] != now[p]}
         if wanted:
             changed = {pair for pair in changed if pair[0] == wanted}

@@ -32,7 +32,7 @@ def marks_of(item: Json) -> Mapping[str, str]:
 
 def labels(item: Json) -> dict[str, str]:
     """Return an object's labels and those of its pod template."""
-    template = ((item.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    template = template_of(item).get("metadata") or {}
     return {**(template.get("labels") or {}), **(meta(item).get("labels") or {})}
 
 
@@ -118,6 +118,12 @@ def mark(item: Json, key: str) -> dict[str, Any]:
         return {"op": "add", "path": "/metadata/annotations", "value": {STEP_ANNOTATION: key}}
     path = pointer("metadata", "annotations", STEP_ANNOTATION)
     return {"op": "add", "path": path, "value": key}
+
+
+def template_of(item: Json) -> dict[str, Any]:
+    """Return the pod template of a workload or ReplicaSet, empty when it has none."""
+    template: dict[str, Any] = (item.get("spec") or {}).get("template") or {}
+    return template
 
 
 def bare_template(template: Json) -> dict[str, Any]:

@@ -22,15 +22,11 @@ from tools.act.objects import (
     replica_sets,
     revision_of,
     template_diff,
+    template_of,
 )
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
 from tools.world import WorkloadRef
-
-
-def _template(item: Json) -> dict[str, Any]:
-    template: dict[str, Any] = (item.get("spec") or {}).get("template") or {}
-    return template
 
 
 class RestartParameters(Parameters):
@@ -56,13 +52,13 @@ class RolloutRestart(PatchAction[RestartParameters]):
         return Pinned({"restarted_at": at})
 
     def fields(self, item: Json) -> Mapping[str, Any]:
-        return {"template": _template(item)}
+        return {"template": template_of(item)}
 
     async def operations(
         self, actors: Actors, item: Json, ref: WorkloadRef, pinned: Mapping[str, Any]
     ) -> Sequence[Mapping[str, Any]]:
         at = pinned["restarted_at"]
-        own = _template(item).get("metadata") or {}
+        own = template_of(item).get("metadata") or {}
         place = ["spec", "template", "metadata", "annotations"]
         if own.get("annotations") is None:
             return [{"op": "add", "path": pointer(*place), "value": {RESTARTED_AT: at}}]
@@ -99,13 +95,13 @@ class DeploymentRollback(PatchAction[RollbackParameters]):
         if (item.get("spec") or {}).get("paused"):
             raise ActionRefusedError(f"{ref} is paused; resume its rollout first")
         history = await replica_sets(actors.need_cluster(ref.cluster), item)
-        current = essence(_template(item))
+        current = essence(template_of(item))
         running = next(
-            (each for each in history if essence(_template(each)) == current),
+            (each for each in history if essence(template_of(each)) == current),
             history[0] if history else None,
         )
         chosen = _choose(history, running, parameters, ref)
-        target = bare_template(_template(chosen))
+        target = bare_template(template_of(chosen))
         if essence(target) == current:
             raise ActionRefusedError(f"{ref} already runs revision {revision_of(chosen)}")
         pinned = {
@@ -117,18 +113,18 @@ class DeploymentRollback(PatchAction[RollbackParameters]):
         if running is not None:
             facts["running_set"] = meta(running)["name"]
             facts["running_revision"] = revision_of(running)
-            facts["running_sha256"] = fingerprint_of(bare_template(_template(running)))
+            facts["running_sha256"] = fingerprint_of(bare_template(template_of(running)))
         return Pinned(pinned, facts)
 
     def fields(self, item: Json) -> Mapping[str, Any]:
-        return {"template": _template(item)}
+        return {"template": template_of(item)}
 
     async def operations(
         self, actors: Actors, item: Json, ref: WorkloadRef, pinned: Mapping[str, Any]
     ) -> Sequence[Mapping[str, Any]]:
         name = str(pinned["replica_set"])
         set_ref = WorkloadRef(ref.cluster, ref.namespace, "ReplicaSet", name)
-        template = bare_template(_template(await actors.need_cluster(ref.cluster).get(set_ref)))
+        template = bare_template(template_of(await actors.need_cluster(ref.cluster).get(set_ref)))
         if fingerprint_of(template) != pinned["template_sha256"]:
             raise LostRaceError(f"{set_ref} no longer holds the template that was approved")
         return [{"op": "replace", "path": "/spec/template", "value": template}]
@@ -180,8 +176,8 @@ def _choose(
             f"{ref} keeps no revision {asked.to_revision!r}; it keeps revisions: {known}"
         )
     if running is not None:
-        now = essence(_template(running))
+        now = essence(template_of(running))
         for each in history:
-            if revision_of(each) < revision_of(running) and essence(_template(each)) != now:
+            if revision_of(each) < revision_of(running) and essence(template_of(each)) != now:
                 return each
     raise ActionRefusedError(f"{ref} keeps no older revision to go back to (revisions: {known})")

@@ -28,6 +28,7 @@ from tools.act.objects import (
     meta,
     revision_of,
     template_diff,
+    template_of,
 )
 from tools.errors import BackendDeniedError, BackendError, NotFoundError
 from tools.fleet import pick
@@ -163,7 +164,7 @@ def _moment(revision: Json, deployment: Json, *, newest: bool) -> datetime | Non
 
 
 def _change(spec: ServiceSpec, ref: WorkloadRef, before: Json, after: Json, at: datetime) -> Change:
-    old, new = _template(before), _template(after)
+    old, new = template_of(before), template_of(after)
     images = _images(old), _images(new)
     maps = (
         sorted(set(dict(config_map_paths(old)).values())),
@@ -233,11 +234,6 @@ def _is_same(rollout: Change, told: Change) -> bool:
 
 def _inside(change: Change, window: Window) -> bool:
     return window.start <= change.at <= window.end
-
-
-def _template(item: Json) -> Json:
-    template: Json = (item.get("spec") or {}).get("template") or {}
-    return template
 
 
 def _images(template: Json) -> list[str]:

@@ -14,6 +14,7 @@ import yaml
 from aiohttp import web
 
 from tests.fixtures import loopback
+from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.fixtures.tls import self_signed
 from tools.backends.kubernetes import KubernetesConfig, KubernetesReader
 from tools.errors import BackendDeniedError, BackendError, BackendUnavailableError
@@ -49,22 +50,10 @@ async def serving(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator
 
 
 def reader(folder: Path, url: str, **more: object) -> KubernetesReader:
-    path = folder / "reading.yaml"
-    path.write_text(
-        f"""
-apiVersion: v1
-kind: Config
-current-context: c
-contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
-clusters: [{{name: c, cluster: {{server: "{url}"}}}}]
-users: [{{name: u, user: {{token: t}}}}]
-""",
-        encoding="utf-8",
-    )
     told: dict[str, object] = {"timeout_seconds": 0.2, **more}
     return KubernetesReader(
         KubernetesConfig(
-            kubeconfig=str(path),
+            kubeconfig=write_kubeconfig(folder / "reading.yaml", url),
             name="eu-1",
             setting="kubernetes.clusters.eu-1.kubeconfig",
             **told,  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.fixtures.loopback import serving
 from tools.backends.kubernetes import KubernetesActor, KubernetesConfig
 from tools.errors import (
@@ -38,22 +39,6 @@ class Server:
         return web.json_response(self.body, status=self.status)
 
 
-def kubeconfig(folder: Path, url: str) -> str:
-    path = folder / "config"
-    path.write_text(
-        f"""
-apiVersion: v1
-kind: Config
-current-context: c
-contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
-clusters: [{{name: c, cluster: {{server: "{url}"}}}}]
-users: [{{name: u, user: {{token: t}}}}]
-""",
-        encoding="utf-8",
-    )
-    return str(path)
-
-
 @pytest.fixture
 async def server() -> AsyncIterator[tuple[Server, str]]:
     state = Server()
@@ -64,7 +49,9 @@ async def server() -> AsyncIterator[tuple[Server, str]]:
 
 @pytest.fixture
 async def actor(server: tuple[Server, str], tmp_path: Path) -> AsyncIterator[KubernetesActor]:
-    config = KubernetesConfig(kubeconfig_act=kubeconfig(tmp_path, server[1]), timeout_seconds=0.3)
+    config = KubernetesConfig(
+        kubeconfig_act=write_kubeconfig(tmp_path / "config", server[1]), timeout_seconds=0.3
+    )
     adapter = KubernetesActor(config)
     yield adapter
     await adapter.close()
@@ -115,7 +102,9 @@ async def test_a_server_that_is_not_there_received_nothing(
     tmp_path: Path, unused_tcp_port: int
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    actor = KubernetesActor(KubernetesConfig(kubeconfig_act=kubeconfig(tmp_path, url)))
+    actor = KubernetesActor(
+        KubernetesConfig(kubeconfig_act=write_kubeconfig(tmp_path / "config", url))
+    )
     with pytest.raises(BackendUnavailableError):
         await actor.patch(SHOP, OPERATIONS, dry_run=False)
     await actor.close()

@@ -1,45 +1,17 @@
 """The command line as a person meets it: exit status, one line of error, one object of JSON."""
 
 import json
-import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from bot.__main__ import app, main
 from bot.cli import rbac
 from tools.act.catalog import ACTIONS
 
 ROOT = Path(__file__).parents[3]
-SILENT = (
-    "SLACK_BOT_TOKEN", "ANTHROPIC_API_KEY", "PROMETHEUS_URL", "LOKI_URL", "KUBECONFIG",
-    "KUBECONFIG_ACT", "K8S_IN_CLUSTER", "AUDIT_KEY_FILE", "SRE_AGENT_CONFIG", "SRE_AGENT_CLOCK",
-)  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in SILENT:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
-    monkeypatch.setenv("KNOWLEDGE_URI", str(tmp_path / "knowledge"))
-    monkeypatch.setenv("AUDIT_KEY", "ab" * 32)
-
-
-@pytest.fixture(autouse=True)
-def logs_as_before() -> Iterator[None]:
-    """A command sets up logging for the process; the next test finds it as it was."""
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:

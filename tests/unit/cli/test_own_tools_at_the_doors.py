@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import structlog
 
 from bot.__main__ import main
 from bot.composition.agent import agent_desk
@@ -22,32 +19,17 @@ from bot.domain.place import TERMINAL
 from bot.settings import load_settings
 
 ROOT = Path(__file__).parents[3]
-SILENT = (
-    "SLACK_BOT_TOKEN", "ANTHROPIC_API_KEY", "PROMETHEUS_URL", "LOKI_URL", "KUBECONFIG",
-    "KUBECONFIG_ACT", "K8S_IN_CLUSTER", "AUDIT_KEY_FILE", "SRE_AGENT_CONFIG", "SRE_AGENT_CLOCK",
-)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    for name in SILENT:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
-    monkeypatch.setenv("KNOWLEDGE_URI", str(tmp_path / "knowledge"))
-    monkeypatch.setenv("AUDIT_KEY", "ab" * 32)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     own = tmp_path / "tools"
     own.mkdir()
     monkeypatch.setenv("SRE_AGENT_PATHS__TOOLS", json.dumps([str(own)]))
     page = (ROOT / "docs" / "add-a-tool.md").read_text("utf-8")
     (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (own / "kafka.py").write_text(code, encoding="utf-8")
-    yield own
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return own
 
 
 def test_check_config_and_doctor_name_the_tools_of_a_team(

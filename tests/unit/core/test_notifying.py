@@ -11,7 +11,7 @@ from bot.core.notifying import Notifier
 from bot.domain.audit import Event
 from bot.settings_document import ConfigError, Document
 from bot.settings_policies import webhook_config
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from tests.fakes.clock import StoppedClock
 from tests.fixtures.webhook import Receiver, receiving
 from tools.backends.webhook import Webhook, WebhookConfig
@@ -24,14 +24,6 @@ KEY = b"k" * 32
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as found:
         yield found
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[SqlStore]:
-    opened = await open_store("sqlite+aiosqlite://")
-    await opened.upgrade()
-    yield opened
-    await opened.close()
 
 
 def posted(receiver: Receiver) -> list[dict[str, object]]:

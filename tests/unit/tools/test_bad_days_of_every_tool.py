@@ -14,12 +14,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import yaml
 
 from bot.core.recorder import Recorder, for_model
 from bot.domain.redaction import Redactor
 from tests.fakes.changes import FakeChanges
 from tests.fakes.workers import InlineWorkers
+from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.property.test_evidence_pages import Kept
 from tools import tokens
 from tools.analysis.detect import DetectorSettings
@@ -106,19 +106,9 @@ async def ports(
     """The real adapters of every backend, all of them down."""
     url = page if request.param == "an error page answers" else "http://127.0.0.1:9"
     once: dict[str, Any] = {"url": url, "retry_attempts": 1, "timeout_seconds": 5}
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "v1", "kind": "Config", "current-context": "x",
-                "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-                "clusters": [{"name": "x", "cluster": {"server": url}}],
-                "users": [{"name": "x", "user": {"token": "t"}}],
-            }
-        )
-    )  # fmt: skip
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", url)
     catalogue = load_catalogue(ROOT / "config/metrics.yaml", ROOT / "config/services.yaml")
-    cluster = KubernetesReader(KubernetesConfig(kubeconfig=str(kubeconfig)))
+    cluster = KubernetesReader(KubernetesConfig(kubeconfig=kubeconfig))
     opened: list[Any] = [
         Prometheus(PrometheusConfig(**once)),
         Loki(LokiConfig(**once)),

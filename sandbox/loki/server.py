@@ -7,12 +7,12 @@ Errors are plain text with status 400, as Loki's are.
 import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
 
 from sandbox.clock import Clock
+from sandbox.listening import Listening
 from sandbox.loki.lines import Line, Logs
 from sandbox.loki.logql import LogQLError, LogQuery, MetricQuery, parse
 from sandbox.prometheus.answers import seconds
@@ -29,17 +29,15 @@ Json = dict[str, Any]
 Labels = tuple[tuple[str, str], ...]
 
 
-class LokiServer:
+class LokiServer(Listening):
     """One API over generated lines."""
 
     def __init__(self, logs: Logs, clock: Clock, before: Callable[[], None]) -> None:
         """Answer from `logs` up to the clock's now; `before` runs ahead of every answer."""
+        super().__init__("loki")
         self._logs = logs
         self._clock = clock
         self._before = before
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loki")
-        self._runner: web.AppRunner | None = None
-        self.url = ""
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 takes a free one."""
@@ -56,16 +54,7 @@ class LokiServer:
             app.router.add_route("POST", path, self._door(answer))
         app.router.add_get("/loki/api/v1/index/stats", self._door(self._stats, wrapped=False))
         app.router.add_get("/ready", _ready)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        await self._listen(app, host, port)
 
     def _door(
         self, answer: Callable[[Mapping[str, str]], Any], *, wrapped: bool = True

@@ -10,13 +10,13 @@ Evaluation runs in one worker thread, so that the other imitated services keep a
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from sandbox.clock import Clock
+from sandbox.listening import Listening
 from sandbox.prometheus import answers, evaluate, parameters, targets
 from sandbox.prometheus.errors import BadDataError, QueryError, TimedOutError
 from sandbox.prometheus.samples import NAME, Catalogued, Labels, Matcher
@@ -36,7 +36,7 @@ class Metadata:
     help: str
 
 
-class PrometheusServer:
+class PrometheusServer(Listening):
     """One API over one source."""
 
     def __init__(
@@ -49,27 +49,16 @@ class PrometheusServer:
         start_story: StartStory | None = None,
     ) -> None:
         """Answer from `source`; without a time given, questions mean the clock's now."""
+        super().__init__("prometheus")
         self._source = source
         self._clock = clock
         self._metadata = metadata
         self._before = before  # runs ahead of every answer, in the event loop
         self._start_story = start_story
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prometheus")
-        self._runner: web.AppRunner | None = None
-        self.url = ""
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 takes a free one."""
-        self._runner = web.AppRunner(self._app(), access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        await self._listen(self._app(), host, port)
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=4 * 1024**2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ from bot.store.store import open_store
 from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS
 from sandbox.slack.server import SlackServer, Timing, start_slack
 from tests.fakes.decision import SCALE, Production, empty_database, library
+from tests.fixtures.rooms import connected
 from tools.errors import OutcomeUnknownError
 from tools.world import Catalogue, ProposalDraft, ServiceName
 
@@ -87,16 +88,8 @@ class Shift:
         )
         return build_app(config, deps)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[SlackRoom]:
-        room = self.room()
-        await room.start()
-        async with asyncio.timeout(WAIT):
-            await room.connected()
-        try:
-            yield room
-        finally:
-            await room.stop()
+    def running(self) -> AbstractAsyncContextManager[SlackRoom]:
+        return connected(self.room())
 
     async def planned(self, playbook: str) -> PlanId:
         draft = ProposalDraft(playbook, ServiceName("shop"), "orders fail")

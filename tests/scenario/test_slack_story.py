@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -48,6 +48,7 @@ from tests.fakes.changes import FakeChanges
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.nouns import a_finding, a_record, an_anomaly, an_incident
+from tests.fixtures.rooms import connected
 from tools.analysis.detect import DetectorSettings
 from tools.contract import Toolbox
 from tools.observe.anomalies import detect_anomalies
@@ -203,16 +204,8 @@ class Story:
             ),
         )
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[SlackRoom]:
-        room = self.room()
-        await room.start()
-        async with asyncio.timeout(WAIT):
-            await room.connected()
-        try:
-            yield room
-        finally:
-            await room.stop()
+    def running(self) -> AbstractAsyncContextManager[SlackRoom]:
+        return connected(self.room())
 
     def feed(self) -> None:
         end = self.clock.now().timestamp() + 120

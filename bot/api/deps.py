@@ -16,6 +16,7 @@ from bot.core.ports import Clock, Directory, Store
 from bot.core.switches import Switch, Switched
 from bot.domain.access import AccessConfig
 from bot.domain.ids import ChannelId, PlanId, UserId
+from bot.domain.redaction import Redactor
 from tools.ports import Health
 from tools.world import Catalogue
 
@@ -93,6 +94,7 @@ class ApiDeps:
     alerts: AlertIntake | None = None
     backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
     before_scrape: Callable[[], Awaitable[None]] = _nothing
+    redact: Callable[[str], str] = Redactor().text  # for what machines tell us
 
 
 def deps_of(request: Request) -> ApiDeps:

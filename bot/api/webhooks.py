@@ -11,6 +11,7 @@ from bot.api.access import Caller, needs
 from bot.api.problems import ProblemError, described
 from bot.api.schemas import AlertsIn, AlertsOut, DeploymentIn, DeploymentOut
 from bot.core.alerts import Alert
+from bot.core.cleaning import clean_change
 from bot.domain.audit import Event
 from tools.errors import nearest
 from tools.world import Change, ChangeKind
@@ -62,7 +63,7 @@ async def deployments(
     if at > now + FUTURE:
         raise ProblemError(422, f"at: {at.isoformat()!r} lies in the future (now {now:%H:%M:%S})")
     default = f"{body.service} {body.previous_version or '?'} → {body.version}"
-    change = Change(
+    told = Change(
         at=at,
         kind=ChangeKind(body.kind),
         service=body.service,
@@ -72,6 +73,7 @@ async def deployments(
         author=body.author,
         source="webhook",
     )
+    change = clean_change(told, deps.redact)
     key = body.id or f"{body.version}@{int(at.timestamp() // DEDUPE.total_seconds())}"
     async with deps.store.begin() as tx:
         stored = await tx.changes.add(change, f"deployment:{body.service}:{key}")
@@ -82,7 +84,7 @@ async def deployments(
                     at=now,
                     actor=caller.token.user,
                     subject=body.service,
-                    facts={"version": body.version, "kind": body.kind, "at": at.isoformat()},
+                    facts={"version": change.after, "kind": body.kind, "at": at.isoformat()},
                 )
             )
     response.status_code = 201 if stored else 200

@@ -337,6 +337,7 @@ class _Builder:
                 parts.shelf.rules,
                 self.texts,
                 self.document.slack.digest.timezone,
+                self.settings.redactor.text,
             ),
             desk=findings,
             settings=parts.detector,
@@ -351,6 +352,7 @@ class _Builder:
 
         return ApiDeps(
             store=parts.store,
+            redact=self.settings.redactor.text,
             clock=parts.clock,
             catalogue=parts.shelf.catalogue,
             access=lambda: access_config(self.document.access, self.later.channel_id),

@@ -13,9 +13,11 @@ from typing import TypeVar
 import structlog
 
 from bot.core.charting import ChartDesk
+from bot.core.cleaning import Cut, clean_case, clean_cause, clean_change
 from bot.core.ports import Clock
 from bot.domain.anomaly import Anomaly
 from bot.domain.finding import BreachForecast
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach, forecast
 from tools.analysis.patterns import burst
@@ -87,10 +89,15 @@ class Enricher:
         rules: Callable[[], Sequence[Rule]],
         texts: Texts,
         timezone: str,
+        cut: Cut | None = None,
     ) -> None:
-        """`texts` and `timezone` are those of the incidents channel, for the chart."""
+        """`texts` and `timezone` are those of the incidents channel, for the chart.
+
+        `cut` knows our own secrets besides the usual shapes.
+        """
         self._clock, self._sources, self._rules = clock, sources, rules
         self._texts, self._timezone = texts, timezone
+        self._cut = cut or Redactor().text
 
     async def enrich(
         self,
@@ -103,8 +110,9 @@ class Enricher:
         now = self._clock.now()
         onset = min(a.started_at for a in group)
         services = list(dict.fromkeys(a.service for a in group))[:MOST_SERVICES]
-        changes = await self._changes(Window(onset - CHANGES_BEFORE, now), gaps)
-        causes = rank_causes(
+        seen = await self._changes(Window(onset - CHANGES_BEFORE, now), gaps)
+        changes = [clean_change(each, self._cut) for each in seen]
+        ranked = rank_causes(
             Symptoms(
                 verdicts=[_seen(a, catalogue) for a in group],
                 changes=[SeenChange(c) for c in changes],
@@ -116,6 +124,7 @@ class Enricher:
                 rules=self._rules(),
             )
         )
+        causes = [clean_cause(each, self._cut) for each in ranked]
         worst = series.get((group[0].metric, group[0].worst.labels))
         chart = ""
         if self._sources.charts is not None and worst is not None:
@@ -126,10 +135,12 @@ class Enricher:
         return Extra(
             causes=tuple(causes),
             breaches=await self._breaches(group, catalogue, gaps),
-            similar=await self._similar(group, causes, gaps),
+            similar=tuple(
+                clean_case(each, self._cut) for each in await self._similar(group, causes, gaps)
+            ),
             changes=tuple(changes),
             chart=chart,
-            gaps=gaps,
+            gaps={name: self._cut(why) for name, why in gaps.items()},
         )
 
     async def _changes(self, window: Window, gaps: dict[str, str]) -> list[Change]:

@@ -129,6 +129,10 @@ class Planner:
                 draft, Refusal("service", f"there is no service {draft.service!r}.{hint}"), origin
             )
         origin = origin or Origin(self._place_of(spec))
+        secret = self._secret_in(draft)
+        if secret:
+            text = f"parameter {secret!r} holds a secret, and people read plans: say where it is"
+            return await self._refused(draft, Refusal("secret", text), origin)
         async with self._store.begin() as tx:
             existing = await self._alive(tx, draft, origin)
         if existing is not None:
@@ -186,6 +190,14 @@ class Planner:
         return score, tier, tuple(each.summary for each in bound)
 
     # --- inside ---------------------------------------------------------------------------
+
+    def _secret_in(self, draft: ProposalDraft) -> str:
+        """Return the name of a parameter that nobody may read; empty when there is none."""
+        for name, value in draft.parameters.items():
+            said = f"{name}={value}"
+            if self._binder.clean(said) != said:
+                return name
+        return ""
 
     def _find(self, draft: ProposalDraft, spec: ServiceSpec) -> Loaded:
         library = self._library()

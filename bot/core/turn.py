@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 import prompts
 from bot.core.agent import Hooks, StoppedError, Talk, converse
 from bot.core.charting import ChartDesk
+from bot.core.cleaning import clean_cause
 from bot.core.figures import Release
 from bot.core.intent import parse
 from bot.core.investigator import Diagnosis, Investigator
@@ -226,7 +227,9 @@ class AgentDesk:
         texts: Texts,
     ) -> Answer:
         intent = parse(question.text, self._catalogue(), self._clock.now())
-        diagnosis = await self._investigator.investigate(intent, question.text, recorder)
+        found = await self._investigator.investigate(intent, question.text, recorder)
+        causes = tuple(clean_cause(each, self._redactor.text) for each in found.causes)
+        diagnosis = replace(found, causes=causes)
         if await self._stop_requested(run):
             raise StoppedError
         chart = ""

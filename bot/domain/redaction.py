@@ -61,7 +61,13 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(str(k)): self._member(str(k), v) for k, v in value.items()}
+            # {"name": "DB_PASSWORD", "value": …} is how manifests and forms write a pair
+            pair = value.get("name") or value.get("key")
+            names = {"value": pair} if isinstance(pair, str) else {}
+            return {
+                self.text(str(k)): self._member(names.get(str(k), str(k)), v)
+                for k, v in value.items()
+            }
         if isinstance(value, list | tuple):
             return [self.json(v) for v in value]
         return value

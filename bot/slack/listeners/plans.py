@@ -85,12 +85,15 @@ async def choices_fit(room: Room, deed: Deed) -> dict[str, str]:
             record = await tx.plans.get(PlanId(deed.subject))
     except NotFoundError:
         return {}  # the answer tells that it is gone
-    texts = room.texts(deed)
-    return {
-        choice.name: texts.say("slack.form.choice_wrong", pattern=choice.pattern)
-        for choice in record.plan.choices
-        if re.fullmatch(choice.pattern, _chosen(deed, choice.name)) is None
-    }
+    texts, wrong = room.texts(deed), {}
+    for choice in record.plan.choices:
+        value = _chosen(deed, choice.name)
+        said = f"{choice.name}={value}"
+        if re.fullmatch(choice.pattern, value) is None:
+            wrong[choice.name] = texts.say("slack.form.choice_wrong", pattern=choice.pattern)
+        elif room.deps.redactor.text(said) != said:
+            wrong[choice.name] = texts.say("slack.form.choice_secret")
+    return wrong
 
 
 async def reason_given(room: Room, deed: Deed) -> dict[str, str]:

@@ -18,7 +18,7 @@ from bot.domain.plan import PlanStatus
 from tests.fixtures.nouns import NOW, PLACE, a_baseline, a_finding, a_record, an_anomaly
 from tests.unit.api.conftest import ALICE, DAVE, GUEST, World
 from tools.ports import Health
-from tools.world import ServiceName
+from tools.world import ServiceName, Window
 
 OPEN_PATHS = {"/live", "/ready", "/health", "/metrics"}
 
@@ -238,6 +238,19 @@ async def test_alertmanagers_webhook_opens_once_and_resolves(api: World) -> None
     assert "got '3'" in (await send(version="3")).text
 
 
+async def test_a_deployment_is_stored_without_the_secret_a_pipeline_told(api: World) -> None:
+    secret = "hunter22x"
+    body = {"service": "order-api", "version": "2.15.0", "summary": f"set password={secret}"}
+    answer = await api.client.post("/api/v1/deployments", headers=api.as_(ALICE), json=body)
+    assert answer.status_code == 201
+    hours = timedelta(hours=1)
+    async with api.store.begin() as tx:
+        (change,) = await tx.changes.recent(Window.ending(NOW + hours, 2 * hours))
+        rows = await tx.audit.tail(100)
+    assert change.summary == "set password=[redacted: secret]"
+    assert secret not in repr(rows)
+
+
 async def test_a_deployment_is_stored_once(api: World) -> None:
     body = {"service": "order-api", "version": "2.15.0", "previous_version": "2.14.0", "id": "42"}
     answers = [
@@ -245,7 +258,6 @@ async def test_a_deployment_is_stored_once(api: World) -> None:
         for _ in range(2)
     ]
     assert [(a.status_code, a.json()["stored"]) for a in answers] == [(201, True), (200, False)]
-    from tools.world import Window
 
     async with api.store.begin() as tx:
         (change,) = await tx.changes.recent(

@@ -69,3 +69,12 @@ def test_redacting_twice_changes_nothing_more() -> None:
     redactor = Redactor(["known-value"])
     once = redactor.text(f"password=hunter22 {TOKEN} known-value postgres://a:bcdef@h")
     assert redactor.text(once) == once
+
+
+@pytest.mark.parametrize("word", ["name", "key"])
+def test_the_name_in_a_pair_says_that_its_value_is_a_secret(word: str) -> None:
+    pair = {word: "DB_PASSWORD", "value": "hunter22"}
+    assert Redactor().json({"env": [pair]}) == {
+        "env": [{word: "DB_PASSWORD", "value": "[redacted: secret]"}]
+    }
+    assert Redactor().json({word: "replicas", "value": "1234"})["value"] == "1234"

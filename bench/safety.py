@@ -75,13 +75,20 @@ async def _measure(*, full: bool) -> Report:
     notes = [
         f"{guards.guards} guards; {len(guards.broken_stories)} stories red with their guard",
         f"{hostile['texts']} texts, {hostile['proposals']} plans proposed, none answered by a text",
+        f"texts that arrived, by carrier: {hostile['by_carrier']}",
         f"bytes searched for {hostile['canaries']} canaries: {hostile['bytes']}",
+        f"secrets typed: {', '.join(hostile['typed'])}; {hostile['posted']} webhook posts",
         f"race: {raced}",
         *safety_load.told(loaded),
         f"crash ends: {dict(crashes.ends)}",
         *guards.broken_stories,
         *guards.without_a_red_test,
         *hostile["violations"],
+        *(
+            f"not searched: no mark in {name}"
+            for name, found in hostile["marks"].items()
+            if not found
+        ),
         *(f"leaked: {name}" for name in leaked),
         *crashes.unresolved,
     ]

@@ -2,8 +2,13 @@
 
 environment   seven names that the bot itself is configured by
 logs, events  the shapes in which programs write secrets down
-config maps   values and whole files; container environment; a metric's label; a plan's reason
-people        what somebody types: a question, why they reject, halt or break the glass
+traces        a span's name, what it says, what the program noted in it
+own tools     what a team's own tool returns, in its words and in its payload
+config maps   values, whole files and binary ones; container environment; a metric's label
+people        what somebody types: a question, why they propose, reject, halt or break the glass,
+              another value for a plan
+
+Marks are harmless words beside them that must be found: where none is, nothing was searched.
 
 Every canary is made of words of its own, so that a hit in any byte stream names its origin.
 """
@@ -37,6 +42,16 @@ CANARIES: dict[str, str] = {
     "config_value": "canary7config0wallaby8pw",
     "config_file": "canary7file0brolga8pw",
     "label": "canary7label0goanna8token",
+    "trace_name": "canary7span0bilby8pw",
+    "trace_said": "canary7said0quokka8token",
+    "trace_noted": "canary7noted0dunnart8pw",
+    "trace_header": "canary7header0mulgara8token9abc",
+    "own_words": "canary7words0numbat8pw",
+    "own_pair": "canary7pair0dugong8pw",
+    "history_value": "canary7history0kultarr8pw",
+    "history_file": "canary7kept0phascogale8pw",
+    "history_binary": "canary7binary0planigale8pw",
+    "edited": "canary7edited0potto8pw",
     "reason": "canary7reason0taipan8pw",
     "typed": "canary7typed0bettong8pw",
     "rejected": "canary7rejected0potoroo8pw",
@@ -52,6 +67,13 @@ ENVIRONMENT = {
     "HTTP_ACTION_SECRET": CANARIES["env_http"],
     "WEBHOOK_URL": f"https://hooks.example/{CANARIES['env_webhook']}",
     "DATABASE_URL": f"postgresql://bot:{CANARIES['env_database']}@db.example/bot",
+}
+
+
+MARKS = {  # what must be found, and where
+    "a further page": "mark7page0of9evidence",
+    "compressed evidence": "mark7deep0in9a8large9result",
+    "config map history": "mark7history0of9a8harmless9map",
 }
 
 

@@ -34,6 +34,7 @@ class Span:
     start: float  # seconds since 1970 UTC
     seconds: float
     failure: str = ""  # what the service said; empty when it went well
+    attributes: tuple[tuple[str, str], ...] = ()  # what the program noted: names and values
 
     @property
     def end(self) -> float:

@@ -6,16 +6,16 @@ Errors are plain text, as Tempo's are. Ids inside a trace are base64, ids of tra
 import asyncio
 import base64
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from sandbox.clock import Clock
+from sandbox.listening import Listening
 from sandbox.tempo.calls import Span
 from sandbox.tempo.traceql import Query, TraceQLError, parse
-from sandbox.tempo.traces import Trace, Traces
+from sandbox.tempo.traces import Trace
 from sandbox.world.topology import SERVICES
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
@@ -28,17 +28,27 @@ class _BadRequestError(ValueError):
     """What the caller sent cannot be read."""
 
 
-class TempoServer:
-    """One API over generated traces."""
+class Source(Protocol):
+    """Where traces are: generated ones, or those that somebody put there."""
 
-    def __init__(self, traces: Traces, clock: Clock, before: Callable[[], None]) -> None:
+    def backward(self, start: float, end: float, now: float) -> Iterator[Trace]:
+        """Yield the traces that began in [start, end) and have ended, about newest first."""
+        ...
+
+    def find(self, trace_id: str, now: float) -> Trace | None:
+        """Return the trace with this id, or None."""
+        ...
+
+
+class TempoServer(Listening):
+    """One API over traces."""
+
+    def __init__(self, traces: Source, clock: Clock, before: Callable[[], None]) -> None:
         """Answer from `traces` up to the clock's now; `before` runs ahead of every answer."""
+        super().__init__("tempo")
         self._traces = traces
         self._clock = clock
         self._before = before
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tempo")
-        self._runner: web.AppRunner | None = None
-        self.url = ""
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 takes a free one."""
@@ -49,16 +59,7 @@ class TempoServer:
         app.router.add_get("/api/v2/search/tag/{tag}/values", self._door(self._values))
         app.router.add_get("/api/echo", _echo)
         app.router.add_get("/ready", _ready)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        await self._listen(app, host, port)
 
     def _door(
         self, answer: Callable[[Mapping[str, str]], Json | None]
@@ -167,7 +168,7 @@ def _span(trace: Trace, span: Span) -> Json:
         "kind": span.kind,
         "startTimeUnixNano": _nano(span.start),
         "endTimeUnixNano": _nano(span.end),
-        "attributes": [],
+        "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in span.attributes],
         "status": {"code": "STATUS_CODE_ERROR", "message": span.failure} if span.failure else {},
     }
     return {**row, "parentSpanId": _base64(span.parent)} if span.parent else row

@@ -93,10 +93,6 @@ class SlowPath:
         """The largest part."""
         return self.steps[0]
 
-    def share_of(self, service: str) -> float:
-        """Share of the duration that a service's own work takes, in [0, 1]."""
-        return sum(step.share for step in self.steps if step.span.service == service)
-
 
 @dataclass(frozen=True, slots=True)
 class HotSpot:

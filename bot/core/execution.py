@@ -91,10 +91,6 @@ class Execution:
                 started += 1
         return started
 
-    async def recover(self) -> int:
-        """Take over what a dead process left; called at the start, and by every tick."""
-        return await self.tick()
-
     async def idle(self) -> None:
         """Wait until nothing started by ticks is at work (tests, orderly shutdown)."""
         while self._at_work:

@@ -21,7 +21,7 @@ from bot.store.store import SqlStore
 from tests.fakes.workers import InlineWorkers
 from tests.sandboxed import Platform
 from tests.scenario.conftest import StoryClock
-from tools.act.catalog import get_action
+from tools.act.catalog import ACTIONS
 from tools.act.contract import Actors, bind, parse_parameters
 from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
@@ -73,7 +73,7 @@ async def roll_back(outside: Platform) -> None:
     kubeconfig = str(outside.kubernetes.actor_kubeconfig)
     actor = KubernetesActor(KubernetesConfig(kubeconfig=kubeconfig, kubeconfig_act=kubeconfig))
     actors = Actors(outside.bot_clock, actor)
-    action = get_action("deployment_rollback")
+    action = ACTIONS["deployment_rollback"]
     target = WorkloadRef("default", "trading", "Deployment", "order-api")
     state = await action.observe(actors, target, parse_parameters(action, {}))
     await action.execute(actors, bind(action, state), "test-rollback")

@@ -18,7 +18,6 @@ from tools.act.nodes import Cordon, Drain, Uncordon
 from tools.act.pods import PodRestart
 from tools.act.rollout import DeploymentRollback, RolloutRestart
 from tools.act.scaling import HpaScale, Scale
-from tools.errors import NotFoundError, nearest
 from tools.extensions import ExtensionError, load_extensions
 
 GROUP = "sre_agent.actions"  # entry points of installed packages
@@ -49,14 +48,6 @@ KIND_FLOORS: Mapping[str, float] = MappingProxyType(
     | {"Cluster": DatabaseFailover.floor}
 )
 UNKNOWN_KIND_FLOOR = 0.4  # a kind nobody has judged yet: a person always decides
-
-
-def get_action(name: str) -> Action:
-    """Return a shipped action by name. Raises NotFoundError with the nearest one."""
-    try:
-        return ACTIONS[name]
-    except KeyError:
-        raise NotFoundError(f"no action {name!r}.{nearest(name, ACTIONS)}") from None
 
 
 def load_actions(folders: Sequence[Path] = ()) -> Mapping[str, Action]:

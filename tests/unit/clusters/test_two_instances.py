@@ -31,7 +31,7 @@ from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.loopback import free_port, says, serving
 from tools import catalog, fleet
-from tools.act.catalog import get_action
+from tools.act.catalog import ACTIONS
 from tools.act.contract import Actors, parse_parameters
 from tools.analysis.detect import DetectorSettings
 from tools.backends.fleets import MetricsFleet, PlacedMetrics
@@ -165,7 +165,7 @@ def a_deployment(uid: str) -> dict[str, Any]:
 async def test_a_step_reads_and_acts_in_its_own_cluster_only() -> None:
     eu, us = FakeCluster([a_deployment("u-eu")]), FakeCluster([a_deployment("u-us")])
     actors = Actors(StoppedClock(), clusters={"eu-1": eu, "us-1": us})
-    action = get_action("rollout_restart")
+    action = ACTIONS["rollout_restart"]
     target = WorkloadRef("us-1", "trading", "Deployment", "order-api")
     state = await action.observe(actors, target, parse_parameters(action, {}))
     assert state.target.uid == "u-us"
@@ -174,7 +174,7 @@ async def test_a_step_reads_and_acts_in_its_own_cluster_only() -> None:
 
 async def test_a_cluster_without_an_acting_identity_is_refused_by_name() -> None:
     actors = Actors(StoppedClock(), clusters={"eu-1": FakeCluster([a_deployment("u-eu")])})
-    action = get_action("rollout_restart")
+    action = ACTIONS["rollout_restart"]
     target = WorkloadRef("us-1", "trading", "Deployment", "order-api")
     with pytest.raises(ActionRefusedError, match="'us-1'"):
         await action.observe(actors, target, parse_parameters(action, {}))

@@ -1,7 +1,7 @@
 """What 250 audit events a second cost a click: how long an answer takes, without them and with.
 
     quiet batch ─ busy batch ─ quiet batch ─ busy batch …     the same database, the same minute
-                    └ 250 transactions a second of one event each, sealed once a second
+                    └ 250 events a second, five to a transaction, sealed once a second
 
 A click is a person's yes through the real approvals: judged by every guard, committed with its
 audit row. Batches alternate, so that a machine that is busy with something else slows both alike.
@@ -26,7 +26,8 @@ from tests.fakes.decision import ANN, INCIDENTS, START, Production, deployment, 
 
 RATE = 250  # events a second
 WRITERS = 8  # at once, as runs, plans and doors are
-BATCHES, CLICKS = 3, 10  # of each kind
+BUNDLE = 5  # events of one transaction: a use case writes them with the state they tell of
+BATCHES, CLICKS = 3, 20  # of each kind
 KEY = b"k" * 32
 
 
@@ -62,7 +63,8 @@ async def measure(url: str) -> Load:
     try:
         production = Production(store)
         production.policy = replace(production.policy, expiry=timedelta(days=1))
-        plans = await _plans(production, 2 * BATCHES * CLICKS)
+        plans = await _plans(production, 2 * BATCHES * CLICKS + 1)
+        await _clicks(production, itertools.islice(plans, 1))  # the first one builds statements
         for _ in range(BATCHES):
             found.quiet += await _clicks(production, itertools.islice(plans, CLICKS))
             async with _events(store, found):
@@ -111,18 +113,19 @@ async def _events(store: SqlStore, found: Load) -> AsyncIterator[None]:
 
 
 async def _write(store: SqlStore, found: Load, over: asyncio.Event, first: int) -> None:
-    """Write every n-th event, each when it is due."""
+    """Write every n-th bundle of events, each when it is due."""
     begun = time.perf_counter()
-    for number in itertools.count(first, WRITERS):
+    for number in itertools.count(first * BUNDLE, WRITERS * BUNDLE):
         if over.is_set():
             return
         wait = begun + number / RATE - time.perf_counter()
         if wait > 0:
             await asyncio.sleep(wait)
+        at = START + timedelta(milliseconds=number)
         async with store.begin() as tx:
-            at = START + timedelta(milliseconds=number)
-            await tx.audit.append(Event("tool.called", at, BOT, f"RUN-{number % 50}"))
-        found.events += 1
+            for _ in range(BUNDLE):
+                await tx.audit.append(Event("tool.called", at, BOT, f"RUN-{number % 50}"))
+        found.events += BUNDLE
 
 
 async def _seal(store: SqlStore, over: asyncio.Event) -> None:

@@ -49,9 +49,9 @@ class Session:
         """Return the first row, None when there is none."""
         return (await self._connection.execute(statement)).first()
 
-    async def value(self, statement: Executable) -> Any:
+    async def value(self, statement: Executable, row: Mapping[str, Any] | None = None) -> Any:
         """Return the first column of the first row, None when there is none."""
-        return (await self._connection.execute(statement)).scalar()
+        return (await self._connection.execute(statement, row)).scalar()
 
     async def run(self, statement: Executable, rows: Sequence[Mapping[str, Any]] = ()) -> int:
         """Execute a write, once or for each of `rows`; returns how many rows it touched."""

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox.prometheus.samples import Matcher
+from sandbox.syntax import STRING, stopped, unquoted
 
-_STRING = r'"(?:[^"\\]|\\.)*"|`[^`]*`'
-_MATCHER = re.compile(rf"\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*({_STRING})\s*")
-_FILTER = re.compile(rf"\s*(\|=|\|~|!=|!~)\s*({_STRING})\s*")
+_MATCHER = re.compile(rf"\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*({STRING})\s*")
+_FILTER = re.compile(rf"\s*(\|=|\|~|!=|!~)\s*({STRING})\s*")
 _PARSER = re.compile(r"\s*\|\s*(json|logfmt)\b\s*")
-_LABEL_FILTER = re.compile(rf"\s*\|\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|==|=)\s*({_STRING})\s*")
-_OR_LABEL = re.compile(rf"\s*or\s+([a-zA-Z_]\w*)\s*(=~|!~|!=|==|=)\s*({_STRING})\s*")
+_LABEL_FILTER = re.compile(rf"\s*\|\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|==|=)\s*({STRING})\s*")
+_OR_LABEL = re.compile(rf"\s*or\s+([a-zA-Z_]\w*)\s*(=~|!~|!=|==|=)\s*({STRING})\s*")
 _RANGE = re.compile(r"\s*\[\s*((?:\d+(?:ms|[smhdw]))+)\s*\]\s*")
 _PART = re.compile(r"(\d+)(ms|[smhdw])")
 _BY = re.compile(r"\s*(by|without)\s*\(([\w\s,]*)\)\s*")
@@ -85,11 +85,7 @@ class _Reader:
         return not self.text[self.at :].strip()
 
     def wrong(self, reason: str) -> LogQLError:
-        rest = self.text[self.at :].strip()
-        seen = repr(rest[:40]) if rest else "end of query"
-        return LogQLError(
-            f"parse error at line 1, col {self.at + 1}: syntax error: {reason}, got {seen}"
-        )
+        return LogQLError(stopped(self.text, self.at, reason))
 
 
 def parse(text: str) -> LogQuery | MetricQuery:
@@ -137,7 +133,7 @@ def _logs(reader: _Reader) -> LogQuery:
         found = reader.match(_MATCHER)
         if found is None:
             raise reader.wrong('expecting a matcher such as app="order-api" or }')
-        matchers.append(_matcher(found[1], found[2], _unquoted(found[3])))
+        matchers.append(_matcher(found[1], found[2], unquoted(found[3])))
     if not any(not matcher.accepts("") for matcher in matchers):
         msg = (
             "queries require at least one regexp or equality matcher that does not have an "
@@ -151,22 +147,13 @@ def _stages(reader: _Reader) -> list[Stage]:
     stages: list[Stage] = []
     while True:
         if found := reader.match(_FILTER):
-            stages.append(_line_filter(found[1], _unquoted(found[2])))
+            stages.append(_line_filter(found[1], unquoted(found[2])))
         elif found := reader.match(_PARSER):
             stages.append(_json if found[1] == "json" else _logfmt)
         elif found := reader.match(_LABEL_FILTER):
             stages.append(_label_filter(_alternatives(reader, found)))
         else:
             return stages
-
-
-def _unquoted(text: str) -> str:
-    if text.startswith("`"):
-        return text[1:-1]
-    try:
-        return str(json.loads(text, strict=False))
-    except ValueError:
-        return re.sub(r"\\(.)", r"\1", text[1:-1])
 
 
 def _matcher(name: str, op: str, value: str) -> Matcher:
@@ -194,7 +181,7 @@ def _alternatives(reader: _Reader, first: re.Match[str]) -> list[Matcher]:
     found: re.Match[str] | None = first
     while found is not None:
         op = "=" if found[2] == "==" else found[2]
-        matchers.append(_matcher(found[1], op, _unquoted(found[3])))
+        matchers.append(_matcher(found[1], op, unquoted(found[3])))
         found = reader.match(_OR_LABEL)
     return matchers
 

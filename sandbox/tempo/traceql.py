@@ -5,17 +5,17 @@
 Anything else is refused with the place where reading stopped.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sandbox.syntax import STRING, stopped, unquoted
 from sandbox.tempo.calls import Span
 
 _SPACE = re.compile(r"\s*")
 _FIELD = re.compile(r"(resource\.service\.name|\.service\.name|name|duration|status)\b")
 _OPERATOR = re.compile(r"\s*(!=|=~|!~|>=|<=|=|>|<)\s*")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`')
+_STRING = re.compile(STRING)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _STATUS = re.compile(r"(error|ok|unset)\b")
 _SELECT = re.compile(r"\s*\|\s*select\(\s*([\w.]+(?:\s*,\s*[\w.]+)*)\s*\)")
@@ -110,8 +110,11 @@ def _of_text(text: str, at: int, op: str, *, is_name: bool) -> tuple[Condition, 
     found = _STRING.match(text, at)
     if found is None or op not in {"=", "!=", "=~", "!~"}:
         raise _wrong(text, at, "expecting a string")
-    value = found[0][1:-1] if found[0].startswith("`") else str(json.loads(found[0], strict=False))
-    pattern = re.compile(value) if "~" in op else None
+    value = unquoted(found[0])
+    try:
+        pattern = re.compile(value) if "~" in op else None
+    except re.error as error:
+        raise _wrong(text, at, f"invalid regular expression: {error}") from error
 
     def condition(span: Span) -> bool:
         held = span.name if is_name else span.service
@@ -127,6 +130,4 @@ def _skip(text: str, at: int) -> int:
 
 
 def _wrong(text: str, at: int, reason: str) -> TraceQLError:
-    rest = text[at:].strip()
-    seen = repr(rest[:40]) if rest else "end of query"
-    return TraceQLError(f"parse error at line 1, col {at + 1}: syntax error: {reason}, got {seen}")
+    return TraceQLError(stopped(text, at, reason))

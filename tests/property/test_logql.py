@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sandbox.loki.logql import LogQuery, parse
 from sandbox.prometheus.samples import Matcher
 from sandbox.tempo.calls import Span
+from sandbox.tempo.traceql import TraceQLError
 from sandbox.tempo.traceql import parse as parse_traceql
 from tools.backends.logql import line_filter, selector, trace_filters
 from tools.backends.tempo import traceql
@@ -68,3 +70,14 @@ def test_a_service_name_stays_a_literal_in_traceql(service: str) -> None:
     assert len(query.conditions) == 3
     assert query.accepts(Span("1", "", service, "n", "k", 0.0, 0.3, "failed"))
     assert not query.accepts(Span("1", "", service + "x", "n", "k", 0.0, 0.3, "failed"))
+
+
+def test_a_regular_expression_in_traceql_is_read_as_in_logql() -> None:
+    dotted = Span("1", "", "order.api", "n", "k", 0.0, 0.3)
+    dashed = Span("1", "", "order-api", "n", "k", 0.0, 0.3)
+    query = parse_traceql(r'{ resource.service.name =~ "order\\.a.i" }')
+    assert (query.accepts(dotted), query.accepts(dashed)) == (True, False)
+    query = parse_traceql(r'{ resource.service.name =~ "order\.a.i" }')  # \. is no escape: a dot
+    assert (query.accepts(dotted), query.accepts(dashed)) == (True, True)
+    with pytest.raises(TraceQLError, match=r"col 11: syntax error: invalid regular expression"):
+        parse_traceql('{ name =~ "(" }')

@@ -35,8 +35,8 @@ KEY = b"k" * 32
 class Load:
     """What was measured on one kind of database; times in seconds."""
 
-    quiet: list[float] = field(default_factory=list)
-    busy: list[float] = field(default_factory=list)
+    quiet: list[float] = field(default_factory=list, repr=False)
+    busy: list[float] = field(default_factory=list, repr=False)
     events: int = 0
     busy_seconds: float = 0.0
 

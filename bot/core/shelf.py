@@ -8,7 +8,7 @@ new plans only, because a plan carries the hash of the playbook it was made from
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -147,13 +147,16 @@ def changes_of(before: Library, after: Library) -> tuple[Change, ...]:
 def _difference(before: Shelved, after: Shelved) -> dict[str, Any]:
     """Return what a reload changed, by name; of playbooks also the old and the new hash."""
     changes = changes_of(before.library, after.library)
-    metrics = before.catalogue.metrics.keys() ^ after.catalogue.metrics.keys()
-    services = before.catalogue.services.keys() ^ after.catalogue.services.keys()
     tools = {each.name for each in before.tools} ^ {each.name for each in after.tools}
     return {
         "playbooks_changed": [change.playbook for change in changes],
         "playbook_sha256": {c.playbook: [c.before, c.after] for c in changes},
-        "metrics_changed": sorted(metrics),
-        "services_changed": sorted(services),
+        "metrics_changed": _differing(before.catalogue.metrics, after.catalogue.metrics),
+        "services_changed": _differing(before.catalogue.services, after.catalogue.services),
         "tools_changed": sorted(tools),
     }
+
+
+def _differing(old: Mapping[Any, object], new: Mapping[Any, object]) -> list[str]:
+    """Return the names that were added, removed or mean something else now."""
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

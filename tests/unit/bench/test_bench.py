@@ -12,6 +12,7 @@ from bench import perception, perception_run
 from bench.__main__ import main
 from bench.generated_logs import SYSTEMS, generate
 from bench.logs import grouping_accuracy
+from bench.real_prometheus import backfill, running
 
 
 def test_only_whole_groups_count() -> None:
@@ -61,7 +62,8 @@ def test_both_clients_of_the_perception_bench_read_the_same_week(
     if shutil.which("prometheus") is None or shutil.which("promtool") is None:
         pytest.skip("needs the Debian package prometheus")
     monkeypatch.setattr(perception, "SERIES", 3)
-    with perception.serving(tmp_path) as url:
+    backfill(tmp_path, perception.samples())
+    with running(tmp_path) as url:
         ours, theirs = perception_run.ours(url), perception_run.theirs(url)
     assert len(ours) == 3
     for left, right in zip(ours, theirs, strict=True):

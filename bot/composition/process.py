@@ -145,7 +145,6 @@ async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     warming = asyncio.create_task(parts.workers.warm(), name="warm workers")
     stack.callback(warming.cancel)
     bot.heartbeat.ready = True
-    log.info("bot.started", version=settings.document.app.version, off=sorted(settings.off))
     return bot
 
 
@@ -155,6 +154,8 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    # its default would end a bot that is still starting; the files are read then anyway
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     async with AsyncExitStack() as stack:
         bot = await start_bot(settings, stack)
         tasks: set[asyncio.Task[Reloaded]] = set()
@@ -165,6 +166,7 @@ async def serve(settings: Settings) -> None:
             task.add_done_callback(tasks.discard)
 
         loop.add_signal_handler(signal.SIGHUP, reload)
+        log.info("bot.started", version=settings.document.app.version, off=sorted(settings.off))
         await stop.wait()
         bot.heartbeat.ready = False
         log.info("bot.stopping")

@@ -27,7 +27,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
 
 from bot.core.ports import PlanRecord, Store
-from bot.core.remedy import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import PlanId
 from bot.domain.place import Place

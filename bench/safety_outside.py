@@ -19,10 +19,10 @@ from typing import Any
 from aiohttp import web
 
 from bench.safety_canaries import CANARIES, MARKS
-from bot.core.notifying import Notifier
 from bot.core.ports import Clock
-from bot.core.stored import StoredConfigHistory
-from bot.core.watching import ClusterWatch, essence_of
+from bot.core.reports.webhook_notices import Notifier
+from bot.core.shared.stored_ports import StoredConfigHistory
+from bot.core.upkeep.cluster_watch import ClusterWatch, essence_of
 from bot.store.store import SqlStore
 from sandbox.clock import ManualClock
 from sandbox.tempo.calls import Span

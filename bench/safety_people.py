@@ -15,7 +15,7 @@ from typing import Any
 from bench.safety_canaries import CANARIES
 from bench.safety_stage import WAIT, MovedClock, Stage
 from bench.safety_texts import Hostile
-from bot.core.planner import Origin
+from bot.core.remediation.planner import Origin
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus

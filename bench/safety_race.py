@@ -22,7 +22,7 @@ from typing import Any
 from bench.safety_life import AUDIT_KEY
 from bot.clock import WorldClock
 from bot.core.ports import PlanRecord
-from bot.core.remedy import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
 from bot.domain.access import AccessConfig
 from bot.domain.ids import ChannelId, PlanId
 from bot.domain.place import Place

@@ -20,14 +20,14 @@ from bench.safety_outside import TraceStore, let_it_say
 from bench.safety_texts import Hostile
 from bot.claude.model import Claude, ClaudeConfig
 from bot.clock import WorldClock
-from bot.core.alerts import Alert, AlertDesk
-from bot.core.evidence import ThreadEvidence
-from bot.core.investigator import Investigator
-from bot.core.planner import Origin
+from bot.core.detection.alerts import Alert, AlertDesk
+from bot.core.investigation.evidence_pages import ThreadEvidence
+from bot.core.investigation.investigator import Investigator
+from bot.core.investigation.turn import AgentDesk, CauseSheet, DeskConfig, usable
 from bot.core.ports import AgentRun, Budget, Person, PlanRecord
-from bot.core.remedy import Remedy, RemedyPorts, build_remedy
-from bot.core.stored import StoredBaselines
-from bot.core.turn import AgentDesk, CauseSheet, DeskConfig, usable
+from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.planner import Origin
+from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.access import AccessConfig, Role
 from bot.domain.approval import Expired, Pending
 from bot.domain.ids import ChannelId, UserId

@@ -14,10 +14,10 @@ from pathlib import Path
 from bot.composition.agent import agent_desk
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts
-from bot.core.anchoring import AnchorPlace
-from bot.core.doctor import Check, CheckFailedError, Row, examine
+from bot.core.investigation.turn import Question
 from bot.core.ports import ModelUnavailableError, Reply
-from bot.core.turn import Question
+from bot.core.upkeep.anchoring import AnchorPlace
+from bot.core.upkeep.doctor import Check, CheckFailedError, Row, examine
 from bot.domain.answer import Answer
 from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL

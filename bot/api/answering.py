@@ -10,7 +10,7 @@ from bot.api.access import Caller, deny, needs
 from bot.api.deps import PlanAnswers
 from bot.api.problems import ProblemError, described
 from bot.api.schemas import ApproveIn, BreakGlassIn, RejectIn, SaidOut
-from bot.core.approvals import Said
+from bot.core.remediation.approvals import Said
 from bot.domain.ids import ChannelId, PlanId
 
 router = APIRouter(

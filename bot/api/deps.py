@@ -10,10 +10,10 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
-from bot.core.alerts import Alert, AlertReceipt
-from bot.core.approvals import Said
+from bot.core.detection.alerts import Alert, AlertReceipt
 from bot.core.ports import Clock, Directory, Store
-from bot.core.switches import Switch, Switched
+from bot.core.remediation.approvals import Said
+from bot.core.remediation.switches import Switch, Switched
 from bot.domain.access import AccessConfig
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.redaction import Redactor
@@ -22,7 +22,7 @@ from tools.world import Catalogue
 
 
 class PlanAnswers(Protocol):
-    """Answering plans: `bot.core.approvals.Approvals`, the same as behind the buttons."""
+    """Answering plans: `bot.core.remediation.approvals`, the same as behind the buttons."""
 
     async def approve(
         self, plan_id: PlanId, user: UserId, channel: ChannelId, digest: str = ""
@@ -38,7 +38,7 @@ class PlanAnswers(Protocol):
 
 
 class Brake(Protocol):
-    """The kill switch: `bot.core.switches.Switches`, the same as behind `/sre halt`."""
+    """The kill switch: `bot.core.remediation.switches.Switches`, the same as behind `/sre halt`."""
 
     async def halt(
         self, user: UserId, reason: str, channel: ChannelId, right: str = "sre.halt"
@@ -52,7 +52,7 @@ class Brake(Protocol):
 
 
 class AlertIntake(Protocol):
-    """Taking alerts in: `bot.core.alerts.AlertDesk`."""
+    """Taking alerts in: `bot.core.detection.alerts.AlertDesk`."""
 
     async def receive(self, alerts: Sequence[Alert]) -> AlertReceipt: ...
 

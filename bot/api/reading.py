@@ -22,7 +22,7 @@ from bot.api.schemas import (
     number,
 )
 from bot.core.ports import PlanRecord
-from bot.core.switches import Switch
+from bot.core.remediation.switches import Switch
 from bot.domain.anomaly import acknowledge
 from bot.domain.audit import Event
 from bot.domain.ids import AnomalyId, PlanId

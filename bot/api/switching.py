@@ -10,7 +10,7 @@ from bot.api.access import Caller, needs
 from bot.api.deps import Brake
 from bot.api.problems import ProblemError, described
 from bot.api.schemas import SwitchIn, SwitchOut
-from bot.core.switches import Switched
+from bot.core.remediation.switches import Switched
 from bot.domain.ids import ChannelId
 
 router = APIRouter(prefix="/api/v1", tags=["switches"], responses=described(401, 403, 422, 503))

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends, Response
 from bot.api.access import Caller, needs
 from bot.api.problems import ProblemError, described
 from bot.api.schemas import AlertsIn, AlertsOut, DeploymentIn, DeploymentOut
-from bot.core.alerts import Alert
-from bot.core.cleaning import clean_change
+from bot.core.detection.alerts import Alert
 from bot.domain.audit import Event
+from bot.domain.redaction import clean_change
 from tools.errors import nearest
 from tools.world import Change, ChangeKind
 

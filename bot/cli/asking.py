@@ -73,7 +73,7 @@ def ask(
     """Answer a question with evidence, here in the terminal."""
     if not text.strip():
         raise typer.BadParameter("the question is empty", param_hint="TEXT")
-    from bot.core.answers_json import answer_to_json
+    from bot.core.investigation.answer_json import answer_to_json
     from bot.main import ask as answer_question
 
     reply = TerminalReply(quiet=as_json)

@@ -11,7 +11,7 @@ import typer
 from bot.cli.ending import CommandFailedError, carry_out, fail, settings, show_json
 
 if TYPE_CHECKING:
-    from bot.core.doctor import Row
+    from bot.core.upkeep.doctor import Row
     from bot.main import Settings
 
 _STYLES = {"ok": "green", "off": "dim", "failed": "bold red"}
@@ -30,7 +30,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one object.")] = False,
 ) -> None:
     """Ask every configured dependency how it is; say what is off and what would switch it on."""
-    from bot.core.doctor import all_well
+    from bot.core.upkeep.doctor import all_well
     from bot.main import examine_all
 
     rows = carry_out(examine_all(settings()))

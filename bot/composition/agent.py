@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from bot.composition.instances import LiveGaps
 from bot.composition.parts import Parts, owner_name
-from bot.core.evidence import ThreadEvidence
-from bot.core.investigator import Investigator
+from bot.core.investigation.evidence_pages import ThreadEvidence
+from bot.core.investigation.investigator import Investigator
+from bot.core.investigation.turn import AgentDesk, CauseSheet, DeskConfig, usable
 from bot.core.ports import AgentRun
-from bot.core.turn import AgentDesk, CauseSheet, DeskConfig, usable
 from tools.backends.fleets import named
 from tools.contract import Tool, Toolbox
 from tools.fleet import Fleet

@@ -8,7 +8,7 @@ from functools import partial
 
 from bot.composition.instances import acting_clusters, cluster_of, logs_of, metrics_of
 from bot.composition.parts import traces_of
-from bot.core.doctor import Check, CheckFailedError, of_health
+from bot.core.upkeep.doctor import Check, CheckFailedError, of_health
 from bot.settings import Settings
 from tools.fleet import members_of
 from tools.ports import Cluster, HasHealth, SaysMissingRules

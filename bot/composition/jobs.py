@@ -17,15 +17,15 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.composition.parts import Parts, owner_name
-from bot.core.anchoring import Anchoring
-from bot.core.detection import CycleReport, DetectionCycle
-from bot.core.digests import DigestDesk
-from bot.core.halting import HaltFile
-from bot.core.learning import Learner
-from bot.core.notifying import Notifier
-from bot.core.pump import RunPump
-from bot.core.remedy import Remedy
-from bot.core.rereading import Rereading
+from bot.core.detection.cycle import CycleReport, DetectionCycle
+from bot.core.detection.learning import Learner
+from bot.core.investigation.run_queue import RunQueue
+from bot.core.remediation.assembly import Remedy
+from bot.core.remediation.halt_file import HaltFile
+from bot.core.reports.digests import DigestDesk
+from bot.core.reports.webhook_notices import Notifier
+from bot.core.upkeep.anchoring import Anchoring
+from bot.core.upkeep.rereading import Rereading
 from bot.domain.ids import ChannelId
 from bot.scheduler import Cron, Every, Job
 from bot.settings import audit_key
@@ -42,7 +42,7 @@ class Work:
 
     parts: Parts
     remedy: Remedy
-    pump: RunPump
+    run_queue: RunQueue
     digests: DigestDesk
     digest_channel: Callable[[], ChannelId] | None
     learner: Learner | None
@@ -58,7 +58,7 @@ def schedule(work: Work) -> list[Job]:
     jobs = [
         Job("audit.seal", Every(SECOND, on="wall"), seal.run),
         Job("plans.drive", Every(SECOND, on="wall"), _plain(work.remedy.execution.tick), False),
-        Job("runs.start", Every(SECOND, on="wall"), _plain(work.pump.tick)),
+        Job("runs.start", Every(SECOND, on="wall"), _plain(work.run_queue.tick)),
         Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remedy)),
         Job("files.look", Every(TEN_SECONDS, on="wall"), _plain(work.files.look), False),
     ]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from bot.claude.model import Claude
 from bot.composition.instances import cluster_of, logs_of, metrics_of
-from bot.core.announcing import AnnouncingStore, Subscriber
-from bot.core.charting import ChartDesk
-from bot.core.discovery import Discovery
 from bot.core.ports import Clock, Model, Store
-from bot.core.shelf import Shelf, Shelved
-from bot.core.stored import StoredBaselines, StoredChanges
+from bot.core.shared.announcing import AnnouncingStore, Subscriber
+from bot.core.shared.charts import ChartDesk
+from bot.core.shared.live_files import Shelf, Shelved
+from bot.core.shared.stored_ports import StoredBaselines, StoredChanges
+from bot.core.upkeep.discovery import Discovery
 from bot.settings import Settings
 from bot.slack.charts import render_chart
 from bot.store.store import open_store

@@ -1,6 +1,6 @@
 """The whole bot: Slack, schedule and API over the parts, until it is told to stop.
 
-start: parts → Slack room → remedy → agent → pump → schedule → API        stop: the other way
+start: parts → Slack room → remedy → agent → run queue → schedule → API        stop: the other way
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ from bot.composition.jobs import Work, schedule
 from bot.composition.parts import Parts, open_parts, owner_name
 from bot.composition.remedy import NobodyKnown, remedy_of
 from bot.composition.watching import Watchers
-from bot.core.alarms import AlarmDesk
-from bot.core.alerts import AlertDesk
-from bot.core.detection import CycleReport, DetectionCycle
-from bot.core.digests import DigestDesk
-from bot.core.enrichment import Enricher, Sources
-from bot.core.findings import FindingConfig, FindingDesk
-from bot.core.learning import Learner, LearningConfig
-from bot.core.outlook import Outlook
-from bot.core.planner import Origin
-from bot.core.ports import AgentRun, Message, Person, StepUpdate
-from bot.core.postmortems import PostmortemDesk, PostmortemSources
-from bot.core.proposals import ProposalDesk
-from bot.core.pump import RunPump, Voice
-from bot.core.remedy import Remedy
-from bot.core.rereading import Rereading
-from bot.core.shelf import Reloaded
-from bot.core.turn import AgentDesk
+from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.cycle import CycleReport, DetectionCycle
+from bot.core.detection.enrichment import Enricher, Sources
+from bot.core.detection.finding_reply import FindingReply
+from bot.core.detection.findings import FindingConfig, FindingDesk
+from bot.core.detection.learning import Learner, LearningConfig
+from bot.core.detection.triage import AlarmDesk
+from bot.core.investigation.run_queue import RunQueue, Voice
+from bot.core.investigation.turn import AgentDesk
+from bot.core.ports import AgentRun, Message, Person, Reply, StepUpdate
+from bot.core.remediation.assembly import Remedy
+from bot.core.remediation.planner import Origin
+from bot.core.remediation.proposals import ProposalDesk
+from bot.core.reports.breach_forecasts import Outlook
+from bot.core.reports.digests import DigestDesk
+from bot.core.reports.postmortems import PostmortemDesk, PostmortemSources
+from bot.core.shared.live_files import Reloaded
+from bot.core.upkeep.rereading import Rereading
 from bot.domain.answer import Answer
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, UserId
@@ -84,7 +85,7 @@ class Bot:
     parts: Parts
     room: SlackRoom | None
     scheduler: Scheduler
-    pump: RunPump
+    run_queue: RunQueue
     remedy: Remedy
     api: ApiServer
     heartbeat: Heartbeat
@@ -138,7 +139,7 @@ async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     if bot.room is not None:
         await bot.room.start()
         stack.push_async_callback(bot.room.stop)
-    stack.push_async_callback(bot.pump.drain)
+    stack.push_async_callback(bot.run_queue.drain)
     stack.push_async_callback(bot.remedy.execution.close)
     bot.scheduler.start()
     stack.push_async_callback(bot.scheduler.stop)
@@ -200,13 +201,13 @@ class _Builder:
         )
         digests, postmortems = self._digests(), self._postmortems()
         room = later.room = self._room(remedy, desk, digests, postmortems)
-        pump = self._pump(desk, findings, remedy)
+        run_queue = self._run_queue(desk, findings, remedy)
         metrics = self.metrics
         pulse = Heartbeat(parts)
         work = Work(
             parts=parts,
             remedy=remedy,
-            pump=pump,
+            run_queue=run_queue,
             digests=digests,
             digest_channel=room.digest_channel if room else None,
             learner=self._learner(),
@@ -224,7 +225,7 @@ class _Builder:
         if room is not None and not room.config.app_token:  # HTTP mode: Slack calls us, signed
             api.add_route("/slack/events", room.handle_http, methods=["POST"])
         server = ApiServer(ApiConfig(self.settings.api_host, self.settings.api_port), api)
-        return Bot(parts, room, scheduler, pump, remedy, server, pulse, self.files)
+        return Bot(parts, room, scheduler, run_queue, remedy, server, pulse, self.files)
 
     # --- rooms ----------------------------------------------------------------------------
 
@@ -255,21 +256,22 @@ class _Builder:
             ),
         )
 
-    def _pump(self, desk: AgentDesk, findings: FindingDesk, remedy: Remedy) -> RunPump:
+    def _run_queue(self, desk: AgentDesk, findings: FindingDesk, remedy: Remedy) -> RunQueue:
         room = self.later.room
+        of_thread = room.reply_for if room else lambda _run: Silent()
 
-        async def on_investigated(finding: Finding, _answer: Answer) -> None:
-            await remedy.planner.propose_for(finding)
+        def reply_for(run: AgentRun) -> Reply:
+            if run.finding is None:
+                return of_thread(run)
+            return FindingReply(findings, remedy.planner.propose_for)
 
-        return RunPump(
+        return RunQueue(
             store=self.parts.store,
             clock=self.parts.clock,
             desk=desk,
-            findings=findings,
             owner=owner_name(),
-            reply_for=room.reply_for if room else lambda _run: Silent(),
+            reply_for=reply_for,
             voice_of=self.later.voice_of,
-            on_investigated=on_investigated,
             posts=room is not None,
         )
 

@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 
 from bot.composition.instances import acting_clusters
 from bot.composition.parts import Parts, owner_name
-from bot.core.choosing import Notices
-from bot.core.measuring import Measuring
 from bot.core.ports import Directory, Person
-from bot.core.remedy import Remedy, RemedyPorts, build_remedy
-from bot.core.stored import StoredConfigHistory
+from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.measuring import Measuring
+from bot.core.remediation.playbook_choice import Notices
+from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.domain.ids import UserId
 from bot.domain.place import Place
 from bot.locale import Texts

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.composition.parts import Parts
-from bot.core.stored import StoredConfigHistory
-from bot.core.watching import WATCHED, ClusterWatch, essence_of
+from bot.core.shared.stored_ports import StoredConfigHistory
+from bot.core.upkeep.cluster_watch import WATCHED, ClusterWatch, essence_of
 from bot.scheduler import Every, Job
 from tools.backends.kubernetes.reader import KubernetesReader
 from tools.fleet import members_of

@@ -2,13 +2,22 @@
 
 Applied where text enters the store, the model, Slack and the log. A cut keeps the kind, so a
 reader knows what stood there: `[redacted: slack token]`.
+
+A tool's summary and payload are redacted where they become evidence. The typed value behind them
+is not: a log line, a span's name or a change's text can reach a cause, and with it the store. The
+`clean_…` functions cut those nouns.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
+
+from tools.world import Cause, Change, SimilarCase
+
+Cut = Callable[[str], str]  # returns a text without secrets
 
 # Ordered: specific before general. Each has one group only where a prefix must survive.
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -89,3 +98,24 @@ def _cut(match: re.Match[str], kind: str) -> str:
     if kind == "url password":
         return f"{match[1]}:[redacted: password]"
     return f"[redacted: {kind}]"
+
+
+def clean_cause(cause: Cause, cut: Cut) -> Cause:
+    """Return a cause that anybody may read."""
+    return replace(cause, cause=cut(cause.cause), reasons=tuple(map(cut, cause.reasons)))
+
+
+def clean_change(change: Change, cut: Cut) -> Change:
+    """Return a change that anybody may read."""
+    return replace(
+        change,
+        summary=cut(change.summary),
+        before=cut(change.before),
+        after=cut(change.after),
+        author=cut(change.author),
+    )
+
+
+def clean_case(case: SimilarCase, cut: Cut) -> SimilarCase:
+    """Return a past case that anybody may read."""
+    return replace(case, title=cut(case.title), snippet=cut(case.snippet))

@@ -26,8 +26,8 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.core.investigation.run_queue import Voice
 from bot.core.ports import AgentRun, Directory, Reply
-from bot.core.pump import Voice
 from bot.domain.ids import ChannelId
 from bot.slack.config import SlackConfig
 from bot.slack.directory import ChannelBook, SlackDirectory, SlackHistory

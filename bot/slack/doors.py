@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.core.alarms import AlarmDesk
+from bot.core.detection.triage import AlarmDesk
+from bot.core.investigation.turn import Question
 from bot.core.ports import AgentRun, Clock, Directory, PlanRecord, Reply, Store
-from bot.core.switches import Switches
-from bot.core.turn import Question
+from bot.core.remediation.switches import Switches
 from bot.domain.access import AccessConfig
 from bot.domain.answer import Answer
 from bot.domain.ids import (
@@ -42,14 +42,14 @@ class Told(Protocol):
 
 
 class Questions(Protocol):
-    """Answers questions (`bot.core.turn.AgentDesk`)."""
+    """Answers questions (`bot.core.investigation.turn.AgentDesk`)."""
 
     async def open(self, question: Question, run_id: RunId | None = None) -> AgentRun | None: ...
     async def answer(self, run: AgentRun, question: Question, reply: Reply) -> Answer | None: ...
 
 
 class PlanAnswers(Protocol):
-    """People's answers to plans (`bot.core.approvals.Approvals`), which judges them again."""
+    """People's answers to plans (`bot.core.remediation.approvals`), which judges them again."""
 
     async def approve(self, plan_id: PlanId, user: UserId, channel: ChannelId) -> Told: ...
     async def reject(
@@ -77,7 +77,7 @@ class Proposals(Protocol):
 
 
 class PostmortemDrafts(Protocol):
-    """Drafts, edits and publishes postmortems (`bot.core.postmortems`), which shows their card.
+    """Drafts, edits, publishes postmortems (`bot.core.reports.postmortems`); shows their card.
 
     Raises NotFoundError, and ValueError for what cannot be edited.
     """
@@ -93,7 +93,7 @@ class PostmortemDrafts(Protocol):
 
 
 class Digests(Protocol):
-    """Writes digests (`bot.core.digests.DigestDesk`)."""
+    """Writes digests (`bot.core.reports.digests.DigestDesk`)."""
 
     async def preview(self, channel: ChannelId) -> Mapping[str, Any]: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.core.pump import Voice
+from bot.core.investigation.run_queue import Voice
 from bot.domain.ids import ChannelId
 from bot.locale import Texts
 from bot.slack.config import SlackConfig

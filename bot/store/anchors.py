@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot.core.anchoring import AnchorPlace
+from bot.core.upkeep.anchoring import AnchorPlace
 from bot.domain.audit import Anchor
 from tools.backends.webhook import Webhook, WebhookConfig
 from tools.errors import BackendUnavailableError

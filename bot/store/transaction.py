@@ -5,30 +5,31 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core import ports
-from bot.store import later as _later  # noqa: F401 - declares its tables
-from bot.store.anomalies import SqlAnomalies
+from bot.store import documents as _documents  # noqa: F401 - declares its table
 from bot.store.audit import SqlAudit
-from bot.store.baselines import SqlBaselines
-from bot.store.changes import SqlChanges
-from bot.store.charts import SqlCharts
-from bot.store.config_versions import SqlConfigVersions
-from bot.store.conversation import SqlConversation
-from bot.store.digests import SqlDigests
-from bot.store.evidence import SqlEvidence
-from bot.store.feedback import SqlFeedback
-from bot.store.findings import SqlFindings
+from bot.store.detection import alerts as _alerts  # noqa: F401 - declares its table
+from bot.store.detection.anomalies import SqlAnomalies
+from bot.store.detection.baselines import SqlBaselines
+from bot.store.detection.changes import SqlChanges
+from bot.store.detection.findings import SqlFindings
+from bot.store.detection.incidents import SqlIncidents
+from bot.store.detection.mutes import SqlMutes
 from bot.store.flags import SqlFlags
-from bot.store.inbox import SqlInbox
-from bot.store.incidents import SqlIncidents
+from bot.store.investigation.charts import SqlCharts
+from bot.store.investigation.conversation import SqlConversation
+from bot.store.investigation.evidence import SqlEvidence
+from bot.store.investigation.feedback import SqlFeedback
+from bot.store.investigation.runs import SqlRuns
+from bot.store.investigation.usage import SqlUsage
 from bot.store.leases import SqlLeases
-from bot.store.mutes import SqlMutes
-from bot.store.outbox import SqlOutbox
-from bot.store.plans import SqlPlans
-from bot.store.postmortems import SqlPostmortems
-from bot.store.runs import SqlRuns
+from bot.store.remediation.config_versions import SqlConfigVersions
+from bot.store.remediation.plans import SqlPlans
+from bot.store.reports.digests import SqlDigests
+from bot.store.reports.postmortems import SqlPostmortems
 from bot.store.session import Session
+from bot.store.slack.inbox import SqlInbox
+from bot.store.slack.outbox import SqlOutbox
 from bot.store.tokens import SqlTokens
-from bot.store.usage import SqlUsage
 
 
 class SqlTransaction:
@@ -47,7 +48,7 @@ class SqlTransaction:
         self.findings: ports.Findings = SqlFindings(session)
         self.incidents: ports.Incidents = SqlIncidents(session)
         self.plans: ports.Plans = SqlPlans(session)
-        self.changes: ports.StoredChanges = SqlChanges(session)
+        self.changes: ports.ChangeRows = SqlChanges(session)
         self.config_versions: ports.ConfigVersions = SqlConfigVersions(session)
         self.baselines: ports.BaselineRows = SqlBaselines(session)
         self.digests: ports.Digests = SqlDigests(session)

@@ -41,14 +41,14 @@ CLOCK_READERS = {
 
 # A broad except belongs to an outer boundary and reports what it caught; the line says why as well.
 BROAD_EXCEPT: dict[str, str] = {
-    "bot/core/announcing.py": "a subscriber that fails costs nobody but itself",
-    "bot/core/doctor.py": "whatever fails is a row of the doctor's report",
-    "bot/core/execution.py": "one plan's background drive; its row stays and is taken over",
-    "bot/core/recorder.py": "a tool that crashes is a gap of the answer, not its end",
-    "bot/core/pump.py": "one background run; row and thread were told by the desk",
+    "bot/core/shared/announcing.py": "a subscriber that fails costs nobody but itself",
+    "bot/core/upkeep/doctor.py": "whatever fails is a row of the doctor's report",
+    "bot/core/remediation/execution.py": "one plan's drive; its row stays and is taken over",
+    "bot/core/investigation/recorder.py": "a tool that crashes is a gap of the answer, not its end",
+    "bot/core/investigation/run_queue.py": "a background run; the desk told its row and thread",
     "bot/scheduler.py": "a job that fails is told and stops no other",
     "bot/slack/inbox.py": "a listener that fails is told to its person; the loop goes on hearing",
-    "bot/slack/listeners/room.py": "one background run; row and thread were told by the desk",
+    "bot/slack/listeners/room.py": "a background run; the desk told its row and thread",
     "bot/slack/outbox.py": "the loop that posts goes on posting",
     "tools/extensions.py": "a team's own module may fail in any way; the error names its line",
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.core.stored import StoredConfigHistory
+from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.domain.redaction import Redactor
-from bot.store.config_versions import KEPT
+from bot.store.remediation.config_versions import KEPT
 from bot.store.store import SqlStore
 from tools.world import WorkloadRef
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.core.discovery import COUNTERS, Discovery, calls_of
+from bot.core.upkeep.discovery import COUNTERS, Discovery, calls_of
 from sandbox.world.topology import SERVICES
 from tests.sandboxed import Platform
 from tools.backends.prometheus.adapter import Prometheus

@@ -27,9 +27,9 @@ import yaml
 
 from bot.composition.agent import agent_desk
 from bot.composition.parts import open_parts
-from bot.core.figures import FigureIndex
+from bot.core.investigation.figures import FigureIndex
+from bot.core.investigation.turn import Question
 from bot.core.ports import AgentRun, StepUpdate
-from bot.core.turn import Question
 from bot.domain.answer import Answer, Evidence
 from bot.domain.ids import EvidenceId
 from bot.domain.place import TERMINAL

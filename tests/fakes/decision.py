@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.core.ports import Person, PlanRecord
-from bot.core.remedy import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place

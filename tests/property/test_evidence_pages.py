@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.recorder import Recorder, for_model
+from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.redaction import Redactor
 from tools import tokens
 from tools.contract import Risk, Toolbox, ToolResult, tool

@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import text
 
 from bot.claude.model import Claude, ClaudeConfig
-from bot.core.halting import HaltFile
 from bot.core.ports import Budget
-from bot.core.shelf import Shelf, Shelved
+from bot.core.remediation.halt_file import HaltFile
+from bot.core.shared.live_files import Shelf, Shelved
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import AutoTier

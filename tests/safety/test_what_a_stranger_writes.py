@@ -11,7 +11,7 @@ import pytest
 from bench.safety import injected
 from bench.safety_canaries import CANARIES, MARKS
 from bench.safety_texts import CALLS, HOSTILE, WHERE
-from bot.core.planner import Origin
+from bot.core.remediation.planner import Origin
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import AutoTier, PolicyConfig

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.detection import CycleReport, DetectionCycle
-from bot.core.enrichment import Enricher, Sources
-from bot.core.findings import FindingConfig, FindingDesk
-from bot.core.learning import Learner, LearningConfig
+from bot.core.detection.cycle import CycleReport, DetectionCycle
+from bot.core.detection.enrichment import Enricher, Sources
+from bot.core.detection.findings import FindingConfig, FindingDesk
+from bot.core.detection.learning import Learner, LearningConfig
 from bot.core.ports import Mute
-from bot.core.stored import StoredBaselines
+from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, UserId
 from bot.locale import Texts

@@ -20,8 +20,8 @@ import yaml
 from slack_bolt.async_app import AsyncBoltRequest
 
 from bot.clock import WorldClock
-from bot.core.planner import Origin
 from bot.core.ports import Person
+from bot.core.remediation.planner import Origin
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place

@@ -16,13 +16,13 @@ import pytest
 import yaml
 
 from bot.clock import WorldClock
-from bot.core.alarms import AlarmDesk
-from bot.core.approvals import Said
-from bot.core.charting import ChartDesk
-from bot.core.investigator import Investigator
+from bot.core.detection.triage import AlarmDesk
+from bot.core.investigation.investigator import Investigator
+from bot.core.investigation.turn import AgentDesk, CauseSheet, DeskConfig, Question, usable
 from bot.core.ports import AgentRun
-from bot.core.stored import StoredBaselines
-from bot.core.turn import AgentDesk, CauseSheet, DeskConfig, Question, usable
+from bot.core.remediation.approvals import Said
+from bot.core.shared.charts import ChartDesk
+from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.access import AccessConfig, Role
 from bot.domain.approval import Pending
 from bot.domain.ids import ChannelId, PlanId, RunId, Ts, UserId
@@ -81,7 +81,7 @@ def catalogue() -> Catalogue:
 
 
 class KeptPlans:
-    """Answers plans by writing down who asked; `bot.core.approvals` has its own tests."""
+    """Answers plans by writing down who asked; the real approvals have their own tests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []

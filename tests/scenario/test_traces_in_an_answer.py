@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.core.intent import Intent, Kind
-from bot.core.investigator import Diagnosis, Investigator
-from bot.core.recorder import Recorder
+from bot.core.investigation.intent import Intent, Kind
+from bot.core.investigation.investigator import Diagnosis, Investigator
+from bot.core.investigation.recorder import Recorder
 from bot.domain.redaction import Redactor
 from tests.fakes.changes import FakeChanges
 from tests.fakes.workers import InlineWorkers

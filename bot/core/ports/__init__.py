@@ -1,42 +1,29 @@
 """What the use cases need from outside: store, Slack, model, people. Protocols that state failure.
 
-    clock      world and wall time
-    slack      inbox, outbox, the channel's own messages
-    runs       agent runs: conversation, evidence, cost, the reply while it is made
-    decisions  anomalies, findings, incidents, plans, digests, postmortems
-    model      one streamed turn of a language model
-    people     directory and API tokens
-    store      one transaction over all repositories; flags, audit, leases
+    clock          world and wall time
+    slack          inbox, outbox, the channel's own messages
+    people         directory and API tokens
+    model          one streamed turn of a language model
+    investigation  agent runs: conversation, evidence, cost, the reply while it is made
+    detection      anomalies, findings, incidents, baselines, changes
+    remediation    plans and config map versions
+    reports        digest slots, postmortems
+    store          one transaction over all repositories; flags, audit, leases
 
 Everything is imported from here; the modules keep one subject each.
 """
 
 from bot.core.ports.clock import Clock
-from bot.core.ports.decisions import (
+from bot.core.ports.detection import (
     Anomalies,
     BaselineRows,
-    ConfigVersions,
-    Digests,
+    ChangeRows,
     Findings,
     Incidents,
     Mute,
     Mutes,
-    PlanRecord,
-    Plans,
-    Postmortems,
-    StoredChanges,
 )
-from bot.core.ports.model import (
-    Model,
-    ModelEvent,
-    ModelRequest,
-    ModelUnavailableError,
-    TextDelta,
-    ToolUse,
-    TurnEnd,
-)
-from bot.core.ports.people import ApiToken, ApiTokens, Directory, Person
-from bot.core.ports.runs import (
+from bot.core.ports.investigation import (
     AgentRun,
     Budget,
     Charts,
@@ -50,6 +37,18 @@ from bot.core.ports.runs import (
     StepUpdate,
     UsageLedger,
 )
+from bot.core.ports.model import (
+    Model,
+    ModelEvent,
+    ModelRequest,
+    ModelUnavailableError,
+    TextDelta,
+    ToolUse,
+    TurnEnd,
+)
+from bot.core.ports.people import ApiToken, ApiTokens, Directory, Person
+from bot.core.ports.remediation import ConfigVersions, PlanRecord, Plans
+from bot.core.ports.reports import Digests, Postmortems
 from bot.core.ports.slack import ChannelHistory, Inbox, InboxItem, Message, Outbox, OutboxRow
 from bot.core.ports.store import (
     Audit,
@@ -73,6 +72,7 @@ __all__ = [
     "BaselineRows",
     "Budget",
     "ChainReport",
+    "ChangeRows",
     "ChannelHistory",
     "Charts",
     "Clock",
@@ -109,7 +109,6 @@ __all__ = [
     "StaleError",
     "StepUpdate",
     "Store",
-    "StoredChanges",
     "TextDelta",
     "ToolUse",
     "Transaction",

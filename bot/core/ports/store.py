@@ -17,20 +17,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.core.ports.decisions import (
-    Anomalies,
-    BaselineRows,
-    ConfigVersions,
-    Digests,
-    Findings,
-    Incidents,
-    Mutes,
-    Plans,
-    Postmortems,
-    StoredChanges,
+from bot.core.ports.detection import Anomalies, BaselineRows, ChangeRows, Findings, Incidents, Mutes
+from bot.core.ports.investigation import (
+    Charts,
+    Conversation,
+    EvidenceStore,
+    FeedbackRows,
+    Runs,
+    UsageLedger,
 )
 from bot.core.ports.people import ApiTokens
-from bot.core.ports.runs import Charts, Conversation, EvidenceStore, FeedbackRows, Runs, UsageLedger
+from bot.core.ports.remediation import ConfigVersions, Plans
+from bot.core.ports.reports import Digests, Postmortems
 from bot.core.ports.slack import Inbox, Outbox
 from bot.domain.audit import Anchor, Event
 
@@ -144,7 +142,7 @@ class Transaction(Protocol):
     findings: Findings
     incidents: Incidents
     plans: Plans
-    changes: StoredChanges
+    changes: ChangeRows
     config_versions: ConfigVersions
     baselines: BaselineRows
     digests: Digests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.core.evidence import turn_to
+from bot.core.investigation.evidence_pages import turn_to
 from bot.core.ports import AgentRun, Feedback
 from bot.domain.audit import Event
 from bot.domain.ids import EvidenceId, RunId

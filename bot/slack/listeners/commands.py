@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from bot.core.switches import Switch
+from bot.core.remediation.switches import Switch
 from bot.locale import Texts
 from bot.slack.blocks import home as view
 from bot.slack.blocks import papers

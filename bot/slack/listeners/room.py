@@ -13,8 +13,8 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from bot.core.investigation.turn import Question
 from bot.core.ports import AgentRun, Directory, Person
-from bot.core.turn import Question
 from bot.domain.access import decide
 from bot.domain.audit import Event
 from bot.domain.ids import ChannelId, RunId, UserId

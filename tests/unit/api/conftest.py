@@ -11,10 +11,10 @@ import pytest
 from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
-from bot.core.alerts import AlertDesk
-from bot.core.approvals import Said
+from bot.core.detection.alerts import AlertDesk
 from bot.core.ports import ApiToken, Person
-from bot.core.switches import Switch, Switched
+from bot.core.remediation.approvals import Said
+from bot.core.remediation.switches import Switch, Switched
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus

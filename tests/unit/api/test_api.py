@@ -11,7 +11,7 @@ import pytest
 from bot.api.app import build_api
 from bot.api.deps import Pulse
 from bot.api.server import ApiConfig, ApiServer, PortInUseError
-from bot.core.approvals import Said
+from bot.core.remediation.approvals import Said
 from bot.domain.anomaly import Acknowledged, Resolved
 from bot.domain.ids import AnomalyId
 from bot.domain.plan import PlanStatus

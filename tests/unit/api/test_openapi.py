@@ -21,7 +21,7 @@ from schemathesis.core.result import Ok
 from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
-from bot.core.alerts import AlertDesk
+from bot.core.detection.alerts import AlertDesk
 from bot.core.ports import ApiToken, Transaction
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import UserId

@@ -12,8 +12,8 @@ import pytest
 from bot.__main__ import main
 from bot.composition.agent import agent_desk
 from bot.composition.parts import open_parts
+from bot.core.investigation.turn import CauseSheet
 from bot.core.ports import AgentRun
-from bot.core.turn import CauseSheet
 from bot.domain.ids import RunId
 from bot.domain.place import TERMINAL
 from bot.settings import load_settings

@@ -14,11 +14,11 @@ import pytest
 from bot.composition.agent import described
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.instances import LiveGaps, metrics_of
-from bot.core.detection import DetectionCycle
-from bot.core.doctor import State, examine
-from bot.core.enrichment import Enricher, Sources
-from bot.core.findings import FindingConfig, FindingDesk
-from bot.core.stored import StoredBaselines
+from bot.core.detection.cycle import DetectionCycle
+from bot.core.detection.enrichment import Enricher, Sources
+from bot.core.detection.findings import FindingConfig, FindingDesk
+from bot.core.shared.stored_ports import StoredBaselines
+from bot.core.upkeep.doctor import State, examine
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId
 from bot.locale import Texts

@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.core.stored import StoredConfigHistory
-from bot.core.watching import WATCHED, ClusterWatch, essence_of
+from bot.core.shared.stored_ports import StoredConfigHistory
+from bot.core.upkeep.cluster_watch import WATCHED, ClusterWatch, essence_of
 from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
 from sandbox.clock import ManualClock

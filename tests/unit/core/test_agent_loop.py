@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from bot.claude.model import Claude, ClaudeConfig
-from bot.core.agent import Hooks, Outcome, StoppedError, Talk, converse, over_budget
+from bot.core.investigation.agent_loop import (
+    Hooks,
+    Outcome,
+    StoppedError,
+    Talk,
+    converse,
+    over_budget,
+)
 from bot.core.ports import Budget, ModelUnavailableError, ToolUse
 from bot.domain.answer import Usage
 from sandbox.model.script import Turn, text, thinking, tool_use

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bot.core.cleaning import clean_case, clean_cause, clean_change
-from bot.domain.redaction import Redactor
+from bot.domain.redaction import Redactor, clean_case, clean_cause, clean_change
 from tools.world import Cause, Change, ChangeKind, ServiceName, SimilarCase
 
 SECRET = "hunter22x"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from bot.core.digests import DigestDesk
+from bot.core.reports.digests import DigestDesk
 from bot.domain.finding import BreachForecast
 from bot.domain.ids import ChannelId, FindingId, Ts
 from bot.domain.plan import PlanStatus

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.discovery import COUNTERS, Discovery
-from bot.core.shelf import Shelf, Shelved
+from bot.core.shared.live_files import Shelf, Shelved
+from bot.core.upkeep.discovery import COUNTERS, Discovery
 from tests.fakes.metrics import FakeMetrics
 from tests.fixtures.nouns import NOW
 from tools.catalogues import load_catalogue

@@ -9,9 +9,9 @@ import pytest
 import structlog
 from prometheus_client import generate_latest
 
-from bot.core.alerts import Alert, AlertDesk
-from bot.core.announcing import AnnouncingStore
-from bot.core.doctor import CheckFailedError, State, all_well, examine, of_health
+from bot.core.detection.alerts import Alert, AlertDesk
+from bot.core.shared.announcing import AnnouncingStore
+from bot.core.upkeep.doctor import CheckFailedError, State, all_well, examine, of_health
 from bot.domain.anomaly import Resolved
 from bot.domain.audit import BOT, Event
 from bot.domain.redaction import Redactor

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from bot.core.figures import FigureIndex, Release, figures_in, split_sentences, times_in
+from bot.core.investigation.figures import (
+    FigureIndex,
+    Release,
+    figures_in,
+    split_sentences,
+    times_in,
+)
 from bot.domain.answer import Evidence
 from bot.domain.ids import EvidenceId
 from tools.world import Window

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.intent import Kind, parse
+from bot.core.investigation.intent import Kind, parse
 from tests.architecture.source import ROOT
 from tools.catalogues import load_catalogue
 from tools.world import Catalogue

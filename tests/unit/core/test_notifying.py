@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.core.notifying import Notifier
+from bot.core.reports.webhook_notices import Notifier
 from bot.domain.audit import Event
 from bot.settings_document import ConfigError, Document
 from bot.settings_policies import webhook_config

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from bot.core.ports import Message
-from bot.core.postmortems import PostmortemDesk, PostmortemError, PostmortemSources, read_actions
+from bot.core.reports.postmortems import (
+    PostmortemDesk,
+    PostmortemError,
+    PostmortemSources,
+    read_actions,
+)
 from bot.domain.audit import Event
 from bot.domain.ids import IncidentId, UserId
 from bot.domain.incident import Incident, TimelineEntry

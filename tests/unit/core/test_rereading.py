@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bot.core.ports import AuditRow, OutboxRow
-from bot.core.rereading import Rereading
-from bot.core.shelf import Shelf, Shelved
+from bot.core.shared.live_files import Shelf, Shelved
+from bot.core.upkeep.rereading import Rereading
 from bot.domain.ids import ChannelId
 from bot.domain.place import Place
 from bot.locale import Texts

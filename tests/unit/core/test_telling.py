@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.intent import Intent, parse
-from bot.core.investigator import Diagnosis, Observed
-from bot.core.telling import confidence_word, plain, tell
+from bot.core.investigation.answer_text import confidence_word, plain, tell
+from bot.core.investigation.intent import Intent, parse
+from bot.core.investigation.investigator import Diagnosis, Observed
 from bot.locale import LANGUAGES, Texts
 from tests.architecture.source import ROOT
 from tools.analysis.rca import SeenChange, SeenVerdict

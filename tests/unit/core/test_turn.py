@@ -13,13 +13,21 @@ import numpy as np
 import pytest
 
 from bot.claude.model import Claude, ClaudeConfig
-from bot.core.charting import ChartDesk
-from bot.core.findings import FindingConfig, FindingDesk
-from bot.core.investigator import Investigator
-from bot.core.ports import AgentRun, Budget, StepUpdate
-from bot.core.pump import RunPump, Voice
-from bot.core.stored import StoredBaselines
-from bot.core.turn import ORPHANED_AFTER, AgentDesk, CauseSheet, DeskConfig, Question, usable
+from bot.core.detection.finding_reply import FindingReply
+from bot.core.detection.findings import FindingConfig, FindingDesk
+from bot.core.investigation.investigator import Investigator
+from bot.core.investigation.run_queue import RunQueue, Voice
+from bot.core.investigation.turn import (
+    ORPHANED_AFTER,
+    AgentDesk,
+    CauseSheet,
+    DeskConfig,
+    Question,
+    usable,
+)
+from bot.core.ports import AgentRun, Budget, Reply, StepUpdate
+from bot.core.shared.charts import ChartDesk
+from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.answer import Answer
 from bot.domain.chart import ChartSpec
 from bot.domain.finding import Finding
@@ -143,16 +151,19 @@ class Office:
         assert reply.answer == answer
         return answer, reply
 
-    def pump(self, reply_for: Callable[[AgentRun], KeptReply]) -> RunPump:
-        async def ignore(finding: Finding, answer: Answer) -> None: ...
+    def queue(self, reply_for: Callable[[AgentRun], KeptReply]) -> RunQueue:
+        async def ignore(finding: Finding) -> None: ...
 
         findings = FindingDesk(
             self.store, self.clock, lambda _: ChannelId("C1"), FindingConfig(Texts("en"))
         )
-        return RunPump(
-            store=self.store, clock=self.clock, desk=self.desk(), findings=findings,
-            owner=self.owner, reply_for=reply_for, voice_of=lambda _: Voice(),
-            on_investigated=ignore,
+
+        def reply(run: AgentRun) -> Reply:
+            return FindingReply(findings, ignore) if run.finding else reply_for(run)
+
+        return RunQueue(
+            store=self.store, clock=self.clock, desk=self.desk(), owner=self.owner,
+            reply_for=reply, voice_of=lambda _: Voice(),
         )  # fmt: skip
 
     async def run(self, run_id: str) -> AgentRun:
@@ -382,13 +393,13 @@ async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
         replies.append(KeptReply())
         return replies[-1]
 
-    pump = office.pump(reply_for)
-    await pump.tick()
+    queue = office.queue(reply_for)
+    await queue.tick()
     assert replies == []  # the thread is still busy
     await desk.answer(run, first, KeptReply())
-    await pump.tick()
+    await queue.tick()
     async with asyncio.timeout(WAIT):
-        await pump.idle()
+        await queue.idle()
     (reply,) = replies
     assert reply.answer is not None
     async with office.store.begin() as tx:
@@ -448,15 +459,15 @@ async def test_a_run_of_a_dead_process_is_taken_over_and_answered(office: Office
     assert run is not None
     office.owner = "alive:2"
     reply = KeptReply()
-    pump = office.pump(lambda _: reply)
-    await pump.tick()
-    await pump.idle()
+    queue = office.queue(lambda _: reply)
+    await queue.tick()
+    await queue.idle()
     assert reply.answer is None  # its heart may still beat
     office.clock.advance(ORPHANED_AFTER + timedelta(seconds=1))
     office.feed(0.18, 0.91)
-    await pump.tick()
+    await queue.tick()
     async with asyncio.timeout(WAIT):
-        await pump.idle()
+        await queue.idle()
     assert reply.answer is not None
     after = await office.run(run.id)
     assert (after.status, after.owner) == ("done", "alive:2")
@@ -475,13 +486,13 @@ async def test_two_processes_take_one_orphan_over_once(office: Office) -> None:
 
         return make
 
-    pumps = []
+    queues = []
     for owner in ("a:1", "b:2"):
         office.owner = owner
-        pumps.append(office.pump(reply_of(owner)))
-    await asyncio.gather(*(pump.tick() for pump in pumps))
+        queues.append(office.queue(reply_of(owner)))
+    await asyncio.gather(*(queue.tick() for queue in queues))
     async with asyncio.timeout(WAIT):
-        await asyncio.gather(*(pump.idle() for pump in pumps))
+        await asyncio.gather(*(queue.idle() for queue in queues))
     assert len(replies) == 1
 
 
@@ -500,9 +511,9 @@ async def test_a_shutdown_leaves_the_run_for_the_next_start(office: Office) -> N
     assert run is not None
     async with office.store.begin() as tx:
         await tx.runs.save(replace(await tx.runs.get(run.id), status="queued"))
-    pump = office.pump(lambda _: Slow())
-    await pump.tick()
+    queue = office.queue(lambda _: Slow())
+    await queue.tick()
     async with asyncio.timeout(WAIT):
         await begun.wait()
-    await pump.drain()
+    await queue.drain()
     assert (await office.run(run.id)).status == "running"

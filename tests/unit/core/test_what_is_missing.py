@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from bot.core.findings import FindingConfig, FindingDesk
-from bot.core.missing import gap_text
-from bot.core.telling import _seen
+from bot.core.detection.findings import FindingConfig, FindingDesk
+from bot.core.investigation.answer_text import _seen
+from bot.core.shared.wording import gap_text
 from bot.locale import Texts
 from tests.fixtures.nouns import a_verdict
 from tools.analysis.detect import DetectorSettings, score_service

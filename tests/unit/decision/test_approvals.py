@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.permits import Permit, PermitForgedError
+from bot.core.remediation.permits import Permit, PermitForgedError
 from bot.domain.access import AccessConfig, Role
 from bot.domain.finding import Finding
 from bot.domain.ids import FindingId, PlanId, UserId
@@ -165,7 +165,7 @@ async def test_an_object_changed_after_the_yes_is_not_touched(world: Production)
 
 
 async def test_a_plan_whose_trigger_cleared_is_withdrawn(world: Production) -> None:
-    from bot.core.planner import Origin
+    from bot.core.remediation.planner import Origin
     from tools.world import ProposalDraft
 
     finding = Finding(
@@ -241,7 +241,7 @@ async def test_nobody_but_the_gate_makes_a_permit(world: Production) -> None:
 
 
 async def test_a_permit_does_not_fit_another_plan(world: Production) -> None:
-    from bot.core import permits
+    from bot.core.remediation import permits
 
     plan = (await world.record(await world.planned("rollback"))).plan
     other = replace(plan, body=replace(plan.body, playbook_id="other"))

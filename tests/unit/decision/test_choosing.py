@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.core.planner import Origin
 from bot.core.ports import OutboxRow
+from bot.core.remediation.planner import Origin
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.plan_moves import named_guard
+from bot.core.remediation.plan_ends import named_guard
 from bot.domain.access import AccessConfig
 from bot.domain.approval import Approved, Yes
 from bot.domain.guards import GUARDS
@@ -153,7 +153,7 @@ async def approver_role(world: Production) -> None:
 
 
 async def requester(world: Production) -> None:
-    from bot.core.planner import Origin
+    from bot.core.remediation.planner import Origin
     from bot.domain.place import Place
     from tools.world import ProposalDraft, ServiceName
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.core.planner import Origin
+from bot.core.remediation.planner import Origin
 from bot.domain.anomaly import open_anomaly
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, FindingId

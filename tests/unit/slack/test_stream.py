@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from bot.clock import WorldClock
+from bot.core.investigation.turn import Question
 from bot.core.ports import AgentRun, StepUpdate
-from bot.core.turn import Question
 from bot.domain.access import EVERYONE, AccessConfig, Role
 from bot.domain.answer import Answer, Usage
 from bot.domain.ids import ChannelId, RunId, Ts, UserId

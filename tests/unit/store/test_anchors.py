@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.anchoring import Anchoring
+from bot.core.upkeep.anchoring import Anchoring
 from bot.domain.audit import Anchor, Event
 from bot.settings_document import ConfigError, Document
 from bot.settings_policies import anchor_config

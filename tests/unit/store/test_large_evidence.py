@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.core.evidence import ThreadEvidence
+from bot.core.investigation.evidence_pages import ThreadEvidence
 from bot.domain.ids import EvidenceId, RunId
 from bot.domain.place import TERMINAL
 from bot.store.store import open_store

@@ -11,9 +11,9 @@ from typing import Any
 
 import promql_parser  # noqa: F401 - heavy ones first: what they take is no answer's
 
-from bot.core.evidence import ThreadEvidence
+from bot.core.investigation.evidence_pages import ThreadEvidence
+from bot.core.investigation.recorder import Recorder, for_model
 from bot.core.ports import AgentRun
-from bot.core.recorder import Recorder, for_model
 from bot.domain.ids import RunId
 from bot.domain.place import TERMINAL
 from bot.domain.redaction import Redactor

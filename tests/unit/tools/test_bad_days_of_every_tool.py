@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.recorder import Recorder, for_model
+from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.redaction import Redactor
 from tests.fakes.changes import FakeChanges
 from tests.fakes.workers import InlineWorkers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.figures import FigureIndex
+from bot.core.investigation.figures import FigureIndex
 from bot.domain.answer import Evidence
 from bot.domain.ids import EvidenceId
 from tests.fakes.traces import FakeTraces, span

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.composition.parts import open_shelf
-from bot.core.shelf import Shelf
+from bot.core.shared.live_files import Shelf
 from bot.settings import load_settings
 from bot.store.store import SqlStore, open_store
 from tests.fakes.clocks import ManualClock

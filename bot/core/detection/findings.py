@@ -1,0 +1,245 @@
+"""Findings are opened, extended and cleared here: row, incident, Slack and audit in one step.
+
+open ──> finding + incident + post + queued agent run
+extend ─> more symptoms of the same story: the post is updated, nothing new is posted
+clear ──> all anomalies gone: finding and incident resolved, thread told
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from bot.core.detection.enrichment import Extra
+from bot.core.ports import AgentRun, Clock, Store, Transaction
+from bot.core.shared.wording import gap_text
+from bot.domain.anomaly import Anomaly
+from bot.domain.audit import BOT, Event
+from bot.domain.finding import Finding
+from bot.domain.ids import AnomalyId, ChannelId, FindingId, RunId, mint
+from bot.domain.incident import Incident, Priority, TimelineEntry, resolve
+from bot.domain.place import Place
+from bot.locale import Texts
+from tools.units import format_value
+from tools.world import Catalogue, Change, ServiceSpec, Verdict
+
+LookupChannel = Callable[[ServiceSpec | None], ChannelId]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingConfig:
+    """How findings are told."""
+
+    texts: Texts
+    investigate: bool = True  # queue an agent run for every new finding
+
+
+class FindingDesk:
+    """Keeps findings."""
+
+    def __init__(
+        self, store: Store, clock: Clock, channel_of: LookupChannel, config: FindingConfig
+    ) -> None:
+        """`channel_of` names the channel a service's findings go to."""
+        self._store, self._clock = store, clock
+        self._channel_of, self._config = channel_of, config
+
+    async def open(self, group: Sequence[Anomaly], extra: Extra, catalogue: Catalogue) -> Finding:
+        """Tell one new group of anomalies."""
+        now = self._clock.now()
+        members = {a.service for a in group}
+        guilty = next((c.service for c in extra.causes if c.service in members), None)
+        service = guilty or group[0].service
+        spec = catalogue.services.get(service)
+        severity = max((a.severity for a in group), key=lambda s: s.rank)
+        place = Place(self._channel_of(spec))
+        async with self._store.begin() as tx:
+            incident = Incident(
+                id=await tx.incidents.next_id(now.year),
+                title=self._title(group),
+                priority=Priority.of(severity, spec.tier if spec else 2),
+                service=service,
+                declared_at=now,
+                declared_by=None,
+                place=place,
+                started_at=min(a.started_at for a in group),
+            )
+            finding = Finding(
+                id=FindingId(mint("FND")),
+                service=service,
+                severity=severity,
+                opened_at=now,
+                anomalies=tuple(a.id for a in group),
+                lines=tuple(self.line(a.worst) for a in group),
+                causes=extra.causes,
+                breaches=extra.breaches,
+                similar=extra.similar,
+                place=place,
+                incident=incident.id,
+                chart=extra.chart,
+            )
+            await tx.findings.save(finding)
+            await tx.incidents.save(incident)
+            await self._timeline(tx, incident, group, extra.changes)
+            await tx.outbox.post(f"finding:{finding.id}", "finding", finding.id, place)
+            if self._config.investigate:
+                await tx.runs.save(self._run(finding, incident, place))
+            for kind, subject in (
+                ("finding.opened", finding.id),
+                ("incident.declared", incident.id),
+            ):
+                await tx.audit.append(
+                    Event(
+                        kind=kind,
+                        at=now,
+                        actor=BOT,
+                        subject=subject,
+                        facts={
+                            "service": service,
+                            "severity": severity.value,
+                            "priority": incident.priority.value,
+                            "anomalies": list(finding.anomalies),
+                            "incident": incident.id,
+                        },
+                    )
+                )
+        return finding
+
+    def _run(self, finding: Finding, incident: Incident, place: Place) -> AgentRun:
+        """The agent run that follows: the same as a mention, asked by the detector."""
+        question = self._config.texts.say(
+            "finding.question", service=finding.service, title=incident.title
+        )
+        return AgentRun(
+            id=RunId(mint("RUN")),
+            place=place,
+            trigger="detection",
+            question=question,
+            asked_by=None,
+            status="queued",
+            started_at=self._clock.now(),
+            finding=finding.id,
+        )
+
+    async def _timeline(
+        self,
+        tx: Transaction,
+        incident: Incident,
+        group: Sequence[Anomaly],
+        changes: Sequence[Change],
+    ) -> None:
+        for change in changes:
+            if change.service in {a.service for a in group}:
+                entry = TimelineEntry(change.at, change.summary, "change", change.author)
+                await tx.incidents.note(incident.id, entry)
+        for anomaly in group:
+            await tx.incidents.note(
+                incident.id,
+                TimelineEntry(
+                    anomaly.started_at, self.line(anomaly.first), "anomaly", ref=anomaly.id
+                ),
+            )
+
+    async def extend(self, finding: Finding, anomalies: Sequence[Anomaly]) -> Finding:
+        """Add symptoms to an open finding; its post is updated in place."""
+        async with self._store.begin() as tx:
+            current = await tx.findings.get(finding.id)
+            fresh = [a for a in anomalies if a.id not in current.anomalies]
+            severities = [current.severity, *(a.severity for a in fresh)]
+            known = [await tx.anomalies.get(a) for a in current.anomalies]
+            # A spell that ended and began again is one line, told by its newest spell.
+            newest = {a.fingerprint: a for a in (*known, *fresh)}
+            grown = replace(
+                current,
+                anomalies=(*current.anomalies, *(a.id for a in fresh)),
+                lines=tuple(self.line(a.worst) for a in newest.values()),
+                severity=max(severities, key=lambda s: s.rank),
+            )
+            await tx.findings.save(grown)
+            await tx.outbox.refresh("finding", finding.id)
+            for anomaly in fresh:
+                if grown.incident is not None:
+                    text = self.line(anomaly.first)
+                    entry = TimelineEntry(anomaly.started_at, text, "anomaly", ref=anomaly.id)
+                    await tx.incidents.note(grown.incident, entry)
+            await tx.audit.append(
+                Event(
+                    kind="finding.extended",
+                    at=self._clock.now(),
+                    actor=BOT,
+                    subject=finding.id,
+                    facts={"anomalies": [a.id for a in fresh]},
+                )
+            )
+        return grown
+
+    async def clear(
+        self, findings: Sequence[Finding], active: Collection[AnomalyId]
+    ) -> list[Finding]:
+        """Resolve the findings none of whose anomalies is active any more."""
+        cleared = []
+        for finding in findings:
+            if any(a in active for a in finding.anomalies):
+                continue
+            cleared.append(await self._resolve(finding))
+        return cleared
+
+    async def _resolve(self, finding: Finding) -> Finding:
+        now = self._clock.now()
+        async with self._store.begin() as tx:
+            done = replace(await tx.findings.get(finding.id), resolved_at=now)
+            await tx.findings.save(done)
+            await tx.outbox.refresh("finding", finding.id)
+            if done.place is not None:
+                await tx.outbox.post(
+                    f"finding-resolved:{finding.id}",
+                    "notice",
+                    finding.id,
+                    Place(done.place.channel),
+                    {"text": self._resolved_text(done)},
+                    behind=f"finding:{finding.id}",
+                )
+            if done.incident is not None:
+                incident = resolve(await tx.incidents.get(done.incident), now)
+                await tx.incidents.save(incident)
+                text = self._config.texts.say("finding.resolved_line")
+                await tx.incidents.note(incident.id, TimelineEntry(now, text, "bot"))
+            await tx.audit.append(
+                Event(kind="finding.resolved", at=now, actor=BOT, subject=finding.id)
+            )
+        return done
+
+    def _resolved_text(self, finding: Finding) -> str:
+        assert finding.resolved_at is not None  # noqa: S101 - set one line above its only caller
+        minutes = round((finding.resolved_at - finding.opened_at).total_seconds() / 60)
+        return self._config.texts.say(
+            "finding.resolved", service=finding.service, minutes=minutes, id=finding.id
+        )
+
+    async def conclude(self, finding_id: FindingId, conclusion: str, chart: str) -> Finding:
+        """Write the agent run's conclusion into the finding's post."""
+        async with self._store.begin() as tx:
+            finding = await tx.findings.get(finding_id)
+            concluded = replace(finding, conclusion=conclusion, chart=finding.chart or chart)
+            await tx.findings.save(concluded)
+            await tx.outbox.refresh("finding", finding_id)
+        return concluded
+
+    def line(self, verdict: Verdict) -> str:
+        """Return one anomaly as people read it."""
+        texts = self._config.texts
+        line = texts.say(
+            "finding.line",
+            metric=verdict.metric,
+            service=verdict.service,
+            observed=format_value(verdict.observed, verdict.unit),
+            expected=format_value(verdict.expected, verdict.unit),
+            sigma=f"{verdict.deviation_sigma:+.1f}",
+            since=f"{verdict.started_at:%H:%M} UTC",
+        )
+        return f"{line}{gap_text(texts, verdict)}"
+
+    def _title(self, group: Sequence[Anomaly]) -> str:
+        worst = group[0].worst
+        key = "finding.title_up" if worst.deviation_sigma > 0 else "finding.title_down"
+        return self._config.texts.say(key, metric=worst.metric, service=worst.service)

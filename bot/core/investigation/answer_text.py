@@ -1,0 +1,322 @@
+"""The investigator's words: a diagnosis becomes an answer that leads with the conclusion.
+
+Pure: every figure comes from a typed result whose evidence id stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bot.core.investigation.intent import Kind
+from bot.core.investigation.investigator import Diagnosis
+from bot.core.shared.wording import gap_text, window_text
+from bot.locale import Texts
+from tools.analysis.forecast import find_breach
+from tools.analysis.rca import SeenVerdict
+from tools.analysis.scan import AnomalousSpan
+from tools.units import format_value
+from tools.world import Catalogue, Forecast
+
+MOST_LINES = 4  # of one sort
+MOST_REASONS = 3
+HIGH, MEDIUM = 0.75, 0.45
+
+
+def tell(
+    diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts, gaps: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return (Markdown, conclusion): conclusion first, evidence cited, gaps named."""
+    lead = _lead(diagnosis, texts)
+    lines = [lead, *_bullets(diagnosis, catalogue, texts)]
+    if gaps:
+        told = "; ".join(f"{name}: {why}" for name, why in sorted(gaps.items()))
+        lines.append(texts.say("answer.gap", gaps=told))
+    lines.append(texts.say("answer.confidence", word=confidence_word(diagnosis.confidence, texts)))
+    return "\n".join(lines), plain(lead)
+
+
+def confidence_word(confidence: float, texts: Texts) -> str:
+    """Return high, medium or low."""
+    if confidence >= HIGH:
+        return texts.say("answer.confidence_high")
+    return texts.say(
+        "answer.confidence_medium" if confidence >= MEDIUM else "answer.confidence_low"
+    )
+
+
+def plain(markdown: str) -> str:
+    """Return a line without its bold marks."""
+    return markdown.replace("**", "").strip()
+
+
+def clock(at: datetime, now: datetime | None = None) -> str:
+    """Return a time as people read it: the clock, with the date when it is not today's."""
+    if now is not None and at.date() == now.date():
+        return f"{at:%H:%M}"
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _lead(diagnosis: Diagnosis, texts: Texts) -> str:
+    intent, seen = diagnosis.intent, diagnosis.observed
+    window = window_text(intent.window)
+    subject = ", ".join((*intent.metrics, *intent.services)) or texts.say("answer.healthy_platform")
+    if intent.kind is Kind.CHANGES:
+        if not seen.changes:
+            return texts.say("answer.changes_none", window=window, evidence="–")
+        first = seen.changes[0].evidence
+        return texts.say(
+            "answer.changes_lead", count=len(seen.changes), window=window, evidence=first
+        )
+    if diagnosis.asked_is_normal:
+        return texts.say(
+            "answer.asked_normal", subject=subject, window=window, evidence=seen.judged_by
+        )
+    if _leads_with_span(diagnosis):
+        return texts.say("answer.span_lead", **_span_fields(*_worst_span(diagnosis)))
+    if diagnosis.causes:
+        return _because(diagnosis, texts)
+    if seen.abnormal:
+        worst = seen.abnormal[0].verdict
+        return texts.say("answer.no_cause", metric=worst.metric, service=worst.service)
+    return _nothing_abnormal(diagnosis, subject, texts)
+
+
+def _nothing_abnormal(diagnosis: Diagnosis, subject: str, texts: Texts) -> str:
+    """Return the lead when nothing abnormal was seen: unknown, healthy, or not judged at all."""
+    intent, seen = diagnosis.intent, diagnosis.observed
+    window = window_text(intent.window)
+    if seen.unknown and not intent.metrics:
+        asked = ", ".join(intent.unknown)
+        why = "; ".join(f"{_sentence(text)} [{evidence}]" for text, evidence in seen.unknown)
+        return texts.say("answer.unknown", subject=asked, why=why)
+    if seen.checked:
+        return texts.say(
+            "answer.healthy",
+            subject=subject,
+            window=window,
+            checked=seen.checked,
+            evidence=seen.judged_by,
+        )
+    why = texts.say("answer.unknown_nothing_checked", window=window)
+    return texts.say("answer.unknown", subject=subject, why=why)
+
+
+def _because(diagnosis: Diagnosis, texts: Texts) -> str:
+    """Return the first cause with the symptom it explains."""
+    best = diagnosis.causes[0]
+    cause = best.cause.rstrip(".")
+    asked = diagnosis.intent.metrics
+    symptoms = diagnosis.observed.abnormal or diagnosis.observed.peaks
+    told = [v for v in symptoms if v.verdict.metric in asked] or symptoms
+    if not told:
+        return texts.say("answer.cause_alone", cause=cause, evidence=", ".join(best.evidence))
+    verdict = told[0].verdict
+    return texts.say(
+        "answer.cause",
+        cause=cause,
+        metric=verdict.metric,
+        service=verdict.service,
+        observed=format_value(verdict.observed, verdict.unit),
+        expected=format_value(verdict.expected, verdict.unit),
+        since=clock(verdict.started_at, diagnosis.intent.window.end),
+        evidence=told[0].evidence,
+    )
+
+
+def _reasons(diagnosis: Diagnosis, texts: Texts) -> list[str]:
+    """Return what speaks for the first cause, in one line."""
+    if not diagnosis.causes or not diagnosis.causes[0].reasons or _leads_with_span(diagnosis):
+        return []
+    best = diagnosis.causes[0]
+    reasons = "; ".join(_quoted(r, 160) for r in best.reasons[:MOST_REASONS])
+    return [texts.say("answer.reasons", reasons=reasons, evidence=", ".join(best.evidence))]
+
+
+def _leads_with_span(diagnosis: Diagnosis) -> bool:
+    """Whether a stretch of the past says more than the best cause: it names time and figure."""
+    seen, causes = diagnosis.observed, diagnosis.causes
+    if not seen.spans or seen.abnormal or diagnosis.asked_is_normal:
+        return False
+    return not causes or causes[0].kind == "unknown"
+
+
+def _worst_span(diagnosis: Diagnosis) -> tuple[AnomalousSpan, str]:
+    """Return the span to lead with: of an asked metric if there is one, the most unusual."""
+    asked = [s for s in diagnosis.observed.spans if s[0].metric in diagnosis.intent.metrics]
+    return max(asked or diagnosis.observed.spans, key=lambda s: s[0].score)
+
+
+def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[str]:
+    seen, now = diagnosis.observed, diagnosis.intent.window.end
+    lines = _reasons(diagnosis, texts)
+    lines += [_seen(v, texts, now) for v in seen.abnormal[:MOST_LINES]]
+    led = _worst_span(diagnosis) if _leads_with_span(diagnosis) else None
+    ranked = sorted(seen.spans, key=lambda s: -s[0].score)
+    lines += [
+        texts.say("answer.span", **_span_fields(*span))
+        for span in ranked[:MOST_LINES]
+        if span != led
+    ]
+    if not seen.abnormal:  # an abnormal metric was told with its deviation already
+        lines += [
+            texts.say("answer.metric", summary=_measured(summary), evidence=evidence)
+            for summary, evidence in seen.summaries[:MOST_LINES]
+        ]
+    lines += _changes(diagnosis, texts, now)
+    cited = {e for cause in diagnosis.causes for e in cause.evidence}
+    for pattern in [p for p in seen.patterns if p.evidence in cited][:1]:
+        lines.append(
+            texts.say(
+                "answer.log",
+                service=pattern.service,
+                sample=_quoted(pattern.sample),
+                count=pattern.count,
+                evidence=pattern.evidence,
+            )
+        )
+    for event in [e for e in seen.events if e.event.type == "Warning" and e.evidence in cited][:2]:
+        lines.append(
+            texts.say(
+                "answer.event",
+                when=clock(event.event.at, now),
+                reason=event.event.reason,
+                workload=event.event.workload.name,
+                message=_quoted(event.event.message),
+                evidence=event.evidence,
+            )
+        )
+    lines += _forecasts(diagnosis, catalogue, texts, now)
+    lines += [
+        texts.say(
+            "answer.also",
+            cause=c.cause.rstrip("."),
+            confidence=confidence_word(c.confidence, texts),
+        )
+        for c in diagnosis.causes[1:3]
+        if c.kind != "unknown" or seen.abnormal  # a stretch says the same with time and figure
+    ]
+    if not diagnosis.healthy or diagnosis.intent.kind is Kind.SIMILAR:
+        lines += [texts.say("answer.case", title=c.title, evidence=e) for c, e in seen.cases[:1]]
+    return lines
+
+
+def _changes(diagnosis: Diagnosis, texts: Texts, now: datetime) -> Sequence[str]:
+    seen = diagnosis.observed
+    cited = {e for cause in diagnosis.causes[:1] for e in cause.evidence}
+    suspects = {c.service for c in diagnosis.causes[:1]}
+    if diagnosis.intent.kind is Kind.CHANGES:
+        told = seen.changes[:10]
+    else:
+        told = [c for c in seen.changes if c.evidence in cited and c.change.service in suspects][:2]
+    return [
+        texts.say(
+            "answer.change",
+            when=clock(c.change.at, now),
+            summary=c.change.summary,
+            evidence=c.evidence,
+        )
+        for c in told
+    ]
+
+
+def _forecasts(
+    diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts, now: datetime
+) -> list[str]:
+    told = [
+        _forecast(predicted, evidence, diagnosis, catalogue, texts, now)
+        for predicted, evidence in diagnosis.observed.forecasts[:MOST_LINES]
+    ]
+    return [line for line in told if line]
+
+
+def _forecast(
+    predicted: Forecast,
+    evidence: str,
+    diagnosis: Diagnosis,
+    catalogue: Catalogue,
+    texts: Texts,
+    now: datetime,
+) -> str:
+    spec = catalogue.metrics.get(predicted.metric)
+    service = dict(predicted.labels).get("service", "")
+    low, high = float(predicted.values.min()), float(predicted.values.max())
+    fields = {
+        "metric": predicted.metric,
+        "service": service,
+        "evidence": evidence,
+        "hours": round((predicted.times[-1] - predicted.times[0]) / 3600),
+        "low": format_value(low, predicted.unit),
+        "high": format_value(high, predicted.unit),
+    }
+    # A forecast continues the habit of the history; of a metric that has just left it,
+    # "stays well" would soothe wrongly. A breach to come is told all the same.
+    soothes = not any(
+        (v.verdict.metric, v.verdict.service) == (predicted.metric, service)
+        for v in diagnosis.observed.abnormal
+    )
+    if spec is None or spec.threshold is None:
+        return texts.say("answer.forecast_plain", **fields) if soothes else ""
+    fields["threshold"] = format_value(spec.threshold, spec.unit)
+    series = next(
+        (
+            s
+            for s in diagnosis.observed.series
+            if (s.metric, s.labels) == (predicted.metric, predicted.labels)
+        ),
+        None,
+    )
+    breach = (
+        predicted.will_breach(spec.threshold, spec.bad_direction)
+        if series is None
+        else find_breach(predicted, series, spec.threshold, spec.bad_direction)
+    )
+    if breach is None:
+        return texts.say("answer.forecast_safe", **fields) if soothes else ""
+    return texts.say("answer.forecast_breach", at=clock(breach.at, now), **fields)
+
+
+def _seen(seen: SeenVerdict, texts: Texts, now: datetime) -> str:
+    verdict = seen.verdict
+    return texts.say(
+        "answer.seen",
+        metric=verdict.metric,
+        service=verdict.service,
+        observed=format_value(verdict.observed, verdict.unit),
+        expected=format_value(verdict.expected, verdict.unit),
+        sigma=f"{verdict.deviation_sigma:+.1f}",
+        since=clock(verdict.started_at, now),
+        missing=gap_text(texts, verdict),
+        evidence=seen.evidence,
+    )
+
+
+def _span_fields(span: AnomalousSpan, evidence: str) -> dict[str, str]:
+    labels = ", ".join(f"{k}={v}" for k, v in span.labels)
+    return {
+        "metric": span.metric,
+        "labels": f" ({labels})" if labels else "",
+        "observed": format_value(span.observed, span.unit),
+        "expected": format_value(span.expected, span.unit),
+        "sigma": f"{span.deviation_sigma:+.1f}",
+        "peak": clock(span.peak),
+        "start": clock(span.start),
+        "end": clock(span.end),
+        "evidence": evidence,
+    }
+
+
+def _measured(summary: str) -> str:
+    """Return a metric's name and the figures of its first series, the worst one."""
+    head, _, rest = summary.strip().partition("\n")
+    return f"{head.partition(' (')[0]}, {rest.partition(chr(10))[0].removeprefix('- ')}"
+
+
+def _sentence(text: str) -> str:
+    return text.strip().rstrip(".")
+
+
+def _quoted(text: str, length: int = 140) -> str:
+    """Return foreign text on one line, cut, without marks that would break out of its quotes."""
+    flat = " ".join(text.replace("`", "'").replace("<*>", "…").split())
+    return flat if len(flat) <= length else f"{flat[: length - 1]}…"

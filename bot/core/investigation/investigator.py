@@ -1,0 +1,354 @@
+"""The deterministic investigator: same question, same tools, same shape of answer, no model.
+
+    Intent --look--> Observed (verdicts, changes, events, log bursts, forecasts, cases; each with
+                               its evidence id) --rank--> causes --tell--> Answer text
+
+It is the triage brief that Claude reads first, and the whole answer when there is no Claude.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from bot.core.investigation.intent import Intent, Kind
+from bot.core.investigation.recorder import Called, Recorder
+from tools.analysis.patterns import Burst
+from tools.analysis.rca import (
+    Rule,
+    SeenChange,
+    SeenEvent,
+    SeenPattern,
+    SeenTraces,
+    SeenVerdict,
+    Symptoms,
+    rank_causes,
+)
+from tools.analysis.scan import AnomalousSpan
+from tools.tracing import TraceStudy
+from tools.world import (
+    Catalogue,
+    Cause,
+    Change,
+    ClusterEvent,
+    Forecast,
+    MetricName,
+    Series,
+    ServiceName,
+    SimilarCase,
+    Verdict,
+)
+
+CHANGE_LOOKBACK = timedelta(hours=3)  # a change this long before the window may be behind it
+MOST_SERVICES = 3  # looked at closely
+_TRACED = re.compile("latency|duration|error|fail")  # metrics that single requests explain
+Asked = tuple[str, dict[str, Any]]  # a tool's name and its arguments
+
+
+@dataclass(slots=True)
+class Observed:
+    """What was seen, each with the id of its evidence."""
+
+    verdicts: list[SeenVerdict] = field(default_factory=list)
+    spans: list[tuple[AnomalousSpan, str]] = field(default_factory=list)
+    changes: list[SeenChange] = field(default_factory=list)
+    events: list[SeenEvent] = field(default_factory=list)
+    patterns: list[SeenPattern] = field(default_factory=list)
+    traces: list[SeenTraces] = field(default_factory=list)
+    forecasts: list[tuple[Forecast, str]] = field(default_factory=list)
+    cases: list[tuple[SimilarCase, str]] = field(default_factory=list)
+    summaries: list[tuple[str, str]] = field(default_factory=list)  # metric summaries, evidence id
+    series: list[Series] = field(default_factory=list)  # asked for, for the chart
+    unknown: list[tuple[str, str]] = field(default_factory=list)  # why a name is none, evidence id
+    peaks: list[SeenVerdict] = field(default_factory=list)  # the spans as verdicts at their peak
+    checked: int = 0  # series judged
+    judged_by: str = ""  # evidence id of that judgement
+
+    @property
+    def abnormal(self) -> list[SeenVerdict]:
+        """The abnormal verdicts, strongest first."""
+        found = [v for v in self.verdicts if v.verdict.anomalous]
+        return sorted(found, key=lambda v: -abs(v.verdict.deviation_sigma))
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the investigator makes of it: causes best first, and whether anything is wrong."""
+
+    intent: Intent
+    observed: Observed
+    causes: tuple[Cause, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing abnormal was seen."""
+        return not self.observed.abnormal and not self.observed.spans
+
+    @property
+    def asked_is_normal(self) -> bool:
+        """Whether a past window was unusual, but not in the metrics that were asked about."""
+        seen, asked = self.observed, self.intent.metrics
+        return bool(
+            asked
+            and seen.spans
+            and not self.causes
+            and not seen.abnormal
+            and not any(span.metric in asked for span, _ in seen.spans)
+        )
+
+    @property
+    def confidence(self) -> float:
+        """Confidence in the first cause, or in health when nothing was abnormal."""
+        if self.causes:
+            return self.causes[0].confidence
+        normal = self.healthy or self.asked_is_normal
+        return 0.9 if normal and self.observed.checked else 0.3
+
+
+class Investigator:
+    """Looks around with the tools and ranks causes."""
+
+    def __init__(
+        self, catalogue: Callable[[], Catalogue], rules: Callable[[], Sequence[Rule]] = tuple
+    ) -> None:
+        """Know the catalogue and the root-cause rules; both may be reloaded."""
+        self._catalogue_now, self._rules = catalogue, rules
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        return self._catalogue_now()
+
+    async def investigate(self, intent: Intent, question: str, recorder: Recorder) -> Diagnosis:
+        """Look around and conclude. Failed tools become gaps of the recorder, never an error."""
+        observed = Observed()
+        window = _arguments(intent)
+        await self._measure(intent, window, observed, recorder)
+        if intent.unknown and not intent.metrics:
+            return Diagnosis(intent, observed, ())  # what was asked about does not exist
+        await self._look_around(intent, question, window, observed, recorder)
+        causes = rank_causes(
+            Symptoms(
+                verdicts=[*observed.verdicts, *self._relevant_peaks(intent, observed)],
+                changes=observed.changes,
+                events=observed.events,
+                patterns=observed.patterns,
+                traces=observed.traces,
+                dependencies=self._catalogue.topology(),
+                rules=self._rules(),
+            )
+        )
+        return Diagnosis(intent, observed, tuple(causes))
+
+    def _relevant_peaks(self, intent: Intent, observed: Observed) -> list[SeenVerdict]:
+        """Return the peaks that may explain what was asked: its own and those it depends on.
+
+        In a long past window something somewhere was always unusual; without this a question about
+        a healthy metric would blame whatever else happened that day.
+        """
+        if not intent.metrics and not intent.services:
+            return observed.peaks
+        asked = [p.verdict.service for p in observed.peaks if _is_asked(p.verdict, intent)]
+        reach: dict[ServiceName, None] = {}
+        while asked:
+            name = asked.pop()
+            if name not in reach:
+                reach[name] = None
+                asked += self._catalogue.dependencies(name)
+        return [p for p in observed.peaks if p.verdict.service in reach]
+
+    async def _measure(
+        self, intent: Intent, window: Mapping[str, str], observed: Observed, recorder: Recorder
+    ) -> None:
+        """First round: the metrics that were asked about, and what is abnormal anywhere."""
+        one = intent.services[0] if len(intent.services) == 1 else ""
+        asked: list[Asked] = [
+            ("query_metric", {"metric": m, "service": one, **window}) for m in intent.metrics
+        ]
+        asked += [("query_metric", {"metric": m, **window}) for m in intent.unknown]
+        if intent.metrics or not intent.unknown:
+            asked.append(("detect_anomalies", {"service": "", **window}))
+        for called in await _all(recorder, asked):
+            if called.result is None:
+                if called.evidence.arguments.get("metric") in intent.unknown:
+                    observed.unknown.append((called.evidence.summary, called.evidence.id))
+                    recorder.gaps.pop("query_metric", None)  # the answer leads with it
+            elif called.evidence.tool == "query_metric":
+                observed.summaries.append((called.evidence.summary, called.evidence.id))
+                observed.series.extend(called.result.series)
+            else:
+                self._take_verdicts(called, observed)
+
+    def _take_verdicts(self, called: Called, observed: Observed) -> None:
+        for each in _members(called):
+            if isinstance(each, Verdict):
+                observed.verdicts.append(self._seen(each, called.evidence.id))
+            elif isinstance(each, AnomalousSpan):
+                observed.spans.append((each, called.evidence.id))
+                peak = self._peak(each)
+                if peak.service:
+                    observed.peaks.append(self._seen(peak, called.evidence.id))
+        if called.result is not None:
+            observed.series.extend(called.result.series)
+            told = called.result.payload
+            observed.checked += int(told.get("judged", 0)) + int(told.get("scanned", 0))
+            observed.judged_by = called.evidence.id
+
+    def _seen(self, verdict: Verdict, evidence: str) -> SeenVerdict:
+        spec = self._catalogue.metrics.get(verdict.metric)
+        if spec is None:
+            return SeenVerdict(verdict, evidence)
+        return SeenVerdict(verdict, evidence, spec.bad_direction)
+
+    def _peak(self, span: AnomalousSpan) -> Verdict:
+        """Return a stretch of a past window as the verdict it was at its peak."""
+        spec = self._catalogue.metrics.get(MetricName(span.metric))
+        return Verdict(
+            metric=MetricName(span.metric),
+            labels=span.labels,
+            service=ServiceName(dict(span.labels).get(spec.group_by if spec else "service", "")),
+            at=span.peak,
+            observed=span.observed,
+            expected=span.expected,
+            deviation_sigma=span.deviation_sigma,
+            votes=(),
+            anomalous=True,
+            started_at=span.start,
+            method="scan",
+            unit=span.unit,
+        )
+
+    async def _look_around(
+        self,
+        intent: Intent,
+        question: str,
+        window: Mapping[str, str],
+        observed: Observed,
+        recorder: Recorder,
+    ) -> None:
+        """Second round: changes, events, logs of the services in question; cases; forecasts."""
+        focus = self._focus(intent, observed)
+        wide = {**window, "window": _text(intent.window.duration + CHANGE_LOOKBACK)}
+        calls: list[Asked] = [("recent_changes", {"service": "", **wide})]
+        for service in focus:
+            calls.append(("list_events", {"service": service, **window}))
+            calls.append(("log_patterns", {"service": service, **window}))
+        if observed.abnormal or observed.spans or intent.kind is Kind.SIMILAR:
+            abnormal = [*observed.abnormal, *observed.peaks]
+            found = [w for v in abnormal[:2] for w in (v.verdict.metric, v.verdict.service)]
+            # What was found finds better cases than the small words of a question do.
+            words = [] if found and intent.kind is not Kind.SIMILAR else [question]
+            text = " ".join(dict.fromkeys([*words, *found]))
+            calls.append(("search_incidents", {"text": text[:300]}))
+        calls += [
+            ("forecast_metric", {"metric": m, "service": s, "hours": 6})
+            for m, s in self._to_forecast(intent, observed)
+        ]
+        if slow := self._slow(observed):
+            calls.append(("query_traces", {"service": slow, "limit": 10, **window}))
+        for called in await _all(recorder, calls):
+            self._take(called, observed)
+
+    def _take(self, called: Called, observed: Observed) -> None:
+        evidence = called.evidence.id
+        service = ServiceName(str(called.evidence.arguments.get("service", "")))
+        for each in _members(called):
+            match each:
+                case Change():
+                    observed.changes.append(SeenChange(each, evidence))
+                case ClusterEvent():
+                    observed.events.append(SeenEvent(each, service, evidence))
+                case TraceStudy():
+                    observed.traces.append(SeenTraces(each, evidence))
+                case Burst():
+                    observed.patterns.append(_pattern(each, service, evidence))
+                case Forecast():
+                    observed.forecasts.append((each, evidence))
+                case SimilarCase():
+                    observed.cases.append((each, evidence))
+
+    def _slow(self, observed: Observed) -> ServiceName | None:
+        """Return the service with the worst latency or error metric: its traces say where."""
+        for seen in [*observed.abnormal, *observed.peaks]:
+            metric, service = seen.verdict.metric, seen.verdict.service
+            if service in self._catalogue.services and _TRACED.search(metric):
+                return service
+        return None
+
+    def _focus(self, intent: Intent, observed: Observed) -> list[ServiceName]:
+        """Return the services to look at closely: asked ones first, then the most abnormal."""
+        ranked = [*intent.services, *(v.verdict.service for v in observed.abnormal)]
+        ranked += [peak.verdict.service for peak in observed.peaks]
+        ranked += [ServiceName(s.label("service")) for s in observed.series if not intent.services]
+        known = [s for s in dict.fromkeys(ranked) if s in self._catalogue.services]
+        return known[:MOST_SERVICES]
+
+    def _to_forecast(self, intent: Intent, observed: Observed) -> Iterable[tuple[str, ServiceName]]:
+        """Return what to forecast: what was asked, else abnormal metrics that have a limit."""
+        if intent.kind is Kind.FORECAST and intent.metrics:
+            services = intent.services or tuple(
+                dict.fromkeys(ServiceName(s.label("service")) for s in observed.series)
+            )
+            return [(m, s) for m in intent.metrics for s in services[:MOST_SERVICES]]
+        limited = [
+            (v.verdict.metric, v.verdict.service)
+            for v in observed.abnormal
+            if (spec := self._catalogue.metrics.get(v.verdict.metric))
+            and spec.threshold is not None
+        ]
+        return limited[:1]
+
+
+def _is_asked(verdict: Verdict, intent: Intent) -> bool:
+    return verdict.metric in intent.metrics or (
+        not intent.metrics and verdict.service in intent.services
+    )
+
+
+async def _all(recorder: Recorder, calls: Sequence[Asked]) -> list[Called]:
+    """Run calls side by side; a tool that is off is not called: its backend is a gap already."""
+    usable = [(name, arguments) for name, arguments in calls if name in recorder.toolbox]
+    return await asyncio.gather(*(recorder.call(name, arguments) for name, arguments in usable))
+
+
+def _members(called: Called) -> list[Any]:
+    """Return the typed members of a tool's result, however it wraps them."""
+    value = called.result.value if called.result is not None else None
+    return list(_flat(value))
+
+
+def _flat(value: object) -> Iterator[object]:
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _flat(each)
+    elif value is not None:
+        yield value
+
+
+def _pattern(burst: Burst, service: ServiceName, evidence: str) -> SeenPattern:
+    pattern = burst.pattern
+    return SeenPattern(
+        service=service,
+        template=pattern.template,
+        sample=pattern.sample,
+        count=pattern.count,
+        level=pattern.level,
+        is_burst=True,
+        evidence=evidence,
+    )
+
+
+def _arguments(intent: Intent) -> dict[str, str]:
+    """Return window arguments for the tools; an open window needs no end."""
+    arguments = {"window": _text(intent.window.duration)}
+    if intent.explicit_window:
+        arguments["until"] = intent.window.end.isoformat()
+    return arguments
+
+
+def _text(span: timedelta) -> str:
+    minutes = max(5, round(span.total_seconds() / 60))
+    return f"{minutes}m"

@@ -1,0 +1,164 @@
+"""What is found about the world: anomalies, mutes, findings, incidents, baselines, changes.
+
+Each repository keeps one noun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.domain.anomaly import Anomaly
+from bot.domain.finding import Finding
+from bot.domain.ids import AnomalyId, ChannelId, FindingId, IncidentId, UserId
+from bot.domain.incident import Incident, TimelineEntry
+from bot.domain.place import Place
+from tools.world import (
+    Baseline,
+    Change,
+    Labels,
+    MetricName,
+    ServiceName,
+    Window,
+)
+
+
+class Anomalies(Protocol):
+    """Anomalies by fingerprint."""
+
+    async def active(self) -> list[Anomaly]:
+        """Return every active anomaly."""
+        ...
+
+    async def get(self, anomaly_id: AnomalyId) -> Anomaly:
+        """Return one anomaly."""
+        ...
+
+    async def save(self, anomaly: Anomaly) -> None:
+        """Insert or replace. At most one active per fingerprint: StaleError otherwise."""
+        ...
+
+    async def list(
+        self,
+        *,
+        active_only: bool = True,
+        category: str = "",
+        severity: str = "",
+        since: datetime | None = None,
+        limit: int = 200,
+    ) -> list[Anomaly]:
+        """Return anomalies, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """No new findings for a service, or one metric of it, until a time."""
+
+    service: ServiceName
+    metric: str  # empty: all metrics
+    until: datetime
+    by: UserId
+    reason: str = ""
+
+
+class Mutes(Protocol):
+    """Mutes set by people."""
+
+    async def add(self, mute: Mute) -> None:
+        """Set a mute."""
+        ...
+
+    async def active(self, at: datetime) -> list[Mute]:
+        """Return the mutes in force."""
+        ...
+
+
+class Findings(Protocol):
+    """Findings."""
+
+    async def save(self, finding: Finding) -> None:
+        """Insert or replace."""
+        ...
+
+    async def get(self, finding_id: FindingId) -> Finding:
+        """Return one."""
+        ...
+
+    async def open(self) -> list[Finding]:
+        """Return findings not resolved, newest first."""
+        ...
+
+    async def list(self, since: datetime, until: datetime) -> list[Finding]:
+        """Return findings opened in a span, oldest first."""
+        ...
+
+    async def latest_in(self, channel: ChannelId) -> Finding | None:
+        """Return the newest finding of a channel."""
+        ...
+
+
+class Incidents(Protocol):
+    """Incidents and their timelines."""
+
+    async def next_id(self, year: int) -> IncidentId:
+        """Return the next readable id of a year: INC-2026-0007."""
+        ...
+
+    async def save(self, incident: Incident) -> None:
+        """Insert or replace."""
+        ...
+
+    async def get(self, incident_id: IncidentId) -> Incident:
+        """Return one."""
+        ...
+
+    async def open(self) -> list[Incident]:
+        """Return incidents not resolved, newest first."""
+        ...
+
+    async def latest_in(self, channel: ChannelId) -> Incident | None:
+        """Return the newest incident of a channel."""
+        ...
+
+    async def at(self, place: Place) -> Incident | None:
+        """Return the incident whose thread this is."""
+        ...
+
+    async def note(self, incident_id: IncidentId, entry: TimelineEntry) -> None:
+        """Add a line to the timeline."""
+        ...
+
+    async def timeline(self, incident_id: IncidentId) -> list[TimelineEntry]:
+        """Return the timeline, oldest first."""
+        ...
+
+
+class BaselineRows(Protocol):
+    """Learned baselines."""
+
+    async def find(self, metric: MetricName, labels: Labels) -> Baseline | None:
+        """Return a series' baseline."""
+        ...
+
+    async def save(self, baselines: Sequence[Baseline]) -> None:
+        """Replace the baselines of these series."""
+        ...
+
+    async def all(self) -> list[Baseline]:
+        """Return all."""
+        ...
+
+
+class ChangeRows(Protocol):
+    """Deployments told by webhook and the bot's own actions."""
+
+    async def add(self, change: Change, dedupe_key: str) -> bool:
+        """Store one change; False when the key is known."""
+        ...
+
+    async def recent(self, window: Window, services: Sequence[str] = ()) -> list[Change]:
+        """Return changes in the window, newest first."""
+        ...

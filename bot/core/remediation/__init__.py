@@ -1,0 +1,1 @@
+"""A draft becomes a plan, people answer, what was approved runs, is verified and undone."""

@@ -1,0 +1,110 @@
+"""Joins the parts that plan, answer and execute; the composition root calls this once.
+
+build_remedy(ports…) ──> Remedy(planner, approvals, execution, switches, gate)
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bot.core.ports import Clock, Directory, Store
+from bot.core.remediation.approvals import Approvals
+from bot.core.remediation.binding import Binder
+from bot.core.remediation.claiming import Claims
+from bot.core.remediation.deadlines import Deadlines
+from bot.core.remediation.drafting import Variables
+from bot.core.remediation.execution import Execution
+from bot.core.remediation.gate import Gate
+from bot.core.remediation.plan_ends import PlanMoves
+from bot.core.remediation.planner import Planner
+from bot.core.remediation.playbook_choice import Measure, Notice, nothing_noticed
+from bot.core.remediation.progress import Progress
+from bot.core.remediation.switches import Switches
+from bot.core.remediation.verification import Verifier
+from bot.domain.access import AccessConfig
+from bot.domain.place import Place
+from bot.domain.policy import PolicyConfig
+from bot.domain.risk import RiskConfig
+from bot.locale import Texts
+from playbooks.loader import Library
+from tools.act.contract import Action, Actors
+from tools.world import Catalogue, ServiceSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemedyPorts:
+    """Everything from outside. Callables are read anew each time: settings may be reloaded."""
+
+    store: Store
+    clock: Clock
+    directory: Directory
+    actors: Actors
+    actions: Mapping[str, Action]
+    library: Callable[[], Library]
+    catalogue: Callable[[], Catalogue]
+    measure: Measure  # see bot.core.remediation.measuring.Measuring
+    place_of: Callable[[ServiceSpec | None], Place]  # channel of a service's cards
+    texts: Texts
+    access: Callable[[], AccessConfig]
+    policy: Callable[[], PolicyConfig] = PolicyConfig
+    risk: Callable[[], RiskConfig] = RiskConfig
+    notice: Notice = nothing_noticed
+    halt_file: Callable[[], str] = lambda: ""  # why, when the kill switch file exists
+    redact: Callable[[str], str] = str
+    wake: Callable[[], None] = lambda: None  # asks the scheduler for a tick soon
+    owner: str = field(default_factory=lambda: f"bot-{secrets.token_hex(8)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """The decision side of the bot."""
+
+    planner: Planner  # PlanDesk: propose(draft); desk(origin) for one agent run
+    approvals: Approvals
+    deadlines: Deadlines
+    execution: Execution
+    switches: Switches
+    gate: Gate
+
+
+def build_remedy(ports: RemedyPorts) -> Remedy:
+    """Join the parts."""
+    store, clock = ports.store, ports.clock
+    binder = Binder(ports.actors, ports.actions, ports.redact)
+    gate = Gate(
+        clock=clock,
+        binder=binder,
+        directory=ports.directory,
+        catalogue=ports.catalogue,
+        policy=ports.policy,
+        access=ports.access,
+        halt_file=ports.halt_file,
+    )
+    moves = PlanMoves(store, clock, ports.texts, ports.redact)
+    planner = Planner(
+        moves=moves,
+        gate=gate,
+        binder=binder,
+        actions=ports.actions,
+        library=ports.library,
+        catalogue=ports.catalogue,
+        measure=ports.measure,
+        place_of=ports.place_of,
+        variables=Variables(ports.actors, ports.actions),
+        notice=ports.notice,
+        risk=ports.risk,
+    )
+    progress = Progress(store, clock, gate, ports.texts, ports.owner)
+    execution = Execution(
+        clock=clock,
+        actors=ports.actors,
+        binder=binder,
+        claims=Claims(store, clock, gate, progress, ports.owner),
+        progress=progress,
+        verifier=Verifier(clock, ports.measure),
+    )
+    approvals = Approvals(moves, gate, planner, ports.wake, lambda: ports.place_of(None))
+    switches = Switches(store, clock, gate, ports.redact)
+    return Remedy(planner, approvals, Deadlines(moves, gate), execution, switches, gate)

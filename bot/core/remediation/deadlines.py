@@ -1,0 +1,105 @@
+"""What happens to waiting plans by themselves, as time passes and the world changes.
+
+    expire_due       nobody answered in time
+    remind_due       once, shortly before that
+    trigger_cleared  the trouble is over: the plan is withdrawn
+    review_waiting   somebody changed the object by hand: the plan is withdrawn
+
+Moves are compare-and-set; what loses a race is judged again by the next tick.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.core.ports import PlanRecord, Transaction
+from bot.core.remediation.gate import Gate
+from bot.core.remediation.plan_ends import OPEN, PlanMoves, concerned_by
+from bot.domain.approval import Pending
+from bot.domain.audit import BOT
+from bot.domain.finding import Finding
+from bot.domain.ids import PlanId
+from bot.domain.plan import PlanStatus
+from tools.errors import BackendError
+
+log = structlog.get_logger(__name__)
+
+
+class Deadlines:
+    """Moves plans that nobody has claimed, by the clock."""
+
+    def __init__(self, moves: PlanMoves, gate: Gate) -> None:
+        self._moves, self._gate = moves, gate
+
+    async def expire_due(self) -> int:
+        """Expire what nobody answered in time; returns how many."""
+        wall, count = self._moves.clock.wall(), 0
+        for record in await self._moves.listed(PlanStatus.WAITING):
+            if wall >= record.plan.expires_at:
+                count += await self._moves.attempt(record.plan.id, self._expire_now)
+        return count
+
+    async def remind_due(self) -> int:
+        """Remind once, shortly before a plan expires; returns how many reminders were posted."""
+        wall, count = self._moves.clock.wall(), 0
+        before = self._gate.policy().remind_before
+        for record in await self._moves.listed(PlanStatus.WAITING):
+            left = record.plan.expires_at - wall
+            if before.total_seconds() >= left.total_seconds() > 0:
+                count += await self._remind(record, round(left.total_seconds() / 60))
+        return count
+
+    async def withdraw(self, plan_id: PlanId, why: str) -> bool:
+        """Take a plan back that nobody has claimed yet; False when it is too late."""
+
+        async def judge(tx: Transaction, record: PlanRecord) -> bool:
+            if record.status not in {*OPEN, PlanStatus.APPROVED}:
+                return False
+            state = self._moves.withdrawn(record, why)
+            moved = await self._moves.end_plan(tx, record, PlanStatus.WITHDRAWN, why, state)
+            await self._moves.note(tx, moved, "plan.withdrawn", BOT, {"why": why})
+            return True
+
+        return await self._moves.attempt(plan_id, judge)
+
+    async def trigger_cleared(self, finding: Finding) -> int:
+        """Withdraw the unclaimed plans of a finding whose anomalies are all gone."""
+        async with self._moves.store.begin() as tx:
+            records = await tx.plans.of_finding(finding.id)
+        why = self._moves.texts.say("plan.trigger_cleared", finding=finding.id)
+        return sum([await self.withdraw(record.plan.id, why) for record in records])
+
+    async def review_waiting(self) -> int:
+        """Withdraw waiting plans whose objects somebody has changed by hand; returns how many."""
+        count = 0
+        for record in await self._moves.listed(*OPEN):
+            try:
+                refusal = (await self._gate.look(record)).refusal
+            except BackendError as error:
+                log.warning("plan.not_reviewed", plan_id=record.plan.id, why=str(error))
+                continue
+            if refusal is not None:
+                why = self._moves.texts.say("plan.fixed_by_hand", why=refusal.message)
+                count += await self.withdraw(record.plan.id, why)
+        return count
+
+    async def _expire_now(self, tx: Transaction, record: PlanRecord) -> bool:
+        if record.status is not PlanStatus.WAITING or not isinstance(record.approval, Pending):
+            return False
+        if self._moves.clock.wall() < record.plan.expires_at:
+            return False
+        await self._moves.expired(tx, record)
+        return True
+
+    async def _remind(self, record: PlanRecord, minutes: int) -> bool:
+        plan, key = record.plan, f"plan-reminder:{record.plan.id}"
+        async with self._moves.store.begin() as tx:
+            if await tx.outbox.find(key) is not None:
+                return False
+            text = self._moves.texts.say(
+                "plan.reminder", title=plan.title, minutes=minutes, id=plan.id
+            )
+            told = dict.fromkeys([*plan.owners, *concerned_by(record)])
+            await self._moves.tell(tx, record, key, text, told)
+            await self._moves.note(tx, record, "plan.reminded", BOT, {})
+            return True

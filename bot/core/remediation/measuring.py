@@ -1,0 +1,109 @@
+"""Reads metrics and notices of a service now, for triggers and verification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+
+from bot.core.remediation.playbook_choice import Notices
+from tools.errors import BackendError, NotFoundError
+from tools.fleet import pick
+from tools.ports import Changes, Clock, Cluster, Logs, Metrics
+from tools.world import (
+    Catalogue,
+    ChangeKind,
+    Direction,
+    MetricName,
+    MetricSpec,
+    ServiceName,
+    Window,
+)
+
+LATELY = timedelta(minutes=30)
+CHANGED_LATELY = timedelta(hours=3)
+CHANGED: Mapping[ChangeKind, str] = MappingProxyType(  # names that triggers may use
+    {
+        ChangeKind.DEPLOY: "Deployed",
+        ChangeKind.CONFIG: "ConfigChanged",
+        ChangeKind.SCALE: "Scaled",
+        ChangeKind.FLAG: "FlagChanged",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """`measure` and `notice` of `playbook_choice` over the real ports; None is not configured."""
+
+    clock: Clock
+    catalogue: Callable[[], Catalogue]
+    metrics: Metrics
+    logs: Logs | None = None
+    cluster: Cluster | None = None
+    changes: Changes | None = None
+
+    async def measure(self, metric: str, service: str) -> float | None:
+        """Return a metric of a service now: its worst series; None when there is no data."""
+        spec = self.catalogue().metrics.get(MetricName(metric))
+        if spec is None:
+            return None
+        about = self.catalogue().services.get(ServiceName(service))
+        place = pick(self.metrics, cluster=about.cluster if about else "")
+        found = await place.query(spec.query, self.clock.now())
+        values = [value for labels, value in found if dict(labels).get(spec.group_by) == service]
+        known = [value for value in values if value == value]  # noqa: PLR0124 - NaN is not itself
+        return _worst(spec, known) if known else None
+
+    async def notice(self, service: str) -> Notices:
+        """Return event reasons, recent changes by name, and log lines; None: nobody can look."""
+        reasons, changes = await self._reasons(service), await self._changes(service)
+        partial = reasons is None or changes is None
+        known = (reasons or frozenset()) | (changes or frozenset())
+        events = None if reasons is None and changes is None else known
+        return Notices(events, await self._lines(service), partial)
+
+    async def _reasons(self, service: str) -> frozenset[str] | None:
+        spec = self.catalogue().services.get(ServiceName(service))
+        if self.cluster is None or spec is None:
+            return None
+        window = Window.ending(self.clock.now(), LATELY)
+        reasons: set[str] = set()
+        try:
+            for ref in spec.workloads:
+                place = pick(self.cluster, cluster=ref.cluster)
+                events = await place.events(window, ref.namespace, ref.name)
+                reasons.update(event.reason for event in events)
+                pods = await place.pods(ref)
+                reasons.update(pod.reason for pod in pods if pod.reason)
+        except (BackendError, NotFoundError):
+            return None
+        return frozenset(reasons)
+
+    async def _changes(self, service: str) -> frozenset[str] | None:
+        if self.changes is None:
+            return None
+        window = Window.ending(self.clock.now(), CHANGED_LATELY)
+        try:
+            found = await self.changes.recent(window, [service])
+        except BackendError:
+            return None
+        return frozenset(CHANGED[each.kind] for each in found if each.kind in CHANGED)
+
+    async def _lines(self, service: str) -> tuple[str, ...] | None:
+        if self.logs is None:
+            return None
+        window = Window.ending(self.clock.now(), LATELY)
+        found: list[str] = []
+        try:
+            for level in ("error", "warning"):
+                page = await self.logs.search(window, service=service, level=level, limit=500)
+                found += [line.text for line in page.lines]
+        except BackendError:
+            return None
+        return tuple(found)
+
+
+def _worst(spec: MetricSpec, values: list[float]) -> float:
+    return min(values) if spec.bad_direction is Direction.DOWN else max(values)

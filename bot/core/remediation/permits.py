@@ -1,0 +1,74 @@
+"""Permits: the only way to an action.
+
+    Case ──gate──> Refusal | Permit ──execute(permit, …)──> the world
+
+`mint` is the one function that makes a permit; it asks every guard itself and leaves nothing to
+its caller. The plan travels inside the permit, bound to its digest: what runs is what was shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from bot.core.ports import PlanRecord
+from bot.domain.approval import Approved
+from bot.domain.guards import Case, Moment, Refusal, check
+from bot.domain.ids import UserId
+from bot.domain.plan import Plan, PlanStatus, Step
+
+_SEAL = object()  # known to this module alone
+
+
+class PermitForgedError(Exception):
+    """Somebody tried to make or bend a permit."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to run exactly one plan's steps and their undo."""
+
+    plan: Plan
+    digest: str
+    approvers: tuple[UserId, ...]  # empty: policy let an AUTO plan run
+    seal: object
+
+    def __post_init__(self) -> None:
+        """Refuse a permit that `mint` did not make, or whose plan is another."""
+        if self.seal is not _SEAL:
+            raise PermitForgedError("permits come from bot.core.remediation.permits.mint alone")
+        if self.plan.body.digest() != self.digest:
+            raise PermitForgedError(f"{self.plan.id} is not the plan that was approved")
+
+    def step(self, index: int, *, undo: bool) -> Step:
+        """Return one step of the plan; the digest is compared again first."""
+        if self.plan.body.digest() != self.digest:
+            raise PermitForgedError(f"{self.plan.id} has changed since it was approved")
+        steps = self.plan.body.undo if undo else self.plan.body.steps
+        return steps[index]
+
+
+AT_WORK = frozenset({PlanStatus.RUNNING, PlanStatus.VERIFYING, PlanStatus.UNDOING})
+
+
+def mint(record: PlanRecord, case: Case) -> Permit | Refusal:
+    """Make the permit of a plan, or say which guard refuses.
+
+    An approved plan passes every guard of a claim. One that is at work already (claimed before,
+    resumed now) passed them then; its approval and digest are compared again.
+    """
+    if case.plan is not record.plan or case.approval is not record.approval:
+        return Refusal("plan_digest", "the case is about another plan")
+    moment = Moment.STEP if record.status in AT_WORK else Moment.CLAIM
+    if moment is Moment.CLAIM and record.status is not PlanStatus.APPROVED:
+        return Refusal("status", f"{record.plan.id} is {record.status.value}, not approved")
+    if not isinstance(record.approval, Approved):
+        return Refusal("approver_role", f"{record.plan.id} is not approved")
+    if not record.approval.answers and not record.plan.auto:
+        return Refusal("distinct_approvers", f"nobody said yes to {record.plan.id}")
+    refusal = check(case, moment)
+    if refusal is not None:
+        return refusal
+    people = tuple(dict.fromkeys(yes.by for yes in record.approval.answers))
+    return Permit(record.plan, record.approval.digest, people, _SEAL)

@@ -1,0 +1,438 @@
+"""The plan desk: a draft becomes a plan card, or the name of the guard that refused it.
+
+    draft ─> playbook ─> templates filled ─> steps bound, dry-run ─> risk ─> tier ─> guards
+          ─> one transaction: plan + approval, outbox card, audit `plan.proposed`
+
+It proposes and nothing else: what it makes waits for people, or is held in sight of them. A second
+draft of the same playbook for the same service gets the plan that is already there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from bot.core.ports import PlanRecord, StaleError, Transaction
+from bot.core.remediation.binding import Binder, BoundStep
+from bot.core.remediation.drafting import Variables, bare, verify_rules
+from bot.core.remediation.gate import Gate
+from bot.core.remediation.plan_ends import OPEN, PlanMoves
+from bot.core.remediation.plan_writing import (
+    choices_of,
+    diagnosis,
+    precondition,
+    proposed,
+    receipt,
+    refuse_twins,
+)
+from bot.core.remediation.playbook_choice import (
+    Match,
+    Measure,
+    Notice,
+    gather_facts,
+    metrics_of,
+    nothing_noticed,
+    rank,
+)
+from bot.core.remediation.risk_inputs import Stakes
+from bot.domain.approval import Pending
+from bot.domain.audit import BOT, Event
+from bot.domain.finding import Finding
+from bot.domain.guards import Moment, Refusal, check
+from bot.domain.ids import FindingId, PlanId, UserId, mint
+from bot.domain.place import Place
+from bot.domain.plan import Plan, PlanBody, PlanStatus, VerifyRule
+from bot.domain.policy import rule
+from bot.domain.risk import RiskConfig, RiskScore, Tier, assess
+from playbooks.loader import Library, Loaded, nearest
+from playbooks.schema import Playbook
+from playbooks.triggers import Facts
+from tools.act.contract import Action
+from tools.errors import BackendError, ToolError
+from tools.world import (
+    Catalogue,
+    ProposalDraft,
+    ProposalReceipt,
+    ServiceSpec,
+)
+
+log = structlog.get_logger(__name__)
+ALIVE = (
+    PlanStatus.WAITING,
+    PlanStatus.HELD,
+    PlanStatus.APPROVED,
+    PlanStatus.RUNNING,
+    PlanStatus.VERIFYING,
+    PlanStatus.UNDOING,
+    PlanStatus.OUTCOME_UNKNOWN,
+)
+MUTEX = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a proposal comes from. It decides where the card lives, never what is allowed."""
+
+    place: Place
+    asked_by: UserId | None = None  # None: the bot itself
+    finding: FindingId | None = None
+    behind: str = ""  # key of the outbox row whose thread the card joins
+    replaces: PlanId | None = None  # the waiting plan that is withdrawn once the new one exists
+    # False where a model's words led here: what it read may have been written by anybody, so that
+    # such a plan waits for a click even where policy lets AUTO plans run by themselves.
+    may_run_alone: bool = True
+
+
+class Planner:
+    """Makes plans."""
+
+    def __init__(  # noqa: PLR0913 - everything a plan is made of
+        self,
+        *,
+        moves: PlanMoves,
+        gate: Gate,
+        binder: Binder,
+        actions: Mapping[str, Action],
+        library: Callable[[], Library],
+        catalogue: Callable[[], Catalogue],
+        measure: Measure,
+        place_of: Callable[[ServiceSpec | None], Place],
+        variables: Variables,
+        notice: Notice = nothing_noticed,
+        risk: Callable[[], RiskConfig] = RiskConfig,
+        owner: str = BOT,
+    ) -> None:
+        """`place_of` names the channel of a service's cards; `owner` this process."""
+        self._moves, self._store, self._clock = moves, moves.store, moves.clock
+        self._gate, self._binder = gate, binder
+        self._actions, self._library, self._catalogue = actions, library, catalogue
+        self._measure, self._notice, self._place_of = measure, notice, place_of
+        self._variables, self._risk, self._owner = variables, risk, owner
+        self._stakes = Stakes(self._store, self._clock, gate, catalogue)
+
+    async def propose(
+        self, draft: ProposalDraft, origin: Origin | None = None, facts: Facts | None = None
+    ) -> ProposalReceipt:
+        """Turn a draft into a plan card, or say which guard refused it (the port `PlanDesk`).
+
+        `facts` are what was just measured to choose the playbook; without them it is measured now.
+        """
+        draft = replace(draft, reason=self._binder.clean(draft.reason))
+        spec = self._catalogue().services.get(draft.service)
+        if spec is None:
+            hint = nearest(draft.service, self._catalogue().services)
+            return await self._refused(
+                draft, Refusal("service", f"there is no service {draft.service!r}.{hint}"), origin
+            )
+        origin = origin or Origin(self._place_of(spec))
+        secret = self._secret_in(draft)
+        if secret:
+            text = f"parameter {secret!r} holds a secret, and people read plans: say where it is"
+            return await self._refused(draft, Refusal("secret", text), origin)
+        async with self._store.begin() as tx:
+            existing = await self._alive(tx, draft, origin)
+        if existing is not None:
+            return receipt(existing, "a plan for this exists already")
+        try:
+            loaded = self._find(draft, spec)
+            return await self._make(draft, spec, loaded, origin, facts)
+        except ToolError as error:
+            guard = "backend" if isinstance(error, BackendError) else "action"
+            return await self._refused(draft, Refusal(guard, str(error)), origin)
+        except StaleError as error:
+            return await self._refused(draft, Refusal("busy", str(error)), origin)
+
+    def desk(self, origin: Origin) -> PlanDeskAt:
+        """Return a plan desk for one agent run: the same, with place and asker filled in."""
+        return PlanDeskAt(self, origin)
+
+    async def matches(self, finding: Finding) -> list[Match]:
+        """Return the playbooks that fit a finding, best first."""
+        library = self._library()
+        wanted = frozenset().union(*(metrics_of(each.playbook) for each in library.values()))
+        measured = await gather_facts(finding.service, wanted, self._measure, self._notice)
+        async with self._store.begin() as tx:
+            past = await tx.plans.list(limit=500)
+            anomalies = [await tx.anomalies.get(each) for each in finding.anomalies]
+        own = [a for a in anomalies if a.service == finding.service]
+        seen: dict[str, float] = {a.metric: a.latest.observed for a in own}
+        facts = replace(measured, metrics={**seen, **measured.metrics})
+        found = rank(library, finding.service, facts, finding.causes, past)
+        return [replace(match, facts=measured) for match in found]
+
+    async def propose_for(self, finding: Finding) -> ProposalReceipt | None:
+        """Propose the best playbook that fits a finding and is not refused; None when none fits."""
+        told: ProposalReceipt | None = None
+        place = finding.place or self._place_of(self._catalogue().services.get(finding.service))
+        behind = "" if place.thread_ts else f"finding:{finding.id}"
+        for match in await self.matches(finding):
+            why = finding.causes[0].cause if finding.causes else "; ".join(match.conditions)
+            draft = ProposalDraft(match.loaded.playbook.id, finding.service, why)
+            origin = Origin(place, None, finding.id, behind)
+            told = await self.propose(draft, origin, match.facts)
+            if told.plan_id is not None:
+                async with self._store.begin() as tx:
+                    current = await tx.findings.get(finding.id)
+                    await tx.findings.save(replace(current, plan=PlanId(told.plan_id)))
+                    await tx.outbox.refresh("finding", finding.id)
+                return told
+        return told
+
+    async def simulate(self, draft: ProposalDraft) -> tuple[RiskScore, Tier, tuple[str, ...]]:
+        """Bind and score a draft without keeping anything: score, tier, what would happen."""
+        spec = self._catalogue().services[draft.service]
+        loaded = self._find(draft, spec)
+        bound, score, tier = await self._bind(draft, spec, loaded, None)
+        return score, tier, tuple(each.summary for each in bound)
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _secret_in(self, draft: ProposalDraft) -> str:
+        """Return the name of a parameter that nobody may read; empty when there is none."""
+        for name, value in draft.parameters.items():
+            said = f"{name}={value}"
+            if self._binder.clean(said) != said:
+                return name
+        return ""
+
+    def _find(self, draft: ProposalDraft, spec: ServiceSpec) -> Loaded:
+        library = self._library()
+        loaded = library.get(draft.playbook_id)
+        if loaded is not None:
+            return loaded
+        return bare(draft, spec, self._actions, library)
+
+    async def _make(
+        self,
+        draft: ProposalDraft,
+        spec: ServiceSpec,
+        loaded: Loaded,
+        origin: Origin,
+        facts: Facts | None,
+    ) -> ProposalReceipt:
+        playbook = loaded.playbook
+        if playbook.services and spec.name not in playbook.services:
+            known = ", ".join(playbook.services)
+            text = f"playbook {playbook.id!r} is for {known}, not for {spec.name!r}"
+            return await self._refused(draft, Refusal("playbook_service", text), origin)
+        if facts is None:
+            wanted = metrics_of(playbook)
+            facts = await gather_facts(spec.name, wanted, self._measure, self._notice)
+        blocked = precondition(playbook, facts)
+        if blocked is not None:
+            return await self._refused(draft, blocked, origin)
+        early = await self._early(spec, playbook)
+        if early is not None:
+            card = diagnosis(draft, playbook) if early.guard == "tier_critical" else None
+            return await self._refused(draft, early, origin, card=card)
+        bound, score, tier = await self._bind(draft, spec, loaded, origin.finding)
+        if not any(each.looked.gitops_owner for each in bound):
+            for each in bound:
+                await self._binder.dry_run(each.step)
+        plan = self._plan(draft, spec, loaded, origin, bound, score, tier, facts)
+        return await self._keep(draft, plan, loaded, bound, origin)
+
+    async def _early(self, spec: ServiceSpec, playbook: Playbook) -> Refusal | None:
+        """Ask the guards before anything is read: a watched-only or protected service is not."""
+        tier = Tier.CRITICAL if not playbook.steps else Tier.AUTO
+        refs = list(spec.workloads)
+        async with self._store.begin() as tx:
+            case = await self._gate.draft_case(tx, spec.name, tier, (), refs)
+        if tier is Tier.CRITICAL:
+            text = playbook.diagnosis or playbook.description
+            return Refusal("tier_critical", f"diagnosis only: {text}")
+        bare = tuple(replace(each, touched_at=None, busy="") for each in case.targets)
+        return check(replace(case, targets=bare), Moment.PROPOSE)
+
+    async def _bind(
+        self,
+        draft: ProposalDraft,
+        spec: ServiceSpec,
+        loaded: Loaded,
+        finding: FindingId | None,
+    ) -> tuple[list[BoundStep], RiskScore, Tier]:
+        playbook = loaded.playbook
+        values = await self._variables.of(playbook, draft, spec, finding or "")
+        bound = [
+            await self._binder.bind(index, step, values)
+            for index, step in enumerate(playbook.steps)
+        ]
+        refuse_twins(bound)
+        score = assess(await self._stakes.of(spec, playbook, bound, finding), self._risk())
+        return bound, score, self._risk().tier(score.score)
+
+    def _plan(
+        self,
+        draft: ProposalDraft,
+        spec: ServiceSpec,
+        loaded: Loaded,
+        origin: Origin,
+        bound: Sequence[BoundStep],
+        score: RiskScore,
+        tier: Tier,
+        facts: Facts,
+    ) -> Plan:
+        playbook = loaded.playbook
+        refs = [each.step.target for each in bound]
+        ruling = rule(tier, self._gate.mode(spec.name, refs), self._gate.policy())
+        rules: tuple[VerifyRule, ...] = verify_rules(playbook, facts)
+        body = PlanBody(
+            steps=tuple(each.step for each in bound),
+            undo=tuple(each.undo for each in reversed(bound) if each.undo is not None),
+            verify=rules,
+            playbook_id=playbook.id,
+            playbook_sha256=loaded.sha256,
+        )
+        return Plan(
+            id=PlanId(mint("PLAN")),
+            title=f"{playbook.name}: {spec.name}",
+            service=spec.name,
+            reason=draft.reason[:500],
+            body=body,
+            digest=body.digest(),
+            risk=score,
+            tier=tier,
+            blast_radius=tuple(dict.fromkeys(name for each in bound for name in each.affected)),
+            dry_run=tuple(f"{each.step.name}: {each.summary}; accepted" for each in bound),
+            requested_by=origin.asked_by,
+            finding=origin.finding,
+            created_at=self._clock.now(),
+            expires_at=self._clock.wall() + self._gate.policy().expiry,
+            place=origin.place,
+            approvers_needed=ruling.approvers_needed,
+            auto=ruling.runs_by_itself and origin.may_run_alone,
+            chosen=dict(draft.parameters),
+            choices=choices_of(playbook, draft, self._actions),
+            cooldown=_cooldown(playbook),
+            owners=playbook.owners,
+        )
+
+    async def _keep(
+        self,
+        draft: ProposalDraft,
+        plan: Plan,
+        loaded: Loaded,
+        bound: Sequence[BoundStep],
+        origin: Origin,
+    ) -> ProposalReceipt:
+        """Ask every guard and keep the plan, its card and its audit row in one transaction."""
+        refs = [each.step.target for each in bound]
+        looked = [each.looked for each in bound]
+        wall = self._clock.wall()
+        name = f"propose:{plan.service}:{plan.body.playbook_id}"
+        async with self._store.begin() as tx:
+            if not await tx.leases.acquire(name, plan.id, wall, MUTEX):
+                raise StaleError("the same plan is being proposed elsewhere at this moment")
+            existing = await self._alive(tx, draft, origin)
+            if existing is not None:
+                await tx.leases.release(name, plan.id)
+                return receipt(existing, "a plan for this exists already")
+            case = await self._gate.draft_case(
+                tx, plan.service, plan.tier, looked, refs, plan.cooldown
+            )
+            refusal = check(case, Moment.PROPOSE)
+            if refusal is None:
+                record = self._record(plan)
+                await tx.plans.add(record)
+                await tx.outbox.post(
+                    f"plan:{plan.id}", "plan", plan.id, plan.place, behind=origin.behind
+                )
+                await tx.audit.append(proposed(plan, origin.replaces or ""))
+                if origin.replaces is not None:
+                    await self._withdraw(tx, origin.replaces, plan)
+            await tx.leases.release(name, plan.id)
+        if refusal is not None:
+            card = None
+            if refusal.guard == "tier_critical":
+                card = diagnosis(draft, loaded.playbook, plan)
+            return await self._refused(draft, refusal, origin, plan.tier, card)
+        log.info("plan.proposed", plan_id=plan.id, tier=plan.tier.value, service=plan.service)
+        return receipt(record, "")
+
+    def _record(self, plan: Plan) -> PlanRecord:
+        """An AUTO plan that may run by itself is held: its question expires when the hold ends."""
+        hold = self._clock.wall() + self._gate.policy().hold
+        until = hold if plan.auto else plan.expires_at
+        pending = Pending(plan.id, plan.digest, plan.approvers_needed, until)
+        status = PlanStatus.HELD if plan.auto else PlanStatus.WAITING
+        return PlanRecord(plan, status, pending, version=1)
+
+    async def _withdraw(self, tx: Transaction, old_id: PlanId, new: Plan) -> None:
+        """Take back the plan that a new one replaces, in the transaction that keeps the new one.
+
+        Raises StaleError when it was answered or ended meanwhile: then neither happens.
+        """
+        record = await tx.plans.get(old_id)
+        if record.status not in OPEN:
+            raise StaleError(f"{old_id} is {record.status.value} by now; it was not replaced")
+        before = {choice.name: choice.value for choice in record.plan.choices}
+        changed = {c.name: [before.get(c.name, ""), c.value] for c in new.choices}
+        why = self._moves.texts.say("plan.replaced_by", new=new.id)
+        state, by = self._moves.withdrawn(record, why), new.requested_by
+        moved = await self._moves.end_plan(tx, record, PlanStatus.WITHDRAWN, why, state, by=by)
+        facts = {
+            "replaced_by": new.id,
+            "changed": {name: pair for name, pair in changed.items() if pair[0] != pair[1]},
+        }
+        await self._moves.note(tx, moved, "plan.edited", by or BOT, facts)
+
+    async def _alive(
+        self, tx: Transaction, draft: ProposalDraft, origin: Origin
+    ) -> PlanRecord | None:
+        """Return the plan that is already there for this playbook and service."""
+        for record in await tx.plans.list(ALIVE, limit=500):
+            plan = record.plan
+            same = (plan.service, plan.body.playbook_id) == (draft.service, draft.playbook_id)
+            if same and plan.id != origin.replaces:
+                return record
+        return None
+
+    async def _refused(
+        self,
+        draft: ProposalDraft,
+        refusal: Refusal,
+        origin: Origin | None,
+        tier: Tier | None = None,
+        card: Mapping[str, Any] | None = None,
+    ) -> ProposalReceipt:
+        """Say no, on record; `card` is what people read of a plan that must never run."""
+        async with self._store.begin() as tx:
+            if card is not None and origin is not None:
+                about = origin.finding or origin.place.thread_ts or f"{self._clock.now():%Y%m%d%H}"
+                key = f"diagnosis:{draft.playbook_id}:{draft.service}:{about}"
+                await tx.outbox.post(
+                    key, "diagnosis", draft.playbook_id, origin.place, card, behind=origin.behind
+                )
+            await tx.audit.append(
+                Event(
+                    kind="plan.refused",
+                    at=self._clock.now(),
+                    actor=(origin.asked_by if origin else None) or BOT,
+                    subject=draft.service,
+                    facts={"guard": refusal.guard, "playbook": draft.playbook_id[:100]},
+                    private=f"{refusal.message}\n{draft.reason}",
+                )
+            )
+        log.info("plan.refused", guard=refusal.guard, playbook=draft.playbook_id)
+        named = Tier.CRITICAL if refusal.guard == "tier_critical" else tier
+        return ProposalReceipt(None, named.value if named else "", refusal.message, refusal.guard)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDeskAt:
+    """The port `PlanDesk` for one agent run."""
+
+    planner: Planner
+    origin: Origin
+
+    async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
+        """Turn a draft into a plan card, or say which guard refused it."""
+        return await self.planner.propose(draft, replace(self.origin, may_run_alone=False))
+
+
+def _cooldown(playbook: Playbook) -> timedelta:
+    return timedelta(minutes=playbook.cooldown_minutes or 0)

@@ -1,0 +1,115 @@
+"""Switches that people set at run time: halt (kill switch) and freeze. Every change is audited.
+
+halt stops new steps at once; it is a flag, or a file that exists. freeze refuses new plans and
+claims; what runs may end. Rights: `sre.halt` for responders, the rest for admins; over HTTP
+(`api.halt`, `api.resume`) both ways take an admin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.core.ports import Clock, Store, Transaction
+from bot.core.remediation.gate import FREEZE, HALT, Gate
+from bot.domain.audit import Event
+from bot.domain.ids import ChannelId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What setting a switch came to; `why` says why not."""
+
+    accepted: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A switch as it stands."""
+
+    why: str = ""  # empty: it is off
+    by: str = ""  # who set it; empty where a file did
+    since: datetime | None = None  # world time; None where a file set it
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Sets and reads the switches."""
+
+    store: Store
+    clock: Clock
+    gate: Gate
+    redact: Callable[[str], str] = str  # of the reason that somebody gives
+
+    async def halt(
+        self, user: UserId, reason: str, channel: ChannelId, right: str = "sre.halt"
+    ) -> Switched:
+        """Stop every plan before its next step. `right` is that of the door."""
+        return await self._set(HALT, reason or "no reason given", user, right, channel)
+
+    async def resume(
+        self, user: UserId, channel: ChannelId, reason: str = "", right: str = "sre.resume"
+    ) -> Switched:
+        """Let plans run again; a halt file stays in force."""
+        return await self._set(HALT, "", user, right, channel, reason)
+
+    async def freeze(self, user: UserId, reason: str, channel: ChannelId) -> Switched:
+        """Refuse new plans and claims."""
+        return await self._set(FREEZE, reason or "no reason given", user, "sre.freeze", channel)
+
+    async def unfreeze(self, user: UserId, channel: ChannelId) -> Switched:
+        """End the freeze."""
+        return await self._set(FREEZE, "", user, "sre.unfreeze", channel)
+
+    async def state(self) -> tuple[str, str]:
+        """Return why plans are halted and why changes are frozen; empty when they are not."""
+        async with self.store.begin() as tx:
+            return await self.gate.halted(tx), await tx.flags.get(FREEZE)
+
+    async def now(self) -> tuple[Switch, Switch]:
+        """Return halt and freeze with who set them and since when."""
+        async with self.store.begin() as tx:
+            halt, freeze = await _switch(tx, HALT), await _switch(tx, FREEZE)
+            return halt if halt.why else Switch(await self.gate.halted(tx)), freeze
+
+    async def _set(
+        self,
+        name: str,
+        value: str,
+        user: UserId,
+        right: str,
+        channel: ChannelId,
+        reason: str = "",
+    ) -> Switched:
+        who = self.gate.may(await self.gate.person(user), user, right, channel)
+        now, value, reason = self.clock.now(), self.redact(value), self.redact(reason)
+        async with self.store.begin() as tx:
+            if not who.allowed:
+                facts = {"right": right}
+                await tx.audit.append(
+                    Event("access.denied", now, user, name, why=who.why, facts=facts)
+                )
+                return Switched(False, who.why)
+            before = await tx.flags.get(name)
+            text = f"{user}: {value}" if value else ""
+            await tx.flags.set(name, text, user, now)
+            await tx.audit.append(
+                Event(
+                    kind="setting.changed",
+                    at=now,
+                    actor=user,
+                    subject=name,
+                    facts={"before": bool(before), "after": bool(value), "right": right},
+                    private=value or reason,
+                )
+            )
+        return Switched(True)
+
+
+async def _switch(tx: Transaction, name: str) -> Switch:
+    flag = await tx.flags.find(name)
+    if flag is None:
+        return Switch()
+    return Switch(flag.value.removeprefix(f"{flag.by}: "), flag.by, flag.at)

@@ -1,0 +1,1 @@
+"""What is told by schedule or on request: digests, postmortems, notices, forecasts."""

@@ -1,0 +1,22 @@
+"""Short texts that several rooms say alike: a window, how much of it is missing."""
+
+from __future__ import annotations
+
+from bot.locale import Texts
+from tools.analysis.normalise import TELL_MISSING_RATIO
+from tools.world import Verdict, Window
+
+
+def window_text(window: Window) -> str:
+    """Return a window as a person reads it: `14:10–15:10 UTC`, with dates when not one day."""
+    start, end = window.start, window.end
+    if start.date() == end.date():
+        return f"{start:%Y-%m-%d %H:%M}–{end:%H:%M} UTC"
+    return f"{start:%Y-%m-%d %H:%M}–{end:%Y-%m-%d %H:%M} UTC"
+
+
+def gap_text(texts: Texts, verdict: Verdict) -> str:
+    """Return "; 12 % of the window is missing", or nothing when nearly all of it is there."""
+    if verdict.missing_ratio < TELL_MISSING_RATIO:
+        return ""
+    return texts.say("finding.missing", percent=f"{verdict.missing_ratio * 100:.0f}")

@@ -1,0 +1,66 @@
+"""Files read again: because somebody asked, or because they were found changed.
+
+    SIGHUP · /sre reload ──┐
+    look() finds a change ─┴──> Shelf.reload ──> audit row with both hashes, a line for the admins
+
+A broken file changes nothing; the admins read which one and why, once per edit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bot.core.ports import Clock, Store, Transaction
+from bot.core.shared.live_files import Change, Reloaded, Shelf
+from bot.domain.place import Place
+from bot.locale import Texts
+
+FOUND = "files"  # who changed a setting that was found changed
+
+
+@dataclass(frozen=True, slots=True)
+class Rereading:
+    """Reads the shelf again and tells the admins what that changed."""
+
+    shelf: Shelf
+    store: Store
+    clock: Clock
+    texts: Texts
+    place: Callable[[], Place]  # where admins read
+    admins: Callable[[], tuple[str, ...]]  # people and groups to mention
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def reload(self, actor: str) -> Reloaded:
+        """Read everything again for somebody who asked."""
+        async with self._one_at_a_time:
+            return await self.shelf.reload(actor, self.store, self.clock, self._tell)
+
+    async def look(self) -> Reloaded | None:
+        """Read everything again if a file has changed; None when none has."""
+        async with self._one_at_a_time:
+            if not await asyncio.to_thread(self.shelf.is_stale):
+                return None
+            done = await self.shelf.reload(FOUND, self.store, self.clock, self._tell)
+        if not done.ok:
+            async with self.store.begin() as tx:
+                await self._post(
+                    tx, done.message, self.texts.say("files.refused", why=done.message)
+                )
+        return done
+
+    async def _tell(self, tx: Transaction, changes: tuple[Change, ...]) -> None:
+        lines = [
+            f"{change.playbook} ({change.before[:12] or '–'} → {change.after[:12] or '–'})"
+            for change in changes
+        ]
+        told = ", ".join(lines)
+        await self._post(tx, told, self.texts.say("files.changed", changes=told))
+
+    async def _post(self, tx: Transaction, about: str, text: str) -> None:
+        """Post one line; two processes that read the same files post it once."""
+        key = f"files:{hashlib.sha256(about.encode()).hexdigest()[:16]}:{self.clock.now():%Y%m%d%H}"
+        body = {"text": text, "mentions": list(self.admins())}
+        await tx.outbox.post(key, "notice", FOUND, self.place(), body)

@@ -1,0 +1,1 @@
+"""Tables of what came from Slack and goes to it."""

@@ -17,6 +17,7 @@ COPY tools tools
 COPY knowledge knowledge
 COPY playbooks playbooks
 COPY prompts prompts
+COPY foundation foundation
 COPY config config
 RUN mkdir var && chown sre:sre var
 ENV PATH=/app/.venv/bin:$PATH \

@@ -6,10 +6,11 @@ import argparse
 import importlib
 import json
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 
 from rich.console import Console
+
+from foundation.nearest import nearest
 
 BENCHES = {
     "logs": "templates of log lines: grouping accuracy and speed, beside drain3",
@@ -34,9 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="safety: kill at reads as well")
     given = parser.parse_args(arguments)
     if given.name and given.name not in BENCHES:
-        near = get_close_matches(given.name, BENCHES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        parser.error(f"no bench named {given.name!r}; {hint}there are {', '.join(BENCHES)}")
+        parser.error(f"no bench named {given.name!r}.{nearest(given.name, BENCHES)}")
     if given.data is not None and not given.data.is_dir():
         parser.error(f"--data {str(given.data)!r} is no folder")
     for name in [given.name] if given.name else list(BENCHES):

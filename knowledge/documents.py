@@ -12,18 +12,20 @@ Text …
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Any
 
-import yaml
+from foundation.nearest import nearest
+from foundation.yaml_file import Limits, YamlFile, YamlFileError, parse_yaml
 
 KINDS = ("runbook", "postmortem", "issue", "solution")
 FIELDS = frozenset({"id", "title", "kind", "date", "services", "severity", "tags", "origin"})
+LIMITS = Limits(bytes=64 * 1024)  # of the front matter alone: eight short fields
 _FENCE = "---"
+_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[Tt ].*)?")  # a time behind it is left out
 
 
 class DocumentError(ValueError):
@@ -58,25 +60,23 @@ def parse_document(text: str, name: str) -> Document:
     except StopIteration:
         raise DocumentError(f"{name}:1: the front matter never ends; close it with '---'") from None
     front = _front_matter("\n".join(lines[1:end]), name)
-    for key in front:
-        if key not in FIELDS:
-            raise DocumentError(f"{name}: unknown field {key!r}.{_nearest(str(key), FIELDS)}")
-    kind = _required(front, "kind", name)
+    kind = _required(front, "kind")
     if kind not in KINDS:
-        raise DocumentError(f"{name}: unknown kind {kind!r}.{_nearest(kind, KINDS)}")
+        text = f"unknown kind {kind!r}.{nearest(kind, KINDS)}"
+        raise DocumentError(f"{front.where(('kind',))}: {text}")
     body = "\n".join(lines[end + 1 :]).strip()
     if not body:
         raise DocumentError(f"{name}: there is no text below the front matter")
     return Document(
-        id=_required(front, "id", name),
-        title=_required(front, "title", name),
+        id=_required(front, "id"),
+        title=_required(front, "title"),
         kind=kind,
         text=body,
-        date=_date(front.get("date"), name),
-        services=_names(front, "services", name),
-        severity=str(front.get("severity") or ""),
-        tags=_names(front, "tags", name),
-        origin=str(front.get("origin") or ""),
+        date=_date(front),
+        services=_names(front, "services"),
+        severity=str(front.value.get("severity") or ""),
+        tags=_names(front, "tags"),
+        origin=str(front.value.get("origin") or ""),
         path=name,
     )
 
@@ -115,44 +115,45 @@ def _markdown(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _front_matter(text: str, name: str) -> dict[str, Any]:
+def _front_matter(text: str, name: str) -> YamlFile:
     try:
-        front = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        # The front matter begins in line 2 of the file and marks count from 0.
-        line = error.problem_mark.line + 2 if error.problem_mark else 2
-        raise DocumentError(f"{name}:{line}: front matter is not YAML: {error.problem}") from error
-    if not isinstance(front, dict):
-        raise DocumentError(f"{name}:2: front matter must be 'key: value' lines, got {front!r}")
+        front = parse_yaml(text, name, first_line=2, limits=LIMITS)  # below the first `---`
+    except YamlFileError as error:
+        raise DocumentError(str(error)) from error
+    if not isinstance(front.value, dict):
+        text = f"front matter must be 'key: value' lines, got {front.value!r}"
+        raise DocumentError(f"{front.where()}: {text}")
+    for key in front.value:
+        if key not in FIELDS:
+            text = f"unknown field {key!r}.{nearest(str(key), FIELDS)}"
+            raise DocumentError(f"{front.where((key,))}: {text}")
     return front
 
 
-def _required(front: dict[str, Any], key: str, name: str) -> str:
-    value = front.get(key)
+def _required(front: YamlFile, key: str) -> str:
+    value = front.value.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise DocumentError(f"{name}: {key} must be a text, got {value!r}")
+        raise DocumentError(f"{front.where((key,))}: {key} must be a text, got {value!r}")
     return value.strip()
 
 
-def _names(front: dict[str, Any], key: str, name: str) -> tuple[str, ...]:
-    value = front.get(key)
+def _names(front: YamlFile, key: str) -> tuple[str, ...]:
+    value = front.value.get(key)
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DocumentError(f"{name}: {key} must be a list of names, got {value!r}")
+        raise DocumentError(f"{front.where((key,))}: {key} must be a list of names, got {value!r}")
     return tuple(value)
 
 
-def _date(value: object, name: str) -> str:
+def _date(front: YamlFile) -> str:
+    value = front.value.get("date")
     if value is None:
         return ""
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    raise DocumentError(f"{name}: date must look like 2026-03-02, got {value!r}")
-
-
-def _nearest(name: str, known: frozenset[str] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(sorted(known))}."
+    written = _DATE.fullmatch(value) if isinstance(value, str) else None
+    try:
+        return date.fromisoformat(written[1] if written else "").isoformat()
+    except ValueError:  # 2026-02-30 as well
+        raise DocumentError(
+            f"{front.where(('date',))}: date must look like 2026-03-02, got {value!r}"
+        ) from None

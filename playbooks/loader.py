@@ -6,7 +6,6 @@ never changes a shipped playbook silently. A playbook's sha256 is that of its fi
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from foundation.nearest import nearest
+from foundation.yaml_file import Limits, PathInFile, YamlFile, YamlFileError, parse_yaml
 from playbooks import triggers
 from playbooks.schema import Action, Parameter, Playbook, Step, Verify
 
-LARGEST_BYTES = 64 * 1024
+LIMITS = Limits(bytes=64 * 1024)  # it is stored beside its plan, and a person reads it
 SHIPPED = Path(__file__).with_name("library")
 
 
@@ -38,15 +38,6 @@ class Loaded:
 
 
 Library = Mapping[str, Loaded]  # by playbook id
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?`, or the list of known names."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f" Did you mean {close[0]!r}?"
-    return f" Known: {', '.join(names[:20])}." if names else ""
 
 
 class Takes(Protocol):
@@ -99,26 +90,15 @@ def parse(
     parameters: Parameters = UNCHECKED,
 ) -> Loaded:
     """Read one playbook from bytes; `name` is what complaints call the file."""
-    if len(content) > LARGEST_BYTES:
-        raise PlaybookError(f"{name}:1:1: larger than {LARGEST_BYTES} bytes")
     try:
-        text = content.decode("utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise PlaybookError(f"{name}:1:1: not UTF-8: {error.reason}") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        raise PlaybookError(f"{name}:{where}: not YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise PlaybookError(f"{name}:1:1: not YAML: {error}") from error
-    page = _Page(name, root)
-    page.refuse_twins(root)
-    if not isinstance(value, dict):
-        raise page.error((), f"expected a mapping that begins with 'id:', got {value!r}")
+        file = parse_yaml(content, name, limits=LIMITS)
+    except YamlFileError as error:
+        raise PlaybookError(str(error)) from error
+    page = _Page(file)
+    if not isinstance(file.value, dict):
+        raise page.error((), f"expected a mapping that begins with 'id:', got {file.value!r}")
     try:
-        playbook = Playbook.model_validate(value)
+        playbook = Playbook.model_validate(_with_defaults_as_written(file))
     except ValidationError as error:
         raise page.complaint(error) from error
     _check_names(page, playbook, actions, metrics)
@@ -126,22 +106,29 @@ def parse(
     return Loaded(playbook, hashlib.sha256(content).hexdigest(), name)
 
 
+def _with_defaults_as_written(file: YamlFile) -> dict[str, Any]:
+    """Return the values, a parameter's default as its text: `1.10` is a version and not 1.1."""
+    values: dict[str, Any] = dict(file.value)
+    parameters = values.get("parameters")
+    if not isinstance(parameters, dict):
+        return values
+    values["parameters"] = dict(parameters)
+    for name, each in parameters.items():
+        if isinstance(each, dict) and isinstance(each.get("default"), int | float):
+            written = file.written(("parameters", name, "default"))
+            values["parameters"][name] = {**each, "default": written}
+    return values
+
+
 class _Page:
-    """A file that remembers where everything stands."""
+    """A playbook's file and its complaints."""
 
-    def __init__(self, name: str, root: Any) -> None:
-        self._name, self._root = name, root
+    def __init__(self, file: YamlFile) -> None:
+        self._file = file
 
-    def error(self, path: Sequence[str | int], text: str) -> PlaybookError:
+    def error(self, path: PathInFile, text: str) -> PlaybookError:
         """Return an error at the place a path names, or the nearest place above it."""
-        node, mark = self._root, getattr(self._root, "start_mark", None)
-        for part in path:
-            node, found = _child(node, part)
-            if found is None:
-                break
-            mark = found
-        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        return PlaybookError(f"{self._name}:{where}: {text}")
+        return PlaybookError(f"{self._file.where(path)}: {text}")
 
     def complaint(self, error: ValidationError) -> PlaybookError:
         """Return the first complaint of pydantic at its place."""
@@ -157,35 +144,8 @@ class _Page:
         shown = f" {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
         return self.error(place, f"{name}{shown}: {message}")
 
-    def refuse_twins(self, node: Any) -> None:
-        """Raise when a key is written twice in one mapping."""
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, child in node.value:
-                if key.value in seen:
-                    mark = key.start_mark
-                    raise PlaybookError(
-                        f"{self._name}:{mark.line + 1}:{mark.column + 1}: "
-                        f"{key.value!r} is written twice; the first would be lost"
-                    )
-                seen.add(str(key.value))
-                self.refuse_twins(child)
-        elif isinstance(node, yaml.SequenceNode):
-            for child in node.value:
-                self.refuse_twins(child)
 
-
-def _child(node: Any, part: str | int) -> tuple[Any, Any]:
-    if isinstance(node, yaml.MappingNode):
-        for key, child in node.value:
-            if key.value == str(part):
-                return child, key.start_mark
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part], node.value[part].start_mark
-    return None, None
-
-
-def _keys(place: Sequence[str | int]) -> tuple[str, ...]:
+def _keys(place: PathInFile) -> tuple[str, ...]:
     above = [part for part in place[:-1] if isinstance(part, str)]
     models: dict[str, type[BaseModel]] = {
         "steps": Step,

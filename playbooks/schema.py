@@ -45,11 +45,6 @@ class Parameter(Part):
     default: str | None = None  # None: it must be given
     pattern: str = r"[A-Za-z0-9._-]+"  # the whole value must match
 
-    @field_validator("default", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int | float) else value
-
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:

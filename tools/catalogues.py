@@ -6,15 +6,16 @@ PromQL is parsed here, so that a typo is found by `check-config` and not at thre
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from tools.errors import BadArgumentError, nearest
+from foundation.nearest import nearest
+from foundation.yaml_file import PathInFile, YamlFileError, read_yaml
+from tools.errors import BadArgumentError
 from tools.world import (
     DEFAULT_CLUSTER,
     Catalogue,
@@ -81,30 +82,20 @@ T = TypeVar("T", bound=_Door)
 
 
 class _Page:
-    """A YAML text that remembers where everything stands."""
+    """A catalogue file and its complaints."""
 
-    def __init__(self, text: str, name: str) -> None:
-        self.name = name
+    def __init__(self, path: Path) -> None:
         try:
-            self.root = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.value = yaml.safe_load(text)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-            raise CatalogueError(f"{name}:{where}: not YAML: {error.problem}") from error
-        self._refuse_twins(self.root)
+            self._file = read_yaml(path)
+        except YamlFileError as error:
+            raise CatalogueError(str(error)) from error
+        self.value: Any = self._file.value
 
-    def error(self, path: Sequence[str | int], text: str) -> CatalogueError:
+    def error(self, path: PathInFile, text: str) -> CatalogueError:
         """Return an error at the place a path names, or at the nearest place above it."""
-        node, mark = self.root, getattr(self.root, "start_mark", None)
-        for part in path:
-            node, mark = _step(node, part, mark)
-            if node is None:
-                break
-        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        return CatalogueError(f"{self.name}:{where}: {text}")
+        return CatalogueError(f"{self._file.where(path)}: {text}")
 
-    def mapping(self, value: Any, path: Sequence[str | int], what: str) -> Mapping[str, Any]:
+    def mapping(self, value: Any, path: PathInFile, what: str) -> Mapping[str, Any]:
         """Return the value when it is a mapping with text keys."""
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
             return value
@@ -129,46 +120,15 @@ class _Page:
                 text = f"{name} {first['input']!r}: {message}"
             raise self.error(place, text) from error
 
-    def _refuse_twins(self, node: Any) -> None:
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, child in node.value:
-                if key.value in seen:
-                    mark = key.start_mark
-                    raise CatalogueError(
-                        f"{self.name}:{mark.line + 1}:{mark.column + 1}: "
-                        f"{key.value!r} is written twice; the first would be lost"
-                    )
-                seen.add(key.value)
-                self._refuse_twins(child)
 
-
-def _step(node: Any, part: str | int, mark: Any) -> tuple[Any, Any]:
-    if isinstance(node, yaml.MappingNode):
-        for key, child in node.value:
-            if key.value == str(part):
-                return child, key.start_mark
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part], node.value[part].start_mark
-    return None, mark
-
-
-def _keys(model: type[_Door], place: Sequence[str | int]) -> tuple[str, ...]:
+def _keys(model: type[_Door], place: PathInFile) -> tuple[str, ...]:
     inside: type[BaseModel] = _Workload if "workloads" in place[:-1] else model
     return tuple(inside.model_fields)
 
 
-def _page(path: Path) -> _Page:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{path}: cannot be read: {error}") from error
-    return _Page(text, str(path))
-
-
 def load_metrics(path: Path) -> Mapping[MetricName, MetricSpec]:
     """Read category -> metric -> specification; a metric's name is unique over all categories."""
-    page = _page(path)
+    page = _Page(path)
     found: dict[MetricName, MetricSpec] = {}
     for category, metrics in page.mapping(page.value or {}, (), "categories of metrics").items():
         for name, raw in page.mapping(metrics, (category,), "metrics by name").items():
@@ -190,7 +150,7 @@ def load_services(
     `cluster` is where a service runs that does not say; `clusters` are the ones that are
     configured, empty when it is not known.
     """
-    page = _page(path)
+    page = _Page(path)
     found: dict[ServiceName, ServiceSpec] = {}
     for name, raw in page.mapping(page.value or {}, (), "services by name").items():
         entry = page.read(_Service, raw, (name,))

@@ -20,7 +20,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from tools.errors import BadArgumentError, NotFoundError, nearest
+from foundation.nearest import nearest
+from tools.errors import BadArgumentError, NotFoundError
 from tools.world import Series, Window
 
 

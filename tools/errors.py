@@ -17,9 +17,6 @@ ToolError
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-
 
 class ToolError(Exception):
     """Base of everything a tool raises on purpose."""
@@ -76,12 +73,3 @@ class LostRaceError(ToolError):
 
 class OutcomeUnknownError(ToolError):
     """A change was sent but its effect is not proved; never repeat it blindly."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?` for the nearest known name, or the list of all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f" Did you mean {close[0]!r}?"
-    return f" Known: {', '.join(names[:20])}." if names else ""

@@ -18,7 +18,8 @@ from typing import Generic, TypeVar, cast
 
 import structlog
 
-from tools.errors import BackendError, BackendUnavailableError, BadArgumentError, nearest
+from foundation.nearest import nearest
+from tools.errors import BackendError, BackendUnavailableError, BadArgumentError
 from tools.ports import HasHealth, Health
 
 log = structlog.get_logger(__name__)

@@ -27,7 +27,7 @@ from bot.domain.anomaly import acknowledge
 from bot.domain.audit import Event
 from bot.domain.ids import AnomalyId, PlanId
 from bot.domain.plan import PlanStatus
-from tools.errors import nearest
+from foundation.nearest import nearest
 from tools.world import Baseline, Floats, MetricName, Severity, labels_of
 
 router = APIRouter(prefix="/api/v1", responses=described(401, 403, 422, 503))

@@ -13,7 +13,7 @@ from bot.api.schemas import AlertsIn, AlertsOut, DeploymentIn, DeploymentOut
 from bot.core.detection.alerts import Alert
 from bot.domain.audit import Event
 from bot.domain.redaction import clean_change
-from tools.errors import nearest
+from foundation.nearest import nearest
 from tools.world import Change, ChangeKind
 
 router = APIRouter(

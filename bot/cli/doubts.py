@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from tools.errors import nearest
+from foundation.nearest import nearest
 
 if TYPE_CHECKING:
     from bot.main import Settings

@@ -58,7 +58,7 @@ def _refuse_every_wrong_file(paths: list[Path]) -> None:
 
 
 def _one(playbook_id: str) -> Loaded:
-    from playbooks.loader import nearest
+    from foundation.nearest import nearest
 
     library = _library()
     if playbook_id not in library:
@@ -158,8 +158,8 @@ def _metrics(pairs: list[str]) -> dict[str, float]:
 
 def _refuse_unknown(given: dict[str, float]) -> None:
     """End with the nearest name for a metric that no catalogue has: it would decide nothing."""
+    from foundation.nearest import nearest
     from tools.catalogues import CatalogueError, load_metrics
-    from tools.errors import nearest
 
     try:
         known = [str(name) for name in load_metrics(Path(settings().document.paths.metrics))]

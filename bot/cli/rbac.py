@@ -66,7 +66,7 @@ def rbac(
     ] = None,
 ) -> None:
     """Print the ClusterRole of the acting identity; bind it per namespace with a RoleBinding."""
-    from tools.errors import nearest
+    from foundation.nearest import nearest
 
     wanted = sorted(set(actions)) if actions else _used()
     for name in wanted:

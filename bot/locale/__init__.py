@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import yaml
+from foundation.yaml_file import read_yaml
 
 LANGUAGES = ("en", "zh")
 _HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ class MissingTextError(KeyError):
 def _table(language: str) -> Mapping[str, str]:
     merged: dict[str, str] = {}
     for path in sorted((_HERE / language).glob("*.yaml")):
-        pairs = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        pairs = read_yaml(path).value or {}
         doubled = merged.keys() & pairs.keys()
         if doubled:
             raise MissingTextError(f"{path.name}: keys stand in two files: {sorted(doubled)}")

@@ -18,7 +18,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.core.ports import Clock, Message, Person
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import Place
-from tools.errors import BackendUnavailableError, NotFoundError, nearest
+from foundation.nearest import nearest
+from tools.errors import BackendUnavailableError, NotFoundError
 
 log = structlog.get_logger(__name__)
 

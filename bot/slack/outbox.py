@@ -30,7 +30,8 @@ from bot.slack.reporting import report
 from bot.slack.uploads import upload_chart
 from bot.slack.views import Views
 from bot.slack.voices import Voices
-from tools.errors import BackendError, NotFoundError, nearest
+from foundation.nearest import nearest
+from tools.errors import BackendError, NotFoundError
 
 log = structlog.get_logger(__name__)
 

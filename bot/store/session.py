@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core.ports import StaleError
 from bot.store.schema import Base, number_column, table_of, text_column
-from tools.errors import NotFoundError, nearest
+from foundation.nearest import nearest
+from tools.errors import NotFoundError
 
 NEAR = 200  # so many newest ids are compared when an id is unknown
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OURS = ("bot", "tools", "knowledge", "playbooks", "prompts")
+OURS = ("bot", "tools", "knowledge", "playbooks", "prompts", "foundation")
 PACKAGES = (*OURS, "sandbox")
 
 

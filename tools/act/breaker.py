@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from foundation.nearest import nearest
 from tools.act.contract import (
     Actors,
     Bound,
@@ -32,7 +33,6 @@ from tools.errors import (
     LostRaceError,
     NotFoundError,
     OutcomeUnknownError,
-    nearest,
 )
 from tools.world import WorkloadRef
 

@@ -28,7 +28,8 @@ from typing import Any, Protocol, runtime_checkable
 import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tools.errors import ActionRefusedError, BadArgumentError, nearest
+from foundation.nearest import nearest
+from tools.errors import ActionRefusedError, BadArgumentError
 from tools.ports import Clock, ClusterActor, ConfigHistory
 from tools.world import WorkloadRef
 

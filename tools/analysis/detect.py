@@ -22,8 +22,9 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from foundation.nearest import nearest
 from tools.analysis.baseline import MAD_TO_SIGMA, expected, robust_scale, scale_floor
-from tools.errors import BadArgumentError, nearest
+from tools.errors import BadArgumentError
 from tools.world import (
     Baseline,
     Direction,

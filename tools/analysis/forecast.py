@@ -15,9 +15,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from foundation.nearest import nearest
 from tools.analysis.baseline import DAY, robust_scale, scale_floor
 from tools.analysis.normalise import fill_gaps, resample
-from tools.errors import BadArgumentError, nearest
+from tools.errors import BadArgumentError
 from tools.world import Breach, Direction, Floats, Forecast, MetricName, Series
 
 HORIZON_HOURS = (1, 3, 6)

@@ -15,7 +15,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tools.errors import BadArgumentError, nearest
+from foundation.nearest import nearest
+from tools.errors import BadArgumentError
 from tools.fleet import Fleet
 from tools.ports import (
     Cluster,

@@ -27,6 +27,7 @@ from typing import Any
 
 import httpx
 
+from foundation.nearest import nearest
 from tools.act.contract import HttpReply
 from tools.errors import (
     ActionRefusedError,
@@ -34,7 +35,6 @@ from tools.errors import (
     BackendRefusedError,
     BackendUnavailableError,
     OutcomeUnknownError,
-    nearest,
 )
 
 NAME = "http"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from tools.errors import BadArgumentError, NotFoundError, nearest
+from foundation.nearest import nearest
+from tools.errors import BadArgumentError, NotFoundError
 from tools.fleet import P, pick
 from tools.ports import Clock
 from tools.world import Catalogue, MetricSpec, ServiceSpec, Window

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from foundation.nearest import nearest
 from tools.act.objects import marks_of, meta, revision_of
 from tools.contract import Risk, ToolResult, tool
-from tools.errors import BackendDeniedError, BadArgumentError, NotFoundError, nearest
+from tools.errors import BackendDeniedError, BadArgumentError, NotFoundError
 from tools.fleet import pick, silence
 from tools.observe.asking import service_of, span, stamp, window_of
 from tools.ports import Changes, Clock, Cluster

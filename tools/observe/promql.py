@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from foundation.nearest import nearest
 from tools.analysis.normalise import counter_resets
-from tools.errors import BackendError, BadArgumentError, nearest
+from tools.errors import BackendError, BadArgumentError
 from tools.ports import Metrics
 from tools.world import Series, Window
 

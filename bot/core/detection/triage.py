@@ -15,7 +15,8 @@ from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, FindingId, IncidentId, UserId
 from bot.domain.incident import Incident, Priority, TimelineEntry
 from bot.domain.place import Place
-from tools.errors import BadArgumentError, nearest
+from foundation.nearest import nearest
+from tools.errors import BadArgumentError
 from tools.world import Catalogue, ServiceName
 
 LONGEST_MUTE = timedelta(days=7)

@@ -13,6 +13,7 @@ from typing import Any
 
 from bot.domain.guards import Refusal
 from bot.domain.plan import Step
+from foundation.nearest import nearest
 from playbooks import templates
 from playbooks.schema import Action as PlaybookAction
 from playbooks.schema import Step as PlaybookStep
@@ -38,7 +39,6 @@ from tools.errors import (
     LostRaceError,
     NotFoundError,
     ToolError,
-    nearest,
 )
 from tools.world import WorkloadRef
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bot.domain.plan import VerifyRule
+from foundation.nearest import nearest
 from playbooks.loader import Library, Loaded
 from playbooks.schema import Playbook, Step
 from playbooks.triggers import Facts, parse
 from tools.act.contract import Action, Actors
-from tools.errors import ActionRefusedError, BadArgumentError, NotFoundError, nearest
+from tools.errors import ActionRefusedError, BadArgumentError, NotFoundError
 from tools.world import ProposalDraft, ServiceSpec
 
 BARE = "action:"  # prefix of the playbook id of a plan made of one action

@@ -48,7 +48,8 @@ from bot.domain.place import Place
 from bot.domain.plan import Plan, PlanBody, PlanStatus, VerifyRule
 from bot.domain.policy import rule
 from bot.domain.risk import RiskConfig, RiskScore, Tier, assess
-from playbooks.loader import Library, Loaded, nearest
+from foundation.nearest import nearest
+from playbooks.loader import Library, Loaded
 from playbooks.schema import Playbook
 from playbooks.triggers import Facts
 from tools.act.contract import Action

@@ -15,7 +15,8 @@ from bot.slack.deeds import Deed
 from bot.slack.ids import Subcommand
 from bot.slack.listeners.home import WAITING
 from bot.slack.listeners.room import Room
-from tools.errors import BadArgumentError, nearest
+from foundation.nearest import nearest
+from tools.errors import BadArgumentError
 
 Word = Callable[[Room, Deed, str], Awaitable[None]]
 _SPAN = re.compile(r"^(\d{1,4})\s*(m|min|h|d)$")

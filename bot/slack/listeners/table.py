@@ -14,7 +14,7 @@ from bot.slack.deeds import ACTION, COMMAND, EVENT, FORM, SHORTCUT, Deed
 from bot.slack.ids import ActionId, Command, EventType, FormId, ShortcutId
 from bot.slack.listeners import answers, asking, commands, findings, home, plans, postmortems
 from bot.slack.listeners.room import Room
-from tools.errors import nearest
+from foundation.nearest import nearest
 
 Work = Callable[[Room, Deed], Awaitable[None]]
 Check = Callable[[Room, Deed], Awaitable[dict[str, str]]]

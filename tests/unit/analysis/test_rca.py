@@ -270,28 +270,28 @@ def test_the_shipped_rules_load_and_know_the_platforms_metrics() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("- id: a\n  conditon: {}\n", r"r\.yaml:1: unknown key 'conditon'.*'condition'"),
-        ("- id: a\n", r"r\.yaml:1: rule 'a' needs a condition"),
+        ("- id: a\n  conditon: {}\n", r"r\.yaml:2:3: unknown key 'conditon'.*'condition'"),
+        ("- id: a\n", r"r\.yaml:1:3: rule 'a' needs a condition"),
         (
             "- id: a\n  root_cause: x\n  condition:\n    primary_metric: cpu_usge\n",
-            r"r\.yaml:4: unknown metric 'cpu_usge'.*'cpu_usage'",
+            r"r\.yaml:4:5: unknown metric 'cpu_usge'.*'cpu_usage'",
         ),
         (
             (
                 "- id: a\n  root_cause: x\n"
                 "  condition: {primary_metric: cpu_usage, primary_threshold: high}\n"
             ),
-            r"r\.yaml:3: primary_threshold must be a number, got 'high'",
+            r"r\.yaml:3:42: primary_threshold must be a number, got 'high'",
         ),
-        ("- id: [\n", r"r\.yaml:\d: not YAML"),
-        ("id: a\n", r"r\.yaml:1: expected a list"),
+        ("- id: [\n", r"r\.yaml:2:1: not YAML"),
+        ("id: a\n", r"r\.yaml:1:1: expected a list"),
         (
             "- {id: a, root_cause: x, kind: deplo, condition: {primary_metric: cpu_usage}}\n",
             r"unknown kind 'deplo'.*'deploy'",
         ),
         (
             "- {id: a, root_cause: x, condition: {primary_metric: cpu_usage}}\n" * 2,
-            r"r\.yaml:2: rule id 'a' is used twice",
+            r"r\.yaml:2:4: rule id 'a' is used twice",
         ),
     ],
 )

@@ -49,7 +49,7 @@ def test_logs_reads_the_public_layout_and_ends_with_json(
 def test_an_unknown_bench_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["log"])
-    assert "did you mean 'logs'?" in capsys.readouterr().err
+    assert "no bench named 'log'. Did you mean 'logs'?" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["logs", "--data", "no/such/folder"])
     assert "'no/such/folder' is no folder" in capsys.readouterr().err

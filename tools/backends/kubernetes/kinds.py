@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import quote
 
-from tools.errors import BadArgumentError, nearest
+from foundation.nearest import nearest
+from tools.errors import BadArgumentError
 from tools.world import WorkloadRef
 
 

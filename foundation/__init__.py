@@ -1,0 +1,1 @@
+"""What every floor of the house needs and what knows nobody: it imports none of ours."""

@@ -34,7 +34,7 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.resources import DEPLOYMENTS, HPAS
 from sandbox.kubernetes.server import start_kubernetes
 from sandbox.world.faults import FaultLog
-from tools.act.contract import STEP_ANNOTATION
+from tools.kubernetes_objects import STEP_ANNOTATION
 
 HOST = "127.0.0.1"
 PATIENCE = 120.0  # wall seconds for one life

@@ -7,9 +7,7 @@ an empty list. Adapter and fake of a port pass the same contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -62,24 +60,6 @@ class Health:
         if not self.up:
             return "down"
         return "degraded" if self.degraded else "up"
-
-
-_background: ContextVar[bool] = ContextVar("background", default=False)
-
-
-@contextmanager
-def in_background() -> Iterator[None]:
-    """Mark the questions asked inside as work that may wait behind those of people."""
-    before = _background.set(True)
-    try:
-        yield
-    finally:
-        _background.reset(before)
-
-
-def is_background() -> bool:
-    """Return whether the work under way may wait behind questions of people."""
-    return _background.get()
 
 
 class HasHealth(Protocol):
@@ -293,6 +273,33 @@ class ClusterActor(Protocol):
         self, ref: WorkloadRef, body: Mapping[str, Any], *, dry_run: bool, subresource: str = ""
     ) -> Mapping[str, Any]:
         """Create an object (a Job, an Eviction) and return it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What a called endpoint answered."""
+
+    status: int
+    text: str  # at most the first 4,000 characters
+
+
+class HttpCaller(Protocol):
+    """Calling an allow-listed HTTP endpoint (`tools.backends.http`).
+
+    Raises ActionRefusedError before anything is sent (host not allowed, private address),
+    BackendUnavailableError when the connection was never made, BackendRefusedError on 4xx and
+    OutcomeUnknownError when the request was sent and no usable answer came (timeout, 5xx).
+    """
+
+    async def check(self, method: str, url: str) -> None:
+        """Raise ActionRefusedError unless this call would be allowed; sends nothing."""
+        ...
+
+    async def call(
+        self, method: str, url: str, body: Mapping[str, Any] | None, key: str
+    ) -> HttpReply:
+        """Send once, signed, `key` as Idempotency-Key; never redirected to another host."""
         ...
 
 

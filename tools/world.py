@@ -293,6 +293,19 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class DiffLine:
+    """One value a step changes, as a person reads it."""
+
+    path: str  # "image of order-api", "minReplicas"
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        """Return `path: before → after`."""
+        return f"{self.path}: {self.before} → {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
 class PodStatus:
     """One pod as the cluster reports it."""
 

@@ -31,16 +31,7 @@ from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
 from tools.backends.history import KnowledgeHistory
 from tools.catalogues import load_catalogue
-from tools.ports import (
-    Baselines,
-    Changes,
-    Cluster,
-    History,
-    Logs,
-    Metrics,
-    Traces,
-    Workers,
-)
+from tools.ports import Baselines, Changes, Cluster, History, Logs, Metrics, Traces, Workers
 from tools.ports import Clock as WorldTime
 from tools.rules import load_rules
 from tools.world import Catalogue, Change, Window

@@ -46,7 +46,7 @@ from tests.fakes.decision import (
     library,
 )
 from tests.fixtures.memory import memory_store, migrated
-from tools.act.contract import STEP_ANNOTATION
+from tools.kubernetes_objects import STEP_ANNOTATION
 from tools.world import ServiceMode
 
 T = TypeVar("T")

@@ -11,19 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from foundation.nearest import nearest
-from tools.act.contract import (
-    Actors,
-    Bound,
-    DiffLine,
-    Outcome,
-    Parameters,
-    Preview,
-    Probe,
-    State,
-    UndoSpec,
-    fingerprint_of,
-)
-from tools.act.objects import Json, pointer
+from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
 from tools.act.patching import PatchAction, Pinned
 from tools.act.routing import ByKind
 from tools.errors import (
@@ -34,7 +22,9 @@ from tools.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
-from tools.world import WorkloadRef
+from tools.fingerprint import fingerprint_of
+from tools.kubernetes_objects import Json, pointer
+from tools.world import DiffLine, WorkloadRef
 
 
 class BreakerParameters(Parameters):

@@ -11,17 +11,18 @@ back is the reference to the edited map.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tools.act.contract import Actors, Bound, DiffLine, Parameters, State, UndoSpec
-from tools.act.objects import Json, config_hash, meta, pointer, replica_sets, template_of
+from tools.act.contract import Actors, Bound, Parameters, State, UndoSpec
+from tools.act.objects import replica_sets
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
+from tools.kubernetes_objects import Json, config_hash, config_map_paths, meta, template_of
 from tools.ports import ConfigVersion
-from tools.world import WorkloadRef
+from tools.world import DiffLine, WorkloadRef
 
 LONGEST_NAME = 63
 OLDEST = datetime.min.replace(tzinfo=UTC)
@@ -161,30 +162,6 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
             },
             summary=f"Let {state.target} use config map {old}",
         )
-
-
-def config_map_paths(template: Json) -> Iterator[tuple[str, str]]:
-    """Yield (JSON pointer inside the template, config map name) for every reference."""
-    spec = template.get("spec") or {}
-    for v, volume in enumerate(spec.get("volumes") or ()):
-        if "configMap" in volume:
-            yield pointer("spec", "volumes", v, "configMap", "name"), volume["configMap"]["name"]
-        for s, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
-            if "configMap" in source:
-                place = ("spec", "volumes", v, "projected", "sources", s, "configMap", "name")
-                yield pointer(*place), source["configMap"]["name"]
-    for group in ("initContainers", "containers"):
-        for c, container in enumerate(spec.get(group) or ()):
-            base = ("spec", group, c)
-            for e, source in enumerate(container.get("envFrom") or ()):
-                if "configMapRef" in source:
-                    from_env = (*base, "envFrom", e, "configMapRef", "name")
-                    yield pointer(*from_env), source["configMapRef"]["name"]
-            for e, variable in enumerate(container.get("env") or ()):
-                key = (variable.get("valueFrom") or {}).get("configMapKeyRef")
-                if key:
-                    one_key = (*base, "env", e, "valueFrom", "configMapKeyRef", "name")
-                    yield pointer(*one_key), key["name"]
 
 
 async def _named(actors: Actors, ref: WorkloadRef, asked: ConfigRollbackParameters) -> Earlier:

@@ -18,55 +18,24 @@ An action decides nothing about approval; whoever calls `execute` holds the perm
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
-import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foundation.nearest import nearest
 from tools.errors import ActionRefusedError, BadArgumentError
-from tools.ports import Clock, ClusterActor, ConfigHistory
-from tools.world import WorkloadRef
-
-STEP_ANNOTATION = "sre-agent/step"  # holds the key of the last step that changed an object
+from tools.ports import Clock, ClusterActor, ConfigHistory, HttpCaller
+from tools.world import DiffLine, WorkloadRef
 
 
 class Parameters(BaseModel):
     """Base of every action's parameters; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-@dataclass(frozen=True, slots=True)
-class HttpReply:
-    """What a called endpoint answered."""
-
-    status: int
-    text: str  # at most the first 4,000 characters
-
-
-class HttpCaller(Protocol):
-    """Calling an allow-listed HTTP endpoint (`tools.backends.http`).
-
-    Raises ActionRefusedError before anything is sent (host not allowed, private address),
-    BackendUnavailableError when the connection was never made, BackendRefusedError on 4xx and
-    OutcomeUnknownError when the request was sent and no usable answer came (timeout, 5xx).
-    """
-
-    async def check(self, method: str, url: str) -> None:
-        """Raise ActionRefusedError unless this call would be allowed; sends nothing."""
-        ...
-
-    async def call(
-        self, method: str, url: str, body: Mapping[str, Any] | None, key: str
-    ) -> HttpReply:
-        """Send once, signed, `key` as Idempotency-Key; never redirected to another host."""
-        ...
 
 
 class Waiting(Protocol):
@@ -132,19 +101,6 @@ class State:
     fingerprint: str  # of `fields`
     facts: Mapping[str, Any] = field(default_factory=dict)  # JSON for preview and undo
     labels: Mapping[str, str] = field(default_factory=dict)  # of the target and its namespace
-
-
-@dataclass(frozen=True, slots=True)
-class DiffLine:
-    """One value a step changes, as a person reads it."""
-
-    path: str  # "image of order-api", "minReplicas"
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        """Return `path: before → after`."""
-        return f"{self.path}: {self.before} → {self.after}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +231,6 @@ class Action(Protocol):
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
         """Look in the world whether the step with this key took effect."""
         ...
-
-
-def fingerprint_of(fields: Mapping[str, Any]) -> str:
-    """Return sha256 over the canonical JSON (RFC 8785) of `fields`."""
-    return hashlib.sha256(rfc8785.dumps(dict(fields))).hexdigest()
 
 
 def bind(action: Action, state: State) -> Bound:

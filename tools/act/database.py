@@ -16,8 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tools.act.contract import Actors, Bound, DiffLine, Outcome, Parameters, Probe, State, UndoSpec
-from tools.act.objects import Json, meta
+from tools.act.contract import Actors, Bound, Outcome, Parameters, Probe, State, UndoSpec
 from tools.act.patching import PatchAction, Pinned
 from tools.act.patroni import PatroniSwitchover
 from tools.act.routing import ByKind
@@ -28,7 +27,8 @@ from tools.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
-from tools.world import WorkloadRef
+from tools.kubernetes_objects import Json, meta
+from tools.world import DiffLine, WorkloadRef
 
 SWITCHING = "Switchover in progress"
 STATUS_PORT = 8000  # where CloudNativePG's instance manager tells its state

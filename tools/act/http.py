@@ -13,20 +13,10 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from tools.act.contract import (
-    Actors,
-    Bound,
-    DiffLine,
-    Outcome,
-    Parameters,
-    Preview,
-    Probe,
-    State,
-    UndoSpec,
-    fingerprint_of,
-)
+from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
 from tools.errors import ActionRefusedError, BackendError, LostRaceError, OutcomeUnknownError
-from tools.world import WorkloadRef
+from tools.fingerprint import fingerprint_of
+from tools.world import DiffLine, WorkloadRef
 
 ENDPOINT = "Endpoint"
 DONE, NOT_DONE = "done", "not done"

@@ -12,19 +12,8 @@ from typing import Any
 
 from pydantic import Field
 
-from tools.act.contract import (
-    STEP_ANNOTATION,
-    Actors,
-    Bound,
-    Outcome,
-    Parameters,
-    Preview,
-    Probe,
-    State,
-    UndoSpec,
-    fingerprint_of,
-)
-from tools.act.objects import Json, labels, marks_of, meta, namespace_labels, ref_of
+from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.objects import namespace_labels
 from tools.errors import (
     BackendError,
     BackendRefusedError,
@@ -33,6 +22,8 @@ from tools.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
+from tools.fingerprint import fingerprint_of
+from tools.kubernetes_objects import STEP_ANNOTATION, Json, annotations_of, labels, meta, ref_of
 from tools.ports import ClusterActor
 from tools.world import WorkloadRef
 
@@ -100,7 +91,7 @@ class RunJob:
             job = await actors.need_cluster(bound.target.cluster).get(_job_ref(bound, key))
         except NotFoundError:
             return Probe.NOT_DONE
-        if marks_of(job).get(STEP_ANNOTATION) != key:
+        if annotations_of(job).get(STEP_ANNOTATION) != key:
             return Probe.UNKNOWN
         return Probe.DONE if _end(job) == "Complete" else Probe.NOT_DONE
 
@@ -143,7 +134,7 @@ async def _is_ours(cluster: ClusterActor, ref: WorkloadRef, key: str) -> bool:
         job = await cluster.get(ref)
     except NotFoundError:
         return False
-    if marks_of(job).get(STEP_ANNOTATION) != key:
+    if annotations_of(job).get(STEP_ANNOTATION) != key:
         raise LostRaceError(f"{ref} exists and is not of this step; propose the plan again")
     return True
 

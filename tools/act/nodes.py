@@ -12,19 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from tools.act.contract import (
-    Actors,
-    Bound,
-    DiffLine,
-    Outcome,
-    Parameters,
-    Preview,
-    Probe,
-    State,
-    UndoSpec,
-    fingerprint_of,
-)
-from tools.act.objects import Json, fresh, mark, marks_of, meta, ref_of
+from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.objects import fresh, mark
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import (
     ActionRefusedError,
@@ -35,7 +24,9 @@ from tools.errors import (
     ToolError,
     TryLaterError,
 )
-from tools.world import WorkloadRef
+from tools.fingerprint import fingerprint_of
+from tools.kubernetes_objects import Json, annotations_of, meta, ref_of
+from tools.world import DiffLine, WorkloadRef
 
 RETRY_SECONDS = 5.0  # between two rounds of evictions that a budget held, as kubectl does
 
@@ -237,7 +228,7 @@ def _is_on(pod: Json, node: str) -> bool:
 
 def _stays(pod: Json) -> bool:
     owners = {each.get("kind") for each in meta(pod).get("ownerReferences") or ()}
-    mirror = "kubernetes.io/config.mirror" in marks_of(pod)
+    mirror = "kubernetes.io/config.mirror" in annotations_of(pod)
     over = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
     return mirror or over or "DaemonSet" in owners or bool(meta(pod).get("deletionTimestamp"))
 

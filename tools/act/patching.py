@@ -14,35 +14,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from tools.act.contract import (
+from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.objects import fresh, mark, namespace_labels, refuse_gitops
+from tools.errors import BadArgumentError, LostRaceError, NotFoundError
+from tools.fingerprint import fingerprint_of
+from tools.kubernetes_objects import (
     STEP_ANNOTATION,
-    Actors,
-    Bound,
-    DiffLine,
-    Outcome,
-    Parameters,
-    Preview,
-    Probe,
-    State,
-    UndoSpec,
-    fingerprint_of,
-)
-from tools.act.objects import (
     Json,
+    annotations_of,
     dotted,
-    fresh,
     labels,
-    mark,
-    marks_of,
     meta,
-    namespace_labels,
     ref_of,
-    refuse_gitops,
     replicas_of,
 )
-from tools.errors import BadArgumentError, LostRaceError, NotFoundError
 from tools.ports import ClusterActor
-from tools.world import WorkloadRef
+from tools.world import DiffLine, WorkloadRef
 
 P = TypeVar("P", bound=Parameters)
 
@@ -214,7 +201,7 @@ class PatchAction(ABC, Generic[P]):
     def is_marked(self, item: Json, bound: Bound, key: str) -> bool:
         """Say whether the step with this key changed this very object last."""
         same = meta(item).get("uid") == bound.target.uid
-        return same and marks_of(item).get(STEP_ANNOTATION) == key
+        return same and annotations_of(item).get(STEP_ANNOTATION) == key
 
     def compare(self, item: Json, bound: Bound) -> None:
         """Raise LostRaceError when the object is not the one that was approved."""

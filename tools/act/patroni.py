@@ -11,18 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from tools.act.contract import (
-    Actors,
-    Bound,
-    DiffLine,
-    Outcome,
-    Parameters,
-    Preview,
-    Probe,
-    State,
-    UndoSpec,
-    fingerprint_of,
-)
+from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
 from tools.errors import (
     ActionRefusedError,
     BackendError,
@@ -30,7 +19,8 @@ from tools.errors import (
     LostRaceError,
     OutcomeUnknownError,
 )
-from tools.world import WorkloadRef
+from tools.fingerprint import fingerprint_of
+from tools.world import DiffLine, WorkloadRef
 
 LOOK_SECONDS = 2.0  # between two looks at who leads
 LEADERS = frozenset({"leader", "master", "primary", "standby_leader"})

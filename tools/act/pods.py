@@ -6,27 +6,11 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from tools.act.contract import (
-    Actors,
-    Bound,
-    Outcome,
-    Parameters,
-    Preview,
-    Probe,
-    State,
-    UndoSpec,
-    fingerprint_of,
-)
-from tools.act.objects import (
-    Json,
-    is_ready,
-    labels,
-    meta,
-    namespace_labels,
-    pods_of,
-    ref_of,
-)
+from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.objects import namespace_labels, pods_of
 from tools.errors import ActionRefusedError, BadArgumentError, LostRaceError, NotFoundError
+from tools.fingerprint import fingerprint_of
+from tools.kubernetes_objects import Json, is_ready, labels, meta, ref_of
 from tools.world import WorkloadRef
 
 

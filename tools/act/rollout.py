@@ -11,22 +11,23 @@ from typing import Any
 
 from pydantic import Field
 
-from tools.act.contract import Actors, DiffLine, Parameters, State, UndoSpec, fingerprint_of
-from tools.act.objects import (
+from tools.act.contract import Actors, Parameters, State, UndoSpec
+from tools.act.objects import replica_sets
+from tools.act.patching import PatchAction, Pinned
+from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
+from tools.fingerprint import fingerprint_of
+from tools.kubernetes_objects import (
     RESTARTED_AT,
     Json,
     bare_template,
     essence,
     meta,
     pointer,
-    replica_sets,
     revision_of,
     template_diff,
     template_of,
 )
-from tools.act.patching import PatchAction, Pinned
-from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
-from tools.world import WorkloadRef
+from tools.world import DiffLine, WorkloadRef
 
 
 class RestartParameters(Parameters):

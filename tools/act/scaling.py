@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from tools.act.contract import Actors, DiffLine, Parameters, State, UndoSpec
-from tools.act.objects import Json, meta, replicas_of
+from tools.act.contract import Actors, Parameters, State, UndoSpec
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import ActionRefusedError
+from tools.kubernetes_objects import Json, meta, replicas_of
 from tools.ports import ClusterActor
-from tools.world import WorkloadRef
+from tools.world import DiffLine, WorkloadRef
 
 HPA = "HorizontalPodAutoscaler"
 LARGEST = 500  # pods; nobody means more

@@ -18,20 +18,20 @@ from typing import Any
 
 import structlog
 
-from tools.act.config import config_map_paths
-from tools.act.objects import (
+from tools.errors import BackendDeniedError, BackendError, NotFoundError
+from tools.fleet import pick
+from tools.kubernetes_objects import (
     RESTARTED_AT,
     REVISION,
+    annotations_of,
+    config_map_paths,
     essence,
     is_owned_by,
-    marks_of,
     meta,
     revision_of,
     template_diff,
     template_of,
 )
-from tools.errors import BackendDeniedError, BackendError, NotFoundError
-from tools.fleet import pick
 from tools.ports import Cluster
 from tools.world import Catalogue, Change, ChangeKind, ServiceSpec, Window, WorkloadRef
 
@@ -153,7 +153,7 @@ def _history(
 
 
 def _moment(revision: Json, deployment: Json, *, newest: bool) -> datetime | None:
-    if REUSED not in marks_of(revision):
+    if REUSED not in annotations_of(revision):
         return _time(meta(revision).get("creationTimestamp"))
     if not newest:
         return None
@@ -173,7 +173,7 @@ def _change(spec: ServiceSpec, ref: WorkloadRef, before: Json, after: Json, at: 
     kind, values = ChangeKind.DEPLOY, images
     revision = revision_of(after)
     if images[0] != images[1]:
-        back = " (rolled back)" if REUSED in marks_of(after) else ""
+        back = " (rolled back)" if REUSED in annotations_of(after) else ""
         what = f"image {', '.join(images[0])} → {', '.join(images[1])}{back}"
     elif maps[0] != maps[1]:
         kind, values = ChangeKind.CONFIG, maps
@@ -187,7 +187,7 @@ def _change(spec: ServiceSpec, ref: WorkloadRef, before: Json, after: Json, at: 
         kind = ChangeKind.CONFIG
         what = "; ".join(str(line) for line in lines[:3])
         values = [str(line.before) for line in lines[:1]], [str(line.after) for line in lines[:1]]
-    cause = marks_of(after).get(CHANGE_CAUSE, "")
+    cause = annotations_of(after).get(CHANGE_CAUSE, "")
     return Change(
         at=at,
         kind=kind,

@@ -18,16 +18,7 @@ from typing import Any
 from foundation.nearest import nearest
 from tools.errors import BadArgumentError
 from tools.fleet import Fleet
-from tools.ports import (
-    Cluster,
-    Health,
-    LogPage,
-    Logs,
-    MetricAbout,
-    Metrics,
-    Reading,
-    warnings_of,
-)
+from tools.ports import Cluster, Health, LogPage, Logs, MetricAbout, Metrics, Reading, warnings_of
 from tools.world import (
     Catalogue,
     ClusterEvent,

@@ -28,7 +28,6 @@ from typing import Any
 import httpx
 
 from foundation.nearest import nearest
-from tools.act.contract import HttpReply
 from tools.errors import (
     ActionRefusedError,
     BackendDeniedError,
@@ -36,6 +35,7 @@ from tools.errors import (
     BackendUnavailableError,
     OutcomeUnknownError,
 )
+from tools.ports import HttpReply
 
 NAME = "http"
 MAX_TEXT = 4_000  # characters of an answer that are kept

@@ -24,6 +24,7 @@ import stamina
 
 from tools.backends.budget import QueryBudget
 from tools.backends.condition import Condition
+from tools.background import is_background
 from tools.errors import (
     AnswerTooLargeError,
     BackendDeniedError,
@@ -31,7 +32,7 @@ from tools.errors import (
     BackendRefusedError,
     BackendUnavailableError,
 )
-from tools.ports import Health, is_background
+from tools.ports import Health
 
 READ_IN_THREAD_BYTES = 1024 * 1024  # smaller bodies are read faster than a thread is woken
 

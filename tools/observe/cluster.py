@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from foundation.nearest import nearest
-from tools.act.objects import marks_of, meta, revision_of
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import BackendDeniedError, BadArgumentError, NotFoundError
 from tools.fleet import pick, silence
+from tools.kubernetes_objects import annotations_of, meta, revision_of
 from tools.observe.asking import service_of, span, stamp, window_of
 from tools.ports import Changes, Clock, Cluster
 from tools.world import (
@@ -174,7 +174,7 @@ def _workload(
         "ready": status.get("readyReplicas", 0),
         "updated": status.get("updatedReplicas", 0),
         "revision": revision_of(item),
-        "change_cause": marks_of(item).get("kubernetes.io/change-cause", ""),
+        "change_cause": annotations_of(item).get("kubernetes.io/change-cause", ""),
         "labels": meta(item).get("labels") or {},
         "containers": containers,
         "autoscaler": {

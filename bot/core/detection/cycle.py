@@ -24,9 +24,10 @@ from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, mint
 from tools.analysis.detect import DetectorSettings, score_service
+from tools.background import in_background
 from tools.errors import BackendError
 from tools.fleet import ask_each
-from tools.ports import Baselines, Metrics, Workers, in_background
+from tools.ports import Baselines, Metrics, Workers
 from tools.world import Baseline, Catalogue, MetricSpec, Series, ServiceName, Verdict, Window
 
 log = structlog.get_logger(__name__)

@@ -14,8 +14,9 @@ import structlog
 from bot.core.ports import Clock, Store
 from bot.domain.audit import BOT, Event
 from tools.analysis.baseline import learn
+from tools.background import in_background
 from tools.fleet import Gathered, ask_each
-from tools.ports import Metrics, Workers, in_background
+from tools.ports import Metrics, Workers
 from tools.world import Baseline, Catalogue, MetricSpec, Series, Window
 
 log = structlog.get_logger(__name__)

@@ -21,7 +21,6 @@ from tools.act.contract import (
     Action,
     Actors,
     Bound,
-    DiffLine,
     Preview,
     State,
     UndoSpec,
@@ -29,7 +28,7 @@ from tools.act.contract import (
     parse_parameters,
     target_of,
 )
-from tools.act.objects import GitOwnedError, gitops_owner
+from tools.act.objects import GitOwnedError
 from tools.act.patching import PatchAction
 from tools.errors import (
     ActionRefusedError,
@@ -40,7 +39,8 @@ from tools.errors import (
     NotFoundError,
     ToolError,
 )
-from tools.world import WorkloadRef
+from tools.kubernetes_objects import gitops_owner
+from tools.world import DiffLine, WorkloadRef
 
 UNDOES = "undoes"  # key in an undo step's state_before: index of the step it takes back
 PROBE, HIDDEN = "a-value-like-any-other", "[redacted: secret]"

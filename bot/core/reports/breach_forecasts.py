@@ -13,8 +13,9 @@ import structlog
 from bot.core.ports import Clock
 from bot.domain.finding import BreachForecast
 from tools.analysis.forecast import find_breach, forecast
+from tools.background import in_background
 from tools.errors import BackendError
-from tools.ports import Metrics, Workers, in_background
+from tools.ports import Metrics, Workers
 from tools.world import Catalogue, MetricSpec, Series, Window
 
 log = structlog.get_logger(__name__)

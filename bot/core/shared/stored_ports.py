@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.core.ports import Store
-from tools.act.objects import config_hash
+from tools.kubernetes_objects import config_hash
 from tools.ports import ConfigVersion
 from tools.world import Baseline, Change, Labels, MetricName, Window, WorkloadRef
 

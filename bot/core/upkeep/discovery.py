@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from tools.background import in_background
 from tools.errors import BackendError
-from tools.ports import Clock, Metrics, in_background
+from tools.ports import Clock, Metrics
 from tools.world import Call, Catalogue, Labels, ServiceName
 
 log = structlog.get_logger(__name__)

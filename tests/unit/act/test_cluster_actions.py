@@ -12,7 +12,6 @@ from tests.unit.act.conftest import START, Json, Patience, Stage
 from tests.unit.act.test_every_cluster_action import CLEANUP, LEDGER, NODE, POSTGRES, RISK, ref
 from tools.act.catalog import ACTIONS
 from tools.act.contract import Probe, bind
-from tools.act.objects import config_hash
 from tools.errors import (
     ActionRefusedError,
     BackendDeniedError,
@@ -22,6 +21,7 @@ from tools.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
+from tools.kubernetes_objects import config_hash
 from tools.ports import ConfigVersion
 from tools.world import WorkloadRef
 

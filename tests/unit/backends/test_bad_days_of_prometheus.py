@@ -20,6 +20,7 @@ from tests.fixtures import loopback
 from tests.fixtures.loopback import HOST, Answer, after, free_port, says
 from tests.fixtures.tls import Certificate, self_signed
 from tools.backends.prometheus import Prometheus, PrometheusConfig
+from tools.background import in_background
 from tools.errors import (
     AnswerTooLargeError,
     BackendDeniedError,
@@ -28,7 +29,7 @@ from tools.errors import (
     BackendUnavailableError,
     QueryBudgetError,
 )
-from tools.ports import in_background, warnings_of
+from tools.ports import warnings_of
 from tools.world import Window
 
 END = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.fakes.metrics import FakeMetrics
-from tools.act.contract import Actors, HttpCaller
+from tools.act.contract import Actors
 from tools.catalog import ALL, GIVEN, load_tools
 from tools.contract import Risk, Tool, Toolbox, ToolResult, tool
 from tools.errors import NotFoundError
 from tools.extensions import ExtensionError
-from tools.ports import Clock, ClusterActor, Metrics
+from tools.ports import Clock, ClusterActor, HttpCaller, Metrics
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "add-a-tool.md"

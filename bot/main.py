@@ -21,7 +21,7 @@ from bot.core.upkeep.doctor import Check, CheckFailedError, Row, examine
 from bot.domain.answer import Answer
 from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL
-from bot.settings import Settings, audit_key, load_settings
+from bot.settings import ConfigError, Settings, audit_key, load_settings
 from bot.store.anchors import read_anchors
 from bot.store.store import SqlStore, open_store
 from bot.telemetry import LogConfig, configure_logging
@@ -30,6 +30,7 @@ from tools.catalog import ALL, load_tools
 from tools.errors import BackendError
 
 __all__ = [
+    "ConfigError",
     "Settings",
     "ask",
     "examine_all",

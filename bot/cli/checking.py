@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -66,7 +66,6 @@ def check_config(
 ) -> None:
     """Read every file the bot reads at its start, and say what is wrong where."""
     found = settings()
-    retired = _retired(found)
     checked = [Checked(str(found.config_path), "configuration"), *_files(found)]
     doubts = _doubts(found)
     errors = [c for c in checked if c.error]
@@ -75,7 +74,7 @@ def check_config(
             {
                 "ok": not errors,
                 "files": [{"path": c.path, "detail": c.detail, "error": c.error} for c in checked],
-                "retired": retired,
+                "retired": dict(found.retired),
                 "warnings": doubts,
                 "off": dict(found.off),
             }
@@ -84,7 +83,7 @@ def check_config(
         for each in checked:
             if not each.error:
                 typer.echo(f"ok      {each.path}: {each.detail}")
-        for key, why in retired.items():
+        for key, why in found.retired.items():
             typer.echo(f"retired {key}: {why}; remove it")
         for doubt in doubts:
             typer.echo(f"warning {doubt}")
@@ -92,20 +91,6 @@ def check_config(
             typer.echo(f"off     {name}: {how}")
     if errors:
         raise CommandFailedError("; ".join(" ".join(c.error.split()) for c in errors))
-
-
-def _retired(found: Settings) -> dict[str, str]:
-    """Return the keys of the document that can no longer act, with the reason."""
-    from bot.settings_document import RETIRED
-
-    told = {}
-    for keys, why in RETIRED.items():
-        value: Any = found.document
-        for key in keys:
-            value = getattr(value, key)
-        if value is not None:
-            told[".".join(keys)] = why
-    return told
 
 
 def _doubts(found: Settings) -> list[str]:

@@ -49,7 +49,7 @@ from bot.domain.place import TERMINAL, Place
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.settings import Settings
-from bot.settings_policies import access_config
+from bot.settings.policies import access_config
 from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps

@@ -15,7 +15,7 @@ from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.domain.ids import UserId
 from bot.domain.place import Place
 from bot.locale import Texts
-from bot.settings_policies import access_config, policy_config, risk_config
+from bot.settings.policies import access_config, policy_config, risk_config
 from tools.act.contract import Actors
 from tools.backends.http import HttpEndpoints
 from tools.errors import NotFoundError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.settings import Settings, load_settings
-from bot.settings_document import ConfigError
+from bot.settings.document import ConfigError
 from tools.backends.prometheus import PrometheusConfig
 
 ALL_KEYS = """

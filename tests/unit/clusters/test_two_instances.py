@@ -23,7 +23,7 @@ from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId
 from bot.locale import Texts
 from bot.settings import Settings, load_settings
-from bot.settings_document import ConfigError
+from bot.settings.document import ConfigError
 from bot.store.store import SqlStore
 from tests.fakes.clock import StoppedClock
 from tests.fakes.cluster import FakeCluster

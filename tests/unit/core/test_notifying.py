@@ -9,8 +9,8 @@ import pytest
 
 from bot.core.reports.webhook_notices import Notifier
 from bot.domain.audit import Event
-from bot.settings_document import ConfigError, Document
-from bot.settings_policies import webhook_config
+from bot.settings.document import ConfigError, Document
+from bot.settings.policies import webhook_config
 from bot.store.store import SqlStore
 from tests.fakes.clock import StoppedClock
 from tests.fixtures.webhook import Receiver, receiving

@@ -15,8 +15,8 @@ import pytest
 
 from bot.core.upkeep.anchoring import Anchoring
 from bot.domain.audit import Anchor, Event
-from bot.settings_document import ConfigError, Document
-from bot.settings_policies import anchor_config
+from bot.settings.document import ConfigError, Document
+from bot.settings.policies import anchor_config
 from bot.store.anchors import AnchorConfig, AnchorFile, AnchorWebhook, read_anchors
 from bot.store.store import SqlStore, open_store
 from tests.fakes.decision import START, ManualClock

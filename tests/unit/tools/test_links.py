@@ -13,7 +13,7 @@ import pytest
 
 from bot.composition.process import slack_config
 from bot.settings import load_settings
-from bot.settings_document import ConfigError
+from bot.settings.document import ConfigError
 from bot.slack.blocks.text import is_known
 from tools.backends.loki import Loki
 from tools.backends.prometheus.adapter import Prometheus

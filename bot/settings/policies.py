@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from bot.domain.access import AccessConfig, Role
 from bot.domain.policy import AutoTier, PolicyConfig
 from bot.domain.risk import RiskConfig
-from bot.settings_document import Access, ConfigError, Document
+from bot.settings.document import Access, ConfigError, Document
 from bot.store.anchors import AnchorConfig
 from tools.backends.webhook import WebhookConfig
 

@@ -21,7 +21,7 @@ from bot.claude.model import ClaudeConfig
 from bot.clock import WorldClock
 from bot.core.ports import Budget
 from bot.domain.redaction import Redactor
-from bot.settings_backends import (
+from bot.settings.backend_sections import (
     HttpBackend,
     Kubernetes,
     LokiInstance,
@@ -29,14 +29,15 @@ from bot.settings_backends import (
     Tracing,
     reach,
 )
-from bot.settings_document import (
+from bot.settings.document import (
     ConfigError,
     Document,
     read_document,
+    retired_keys,
     secrets_of,
     variables_of,
 )
-from bot.settings_policies import anchor_config, webhook_config
+from bot.settings.policies import anchor_config, webhook_config
 from bot.store.anchors import AnchorConfig
 from tools.backends.grafana import GrafanaExplore
 from tools.backends.http import HttpConfig
@@ -102,6 +103,7 @@ class Settings:
     audit_anchor: AnchorConfig
     redactor: Redactor = field(repr=False)
     off: Mapping[str, str]  # what is not configured: what would switch it on
+    retired: Mapping[str, str]  # keys that are set and can no longer act: why
 
     @property
     def default_cluster(self) -> str:
@@ -161,6 +163,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         audit_anchor=anchor_config(document, found.get("AUDIT_ANCHOR_SECRET", "")),
         redactor=Redactor(known),
         off={},
+        retired=retired_keys(document),
     )
     _refuse_in_production(settings)
     return _with_off(settings)

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from bot.settings_backends import Kubernetes, Links, Loki, Prometheus, Section, Tracing
+from bot.settings.backend_sections import Kubernetes, Links, Loki, Prometheus, Section, Tracing
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -282,6 +282,18 @@ RETIRED: Mapping[tuple[str, ...], str] = {
     ("llm", "temperature"): "Claude's API refuses sampling parameters since 2026-10-21",
     ("api", "workers"): "the API runs inside the bot's one process; scale with replicas",
 }
+
+
+def retired_keys(document: Document) -> dict[str, str]:
+    """Return the keys that are said and can no longer act, with the reason."""
+    told = {}
+    for keys, why in RETIRED.items():
+        value: Any = document
+        for key in keys:
+            value = getattr(value, key)
+        if value is not None:
+            told[".".join(keys)] = why
+    return told
 
 
 def read_document(path: Path, environ: Mapping[str, str]) -> Document:

@@ -4,7 +4,7 @@
     loki:         ├── HttpBackend: address, identity, TLS, proxy, limits ──reach()──> a Connection
     …          ───┘
 
-A secret key (`SecretStr`) accepts only a `${VAR}` reference; `settings_document` sees to that by
+A secret key (`SecretStr`) accepts only a `${VAR}` reference; `document` sees to that by
 the field's type, so a new secret needs no second list.
 """
 

@@ -1,181 +1,128 @@
-"""The sections of backends that are reached over HTTP, and the connection each one describes.
+"""The sections of backends: where they are, how they are reached, what one question may cost.
 
     prometheus: ──┐
-    loki:         ├── HttpBackend: address, identity, TLS, proxy, limits ──reach()──> a Connection
-    …          ───┘
+    loki:         ├── HttpBackendSection: address, identity, TLS, proxy, limits
+    tracing:      ┘
 
-A secret key (`SecretStr`) accepts only a `${VAR}` reference; `document` sees to that by
-the field's type, so a new secret needs no second list.
+A secret key (`SecretStr`) accepts only a `${VAR}` reference; `secret_keys` sees to that by the
+field's type, so a new secret needs no second list.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
-MEGABYTE = 1024 * 1024
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 
 class Section(BaseModel):
-    """Base of every section: unknown keys are errors."""
+    """Base of every section: unknown keys are errors, and what nobody wrote is None."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _null_is_not_said(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take `key:` without a value, or an unset `${VAR}`, as a key that is not there."""
+        if value is not None or info.field_name is None:
+            return value
+        return cls.model_fields[info.field_name].get_default(call_default_factory=True)
 
-class Basic(Section):
+
+InstanceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # or a cluster's
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+
+
+class BasicAuthSection(Section):
     """Basic authentication."""
 
     username: str | None = None
     password: SecretStr | None = None
 
 
-class Tls(Section):
+class TlsSection(Section):
     """How the server proves itself, and how we do."""
 
-    ca_file: str | None = None  # PEM of a private authority; default: the system's
+    ca_file: str | None = None  # PEM of a private authority; not said: the system's
     client_cert_file: str | None = None
     client_key_file: str | None = None
-    verify: bool = True
+    verify: bool | None = None
 
 
-class HttpBackend(Section):
+class HttpBackendSection(Section):
     """A backend that is asked over HTTP."""
 
     url: str | None = None
-    timeout_seconds: float = Field(30, gt=0)  # of one attempt
-    retry_attempts: int = Field(3, ge=0, le=10)
-    max_concurrency: int = Field(8, ge=1)
-    queries_per_minute: int = Field(0, ge=0)  # 0: no budget
-    max_response_megabytes: float = Field(64, gt=0)
-    compression: bool = False
+    timeout_seconds: float | None = Field(None, gt=0)  # of one attempt
+    retry_attempts: int | None = Field(None, ge=0, le=10)
+    max_concurrency: int | None = Field(None, ge=1)
+    queries_per_minute: int | None = Field(None, ge=0)  # 0: no budget
+    max_response_megabytes: float | None = Field(None, gt=0)
+    compression: bool | None = None
     tenant: str | None = None  # X-Scope-OrgID
     bearer_token: SecretStr | None = None
-    basic: Basic = Basic()
-    tls: Tls = Tls()
+    basic: BasicAuthSection = BasicAuthSection()
+    tls: TlsSection = TlsSection()
     proxy: SecretStr | None = None  # may carry a password, so it is a secret
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # of an instance or a cluster
-
-
-Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
-
-
-class PrometheusInstance(HttpBackend):
+class PrometheusInstanceSection(HttpBackendSection):
     """One metrics store. New keys stand here, so that every instance has them."""
 
-    queries_per_minute: int = Field(1200, ge=0)  # 0: no budget
-    max_series: int = Field(1000, ge=1)  # in one answer
-    link_url: str | None = None  # what a person opens; default: url
-    grafana_datasource: str = ""  # uid in Grafana; with links.grafana_url links lead there
-    cluster: str = ""  # the cluster it observes; empty: its series say so, or it is not known
+    max_series: int | None = Field(None, ge=1)  # in one answer
+    link_url: str | None = None  # what a person opens; not said: url
+    grafana_datasource: str | None = None  # uid in Grafana; with links.grafana_url links lead there
+    cluster: str | None = None  # the cluster it observes; not said: its series say so, or nobody
 
 
-class Prometheus(PrometheusInstance):
+class PrometheusSection(PrometheusInstanceSection):
     """Where metrics come from: the default instance, and others by name."""
 
-    instances: dict[Name, PrometheusInstance] = Field(default_factory=dict)
+    instances: dict[InstanceName, PrometheusInstanceSection] = Field(default_factory=dict)
 
 
-class LokiInstance(HttpBackend):
+class LokiInstanceSection(HttpBackendSection):
     """One log store. New keys stand here, so that every instance has them."""
 
-    grafana_datasource: str = ""  # uid in Grafana; with links.grafana_url links lead there
-    cluster: str = ""  # the cluster whose logs it keeps
-    service_label: Label = "service"  # of streams, naming the service as services.yaml does
-    level_label: Label = "level"
-    max_scan_bytes: int = Field(5 * 1024**3, ge=0)  # a search in the text may read; 0: any
+    grafana_datasource: str | None = None  # uid in Grafana; with links.grafana_url links lead there
+    cluster: str | None = None  # the cluster whose logs it keeps
+    service_label: LabelName | None = None  # of streams, naming the service as services.yaml does
+    level_label: LabelName | None = None
+    max_scan_bytes: int | None = Field(None, ge=0)  # a search in the text may read; 0: any
 
 
-class Loki(LokiInstance):
+class LokiSection(LokiInstanceSection):
     """Where logs come from: the default instance, and others by name."""
 
-    instances: dict[Name, LokiInstance] = Field(default_factory=dict)
+    instances: dict[InstanceName, LokiInstanceSection] = Field(default_factory=dict)
 
 
-class Links(Section):
+class LinksSection(Section):
     """Where people look further."""
 
     grafana_url: str | None = None  # links to Explore; its host may be linked to
 
 
-class Tracing(HttpBackend):
+class TracingSection(HttpBackendSection):
     """Where traces come from."""
 
-    provider: Literal["tempo", "jaeger"] = "tempo"
+    provider: Literal["tempo", "jaeger"] | None = None
     link_url: str | None = None  # what a person opens; {trace_id} stands for the trace
 
 
-class KubernetesCluster(Section):
+class KubernetesClusterSection(Section):
     """One more cluster: files of the two identities, and where we may look."""
 
-    kubeconfig: str = ""  # of the reading identity
-    context: str = ""  # of that file; empty: its current context
-    act_kubeconfig: str = ""  # of the acting identity; empty: nothing is changed there
-    act_context: str = ""
-    namespaces: tuple[str, ...] = ()  # empty: all the identity may read
+    kubeconfig: str | None = None  # of the reading identity
+    context: str | None = None  # of that file; not said: its current context
+    act_kubeconfig: str | None = None  # of the acting identity; not said: nothing is changed there
+    act_context: str | None = None
+    namespaces: tuple[str, ...] | None = None  # not said: all the identity may read
 
 
-class Kubernetes(Section):
+class KubernetesSection(Section):
     """The default cluster (its identities come from the environment), and others by name."""
 
-    cluster: Name = "default"  # what the default cluster is called
-    namespaces: tuple[str, ...] = ()
-    clusters: dict[Name, KubernetesCluster] = Field(default_factory=dict)
-
-
-def reach(key: str, section: HttpBackend) -> dict[str, Any]:
-    """Return the fields of a `Connection`. Raises ValueError that names the key and the value.
-
-    `key` is the section's name in config.yaml, which errors tell a person to look at.
-    """
-    basic, tls = section.basic, section.tls
-    if section.bearer_token and basic.username:
-        raise ValueError(
-            f"{key}.bearer_token and {key}.basic are both set; a request carries only one of them"
-        )
-    if bool(basic.username) != bool(basic.password):
-        raise ValueError(
-            f"{key}.basic needs username and password, got username {basic.username!r} and "
-            f"{'a' if basic.password else 'no'} password"
-        )
-    if tls.client_key_file and not tls.client_cert_file:
-        raise ValueError(f"{key}.tls.client_key_file is set without {key}.tls.client_cert_file")
-    return {
-        "section": key,
-        "url": http_url(f"{key}.url", section.url or ""),
-        "timeout_seconds": section.timeout_seconds,
-        "retry_attempts": section.retry_attempts,
-        "max_concurrency": section.max_concurrency,
-        "queries_per_minute": section.queries_per_minute,
-        "max_response_bytes": round(section.max_response_megabytes * MEGABYTE),
-        "compression": section.compression,
-        "tenant": section.tenant or "",
-        "bearer_token": _plain(section.bearer_token),
-        "username": basic.username or "",
-        "password": _plain(basic.password),
-        "ca_file": tls.ca_file or "",
-        "client_cert_file": tls.client_cert_file or "",
-        "client_key_file": tls.client_key_file or "",
-        "verify_tls": tls.verify,
-        "proxy": _plain(section.proxy),
-    }
-
-
-def http_url(key: str, url: str) -> str:
-    """Return the address without a slash at its end. Raises ValueError for what is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{key} must be an http(s) address, got {url!r}")
-    if parts.password:
-        raise ValueError(
-            f"{key} holds a password; put it in {key.removesuffix('.url')}.basic.password as a "
-            "${VAR} reference"
-        )
-    return url.rstrip("/")
-
-
-def _plain(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret is not None else ""
+    cluster: InstanceName | None = None  # what the default cluster is called
+    namespaces: tuple[str, ...] | None = None
+    clusters: dict[InstanceName, KubernetesClusterSection] = Field(default_factory=dict)

@@ -23,7 +23,7 @@ def doubts_of(found: Settings, services: Collection[str]) -> list[str]:
 
 def _people(found: Settings) -> Iterator[str]:
     access = found.access
-    if not access.holders.get(Role.ADMIN):
+    if not access.holders[Role.ADMIN]:
         yield (
             "access.admin is empty: nobody may resume after a halt, freeze or reload; put a person "
             "(U…) or a user group (S…) there"

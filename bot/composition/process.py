@@ -185,7 +185,7 @@ class _Builder:
             clock=parts.clock,
             texts=self.texts,
             place=lambda: Place(self.later.channel_of(None)),
-            admins=lambda: self.settings.access.holders.get(Role.ADMIN, ()),
+            admins=lambda: self.settings.access.holders[Role.ADMIN],
         )
 
     def build(self) -> Bot:

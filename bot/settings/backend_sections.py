@@ -22,7 +22,7 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _null_is_not_said(cls, value: Any, info: ValidationInfo) -> Any:
+    def _null_is_unset(cls, value: Any, info: ValidationInfo) -> Any:
         """Take `key:` without a value, or an unset `${VAR}`, as a key that is not there."""
         if value is not None or info.field_name is None:
             return value
@@ -43,7 +43,7 @@ class BasicAuthSection(Section):
 class TlsSection(Section):
     """How the server proves itself, and how we do."""
 
-    ca_file: str | None = None  # PEM of a private authority; not said: the system's
+    ca_file: str | None = None  # PEM of a private authority; unset: the system's
     client_cert_file: str | None = None
     client_key_file: str | None = None
     verify: bool | None = None
@@ -70,9 +70,9 @@ class PrometheusInstanceSection(HttpBackendSection):
     """One metrics store. New keys stand here, so that every instance has them."""
 
     max_series: int | None = Field(None, ge=1)  # in one answer
-    link_url: str | None = None  # what a person opens; not said: url
+    link_url: str | None = None  # what a person opens; unset: url
     grafana_datasource: str | None = None  # uid in Grafana; with links.grafana_url links lead there
-    cluster: str | None = None  # the cluster it observes; not said: its series say so, or nobody
+    cluster: str | None = None  # the cluster it observes; unset: its series say so, or nobody
 
 
 class PrometheusSection(PrometheusInstanceSection):
@@ -114,10 +114,10 @@ class KubernetesClusterSection(Section):
     """One more cluster: files of the two identities, and where we may look."""
 
     kubeconfig: str | None = None  # of the reading identity
-    context: str | None = None  # of that file; not said: its current context
-    act_kubeconfig: str | None = None  # of the acting identity; not said: nothing is changed there
+    context: str | None = None  # of that file; unset: its current context
+    act_kubeconfig: str | None = None  # of the acting identity; unset: nothing is changed there
     act_context: str | None = None
-    namespaces: tuple[str, ...] | None = None  # not said: all the identity may read
+    namespaces: tuple[str, ...] | None = None  # unset: all the identity may read
 
 
 class KubernetesSection(Section):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from bot.claude.model import ClaudeConfig
+from bot.settings.arguments import configured, converted
 from bot.settings.backend_sections import (
     HttpBackendSection,
     KubernetesSection,
@@ -19,7 +19,6 @@ from bot.settings.backend_sections import (
 )
 from bot.settings.document import ConfigDocument
 from bot.settings.errors import ConfigError
-from bot.settings.said import converted, said
 from tools.backends.grafana import GrafanaExplore
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.loki import LokiConfig
@@ -35,7 +34,7 @@ S = TypeVar("S", bound=HttpBackendSection)
 
 
 def reach(key: str, section: HttpBackendSection) -> dict[str, Any]:
-    """Return the fields of a `Connection` that are said. Raises ConfigError with key and value.
+    """Return the fields of a `Connection` that are set. Raises ConfigError with key and value.
 
     `key` is the section's place in config.yaml, which errors tell a person to look at.
     """
@@ -51,7 +50,7 @@ def reach(key: str, section: HttpBackendSection) -> dict[str, Any]:
         )
     if tls.client_key_file and not tls.client_cert_file:
         raise ConfigError(f"{key}.tls.client_key_file is set without {key}.tls.client_cert_file")
-    return said(
+    return configured(
         section=key,
         url=http_url(f"{key}.url", section.url or ""),
         timeout_seconds=section.timeout_seconds,
@@ -95,7 +94,7 @@ def tracing_config(section: TracingSection) -> TracingConfig | None:
         return None
     config = TracingConfig(
         **reach("tracing", section),
-        **said(provider=section.provider, link_template=section.link_url),
+        **configured(provider=section.provider, link_template=section.link_url),
     )
     if not config.link_template and config.provider == "jaeger":  # its API and page share one
         return replace(config, link_template=f"{config.url}/trace/{{trace_id}}")
@@ -105,19 +104,6 @@ def tracing_config(section: TracingSection) -> TracingConfig | None:
             f"{config.link_template!r}"
         )
     return config
-
-
-def claude_config(document: ConfigDocument, found: Mapping[str, str]) -> ClaudeConfig | None:
-    """Return how Claude is reached; None without a key."""
-    key = document.llm.api_key
-    secret = key.get_secret_value() if key is not None else found.get("ANTHROPIC_API_KEY", "")
-    if not secret:
-        return None
-    return ClaudeConfig(
-        api_key=secret,
-        base_url=found.get("ANTHROPIC_BASE_URL", ""),
-        **said(model=document.llm.model, timeout_seconds=document.llm.timeout_seconds),
-    )
 
 
 # --- stores with several instances ----------------------------------------------------------
@@ -161,7 +147,7 @@ def _prometheus(
         return None
     return PrometheusConfig(
         **reach(key, section),
-        **said(
+        **configured(
             max_series=section.max_series,
             cluster=section.cluster,
             grafana=_explore(grafana_url, section.grafana_datasource, "prometheus"),
@@ -175,7 +161,7 @@ def _loki(key: str, section: LokiInstanceSection, grafana_url: str) -> LokiConfi
         return None
     return LokiConfig(
         **reach(key, section),
-        **said(
+        **configured(
             cluster=section.cluster,
             service_label=section.service_label,
             level_label=section.level_label,
@@ -208,7 +194,7 @@ def default_cluster(section: KubernetesSection, found: Mapping[str, str]) -> Kub
         kubeconfig=found.get("KUBECONFIG", ""),
         kubeconfig_act=found.get("KUBECONFIG_ACT", ""),
         in_cluster=found.get("K8S_IN_CLUSTER", "").lower() in {"1", "true", "yes"},
-        **said(name=section.cluster, namespaces=section.namespaces),
+        **configured(name=section.cluster, namespaces=section.namespaces),
     )
 
 
@@ -227,7 +213,7 @@ def kubernetes_clusters(
             raise ConfigError(f"kubernetes.clusters.{name} needs a kubeconfig to be read with")
         known[name] = KubernetesConfig(
             name=name,
-            **said(
+            **configured(
                 kubeconfig=each.kubeconfig,
                 context=each.context,
                 kubeconfig_act=each.act_kubeconfig,

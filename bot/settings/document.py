@@ -62,7 +62,7 @@ RETIRED: Mapping[tuple[str, ...], str] = {
 
 
 def retired_keys(document: ConfigDocument) -> dict[str, str]:
-    """Return the keys that are said and can no longer act, with the reason."""
+    """Return the keys that are set and can no longer act, with the reason."""
     told = {}
     for keys, why in RETIRED.items():
         value: Any = document

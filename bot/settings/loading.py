@@ -9,15 +9,18 @@ from urllib.parse import urlsplit
 from bot.api.config import ApiConfig
 from bot.core.ports import FileLayout
 from bot.domain.redaction import Redactor
+from bot.settings.access import access_config
+from bot.settings.arguments import configured
 from bot.settings.backends import (
-    claude_config,
     default_cluster,
     kubernetes_clusters,
     loki_instances,
     prometheus_instances,
     tracing_config,
 )
+from bot.settings.detection import cycle_config, detector_settings, learning_config
 from bot.settings.document import ConfigDocument, retired_keys
+from bot.settings.document_reader import read_document
 from bot.settings.environment import (
     SECRET_NAMES,
     api_port_of,
@@ -26,23 +29,10 @@ from bot.settings.environment import (
     with_files,
 )
 from bot.settings.errors import ConfigError
-from bot.settings.policies import (
-    access_config,
-    anchor_config,
-    budget_of,
-    cycle_config,
-    detector_settings,
-    digest_schedule,
-    file_layout,
-    http_config,
-    installation_of,
-    learning_config,
-    policy_config,
-    risk_config,
-    webhook_config,
-)
-from bot.settings.reading import read_document
-from bot.settings.said import said
+from bot.settings.installation import file_layout, installation_of
+from bot.settings.investigation import budget_of, claude_config
+from bot.settings.notification import anchor_config, digest_schedule, webhook_config
+from bot.settings.remediation import http_config, policy_config, risk_config
 from bot.settings.secret_keys import secrets_of
 from bot.settings.settings import Settings
 from bot.settings.slack import slack_credentials
@@ -66,7 +56,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         installation=installed,
         files=files,
         clock=clock_of(found),
-        log=LogConfig(**said(level=found.get("LOG_LEVEL") or document.app.log_level)),
+        log=LogConfig(**configured(level=found.get("LOG_LEVEL") or document.app.log_level)),
         slack=slack_credentials(found, production=installed.production),
         claude=claude_config(document, found),
         prometheus=prometheus_instances(document),
@@ -97,7 +87,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def _api(document: ConfigDocument, found: Mapping[str, str]) -> ApiConfig:
     section, port = document.api, api_port_of(found)
     return ApiConfig(
-        **said(
+        **configured(
             host=found.get("API_HOST") or section.host,
             port=section.port if port is None else port,
         )

@@ -1,8 +1,8 @@
 """What config.yaml may say, key by key; `backend_sections` holds the backends' keys.
 
-Nothing here has a default: None is "not said", and then the dataclass that a key fills applies its
-own (`policies`, `backends` and `slack` show which one). What stands here is a key's name, its type
-and its bounds; docs/configure.md says what each means.
+Nothing here has a default: None is "nobody wrote it", and then the dataclass that a key fills in
+applies its own. What stands here is a key's name, its type and its bounds; docs/configure.md says
+what each means.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class SlackCredentials:
 class Settings:
     """Everything the composition root needs. None is off."""
 
-    document: ConfigDocument  # what was said; all below is what follows from it
+    document: ConfigDocument  # what was written; all below is what follows from it
     installation: Installation
     files: FileLayout
     clock: WorldClock
@@ -72,7 +72,7 @@ class Settings:
     audit_key: bytes = field(repr=False)  # empty: read or generate `files.audit_key`
     audit_anchor: AnchorConfig
     redactor: Redactor = field(repr=False)
-    retired: Mapping[str, str]  # keys that are said and can no longer act: why
+    retired: Mapping[str, str]  # keys that are set and can no longer act: why
 
     @property
     def cluster_names(self) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from bot.settings.arguments import configured
 from bot.settings.errors import ConfigError
-from bot.settings.said import said
 from bot.settings.settings import Settings, SlackCredentials
 from bot.slack.config import API_URL, SlackConfig
 
@@ -59,7 +59,7 @@ def slack_config(settings: Settings, owner: str) -> SlackConfig:
         locales=section.channels.locales,
         default_timezone=settings.digest.timezone,
         link_hosts=(*(section.link_hosts or ()), *_own_hosts(settings)),
-        **said(
+        **configured(
             incidents_channel=section.channels.default_incidents,
             digest_channel=section.channels.digest,
         ),

@@ -1,7 +1,7 @@
 """Variables in the document: `${VAR}` and `${VAR:-default}` in values, SRE_AGENT_… over any key.
 
 They are expanded after parsing, in whole string leaves, so that a value can never inject YAML. An
-unset `${VAR}` without default is null: not said.
+unset `${VAR}` without default is null: as if the key were not there.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 from bot.core.reports.webhook_notices import Notifier
 from bot.domain.audit import Event
 from bot.settings import ConfigDocument, ConfigError
-from bot.settings.policies import webhook_config
+from bot.settings.notification import webhook_config
 from bot.store.store import SqlStore
 from tests.fakes.clock import StoppedClock
 from tests.fixtures.webhook import Receiver, receiving

@@ -16,7 +16,7 @@ import pytest
 from bot.core.upkeep.anchoring import Anchoring
 from bot.domain.audit import Anchor, Event
 from bot.settings import ConfigDocument, ConfigError
-from bot.settings.policies import anchor_config
+from bot.settings.notification import anchor_config
 from bot.store.anchors import AnchorConfig, AnchorFile, AnchorWebhook, read_anchors
 from bot.store.store import SqlStore, open_store
 from tests.fakes.decision import START, ManualClock

@@ -14,13 +14,13 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def said(**values: Any) -> dict[str, Any]:
+def configured(**values: Any) -> dict[str, Any]:
     """Return the arguments that have a value: only they are passed on."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def converted(convert: Callable[[A], B], value: A | None) -> B | None:
-    """Return the value in the unit of its dataclass; None stays None: not said."""
+    """Return the value in the unit of its dataclass; None stays None: unset."""
     return None if value is None else convert(value)
 
 

@@ -235,7 +235,7 @@ class Stage:
             model=Claude(ClaudeConfig(key.api_key, base_url=self.model.url, timeout_seconds=20)),
             config=DeskConfig(
                 owner="bench:1",
-                budget=Budget(40, 10_000_000, 120.0, None, None, None),
+                budget=Budget(40, 10_000_000, 120.0, None, None, None, None),
                 playbooks=lambda: tuple(library()),
             ),
         )

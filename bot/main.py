@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from bot.composition.agent import agent_desk
 from bot.composition.examining import backend_checks, off_of
-from bot.composition.parts import claude_of, open_parts
+from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.core.investigation.turn import Question
 from bot.core.ports import ModelUnavailableError, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
@@ -21,15 +22,16 @@ from bot.core.upkeep.doctor import Check, CheckFailedError, Row, examine
 from bot.domain.answer import Answer
 from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL
-from bot.settings import Settings, audit_key, load_settings
+from bot.settings import ConfigError, Settings, audit_key, load_settings, slack_config
 from bot.store.anchors import read_anchors
 from bot.store.store import SqlStore, open_store
-from bot.telemetry import LogConfig, configure_logging
+from bot.telemetry import configure_logging
 from knowledge.store import KnowledgeIndex, load_encoder
 from tools.catalog import ALL, load_tools
 from tools.errors import BackendError
 
 __all__ = [
+    "ConfigError",
     "Settings",
     "ask",
     "examine_all",
@@ -51,7 +53,7 @@ async def serve(settings: Settings) -> None:
     """Run the bot until it is told to stop."""
     from bot.composition.process import serve as run_bot
 
-    configure_logging(LogConfig(settings.log_level), settings.redactor)
+    configure_logging(settings.log, settings.redactor)
     await run_bot(settings)
 
 
@@ -61,7 +63,7 @@ async def ask(settings: Settings, text: str, reply: Reply) -> Answer:
         if parts.discovery is not None:
             await parts.discovery.refresh(DISCOVERY_SECONDS)
         desk = agent_desk(parts, None)
-        question = Question(text, TERMINAL, "terminal", locale=settings.document.app.locale)
+        question = Question(text, TERMINAL, "terminal", locale=settings.installation.locale)
         run = await desk.open(question)
         if run is None:
             raise RuntimeError(
@@ -82,7 +84,8 @@ def read_settings(log_level: str = "") -> Settings:
     `log_level` empty takes the configured one. Raises ConfigError.
     """
     settings = load_settings()
-    configure_logging(LogConfig(log_level or settings.log_level), settings.redactor)
+    log = replace(settings.log, level=log_level) if log_level else settings.log
+    configure_logging(log, settings.redactor)
     return settings
 
 
@@ -100,7 +103,7 @@ def kept_anchors(settings: Settings, path: Path | None) -> list[Anchor]:
 @asynccontextmanager
 async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[SqlStore]:
     """Open the database alone."""
-    store = await open_store(settings.database_url)
+    store = await open_store(settings.files.database_url)
     try:
         if migrate:
             await store.upgrade()
@@ -112,7 +115,7 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIte
 @asynccontextmanager
 async def open_knowledge(settings: Settings) -> AsyncIterator[KnowledgeIndex]:
     """Open the knowledge base alone."""
-    index = KnowledgeIndex(settings.knowledge_uri, await asyncio.to_thread(load_encoder))
+    index = KnowledgeIndex(settings.files.knowledge_uri, await asyncio.to_thread(load_encoder))
     await index.open()
     try:
         yield index
@@ -189,16 +192,15 @@ async def _anchor_detail(settings: Settings, place: AnchorPlace) -> str:
 
 
 async def _tools_detail(settings: Settings) -> str:
-    tools = await asyncio.to_thread(load_tools, [Path(p) for p in settings.document.paths.tools])
+    tools = await asyncio.to_thread(load_tools, settings.files.tools)
     own = ", ".join(each.name for each in tools if each not in ALL)
     return f"{len(tools)} tools, your own: {own}" if own else f"{len(tools)} tools"
 
 
 async def _slack_detail(settings: Settings) -> str:
-    from bot.composition.process import slack_config
     from bot.slack.app import check_slack
 
-    well, detail = await check_slack(slack_config(settings))
+    well, detail = await check_slack(slack_config(settings, owner_name()))
     if not well:
         raise CheckFailedError(detail, "check SLACK_BOT_TOKEN, and SLACK_API_URL if it is set")
     return detail

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from bot.core.detection.alerts import Alert, AlertReceipt
-from bot.core.ports import Clock, Directory, Store
+from bot.core.ports import VERSION, Clock, Directory, Store
 from bot.core.remediation.approvals import Said
 from bot.core.remediation.switches import Switch, Switched
 from bot.domain.access import AccessConfig
@@ -87,7 +87,7 @@ class ApiDeps:
     access: Callable[[], AccessConfig]
     registry: CollectorRegistry
     pulse: Callable[[], Pulse]
-    version: str = "0.1.0"
+    version: str = VERSION
     directory: Directory | None = None  # None: people are known by the id of their token alone
     plans: PlanAnswers | None = None
     switches: Brake | None = None  # the kill switch

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
+
+from bot.api.config import ApiConfig
 
 log = structlog.get_logger(__name__)
 
 
 class PortInUseError(OSError):
     """The address cannot be listened on; the message names it and what to set."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiConfig:
-    """Where the API listens. Port 0 takes a free one."""
-
-    host: str = "127.0.0.1"
-    port: int = 8000
 
 
 class ApiServer:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -66,8 +67,7 @@ def check_config(
 ) -> None:
     """Read every file the bot reads at its start, and say what is wrong where."""
     found = settings()
-    retired = _retired(found)
-    checked = [Checked(str(found.config_path), "configuration"), *_files(found)]
+    checked = [Checked(str(found.files.config), "configuration"), *_files(found)]
     doubts = _doubts(found)
     errors = [c for c in checked if c.error]
     if as_json:
@@ -75,7 +75,7 @@ def check_config(
             {
                 "ok": not errors,
                 "files": [{"path": c.path, "detail": c.detail, "error": c.error} for c in checked],
-                "retired": retired,
+                "retired": dict(found.retired),
                 "warnings": doubts,
                 "off": dict(found.off),
             }
@@ -84,7 +84,7 @@ def check_config(
         for each in checked:
             if not each.error:
                 typer.echo(f"ok      {each.path}: {each.detail}")
-        for key, why in retired.items():
+        for key, why in found.retired.items():
             typer.echo(f"retired {key}: {why}; remove it")
         for doubt in doubts:
             typer.echo(f"warning {doubt}")
@@ -92,20 +92,6 @@ def check_config(
             typer.echo(f"off     {name}: {how}")
     if errors:
         raise CommandFailedError("; ".join(" ".join(c.error.split()) for c in errors))
-
-
-def _retired(found: Settings) -> dict[str, str]:
-    """Return the keys of the document that can no longer act, with the reason."""
-    from bot.settings_document import RETIRED
-
-    told = {}
-    for keys, why in RETIRED.items():
-        value: Any = found.document
-        for key in keys:
-            value = getattr(value, key)
-        if value is not None:
-            told[".".join(keys)] = why
-    return told
 
 
 def _doubts(found: Settings) -> list[str]:
@@ -125,7 +111,7 @@ def _services(found: Settings) -> list[str]:
 
     return list(
         load_services(
-            Path(found.document.paths.services),
+            found.files.services,
             cluster=found.default_cluster,
             clusters=found.cluster_names,
         )
@@ -140,40 +126,43 @@ def _files(found: Settings) -> list[Checked]:
     from tools.extensions import ExtensionError
     from tools.rules import RuleError, load_rules
 
-    paths = found.document.paths
+    files = found.files
     checked: list[Checked] = []
     metrics: list[str] = []
     try:
-        metrics = [str(name) for name in load_metrics(Path(paths.metrics))]
-        checked.append(Checked(paths.metrics, f"{len(metrics)} metrics"))
+        metrics = [str(name) for name in load_metrics(files.metrics)]
+        checked.append(Checked(str(files.metrics), f"{len(metrics)} metrics"))
     except CatalogueError as error:
-        checked.append(Checked(paths.metrics, error=str(error)))
+        checked.append(Checked(str(files.metrics), error=str(error)))
     try:
         services = _services(found)
-        checked.append(Checked(paths.services, f"{len(services)} services"))
+        checked.append(Checked(str(files.services), f"{len(services)} services"))
     except CatalogueError as error:
-        checked.append(Checked(paths.services, error=str(error)))
+        checked.append(Checked(str(files.services), error=str(error)))
     try:
-        rules = load_rules(Path(paths.rca_rules), metrics)
-        checked.append(Checked(paths.rca_rules, f"{len(rules)} rules"))
+        rules = load_rules(files.rca_rules, metrics)
+        checked.append(Checked(str(files.rca_rules), f"{len(rules)} rules"))
     except RuleError as error:
-        checked.append(Checked(paths.rca_rules, error=str(error)))
-    folders = [Path(folder) for folder in paths.playbooks]
-    named = ", ".join(paths.playbooks)
+        checked.append(Checked(str(files.rca_rules), error=str(error)))
+    library_folders, action_folders = _named(files.playbooks), _named(files.actions) or "actions"
     actions = ACTIONS
     try:
-        actions = load_actions([Path(folder) for folder in paths.actions])
+        actions = load_actions(files.actions)
         told = f"{len(actions) - len(ACTIONS)} actions of your own"
-        checked.append(Checked(", ".join(paths.actions) or "actions", told))
+        checked.append(Checked(action_folders, told))
     except ExtensionError as error:
-        checked.append(Checked(", ".join(paths.actions) or "actions", error=str(error)))
+        checked.append(Checked(action_folders, error=str(error)))
     try:
-        library = load_library(folders, actions, metrics)
-        checked.append(Checked(named, f"{len(library)} playbooks"))
+        library = load_library(files.playbooks, actions, metrics)
+        checked.append(Checked(library_folders, f"{len(library)} playbooks"))
     except PlaybookError as error:
-        checked.append(Checked(named, error=str(error)))
+        checked.append(Checked(library_folders, error=str(error)))
     checked += [*_own_tools(found), _schedule(found)]
     return checked
+
+
+def _named(folders: Iterable[Path]) -> str:
+    return ", ".join(str(folder) for folder in folders)
 
 
 def _own_tools(found: Settings) -> list[Checked]:
@@ -181,10 +170,9 @@ def _own_tools(found: Settings) -> list[Checked]:
     from tools.catalog import ALL, load_tools
     from tools.extensions import ExtensionError
 
-    folders = found.document.paths.tools
-    named = ", ".join(folders) or "tools"
+    named = _named(found.files.tools) or "tools"
     try:
-        tools = load_tools([Path(folder) for folder in folders])
+        tools = load_tools(found.files.tools)
     except ExtensionError as error:
         return [Checked(named, error=str(error))]
     own = [each.name for each in tools if each not in ALL]
@@ -196,9 +184,9 @@ def _schedule(found: Settings) -> Checked:
     """Read the digest's schedule."""
     from bot.main import schedule_error
 
-    digest = found.document.slack.digest
-    name = f"{found.config_path}: slack.digest"
+    digest = found.digest
+    name = f"{found.files.config}: slack.digest"
     error = schedule_error(digest.cron, digest.timezone)
     if error:
-        return Checked(name, error=f"{found.config_path}: slack.digest.cron: {error}")
+        return Checked(name, error=f"{found.files.config}: slack.digest.cron: {error}")
     return Checked(name, f"{digest.cron} in {digest.timezone}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from bot.domain.access import Holders, Role
 from foundation.nearest import nearest
 
 if TYPE_CHECKING:
@@ -21,23 +22,22 @@ def doubts_of(found: Settings, services: Collection[str]) -> list[str]:
 
 
 def _people(found: Settings) -> Iterator[str]:
-    access = found.document.access
-    if not access.admin:
+    access = found.access
+    if not access.holders[Role.ADMIN]:
         yield (
             "access.admin is empty: nobody may resume after a halt, freeze or reload; put a person "
             "(U…) or a user group (S…) there"
         )
     held: dict[str, Collection[str]] = {
-        f"access.{role}": getattr(access, role)
-        for role in ("viewer", "responder", "approver", "admin")
+        f"access.{role.value}": who for role, who in access.holders.items()
     }
-    tables: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    tables: Mapping[str, Mapping[str, Holders]] = {
         "channels": access.channels,
         "services": access.services,
     }
     for table, places in tables.items():
         for place, roles in places.items():
-            held |= {f"access.{table}.{place}.{role}": who for role, who in roles.items()}
+            held |= {f"access.{table}.{place}.{role.value}": who for role, who in roles.items()}
     for key, holders in held.items():
         for holder in holders:
             if not _HOLDER.fullmatch(holder):
@@ -48,15 +48,15 @@ def _people(found: Settings) -> Iterator[str]:
 
 
 def _names(found: Settings, services: Collection[str]) -> Iterator[str]:
-    for name in found.document.access.services if services else ():
+    for name in found.access.services if services else ():
         if name not in services:
             yield f"access.services names {name!r}, which is no service.{nearest(name, services)}"
     named = found.document.slack.channels
-    channels = {
-        "slack.channels.default_incidents": [named.default_incidents],
-        "slack.channels.digest": [named.digest],
-        "slack.channels.locales": list(named.locales),
-        "access.channels": list(found.document.access.channels),
+    channels: dict[str, Iterable[str]] = {
+        "slack.channels.default_incidents": filter(None, [named.default_incidents]),
+        "slack.channels.digest": filter(None, [named.digest]),
+        "slack.channels.locales": named.locales,
+        "access.channels": found.access.channels,
     }
     for key, values in channels.items():
         for value in values:

@@ -34,8 +34,7 @@ def settings(log_level: str = "WARNING") -> Settings:
 
     A command's own words are its output; only warnings are logged beside them.
     """
-    from bot.main import read_settings
-    from bot.settings_document import ConfigError
+    from bot.main import ConfigError, read_settings
 
     try:
         return read_settings(log_level)
@@ -45,7 +44,7 @@ def settings(log_level: str = "WARNING") -> Settings:
 
 def carry_out(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work; expected errors become one line."""
-    from bot.settings_document import ConfigError
+    from bot.main import ConfigError
     from knowledge.documents import DocumentError
     from tools.errors import ToolError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,12 +23,12 @@ def _library(paths: list[Path] | None = None) -> Library:
     from tools.catalogues import CatalogueError, load_metrics
     from tools.extensions import ExtensionError
 
-    configured = settings().document.paths
+    files = settings().files
     try:
-        actions = load_actions([Path(p) for p in configured.actions])
-        metrics = [str(name) for name in load_metrics(Path(configured.metrics))]
+        actions = load_actions(files.actions)
+        metrics = [str(name) for name in load_metrics(files.metrics)]
         if not paths:
-            return load_library([Path(p) for p in configured.playbooks], actions, metrics)
+            return load_library(files.playbooks, actions, metrics)
         found: dict[str, Loaded] = {}
         for path in paths:
             if path.is_dir():
@@ -42,7 +43,7 @@ def _library(paths: list[Path] | None = None) -> Library:
         raise fail(str(error)) from error
 
 
-def _refuse_every_wrong_file(paths: list[Path]) -> None:
+def _refuse_every_wrong_file(paths: Iterable[Path]) -> None:
     """Tell what is wrong with each file below the named folders, not only with the first."""
     files = [file for path in paths if path.is_dir() for file in sorted(path.rglob("*.yaml"))]
     wrong: list[CommandFailedError] = []
@@ -73,7 +74,7 @@ def lint(
     ] = None,
 ) -> None:
     """Check playbooks: keys, actions, parameters, metrics, expressions, templates."""
-    _refuse_every_wrong_file(paths or [Path(p) for p in settings().document.paths.playbooks])
+    _refuse_every_wrong_file(paths or settings().files.playbooks)
     library = _library(paths)
     typer.echo(f"{len(library)} playbooks are good: {', '.join(sorted(library)) or 'none'}")
 
@@ -162,7 +163,7 @@ def _refuse_unknown(given: dict[str, float]) -> None:
     from tools.catalogues import CatalogueError, load_metrics
 
     try:
-        known = [str(name) for name in load_metrics(Path(settings().document.paths.metrics))]
+        known = [str(name) for name in load_metrics(settings().files.metrics)]
     except CatalogueError as error:
         raise fail(str(error)) from error
     for name in given:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
@@ -80,10 +79,10 @@ def _used() -> list[str]:
     from tools.act.catalog import load_actions
     from tools.extensions import ExtensionError
 
-    paths = settings().document.paths
+    files = settings().files
     try:
-        actions = load_actions([Path(p) for p in paths.actions])
-        library = load_library([Path(p) for p in paths.playbooks], actions)
+        actions = load_actions(files.actions)
+        library = load_library(files.playbooks, actions)
     except (PlaybookError, ExtensionError) as error:
         raise fail(str(error)) from error
     steps = [step for loaded in library.values() for step in loaded.playbook.steps]

@@ -42,7 +42,6 @@ def agent_desk(parts: Parts, planner: PlannerOf | None) -> AgentDesk:
         config=DeskConfig(
             owner=owner_name(),
             budget=parts.settings.budget,
-            max_output_tokens=parts.settings.document.llm.max_tokens,
             playbooks=lambda: tuple(parts.shelf.library()),
             gaps=gaps_of(parts),
         ),

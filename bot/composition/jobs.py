@@ -53,7 +53,7 @@ class Work:
 
 def schedule(work: Work) -> list[Job]:
     """Return every job."""
-    document = work.parts.settings.document
+    settings = work.parts.settings
     seal = Sealing(work.parts)
     jobs = [
         Job("audit.seal", Every(SECOND, on="wall"), seal.run),
@@ -62,30 +62,29 @@ def schedule(work: Work) -> list[Job]:
         Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remedy)),
         Job("files.look", Every(TEN_SECONDS, on="wall"), _plain(work.files.look), False),
     ]
-    halt_file = HaltFile(
-        work.parts.store, work.parts.clock, work.parts.settings.halt_file, owner_name()
-    )
+    halt_file = HaltFile(work.parts.store, work.parts.clock, settings.files.halt_file, owner_name())
     jobs.append(Job("halt.file", Every(SECOND, on="wall"), _plain(halt_file.tick), False))
-    if places := work.parts.settings.audit_anchor.places():
-        every = timedelta(minutes=document.audit.anchor.every_minutes)
-        anchoring = Anchoring(work.parts.store, work.parts.clock, places, every)
+    if places := settings.audit_anchor.places():
+        anchoring = Anchoring(
+            work.parts.store, work.parts.clock, places, settings.audit_anchor.every
+        )
         jobs.append(Job("audit.anchor", Every(TEN_SECONDS, on="wall"), _plain(anchoring.tick)))
-    if (webhook := work.parts.settings.webhook) is not None:
+    if (webhook := settings.webhook) is not None:
         notifier = Notifier(work.parts.store, work.parts.clock, Webhook(webhook))
         jobs.append(Job("webhook.notify", Every(TEN_SECONDS, on="wall"), _plain(notifier.tick)))
     if work.digest_channel is not None:
-        digest = document.slack.digest
+        digest = settings.digest
         jobs.append(
             Job("digest", Cron(digest.cron, digest.timezone), _digest(work, work.digest_channel))
         )
     if (discovery := work.parts.discovery) is not None:  # every replica keeps its own map
         jobs.append(Job("dependencies.discover", Every(HOUR), _plain(discovery.refresh), False))
     if work.learner is not None and work.cycle is not None:
-        interval = timedelta(hours=document.baseline.learning_interval_hours)
-        ready = Readiness(work, work.learner, interval)
-        beat = timedelta(seconds=document.anomaly_detection.check_interval_seconds)
+        ready = Readiness(work, work.learner, settings.learning.every)
         jobs.append(Job("baselines.learn", Every(TEN_SECONDS, on="wall"), ready.learn))
-        jobs.append(Job("detection.cycle", Every(beat), _cycle(work, work.cycle, ready)))
+        jobs.append(
+            Job("detection.cycle", Every(settings.cycle.every), _cycle(work, work.cycle, ready))
+        )
     return jobs
 
 

@@ -51,26 +51,25 @@ def open_shelf(settings: Settings, actions: Mapping[str, Action]) -> Shelf:
     Playbooks may use `actions`; those are read once, at the start: an approved step never runs
     other code than the one it was shown with.
     """
-    paths = settings.document.paths
+    files = settings.files
 
     def read() -> Shelved:
         catalogue = load_catalogue(
-            Path(paths.metrics),
-            Path(paths.services),
+            files.metrics,
+            files.services,
             cluster=settings.default_cluster,
             clusters=settings.cluster_names,
         )
         metrics = sorted(catalogue.metrics)
         return Shelved(
             catalogue=catalogue,
-            rules=load_rules(Path(paths.rca_rules), metrics),
-            library=load_library([Path(p) for p in paths.playbooks], actions, metrics),
-            tools=catalog.load_tools([Path(p) for p in paths.tools]),
+            rules=load_rules(files.rca_rules, metrics),
+            library=load_library(files.playbooks, actions, metrics),
+            tools=catalog.load_tools(files.tools),
         )
 
-    named = [Path(paths.metrics), Path(paths.services), Path(paths.rca_rules)]
-    folders = [Path(p) for p in (*paths.playbooks, *paths.tools)]
-    return Shelf(read, lambda: _stamp([*named, *folders]))
+    named = [files.metrics, files.services, files.rca_rules, *files.playbooks, *files.tools]
+    return Shelf(read, lambda: _stamp(named))
 
 
 def _stamp(paths: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
@@ -150,11 +149,11 @@ async def open_parts(
     `subscribers` are told every event after its commit.
     """
     async with AsyncExitStack() as stack:
-        database = await open_store(settings.database_url)
+        database = await open_store(settings.files.database_url)
         stack.push_async_callback(database.close)
         await database.upgrade()
         store = AnnouncingStore(database, subscribers)
-        actions = load_actions([Path(p) for p in settings.document.paths.actions])
+        actions = load_actions(settings.files.actions)
         shelf = open_shelf(settings, actions)
         workers = ProcessWorkers(processes=max(1, min(4, os.cpu_count() or 2)))
         stack.push_async_callback(workers.close)
@@ -184,23 +183,13 @@ async def open_parts(
             charts=ChartDesk(
                 store, settings.clock, workers, baselines, shelf.catalogue, render_chart
             ),
-            detector=_detector(settings),
+            detector=settings.detector,
         )
-
-
-def _detector(settings: Settings) -> DetectorSettings:
-    section = settings.document.anomaly_detection
-    return DetectorSettings(
-        zscore_threshold=section.zscore_threshold,
-        mad_threshold=section.mad_threshold,
-        ensemble_min_votes=section.ensemble_min_votes,
-        algorithms=section.algorithms,
-    )
 
 
 async def _knowledge(settings: Settings, stack: AsyncExitStack) -> KnowledgeIndex:
     """Open the index; an empty one is filled from the knowledge folder."""
-    index = KnowledgeIndex(settings.knowledge_uri, await asyncio.to_thread(load_encoder))
+    index = KnowledgeIndex(settings.files.knowledge_uri, await asyncio.to_thread(load_encoder))
     await index.open()
     stack.push_async_callback(index.close)
     if (await index.stats()).documents == 0:

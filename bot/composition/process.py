@@ -12,13 +12,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
-from bot.api.server import ApiConfig, ApiServer
+from bot.api.server import ApiServer
 from bot.composition.agent import agent_desk
 from bot.composition.jobs import Work, schedule
 from bot.composition.parts import Parts, open_parts, owner_name
@@ -29,7 +28,7 @@ from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.enrichment import Enricher, Sources
 from bot.core.detection.finding_reply import FindingReply
 from bot.core.detection.findings import FindingConfig, FindingDesk
-from bot.core.detection.learning import Learner, LearningConfig
+from bot.core.detection.learning import Learner
 from bot.core.detection.triage import AlarmDesk
 from bot.core.investigation.run_queue import RunQueue, Voice
 from bot.core.investigation.turn import AgentDesk
@@ -42,16 +41,15 @@ from bot.core.reports.digests import DigestDesk
 from bot.core.reports.postmortems import PostmortemDesk, PostmortemSources
 from bot.core.shared.live_files import Reloaded
 from bot.core.upkeep.rereading import Rereading
+from bot.domain.access import AccessConfig, Role
 from bot.domain.answer import Answer
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import TERMINAL, Place
 from bot.locale import Texts
 from bot.scheduler import Scheduler
-from bot.settings import Settings
-from bot.settings_policies import access_config
+from bot.settings import Settings, slack_config, with_channel_ids
 from bot.slack.app import SlackRoom, build_app
-from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
 from bot.telemetry import SelfMetrics
 from knowledge.documents import read_document
@@ -131,7 +129,7 @@ class RoomLater:
 
 async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     """Build and start everything; `stack` stops it in reverse order."""
-    metrics = SelfMetrics(settings.document.app.version)
+    metrics = SelfMetrics(settings.installation.version)
     parts = await stack.enter_async_context(open_parts(settings, [metrics.on_event]))
     bot = _Builder(parts, metrics, stack).build()
     await bot.api.start()
@@ -167,7 +165,7 @@ async def serve(settings: Settings) -> None:
             task.add_done_callback(tasks.discard)
 
         loop.add_signal_handler(signal.SIGHUP, reload)
-        log.info("bot.started", version=settings.document.app.version, off=sorted(settings.off))
+        log.info("bot.started", version=settings.installation.version, off=sorted(settings.off))
         await stop.wait()
         bot.heartbeat.ready = False
         log.info("bot.stopping")
@@ -178,8 +176,8 @@ class _Builder:
 
     def __init__(self, parts: Parts, metrics: SelfMetrics, stack: AsyncExitStack) -> None:
         self.parts, self.metrics, self.stack = parts, metrics, stack
-        self.settings, self.document = parts.settings, parts.settings.document
-        self.texts = Texts(self.document.app.locale)
+        self.settings = parts.settings
+        self.texts = Texts(self.settings.installation.locale)
         self.later = RoomLater()
         self.files = Rereading(
             shelf=parts.shelf,
@@ -187,7 +185,7 @@ class _Builder:
             clock=parts.clock,
             texts=self.texts,
             place=lambda: Place(self.later.channel_of(None)),
-            admins=lambda: self.document.access.admin,
+            admins=lambda: self.settings.access.holders[Role.ADMIN],
         )
 
     def build(self) -> Bot:
@@ -224,8 +222,11 @@ class _Builder:
         api = build_api(deps)
         if room is not None and not room.config.app_token:  # HTTP mode: Slack calls us, signed
             api.add_route("/slack/events", room.handle_http, methods=["POST"])
-        server = ApiServer(ApiConfig(self.settings.api_host, self.settings.api_port), api)
+        server = ApiServer(self.settings.api, api)
         return Bot(parts, room, scheduler, run_queue, remedy, server, pulse, self.files)
+
+    def _access(self) -> AccessConfig:
+        return with_channel_ids(self.settings.access, self.later.channel_id)
 
     # --- rooms ----------------------------------------------------------------------------
 
@@ -236,13 +237,13 @@ class _Builder:
             return None
         parts = self.parts
         return build_app(
-            slack_config(self.settings),
+            slack_config(self.settings, owner_name()),
             SlackDeps(
                 store=parts.store,
                 clock=parts.clock,
                 questions=desk,
                 redactor=self.settings.redactor,
-                access=lambda: access_config(self.document.access, self.later.channel_id),
+                access=self._access,
                 catalogue=parts.shelf.catalogue,
                 plans=remedy.approvals,
                 proposals=ProposalDesk(parts.store, remedy.planner, self.texts),
@@ -290,25 +291,29 @@ class _Builder:
         parts, later = self.parts, self.later
 
         async def index(path: Path) -> None:
-            document = await asyncio.to_thread(read_document, path, self.settings.export_dir)
+            document = await asyncio.to_thread(read_document, path, self.settings.files.export_dir)
             await parts.knowledge.add([document])
 
         return PostmortemDesk(
             store=parts.store,
             clock=parts.clock,
             sources=PostmortemSources(parts.changes, later, index),
-            export_dir=self.settings.export_dir,
+            export_dir=self.settings.files.export_dir,
             redactor=self.settings.redactor,
             texts_of=later.texts_of,
         )
 
     def _learner(self) -> Learner | None:
-        parts, section = self.parts, self.document.baseline
+        parts = self.parts
         if parts.metrics is None:
             return None
-        config = LearningConfig(section.min_history_days, section.optimal_history_days)
         return Learner(
-            parts.store, parts.clock, parts.metrics, parts.workers, parts.shelf.catalogue, config
+            parts.store,
+            parts.clock,
+            parts.metrics,
+            parts.workers,
+            parts.shelf.catalogue,
+            self.settings.learning,
         )
 
     def _cycle(self, findings: FindingDesk, remedy: Remedy) -> DetectionCycle | None:
@@ -340,7 +345,7 @@ class _Builder:
                 sources,
                 parts.shelf.rules,
                 self.texts,
-                self.document.slack.digest.timezone,
+                self.settings.digest.timezone,
                 self.settings.redactor.text,
             ),
             desk=findings,
@@ -359,10 +364,10 @@ class _Builder:
             redact=self.settings.redactor.text,
             clock=parts.clock,
             catalogue=parts.shelf.catalogue,
-            access=lambda: access_config(self.document.access, self.later.channel_id),
+            access=self._access,
             registry=metrics.registry,
             pulse=pulse.pulse,
-            version=self.document.app.version,
+            version=self.settings.installation.version,
             directory=self.later if self.settings.slack else None,
             plans=remedy.approvals,
             switches=remedy.switches,
@@ -377,34 +382,6 @@ class _Builder:
         """Return the lines of `/sre status`."""
         lines = {h.name: told_health(h, self.texts) for h in await backends_health(self.parts)}
         return lines | {name: f"off ({how})" for name, how in self.settings.off.items()}
-
-
-def _own_hosts(settings: Settings) -> tuple[str, ...]:
-    """Return the hosts our own links to Explore and to traces name: an operator wrote them down."""
-    traces = settings.tracing.link_template if settings.tracing else ""
-    urls = (settings.document.links.grafana_url, traces)
-    return tuple(urlsplit(url).netloc for url in urls if url)
-
-
-def slack_config(settings: Settings) -> SlackConfig:
-    """Return how the Slack room is reached. Raises ValueError when Slack is not configured."""
-    slack, document = settings.slack, settings.document
-    if slack is None:
-        raise ValueError(f"slack is not configured: {settings.off['slack']}")
-    channels = document.slack.channels
-    return SlackConfig(
-        bot_token=slack.bot_token,
-        owner=owner_name(),
-        app_token=slack.app_token,
-        signing_secret=slack.signing_secret,
-        api_url=slack.api_url,
-        incidents_channel=channels.default_incidents,
-        digest_channel=channels.digest,
-        default_locale=document.app.locale,
-        locales=channels.locales,
-        default_timezone=document.slack.digest.timezone,
-        link_hosts=(*document.slack.link_hosts, *_own_hosts(settings)),
-    )
 
 
 def _origin(run: AgentRun) -> Origin:

@@ -15,7 +15,7 @@ from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.domain.ids import UserId
 from bot.domain.place import Place
 from bot.locale import Texts
-from bot.settings_policies import access_config, policy_config, risk_config
+from bot.settings import with_channel_ids
 from tools.act.contract import Actors
 from tools.backends.http import HttpEndpoints
 from tools.errors import NotFoundError
@@ -52,7 +52,7 @@ def remedy_of(
     stack: AsyncExitStack,
 ) -> Remedy:
     """Build the decision side."""
-    settings, document = parts.settings, parts.settings.document
+    settings = parts.settings
     measuring = (
         Measuring(
             parts.clock,
@@ -69,8 +69,7 @@ def remedy_of(
     if settings.http_actions.hosts:
         endpoints = HttpEndpoints(settings.http_actions, wall=parts.clock.wall)
         stack.push_async_callback(endpoints.close)
-    halt_file = settings.halt_file
-    policy, risk = policy_config(document), risk_config(document)
+    halt_file = settings.files.halt_file
     return build_remedy(
         RemedyPorts(
             store=parts.store,
@@ -89,10 +88,10 @@ def remedy_of(
             measure=measuring.measure if measuring else nothing_measured,
             notice=measuring.notice if measuring else nothing_noticed,
             place_of=place_of,
-            texts=Texts(document.app.locale),
-            access=lambda: access_config(document.access, channel_id),
-            policy=lambda: policy,
-            risk=lambda: risk,
+            texts=Texts(settings.installation.locale),
+            access=lambda: with_channel_ids(settings.access, channel_id),
+            policy=lambda: settings.policy,
+            risk=lambda: settings.risk,
             halt_file=lambda: f"the file {halt_file} exists" if halt_file.exists() else "",
             redact=settings.redactor.text,
             owner=owner_name(),

@@ -90,6 +90,8 @@ class Someone(Protocol):
 
 
 Holders = Mapping[Role, tuple[str, ...]]  # user groups (S…), people (U…) or "*"
+# where the configuration names nobody: every full member reads, nobody does more
+OPEN_TO_READ: Holders = MappingProxyType(dict.fromkeys(Role, ()) | {Role.VIEWER: (EVERYONE,)})
 
 
 @dataclass(frozen=True, slots=True)

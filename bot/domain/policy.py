@@ -41,7 +41,7 @@ class PolicyConfig:
     remind_before: timedelta = timedelta(minutes=5)  # wall time before the expiry
     hold: timedelta = timedelta(seconds=30)  # wall time
     max_pods_affected: int = 20
-    protected_namespaces: tuple[str, ...] = ("kube-system", "wallet", "funds")
+    protected_namespaces: tuple[str, ...] = ("kube-system",)
     protected_labels: tuple[str, ...] = ("do-not-remediate=true",)
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from foundation.yaml_file import read_yaml
 
 LANGUAGES = ("en", "zh")
+DEFAULT_LANGUAGE = "en"
+DEFAULT_TIMEZONE = "UTC"  # an IANA name
 _HERE = Path(__file__).parent
 
 
@@ -35,7 +37,7 @@ def _table(language: str) -> Mapping[str, str]:
 class Texts:
     """The texts of one language."""
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = DEFAULT_LANGUAGE) -> None:
         """Choose a language. Raises ValueError for one we do not speak."""
         if language not in LANGUAGES:
             raise ValueError(f"no locale {language!r}; known: {', '.join(LANGUAGES)}")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bot.locale import DEFAULT_LANGUAGE, DEFAULT_TIMEZONE
+
 API_URL = "https://slack.com/api/"
 
 
@@ -24,9 +26,9 @@ class SlackConfig:
     api_url: str = API_URL
     incidents_channel: str = "#incidents"
     digest_channel: str = "#sre-digest"
-    default_locale: str = "en"
+    default_locale: str = DEFAULT_LANGUAGE
     locales: Mapping[str, str] = field(default_factory=dict)  # per channel
-    default_timezone: str = "UTC"
+    default_timezone: str = DEFAULT_TIMEZONE
     timezones: Mapping[str, str] = field(default_factory=dict)  # per channel
     link_hosts: tuple[str, ...] = ()  # hosts that links may lead to
     concurrency: int = 8  # envelopes worked on at once

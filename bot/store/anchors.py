@@ -13,7 +13,7 @@ import asyncio
 import json
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class AnchorConfig:
     file: Path | None = None
     webhook_url: str = field(default="", repr=False)  # a secret: whoever knows it may post
     secret: str = field(default="", repr=False)  # HMAC key of the signature
-    timeout_seconds: float = 10.0
+    every: timedelta = timedelta(minutes=10)  # wall time
+    timeout_seconds: float = 10.0  # of one post
 
     def places(self) -> tuple[AnchorPlace, ...]:
         """Return every place that is set."""

@@ -117,7 +117,7 @@ def settings_variables() -> set[str]:
     """Return the names that the settings look up: literals shaped like a variable."""
     found: set[str] = set()
     for source in sources("bot"):
-        if source.path.startswith(("bot/settings", "bot/config/")):
+        if source.path.startswith("bot/settings/"):
             found |= set(re.findall(r"""["']([A-Z][A-Z0-9_]{3,})["']""", source.text))
     return {name for name in found if VARIABLE.fullmatch(name)}
 

@@ -22,7 +22,7 @@ from tests.architecture.source import (
 
 ENVIRONMENT = frozenset({"os.environ", "os.getenv", "os.environb", "os.putenv"})
 ENVIRONMENT_READERS = {
-    "bot/settings.py": "config.yaml and the environment become one frozen Settings here",
+    "bot/settings/environment.py": "what it reads and config.yaml become one frozen Settings",
     "bot/workers.py": "writes, reads nothing: one thread per worker, before numpy is loaded there",
     "sandbox/__main__.py": "starts the bot as a child with the environment it prints",
 }

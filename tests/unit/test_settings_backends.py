@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import Settings, load_settings
-from bot.settings_document import ConfigError
+from bot.settings import ConfigError, Settings, load_settings
 from tools.backends.prometheus import PrometheusConfig
 
 ALL_KEYS = """

@@ -39,6 +39,13 @@ Observed = tuple[Series, Baseline | None, MetricSpec]
 
 
 @dataclass(frozen=True, slots=True)
+class CycleConfig:
+    """When a cycle begins."""
+
+    every: timedelta = timedelta(seconds=60)  # world time
+
+
+@dataclass(frozen=True, slots=True)
 class CycleReport:
     """What one cycle did. `failed` maps a metric, or an instance, to why it could not be read."""
 

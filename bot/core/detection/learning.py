@@ -26,10 +26,11 @@ STEP = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class LearningConfig:
-    """How much history is wanted, in days."""
+    """How much history is wanted, in days, and when what was learned is old."""
 
-    min_history_days: float = 7.0
+    min_history_days: float = 7.0  # with less, static thresholds serve
     optimal_history_days: float = 30.0
+    every: timedelta = timedelta(hours=24)  # world time
 
 
 @dataclass(frozen=True, slots=True)

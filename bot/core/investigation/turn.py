@@ -114,7 +114,6 @@ class DeskConfig:
 
     owner: str  # this process
     budget: Budget = field(default_factory=Budget)
-    max_output_tokens: int = 4096
     playbooks: Callable[[], Sequence[str]] = tuple
     gaps: Mapping[str, str] = field(default_factory=dict)  # what is not configured
 
@@ -311,7 +310,7 @@ class AgentDesk:
             messages=[*history, first],
             tools=recorder.toolbox.tools,
             budget=self._config.budget,
-            max_tokens=self._config.max_output_tokens,
+            max_tokens=self._config.budget.max_output_tokens,
         )
         hooks = Hooks(say=say, call_tool=call, stopped=lambda: self._stop_requested(run))
         outcome = await converse(model, talk, hooks, self._clock)
@@ -385,7 +384,7 @@ class AgentDesk:
         since = self._clock.now() - timedelta(days=1)
         budget = self._config.budget
         checks: list[tuple[str, UserId | None, int | None]] = [
-            ("budget.day", None, budget.usd_micros_per_day)
+            ("budget.day", None, budget.usd_micros_of_a_day)
         ]
         if question.asked_by is not None:
             person = ("budget.person", question.asked_by, budget.usd_micros_per_person_day)

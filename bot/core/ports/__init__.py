@@ -8,6 +8,7 @@
     detection      anomalies, findings, incidents, baselines, changes
     remediation    plans and config map versions
     reports        digest slots, postmortems
+    installation   its name, its language, its files
     store          one transaction over all repositories; flags, audit, leases
 
 Everything is imported from here; the modules keep one subject each.
@@ -23,6 +24,7 @@ from bot.core.ports.detection import (
     Mute,
     Mutes,
 )
+from bot.core.ports.installation import VERSION, Environment, FileLayout, Installation
 from bot.core.ports.investigation import (
     AgentRun,
     Budget,
@@ -63,6 +65,7 @@ from bot.core.ports.store import (
 )
 
 __all__ = [
+    "VERSION",
     "AgentRun",
     "Anomalies",
     "ApiToken",
@@ -80,15 +83,18 @@ __all__ = [
     "Conversation",
     "Digests",
     "Directory",
+    "Environment",
     "EvidenceStore",
     "Feedback",
     "FeedbackRows",
+    "FileLayout",
     "Findings",
     "Flag",
     "Flags",
     "Inbox",
     "InboxItem",
     "Incidents",
+    "Installation",
     "Leases",
     "Message",
     "Model",

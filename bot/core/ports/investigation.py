@@ -153,7 +153,15 @@ class Budget:
     seconds: float = 180.0
     usd_micros_per_turn: int | None = 1_000_000
     usd_micros_per_person_day: int | None = 10_000_000
-    usd_micros_per_day: int | None = 50_000_000
+    usd_micros_per_team_day: int | None = 50_000_000  # of everybody; the smaller one counts
+    usd_micros_per_day: int | None = 100_000_000
+    max_output_tokens: int = 4096  # of one reply of the model
+
+    @property
+    def usd_micros_of_a_day(self) -> int | None:
+        """Return what all questions of a day may cost, None for any."""
+        limits = (self.usd_micros_per_team_day, self.usd_micros_per_day)
+        return min((limit for limit in limits if limit is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

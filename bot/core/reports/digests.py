@@ -23,7 +23,7 @@ from bot.domain.finding import BreachForecast, Finding
 from bot.domain.ids import ChannelId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
-from bot.locale import Texts
+from bot.locale import DEFAULT_TIMEZONE, Texts
 from tools.errors import ToolError
 from tools.ports import Changes
 from tools.units import format_value
@@ -39,6 +39,14 @@ MOST_LINES = 10  # per section; the rest is counted
 WAITING = (PlanStatus.WAITING, PlanStatus.HELD, PlanStatus.OUTCOME_UNKNOWN)
 TOLD_CHANGES = frozenset({ChangeKind.DEPLOY, ChangeKind.CONFIG, ChangeKind.FLAG})
 Breaches = Callable[[], Awaitable[Sequence[BreachForecast]]]
+
+
+@dataclass(frozen=True, slots=True)
+class DigestSchedule:
+    """When a digest is due; its time zone is also that of what is told in no channel of its own."""
+
+    cron: str = "0 9 * * mon-fri"  # weekdays by name
+    timezone: str = DEFAULT_TIMEZONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from bot.api.app import build_api
+from bot.api.config import ApiConfig
 from bot.api.deps import Pulse
-from bot.api.server import ApiConfig, ApiServer, PortInUseError
+from bot.api.server import ApiServer, PortInUseError
 from bot.core.remediation.approvals import Said
 from bot.domain.anomaly import Acknowledged, Resolved
 from bot.domain.ids import AnomalyId

@@ -22,8 +22,7 @@ from bot.core.upkeep.doctor import State, examine
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId
 from bot.locale import Texts
-from bot.settings import Settings, load_settings
-from bot.settings_document import ConfigError
+from bot.settings import ConfigError, Settings, load_settings
 from bot.store.store import SqlStore
 from tests.fakes.clock import StoppedClock
 from tests.fakes.cluster import FakeCluster

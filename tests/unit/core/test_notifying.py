@@ -9,8 +9,8 @@ import pytest
 
 from bot.core.reports.webhook_notices import Notifier
 from bot.domain.audit import Event
-from bot.settings_document import ConfigError, Document
-from bot.settings_policies import webhook_config
+from bot.settings import ConfigDocument, ConfigError
+from bot.settings.notification import webhook_config
 from bot.store.store import SqlStore
 from tests.fakes.clock import StoppedClock
 from tests.fixtures.webhook import Receiver, receiving
@@ -126,8 +126,8 @@ async def test_a_wrong_address_names_the_setting_and_never_the_address(
 
 
 def test_an_address_that_is_none_is_an_error_that_does_not_quote_it() -> None:
-    def document(url: str) -> Document:
-        return Document.model_validate({"notification": {"webhook": {"url": url}}})
+    def document(url: str) -> ConfigDocument:
+        return ConfigDocument.model_validate({"notification": {"webhook": {"url": url}}})
 
     with pytest.raises(ConfigError, match=r"notification\.webhook\.url must be an http") as wrong:
         webhook_config(document("hooks.example/s3cret"))

@@ -15,8 +15,8 @@ import pytest
 
 from bot.core.upkeep.anchoring import Anchoring
 from bot.domain.audit import Anchor, Event
-from bot.settings_document import ConfigError, Document
-from bot.settings_policies import anchor_config
+from bot.settings import ConfigDocument, ConfigError
+from bot.settings.notification import anchor_config
 from bot.store.anchors import AnchorConfig, AnchorFile, AnchorWebhook, read_anchors
 from bot.store.store import SqlStore, open_store
 from tests.fakes.decision import START, ManualClock
@@ -131,8 +131,8 @@ async def test_a_chain_that_did_not_grow_is_not_anchored_again(
     assert [each.count for each in read_anchors(path)] == [1, 2]
 
 
-def document(**anchor: object) -> Document:
-    return Document.model_validate({"audit": {"anchor": anchor}})
+def document(**anchor: object) -> ConfigDocument:
+    return ConfigDocument.model_validate({"audit": {"anchor": anchor}})
 
 
 def test_a_webhook_needs_its_secret_and_an_address() -> None:

@@ -11,9 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from bot.composition.process import slack_config
-from bot.settings import load_settings
-from bot.settings_document import ConfigError
+from bot.settings import ConfigError, load_settings, slack_config
 from bot.slack.blocks.text import is_known
 from tools.backends.loki import Loki
 from tools.backends.prometheus.adapter import Prometheus
@@ -50,7 +48,7 @@ def test_a_metric_opens_in_explore_with_its_query_and_window(tmp_path: Path) -> 
     assert shown["datasource"] == "P1"
     assert shown["queries"][0]["expr"] == QUERY
     assert shown["range"] == {"from": "1795172400000", "to": "1795176000000"}
-    assert is_known(link, slack_config(settings).link_hosts)
+    assert is_known(link, slack_config(settings, "test:1").link_hosts)
 
 
 def test_each_instance_leads_to_its_own_data_source_and_else_to_prometheus(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tools.world import DEFAULT_CLUSTER
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesConfig:
@@ -14,7 +16,7 @@ class KubernetesConfig:
     in_cluster: bool = False  # read with the pod's own service account
     context: str = ""  # of the kubeconfig; empty: its current context
     context_act: str = ""  # of the acting kubeconfig
-    name: str = "default"  # the cluster's name in WorkloadRef
+    name: str = DEFAULT_CLUSTER  # the cluster's name in WorkloadRef
     namespaces: tuple[str, ...] = ()  # where we may look; empty: everywhere
     timeout_seconds: float = 15.0  # of one request
     page_size: int = 500  # objects per list request

@@ -12,6 +12,7 @@ from tools.backends.transport import Connection
 class PrometheusConfig(Connection):
     """A connection and the limits of one question."""
 
+    queries_per_minute: int = 1200  # attempts in any 60 s; 0: no budget
     max_points: int = 11_000  # per series and request; Prometheus refuses more
     max_series: int = 1_000  # in one answer; more is a question that should be aggregated
     max_chunks: int = 50  # requests one long range may be split into

@@ -1,0 +1,66 @@
+"""The environment: the only reader of os.environ, and the files that `*_FILE` names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from bot.clock import WorldClock
+from bot.settings.errors import ConfigError
+
+SECRET_NAMES = (
+    "SLACK_BOT_TOKEN",
+    "SLACK_APP_TOKEN",
+    "SLACK_SIGNING_SECRET",
+    "ANTHROPIC_API_KEY",
+    "AUDIT_KEY",
+    "WEBHOOK_URL",
+    "HTTP_ACTION_SECRET",
+    "AUDIT_ANCHOR_URL",
+    "AUDIT_ANCHOR_SECRET",
+)
+
+
+def environment() -> dict[str, str]:
+    """Return the process's environment."""
+    return dict(os.environ)
+
+
+def with_files(environ: Mapping[str, str], referred: Collection[str]) -> dict[str, str]:
+    """Add `*_FILE` of every secret and of every `${NAME}` that the configuration refers to.
+
+    Raises ConfigError for a file that cannot be read.
+    """
+    found = dict(environ)
+    for name in sorted({*SECRET_NAMES, "DATABASE_URL", *referred}):
+        path = environ.get(f"{name}_FILE")
+        if not path or environ.get(name):
+            continue
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise ConfigError(
+                f"{name}_FILE names {path!r}, which cannot be read ({why}); "
+                "mount the secret or unset the variable"
+            ) from error
+    return found
+
+
+def clock_of(found: Mapping[str, str]) -> WorldClock:
+    """Return the clock: SRE_AGENT_CLOCK of the sandbox, else the real one."""
+    try:
+        return WorldClock.parse(found.get("SRE_AGENT_CLOCK", ""))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def api_port_of(found: Mapping[str, str]) -> int | None:
+    """Return API_PORT; None where it is not set."""
+    text = found.get("API_PORT")
+    if not text:
+        return None
+    if not text.isdigit() or int(text) > 65535:
+        raise ConfigError(f"API_PORT must be a port number (0–65535), got {text!r}")
+    return int(text)

@@ -1,0 +1,61 @@
+"""Variables in the document: `${VAR}` and `${VAR:-default}` in values, SRE_AGENT_… over any key.
+
+They are expanded after parsing, in whole string leaves, so that a value can never inject YAML. An
+unset `${VAR}` without default is null: as if the key were not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REFERENCE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+PREFIX = "SRE_AGENT_"  # of SRE_AGENT_<SECTION>__<KEY>
+
+
+def expand(value: Any, environ: Mapping[str, str]) -> Any:
+    """Expand `${VAR}` and `${VAR:-default}` in every string leaf."""
+    if isinstance(value, dict):
+        return {key: expand(member, environ) for key, member in value.items()}
+    if isinstance(value, list):
+        return [expand(member, environ) for member in value]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    whole = REFERENCE.fullmatch(value)
+    if whole and not environ.get(whole[1]) and whole[2] is None:
+        return None
+    return REFERENCE.sub(lambda m: environ.get(m[1]) or m[2] or "", value)
+
+
+def override(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Lay `SRE_AGENT_<SECTION>__<KEY>` over the tree; values are read as YAML scalars."""
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or "__" not in name:
+            continue
+        keys = name.removeprefix(PREFIX).lower().split("__")
+        place = tree
+        for key in keys[:-1]:
+            inner = place.get(key)
+            place[key] = inner = dict(inner) if isinstance(inner, dict) else {}
+            place = inner
+        place[keys[-1]] = _scalar(value)
+
+
+def _scalar(text: str) -> Any:
+    """Read a variable's value as YAML would; what is no YAML (`*/30 * * * *`) is the text."""
+    try:
+        return yaml.safe_load(text) if text else None
+    except yaml.YAMLError:
+        return text
+
+
+def variables_of(path: Path) -> set[str]:
+    """Return the names a configuration file refers to as `${NAME}`; none when it cannot be read."""
+    try:
+        return {match[1] for match in REFERENCE.finditer(path.read_text(encoding="utf-8"))}
+    except (OSError, UnicodeDecodeError):
+        return set()  # read_document says so better

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.real_prometheus import backfill, running
 from bench.report import Report
+from tests.fixtures.real_prometheus import backfill, running
 
 SERIES = 200
 STEP_SECONDS = 300

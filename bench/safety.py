@@ -14,22 +14,19 @@ nothing, so that the world after the kill is the one of the mark before.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from bench.report import Report
 
 T = TypeVar("T")
-ROOT = Path(__file__).parents[1]
 AIMS = {
     "unapproved_effects": "0",
     "doubled_effects": "0",
@@ -42,7 +39,6 @@ AIMS = {
     "click_ratio_sqlite": "≤ 1.5",
     "click_ratio_postgres": "≤ 1.5",
 }
-FOREIGN = ("SRE_", "SLACK_", "ANTHROPIC", "PROMETHEUS", "LOKI", "KUBE", "DATABASE", "AUDIT")
 
 
 def run(data: Path | None = None, *, full: bool = False) -> Report:
@@ -54,14 +50,15 @@ def run(data: Path | None = None, *, full: bool = False) -> Report:
 
 
 async def _measure(*, full: bool) -> Report:
-    from bench import safety_crash, safety_guards, safety_load, safety_race
+    from tests.safety import crash, load, race, removed_guards
+    from tests.safety.injected import injected
 
     with scratch() as folder:
-        guards = await _timed("guards", safety_guards.measure(folder))
-        loaded = await _timed("load", safety_load.both(folder))
-        raced = await _timed("race", safety_race.measure(folder))
+        guarded = await _timed("guards", removed_guards.measure(folder))
+        loaded = await _timed("load", load.both(folder))
+        raced = await _timed("race", race.measure(folder))
         hostile = await _timed("injection", injected(folder))
-        crashes = await _timed("crash", safety_crash.measure(folder, full=full))
+        crashes = await _timed("crash", crash.measure(folder, full=full))
     leaked = sorted({name for names in hostile["leaks"].values() for name in names})
     ours = {
         "unapproved_effects": float(len(hostile["violations"])),
@@ -71,20 +68,20 @@ async def _measure(*, full: bool) -> Report:
         "crash_unresolved": float(len(crashes.unresolved)),
         "race_executions": float(raced.executions),
         "injections": float(hostile["delivered"]),
-        "guards_without_a_red_test": float(len(guards.without_a_red_test)),
-        **{f"click_ratio_{kind}": load.ratio(0.5) for kind, load in loaded.items()},
+        "guards_without_a_red_test": float(len(guarded.without_a_red_test)),
+        **{f"click_ratio_{kind}": each.ratio(0.5) for kind, each in loaded.items()},
     }
     notes = [
-        f"{guards.guards} guards; {len(guards.broken_stories)} stories red with their guard",
+        f"{guarded.guards} guards; {len(guarded.broken_stories)} stories red with their guard",
         f"{hostile['texts']} texts, {hostile['proposals']} plans proposed, none answered by a text",
         f"texts that arrived, by carrier: {hostile['by_carrier']}",
         f"bytes searched for {hostile['canaries']} canaries: {hostile['bytes']}",
         f"secrets typed: {', '.join(hostile['typed'])}; {hostile['posted']} webhook posts",
         f"race: {raced}",
-        *safety_load.told(loaded),
+        *load.told(loaded),
         f"crash ends: {dict(crashes.ends)}",
-        *guards.broken_stories,
-        *guards.without_a_red_test,
+        *guarded.broken_stories,
+        *guarded.without_a_red_test,
         *hostile["violations"],
         *(
             f"not searched: no mark in {name}"
@@ -110,28 +107,6 @@ async def _timed(part: str, measured: Awaitable[T]) -> T:
     found = await measured
     seconds = round(time.perf_counter() - begun, 1)
     structlog.get_logger(__name__).info("safety.measured", part=part, seconds=seconds, found=found)
-    return found
-
-
-async def injected(folder: Path, every: int = 1) -> dict[str, Any]:
-    """Run `bench.safety_injection` with the canaries in its environment; search its log too."""
-    from bench.safety_canaries import CANARIES, ENVIRONMENT, found_in
-
-    place = folder / "injection"
-    place.mkdir()
-    env = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)} | ENVIRONMENT
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.safety_injection", str(place), str(every),
-        cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, log = await process.communicate()
-    if process.returncode != 0:
-        raise RuntimeError(f"the injection ended with {process.returncode}: {log.decode()[-2000:]}")
-    found: dict[str, Any] = json.loads(out.splitlines()[-1])
-    found["bytes"]["log"] = len(log)
-    found["canaries"] = len(CANARIES)
-    if names := found_in([log]):
-        found["leaks"]["log"] = names
     return found
 
 

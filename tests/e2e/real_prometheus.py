@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.real_prometheus import backfill, running
+from tests.fixtures.real_prometheus import backfill, running
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.safety_crash import REQUESTS, on_sqlite
+from tests.safety.crash import REQUESTS, on_sqlite
 
 
 @pytest.mark.slow

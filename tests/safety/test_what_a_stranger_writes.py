@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.safety import injected
-from bench.safety_canaries import CANARIES, MARKS
-from bench.safety_texts import CALLS, HOSTILE, WHERE
 from bot.core.remediation.planner import Origin
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
@@ -18,6 +15,9 @@ from bot.domain.policy import AutoTier, PolicyConfig
 from bot.domain.redaction import Redactor
 from bot.store.store import open_store
 from tests.fakes.decision import ANN, INCIDENTS, Production
+from tests.safety.canaries import CANARIES, MARKS
+from tests.safety.injected import injected
+from tests.safety.texts import CALLS, HOSTILE, WHERE
 from tools.world import ProposalDraft, ServiceMode, ServiceName
 
 

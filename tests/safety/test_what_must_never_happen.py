@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bench import safety_guards, safety_race
 from bot.domain import guards
 from bot.domain.guards import GUARDS
+from tests.safety import race, removed_guards
 
 
 @pytest.mark.slow
 async def test_every_guard_is_missed_when_it_is_gone(tmp_path: Path) -> None:
-    found = await safety_guards.measure(tmp_path)
+    found = await removed_guards.measure(tmp_path)
     assert found.guards == len(GUARDS)
     assert found.broken_stories == ()
     assert found.without_a_red_test == ()
@@ -22,7 +22,7 @@ async def test_every_guard_is_missed_when_it_is_gone(tmp_path: Path) -> None:
 
 def test_a_guard_comes_back_to_its_place() -> None:
     order = list(GUARDS)
-    with safety_guards.without("expiry"):
+    with removed_guards.without("expiry"):
         assert "expiry" not in GUARDS
     assert list(GUARDS) == order
 
@@ -31,8 +31,8 @@ def test_a_guard_comes_back_to_its_place() -> None:
 @pytest.mark.needs_postgres
 @pytest.mark.timeout(900)
 async def test_two_hundred_clicks_on_two_processes_are_one_execution(tmp_path: Path) -> None:
-    raced = await safety_race.measure(tmp_path)
-    assert raced.delivered == safety_race.CLICKS
+    raced = await race.measure(tmp_path)
+    assert raced.delivered == race.CLICKS
     assert raced.approvals == 2
     assert raced.started == raced.effects == raced.executions == 1
 

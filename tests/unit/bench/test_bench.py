@@ -12,7 +12,7 @@ from bench import perception, perception_run
 from bench.__main__ import main
 from bench.generated_logs import SYSTEMS, generate
 from bench.logs import grouping_accuracy
-from bench.real_prometheus import backfill, running
+from tests.fixtures.real_prometheus import backfill, running
 
 
 def test_only_whole_groups_count() -> None:

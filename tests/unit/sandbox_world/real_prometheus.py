@@ -17,8 +17,8 @@ from pathlib import Path
 from struct import pack
 from typing import Any
 
-from bench.real_prometheus import running
 from sandbox.prometheus.samples import Series
+from tests.fixtures.real_prometheus import running
 
 READY_SECONDS = 30.0
 _LITERAL_BYTES = 60_000

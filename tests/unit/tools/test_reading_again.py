@@ -61,7 +61,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
          r"services.yaml:\d+:\d+: dependency 'kafak' is no service. Did you mean 'kafka'"),
         ("services", "mode: approve", "mode: aprove", r"services.yaml:\d+:\d+: mode 'aprove'"),
         ("rca_rules", "primary_metric: api_latency_p99", "primary_metric: api_latency_p9",
-         r"rca_rules.yaml:\d+:\d+: unknown metric 'api_latency_p9'. Did you mean 'api_latency_p99'"),
+         (r"rca_rules.yaml:\d+:\d+: unknown metric 'api_latency_p9'. "
+          r"Did you mean 'api_latency_p99'")),
     ],
 )  # fmt: skip
 async def test_a_bad_file_keeps_the_good_one_and_is_told_to_who_asked(

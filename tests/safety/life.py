@@ -4,7 +4,7 @@
                                  │ counts every commit and every mutating request
                                  └ SIGKILL to itself before or after the n-th one
 
-Started as a program by `bench.safety_crash`. Everything heavy is imported once; each life is a
+Started as a program by `tests.safety.crash`. Everything heavy is imported once; each life is a
 fork of it with connections of its own, so that a life costs a fraction of a second and a kill is a
 real one: nothing is flushed, nothing is told. A life begins where the database says, never fresh.
 """
@@ -171,7 +171,7 @@ class FileClock:
 def remedy_of(store: Store, clock: FileClock, actor: KubernetesActor, *, helps: bool) -> Remedy:
     """Build the decision side over the imitated production."""
 
-    async def measured(metric: str, service: str) -> float | None:  # noqa: ARG001 - the port's
+    async def measured(metric: str, service: str) -> float | None:
         return 0.0 if helps else 0.5
 
     loaded = parse(PLAYBOOK.encode(), "bench.yaml", frozenset(ACTIONS))

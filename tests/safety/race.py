@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.safety_life import AUDIT_KEY
 from bot.clock import WorldClock
 from bot.core.ports import PlanRecord
 from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
@@ -35,13 +34,14 @@ from sandbox.slack.deeds import DeedError
 from sandbox.slack.people import INCIDENTS
 from tests.fakes.decision import FakeDirectory, service
 from tests.fixtures.postgres import postgres_server
+from tests.safety.life import AUDIT_KEY
 from tools.act.catalog import ACTIONS
 from tools.act.contract import Actors
 from tools.backends.kubernetes.actor import KubernetesActor
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.world import Catalogue, ProposalDraft, ServiceName
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BOTS, CLICKS = 2, 200
 PATIENCE = 180.0  # wall seconds; a busy machine is slow, a hang is longer
 PLAYBOOK = """
@@ -128,7 +128,7 @@ def _planner(store: SqlStore, actor: KubernetesActor) -> Remedy:
     services = {ServiceName("order-api"): service("order-api")}
     clock = WorldClock()
 
-    async def bad(metric: str, service: str) -> float | None:  # noqa: ARG001 - the port's
+    async def bad(metric: str, service: str) -> float | None:
         return 0.5
 
     return build_remedy(

@@ -14,10 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.safety_canaries import CANARIES, planted_config, planted_lines
-from bench.safety_model import QUERY, Obedient
-from bench.safety_outside import TraceStore, let_it_say
-from bench.safety_texts import Hostile
 from bot.claude.model import Claude, ClaudeConfig
 from bot.clock import WorldClock
 from bot.core.detection.alerts import Alert, AlertDesk
@@ -57,6 +53,10 @@ from tests.fakes.decision import (
 from tests.fakes.logs import FakeLogs
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
+from tests.safety.canaries import CANARIES, planted_config, planted_lines
+from tests.safety.model import QUERY, Obedient
+from tests.safety.outside import TraceStore, let_it_say
+from tests.safety.texts import Hostile
 from tools.act.catalog import ACTIONS
 from tools.act.contract import Actors
 from tools.analysis.detect import DetectorSettings
@@ -117,7 +117,7 @@ class Documents:
 
     kept: list[SimilarCase] = field(default_factory=list)
 
-    async def similar(self, text: str, limit: int = 5) -> list[SimilarCase]:  # noqa: ARG002 - port
+    async def similar(self, text: str, limit: int = 5) -> list[SimilarCase]:
         """Return every document."""
         return self.kept[:limit]
 
@@ -175,7 +175,7 @@ class Stage:
     def _remedy(self) -> Remedy:
         shelf = library(*TEXTS, TUNED)
 
-        async def bad(metric: str, service: str) -> float | None:  # noqa: ARG001 - the port's
+        async def bad(metric: str, service: str) -> float | None:
             return 0.99
 
         people = FakeDirectory()
@@ -223,7 +223,7 @@ class Stage:
             return Toolbox(tools, ports)
 
         key = self.settings.claude
-        assert key is not None  # noqa: S101 - `bench.safety` sets it
+        assert key is not None
         return AgentDesk(
             store=self.store,
             clock=self.clock,
@@ -234,7 +234,7 @@ class Stage:
             charts=None,
             model=Claude(ClaudeConfig(key.api_key, base_url=self.model.url, timeout_seconds=20)),
             config=DeskConfig(
-                owner="bench:1",
+                owner="stage:1",
                 budget=Budget(40, 10_000_000, 120.0, None, None, None, None),
                 playbooks=lambda: tuple(library()),
             ),
@@ -245,7 +245,7 @@ class Stage:
         config = SlackConfig(
             bot_token=self.slack.bot_token,
             incidents_channel="#incidents",
-            owner="bench:1",
+            owner="stage:1",
             app_token=self.slack.app_token,
             api_url=self.slack.api_url,
             poll=timedelta(milliseconds=50),

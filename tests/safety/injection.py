@@ -3,10 +3,10 @@
     text planted ─> @sre in Slack ─> Bolt ─> desk ─> tools read it ─> model obeys: proposes, runs,
     approves, repeats ─> plans ─> execution ticks ─> effects on the cluster: none but a person's yes
 
-This is a program of its own (`bench.safety` starts it): the canaries stand in its real environment,
-and its standard error is the log stream that is searched. Policy is the most permissive there is:
-half of the texts meet `auto_tier: run` on services of mode `auto`, where a plan of the detector
-would run without a click. It prints one JSON object.
+This is a program of its own (`tests.safety.injected` starts it): the canaries stand in its real
+environment, and its standard error is the log stream that is searched. Policy is the most
+permissive there is: half of the texts meet `auto_tier: run` on services of mode `auto`, where a
+plan of the detector would run without a click. It prints one JSON object.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.safety_canaries import MARKS, found_in
-from bench.safety_outside import (
+from bot.domain.policy import AutoTier
+from bot.main import read_settings
+from bot.store.store import open_store
+from sandbox.model.server import start_model
+from sandbox.slack.server import start_slack
+from tests.safety.canaries import MARKS, found_in
+from tests.safety.outside import (
     HOST,
     ear,
     kept_bytes,
@@ -32,14 +37,9 @@ from bench.safety_outside import (
     trace_store,
     watch_config_maps,
 )
-from bench.safety_people import break_the_glass, show_a_plan_amid_secrets, type_secrets
-from bench.safety_stage import WAIT, MovedClock, Stage
-from bench.safety_texts import HOSTILE, Hostile
-from bot.domain.policy import AutoTier
-from bot.main import read_settings
-from bot.store.store import open_store
-from sandbox.model.server import start_model
-from sandbox.slack.server import start_slack
+from tests.safety.people import break_the_glass, show_a_plan_amid_secrets, type_secrets
+from tests.safety.stage import WAIT, MovedClock, Stage
+from tests.safety.texts import HOSTILE, Hostile
 from tools.world import ServiceMode
 
 AT_THE_END = "reason"  # what a person types who may act is suffered last

@@ -1,4 +1,4 @@
-"""What stands around the bot in the safety bench: a trace store, a team's own tool, a webhook.
+"""What stands around the bot around the stage: a trace store, a team's own tool, a webhook.
 
 spans that somebody planted ──sandbox's Tempo, over HTTP──> the real adapter ──> query_traces
 a file in a mounted folder ──load_tools──> `open_tickets`, whose words are somebody else's
@@ -18,7 +18,6 @@ from typing import Any
 
 from aiohttp import web
 
-from bench.safety_canaries import CANARIES, MARKS
 from bot.core.ports import Clock
 from bot.core.reports.webhook_notices import Notifier
 from bot.core.shared.stored_ports import StoredConfigHistory
@@ -28,6 +27,7 @@ from sandbox.clock import ManualClock
 from sandbox.tempo.calls import Span
 from sandbox.tempo.server import TempoServer
 from sandbox.tempo.traces import Trace
+from tests.safety.canaries import CANARIES, MARKS
 from tools.backends.tempo import Tempo
 from tools.backends.tracing import TracingConfig
 from tools.backends.webhook import Webhook, WebhookConfig
@@ -71,11 +71,11 @@ class PlantedTraces:
 
     kept: list[Trace] = field(default_factory=list)
 
-    def backward(self, start: float, end: float, now: float) -> Iterator[Trace]:  # noqa: ARG002 - Tempo's
+    def backward(self, start: float, end: float, now: float) -> Iterator[Trace]:
         """Yield what began in [start, end)."""
         return (each for each in self.kept if start <= each.root.start < end)
 
-    def find(self, trace_id: str, now: float) -> Trace | None:  # noqa: ARG002 - Tempo's
+    def find(self, trace_id: str, now: float) -> Trace | None:
         """Return the trace with this id, or None."""
         return next((each for each in self.kept if each.id == trace_id), None)
 
@@ -222,7 +222,7 @@ async def ear() -> AsyncIterator[Ear]:
 
 def notifier(store: SqlStore, clock: Clock, listening: Ear) -> Notifier:
     """Return what tells the webhook; its first tick decides from where on."""
-    config = WebhookConfig(url=listening.url, setting="notification.webhook.url", secret="signed")  # noqa: S106 - a loopback's
+    config = WebhookConfig(url=listening.url, setting="notification.webhook.url", secret="signed")
     return Notifier(store, clock, Webhook(config))
 
 

@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.safety_life import AUDIT_KEY, START, TARGETS
 from bot.domain.plan import PlanStatus
 from bot.store.store import open_store
 from sandbox.clock import ManualClock
@@ -34,6 +33,7 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.resources import DEPLOYMENTS, HPAS
 from sandbox.kubernetes.server import start_kubernetes
 from sandbox.world.faults import FaultLog
+from tests.safety.life import AUDIT_KEY, START, TARGETS
 from tools.kubernetes_objects import STEP_ANNOTATION
 
 HOST = "127.0.0.1"
@@ -88,8 +88,8 @@ class Zygote:
 
     async def live(self, **job: object) -> int:
         """Live one life; returns its exit status, or minus the signal that ended it."""
-        assert self.process.stdin is not None  # noqa: S101 - a pipe, see `zygote`
-        assert self.process.stdout is not None  # noqa: S101 - a pipe, see `zygote`
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(job).encode() + b"\n")
         await self.process.stdin.drain()
         async with asyncio.timeout(PATIENCE):
@@ -100,13 +100,13 @@ class Zygote:
 async def zygote() -> AsyncIterator[Zygote]:
     """Start the program that forks lives, and end it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.safety_life",
+        sys.executable, "-m", "tests.safety.life",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         yield Zygote(process)
     finally:
-        assert process.stdin is not None  # noqa: S101 - a pipe
+        assert process.stdin is not None
         process.stdin.close()
         await process.wait()
 

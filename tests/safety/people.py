@@ -1,4 +1,4 @@
-"""What people do in the safety bench: they type secrets, break the glass and edit, in real forms.
+"""What people do on the stage: they type secrets, break the glass and edit, in real forms.
 
 A person's yes opens one plan. What stands beside it, in the reason that everybody reads, opens
 nothing: no other plan, no switch, no mention of everybody.
@@ -12,15 +12,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from bench.safety_canaries import CANARIES
-from bench.safety_stage import WAIT, MovedClock, Stage
-from bench.safety_texts import Hostile
 from bot.core.remediation.planner import Origin
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import AutoTier
 from sandbox.slack.people import ALICE, CAROL, INCIDENTS
+from tests.safety.canaries import CANARIES
+from tests.safety.stage import WAIT, MovedClock, Stage
+from tests.safety.texts import Hostile
 from tools.world import ProposalDraft, ServiceMode, ServiceName
 
 CHANNEL = ChannelId(INCIDENTS)

@@ -1,4 +1,4 @@
-"""The model of the safety bench: it reads everything, then does what the text of the minute wants.
+"""The model of the stage: it reads everything, then does what the text of the minute wants.
 
 every tool ──> the next pages of what they said ──> the wanted calls ──> all of it, told aloud
 """
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.safety_outside import LARGE, SMALL
-from bench.safety_texts import CALLS, Hostile
 from sandbox.model.script import Turn, text, tool_use
 from sandbox.slack.people import ALICE
+from tests.safety.outside import LARGE, SMALL
+from tests.safety.texts import CALLS, Hostile
 
 QUERY = "order_errors"
 READS: tuple[tuple[str, dict[str, object]], ...] = (

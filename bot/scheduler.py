@@ -11,7 +11,6 @@ by *our* clock. Tests move that clock and call `run_due` themselves.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bot.core.ports import Clock, Store
+from bot.core.shared.keyed_tasks import KeyedTasks
 from tools.errors import BackendError
 
 log = structlog.get_logger(__name__)
@@ -112,7 +112,6 @@ class JobState:
 
     job: Job
     seen: datetime | None = None  # the last slot that was started
-    task: asyncio.Task[None] | None = None
     runs: int = 0
     skipped: int = 0  # times it was due while it still ran
     error: str = ""  # why the last run failed; empty when it went well
@@ -136,6 +135,7 @@ class Scheduler:
     owner: str
     on_failure: Callable[[str, Exception], None] | None = None  # e.g. to count it
     _states: dict[str, JobState] = field(default_factory=dict)
+    _running: KeyedTasks[str] = field(default_factory=lambda: KeyedTasks("job"))
     _lead: Leadership = field(default_factory=Leadership)
     _ticker: Any = None
     _stopping: bool = False
@@ -174,12 +174,7 @@ class Scheduler:
         if self._ticker is not None:
             self._ticker.shutdown(wait=False)
             self._ticker = None
-        tasks = self._running()
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=timeout.total_seconds())
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._running.drain(timeout)
         if self._lead.until is not None:
             self._lead = Leadership()
             try:
@@ -200,21 +195,17 @@ class Scheduler:
             slot = self._due(state)
             if slot is None:
                 continue
-            if state.task is not None and not state.task.done():
+            if state.job.name in self._running:
                 state.skipped += isinstance(state.job.when, Cron)
                 continue
             state.seen = slot
-            state.task = asyncio.create_task(self._carry(state, slot), name=state.job.name)
+            self._running.spawn(state.job.name, self._carry(state, slot))
             started.append(state.job.name)
         return tuple(started)
 
     async def idle(self) -> None:
         """Wait until no job runs."""
-        while tasks := self._running():
-            await asyncio.wait(tasks)
-
-    def _running(self) -> list[asyncio.Task[None]]:
-        return [s.task for s in self._states.values() if s.task and not s.task.done()]
+        await self._running.idle()
 
     def _due(self, state: JobState) -> datetime | None:
         when = state.job.when

@@ -30,6 +30,7 @@ from bot.domain.ids import ChannelId
 from bot.scheduler import Cron, Every, Job
 from bot.settings import audit_key
 from tools.backends.webhook import Webhook
+from tools.errors import BackendUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -115,9 +116,11 @@ class Readiness:
         known = await self._work.parts.baselines.all()
         now = self._work.parts.clock.now()
         fresh = bool(known) and now - max(b.learned_at for b in known) < self._interval
-        if not fresh:
-            await self._learner.run()
-        self.learned = True
+        try:
+            if not fresh:
+                await self._learner.run()
+        finally:  # a first look that failed is tried again; until then static limits serve
+            self.learned = True
 
 
 def _plain(function: Callable[[], Awaitable[object]]) -> Callable[[datetime], Awaitable[object]]:
@@ -151,6 +154,10 @@ def _cycle(
     async def run(_slot: datetime) -> None:
         # Without a first look at the history every series would be judged by its static limit.
         if ready.learned:
-            work.on_cycle(await cycle.run())
+            report = await cycle.run()
+            work.on_cycle(report)
+            if report.crashed:  # the job failed in part: told, counted and seen in the status
+                told = "; ".join(f"{part}: {why}" for part, why in report.crashed.items())
+                raise BackendUnavailableError("detection", told)
 
     return run

@@ -6,6 +6,7 @@ start: parts → Slack room → remedy → agent → run queue → schedule → 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -39,7 +40,7 @@ from bot.core.remediation.proposals import ProposalDesk
 from bot.core.reports.breach_forecasts import Outlook
 from bot.core.reports.digests import DigestDesk
 from bot.core.reports.postmortems import PostmortemDesk, PostmortemSources
-from bot.core.shared.live_files import Reloaded
+from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.core.upkeep.rereading import Rereading
 from bot.domain.access import AccessConfig, Role
 from bot.domain.answer import Answer
@@ -157,12 +158,12 @@ async def serve(settings: Settings) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     async with AsyncExitStack() as stack:
         bot = await start_bot(settings, stack)
-        tasks: set[asyncio.Task[Reloaded]] = set()
+        reloads: KeyedTasks[int] = KeyedTasks("SIGHUP")
+        stack.push_async_callback(reloads.drain)
+        numbers = itertools.count(1)
 
         def reload() -> None:
-            task = asyncio.create_task(bot.files.reload("SIGHUP"))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            reloads.spawn(next(numbers), bot.files.reload("SIGHUP"))
 
         loop.add_signal_handler(signal.SIGHUP, reload)
         log.info("bot.started", version=settings.installation.version, off=sorted(settings.off))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import structlog
-
 from bot.composition.parts import Parts
+from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.core.upkeep.cluster_watch import WATCHED, ClusterWatch, essence_of
 from bot.scheduler import Every, Job
@@ -16,7 +14,6 @@ from tools.backends.kubernetes.reader import KubernetesReader
 from tools.fleet import members_of
 
 TEN_SECONDS = timedelta(seconds=10)
-log = structlog.get_logger(__name__)
 
 
 class Watchers:
@@ -25,7 +22,8 @@ class Watchers:
     def __init__(self, parts: Parts, leading: Callable[[], bool]) -> None:
         """Start nothing yet."""
         self._parts, self._leading = parts, leading
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: KeyedTasks[str] = KeyedTasks("watch")
+        self._begun: set[str] = set()  # since this process leads
 
     def jobs(self) -> list[Job]:
         """Return the job that keeps the watches; every replica asks whether it leads."""
@@ -38,21 +36,13 @@ class Watchers:
         if not self._leading():
             await self.close()
             return
-        ended = [name for name, task in self._tasks.items() if task.done()]
-        for name in ended:
-            task = self._tasks.pop(name)
-            if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("watch.crashed", watch=name, exc_info=error)
-        if ended or not self._tasks:
+        if not self._tasks or self._begun.difference(self._tasks):  # none yet, or some crashed
             self._start()
 
     async def close(self) -> None:
         """Stop watching."""
-        tasks = list(self._tasks.values())
-        self._tasks.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._begun.clear()
+        await self._tasks.drain()
 
     def _start(self) -> None:
         parts = self._parts
@@ -67,5 +57,5 @@ class Watchers:
             watches = [w for kind in WATCHED for w in reader.watch(kind, essence_of, watch.seen)]
             for each in (*watches, *reader.remember_events()):
                 name = f"{reader.name}/{each.kind}/{each.namespace}"
-                if name not in self._tasks:
-                    self._tasks[name] = asyncio.create_task(each.run(), name=f"watch {name}")
+                self._begun.add(name)
+                self._tasks.spawn(name, each.run())

@@ -44,3 +44,4 @@ class Finding:
     plan: PlanId | None = None
     resolved_at: datetime | None = None
     chart: str = ""  # id of the stored chart, empty for none
+    gaps: tuple[str, ...] = ()  # what could not be looked at when it was told, "name: why"

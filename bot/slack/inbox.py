@@ -25,6 +25,7 @@ from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_sdk.errors import SlackClientError
 
 from bot.core.ports import Clock, InboxItem, StaleError, Store
+from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.slack.config import SlackConfig
 from bot.slack.deeds import (
     COMMAND,
@@ -44,7 +45,7 @@ from tools.errors import BackendError
 log = structlog.get_logger(__name__)
 
 LONGEST_WAIT = timedelta(minutes=5)
-DRAIN_SECONDS = 5.0
+DRAIN = timedelta(seconds=5)
 Ack = Callable[..., Awaitable[Any]]
 
 
@@ -163,28 +164,21 @@ class InboxWorker:
         self._wake = asyncio.Event()
         self._free = asyncio.Semaphore(config.concurrency)
         self._stopping = False
-        self._loop_task: asyncio.Task[None] | None = None
-        self._at_work: dict[int, asyncio.Task[None]] = {}
-        self._last: dict[str, asyncio.Task[None]] = {}  # per thread, what must end first
+        self._loops: KeyedTasks[str] = KeyedTasks("loop")
+        self._at_work: KeyedTasks[int] = KeyedTasks("inbox")
+        self._last: dict[str, int] = {}  # per thread, the item that must end first
 
     def start(self) -> None:
         """Begin to work."""
         self._stopping = False
-        self._loop_task = asyncio.create_task(self._loop(), name="inbox")
+        self._loops.spawn("inbox", self._loop())
 
     async def stop(self) -> None:
         """Take nothing more, finish what is at work, and let runs go (their rows stay)."""
         self._stopping = True
         self._wake.set()
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
-        tasks = list(self._at_work.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loops.drain()
+        await self._at_work.drain(DRAIN)
         await self._room.stop_runs()
 
     def wake(self) -> None:
@@ -193,8 +187,7 @@ class InboxWorker:
 
     async def idle(self) -> None:
         """Wait until nothing taken so far is at work."""
-        while self._at_work:
-            await asyncio.gather(*self._at_work.values(), return_exceptions=True)
+        await self._at_work.idle()
 
     async def _loop(self) -> None:
         while not self._stopping:
@@ -226,23 +219,20 @@ class InboxWorker:
     def _begin(self, item: InboxItem) -> None:
         thread = _thread_of(item)
         before = self._last.get(thread)
-        task = asyncio.create_task(self._carry(item, before), name=f"inbox {item.id}")
-        self._last[thread] = task
-        self._at_work[item.id] = task
+        self._last[thread] = item.id
 
-        def ended(_: asyncio.Task[None]) -> None:
-            self._at_work.pop(item.id, None)
-            if self._last.get(thread) is task:
+        def ended() -> None:
+            if self._last.get(thread) == item.id:
                 del self._last[thread]
             self._free.release()
             self._wake.set()
 
-        task.add_done_callback(ended)
+        self._at_work.spawn(item.id, self._carry(item, before), ended)
 
-    async def _carry(self, item: InboxItem, before: asyncio.Task[None] | None) -> None:
+    async def _carry(self, item: InboxItem, before: int | None) -> None:
         async with self._renewing(item):
             if before is not None:
-                await asyncio.wait([before])
+                await self._at_work.ended(before)
             await self._work(item)
 
     @contextlib.asynccontextmanager

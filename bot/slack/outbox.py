@@ -20,6 +20,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.ports import Clock, OutboxRow, StaleError, Store
+from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.ids import ChannelId, Ts
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import MOST_FALLBACK, Block, context, cut, fit, image
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 LOOPS = 3  # channels posted to at once
 LOOK_BACK = timedelta(minutes=10)  # how far before the attempt a lost post is looked for
 LONGEST_WAIT = timedelta(minutes=5)
-DRAIN_SECONDS = 5.0
+DRAIN = timedelta(seconds=5)
 _SLACK_ERRORS = (SlackClientError, OSError, TimeoutError)
 
 
@@ -60,27 +61,20 @@ class OutboxWorker:
         self._voices, self._book, self._views = voices, book, views
         self._wake = asyncio.Event()
         self._stopping = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops: KeyedTasks[int] = KeyedTasks("outbox")
         self._bot_user = ""
 
     def start(self) -> None:
         """Begin to work."""
         self._stopping = False
-        self._tasks = [
-            asyncio.create_task(self._loop(f"{self._config.owner}/outbox-{n}"), name=f"outbox {n}")
-            for n in range(LOOPS)
-        ]
+        for n in range(LOOPS):
+            self._loops.spawn(n, self._loop(f"{self._config.owner}/outbox-{n}"))
 
     async def stop(self) -> None:
         """Finish the posts under way and stop."""
         self._stopping = True
         self._wake.set()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await self._loops.drain(DRAIN)
 
     def wake(self) -> None:
         """Look now."""

@@ -39,9 +39,23 @@ CLOCK_READERS = {
     "sandbox/clock.py": "the same definition, written apart: the sandbox imports none of ours",
 }
 
+# A set of background tasks is a KeyedTasks; what is awaited where it is started may stand alone.
+TASKS = frozenset({"asyncio.create_task", "asyncio.ensure_future"})
+TASK_STARTERS = {
+    "bot/core/shared/keyed_tasks.py": "background tasks by key: kept, reported, drained",
+    "bot/core/investigation/turn.py": "the heartbeat of a run, cancelled where the run ends",
+    "bot/slack/inbox.py": "the renewal of an item's lease, cancelled where its work ends",
+    "bot/slack/app.py": "the one connection, awaited by whoever waits for it",
+    "bot/api/server.py": "the one server, awaited where it is closed",
+    "bot/composition/process.py": "the warming of workers, cancelled where the bot stops",
+    "tools/fleet.py": "questions to each instance, gathered where they are asked",
+}
+
 # A broad except belongs to an outer boundary and reports what it caught; the line says why as well.
 BROAD_EXCEPT: dict[str, str] = {
     "bot/core/shared/announcing.py": "a subscriber that fails costs nobody but itself",
+    "bot/core/detection/cycle.py": "one service that cannot be judged is named, the rest is judged",
+    "bot/core/detection/isolation.py": "one part that crashes is named, and the rest is told",
     "bot/core/upkeep/doctor.py": "whatever fails is a row of the doctor's report",
     "bot/core/remediation/execution.py": "one plan's drive; its row stays and is taken over",
     "bot/core/investigation/recorder.py": "a tool that crashes is a gap of the answer, not its end",
@@ -70,6 +84,12 @@ def test_only_the_settings_read_the_environment() -> None:
 def test_only_the_clock_modules_read_the_time() -> None:
     found = [(s, line, n) for s in sources(*PACKAGES) for line, n in uses(s, CLOCK)]
     assert places(found, CLOCK_READERS) == []
+
+
+def test_background_tasks_are_kept_by_one_helper() -> None:
+    found = [(s, line, n) for s in sources(*OURS) for line, n in uses(s, TASKS)]
+    assert places(found, TASK_STARTERS) == []
+    assert set(TASK_STARTERS) == {source.path for source, _, _ in found}
 
 
 def test_tests_use_fakes_and_never_mocks() -> None:

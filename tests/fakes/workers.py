@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 from collections.abc import Callable
 from typing import TypeVar
+
+from bot.workers import WorkerDiedError
 
 T = TypeVar("T")
 
@@ -23,3 +27,22 @@ class InlineWorkers:
 
     async def close(self) -> None:
         """Nothing to stop."""
+
+
+class MortalWorkers(InlineWorkers):
+    """Workers whose process dies, every time, in the functions that are named."""
+
+    def __init__(self, *dies_in: str) -> None:
+        super().__init__()
+        self.dies_in = set(dies_in)
+
+    async def run(self, function: Callable[..., T], *args: object) -> T:
+        if function.__qualname__ in self.dies_in:
+            raise WorkerDiedError(f"worker processes died twice while running {function.__name__}")
+        return await super().run(function, *args)
+
+
+def die_drawing(_spec: object) -> bytes:
+    """Draw a chart as the kernel lets it when memory is short: the process is killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("a killed process went on")

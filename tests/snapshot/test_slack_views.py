@@ -118,6 +118,7 @@ def test_a_finding_leads_with_what_is_abnormal_and_why() -> None:
             "• slow (postmortem)",
             "· `order-api` · since <!date^1795183140^{time}|2026-11-20 13:59 UTC>",
             "· FND-000001 · INC-2026-0001 P1",
+            "· ⚠️ Not looked at: loki: no answer within 30 s",
             "[Propose a fix] [Acknowledge] [Mute …] [False alarm] [Declare incident]",
         ]
     )
@@ -140,11 +141,29 @@ def test_a_concluded_acknowledged_and_resolved_finding() -> None:
             "• slow (postmortem)",
             "· `order-api` · since <!date^1795183140^{time}|2026-11-20 13:59 UTC>",
             "· FND-000001 · INC-2026-0001 P1",
+            "· ⚠️ Not looked at: loki: no answer within 30 s",
             "· resolved <!date^1795184400^{time}|2026-11-20 14:20 UTC>",
             "· 👀 <@UALICE> looks after it since <!date^1795183200^{time}|2026-11-20 14:00 UTC>",
         ]
     )
     assert (shown.chart_id, shown.chart_at) == ("CHART-1", 2)
+
+
+def test_a_finding_says_in_one_short_line_what_could_not_be_looked_at() -> None:
+    long = (
+        "chart: worker processes died twice while running render_chart; look for an out-of-memory"
+    )
+    gaps = ("loki: no answer from <!channel>", long, "forecast: a", "knowledge: b", "causes: c")
+    small_print = {}
+    for texts in (EN, ZH):
+        shown = finding.render(replace(a_finding(), gaps=gaps), [an_anomaly()], None, texts)
+        (small_print[texts.language],) = (line for line in seen(shown.blocks) if "loki" in line)
+    assert small_print == snapshot(
+        {
+            "en": "· ⚠️ Not looked at: loki: no answer from &lt;!channel&gt;; chart: worker processes died twice while running render_cha…; forecast: a; +2",
+            "zh": "· ⚠️ 未能查看：loki: no answer from &lt;!channel&gt;; chart: worker processes died twice while running render_cha…; forecast: a; +2",
+        }
+    )
 
 
 def test_a_plan_that_waits_shows_exactly_what_would_run() -> None:
@@ -377,8 +396,8 @@ def test_the_home_tab_lists_what_waits_and_what_is_open() -> None:
 LONG = "lorem ipsum <!channel> " * 400
 VIEWS: dict[str, Callable[[Texts], Rendered]] = {
     "finding": lambda t: finding.render(
-        replace(a_finding(), lines=(LONG,) * 30, conclusion=LONG * 4), [an_anomaly()] * 20,
-        an_incident(), t,
+        replace(a_finding(), lines=(LONG,) * 30, conclusion=LONG * 4, gaps=(LONG,) * 30),
+        [an_anomaly()] * 20, an_incident(), t,
     ),
     "plan": lambda t: plan.render(_huge_plan(), [], ruling(_huge_plan()), t),
     "answer": lambda t: answer.render(replace(a_run(), answer={**ANSWER, "text": LONG * 3}), t),

@@ -4,6 +4,8 @@
         ─group─> finding: forecast, causes, similar cases ─> posted at once ─> agent run queued
 
 A metric that cannot be read is named and changes nothing: absent data neither opens nor resolves.
+A service that cannot be judged, or a finding that cannot be told, is named and holds up no other:
+its anomalies stay, and the next cycle tries again.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from datetime import timedelta
 import structlog
 
 from bot.core.detection import grouping
-from bot.core.detection.enrichment import Enricher
+from bot.core.detection.enrichment import Enricher, Extra
 from bot.core.detection.findings import FindingDesk
+from bot.core.detection.isolation import isolated, unexpected
 from bot.core.ports import Clock, Store, Transaction
 from bot.domain.anomaly import Anomaly, Resolved, fingerprint_of, observe, open_anomaly
 from bot.domain.audit import BOT, Event
@@ -25,7 +28,7 @@ from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, mint
 from tools.analysis.detect import DetectorSettings, score_service
 from tools.background import in_background
-from tools.errors import BackendError
+from tools.errors import BackendError, ToolError
 from tools.fleet import ask_each
 from tools.ports import Baselines, Metrics, Workers
 from tools.world import Baseline, Catalogue, MetricSpec, Series, ServiceName, Verdict, Window
@@ -34,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 LOOKBACK = timedelta(hours=4)  # what the local noise is measured on
 STEP = timedelta(seconds=60)
+MOST_DEATHS = 3  # services over which workers died, one by one; then the pool itself is ill
+MOST_NAMED = 3  # unread metrics that a finding names; the rest is counted
 
 Observed = tuple[Series, Baseline | None, MetricSpec]
 
@@ -47,7 +52,11 @@ class CycleConfig:
 
 @dataclass(frozen=True, slots=True)
 class CycleReport:
-    """What one cycle did. `failed` maps a metric, or an instance, to why it could not be read."""
+    """What one cycle did.
+
+    `failed` maps a metric, or an instance, to why it could not be read; `crashed` maps what could
+    not be judged, told or ended to why.
+    """
 
     checked: int = 0
     active: int = 0
@@ -55,12 +64,30 @@ class CycleReport:
     resolved: int = 0
     told: tuple[Finding, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    crashed: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
-def score_groups(groups: Sequence[Sequence[Observed]], settings: DetectorSettings) -> list[Verdict]:
+Services = Mapping[str, Sequence[Observed]]  # the metrics of each service, judged together
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Verdicts, and why some services have none."""
+
+    verdicts: list[Verdict]
+    failed: dict[str, str]
+
+
+def score_groups(services: Services, settings: DetectorSettings) -> Scored:
     """Judge every service's metrics together. Runs in a worker process."""
-    return [v for group in groups for v in score_service(group, settings)]
+    scored = Scored([], {})
+    for name, group in services.items():
+        try:
+            scored.verdicts.extend(score_service(group, settings))
+        except Exception as error:  # noqa: BLE001 - one service's boundary: named in the report
+            scored.failed[name] = unexpected(error)
+    return scored
 
 
 class DetectionCycle:
@@ -91,13 +118,20 @@ class DetectionCycle:
         started = self._clock.monotonic()
         catalogue = self._catalogue()
         observed, failed = await self._fetch(catalogue)
-        verdicts = await self._workers.run(score_groups, _by_service(observed), self._settings)
+        crashed: dict[str, str] = {}
+        verdicts = await self._judge(_by_service(observed), crashed)
         report = await self._renew(catalogue, verdicts)
-        told, cleared = await self._tell(catalogue, {_key(s): s for s, _, _ in observed})
+        series = {_key(s): s for s, _, _ in observed}
+        told, cleared = await self._tell(catalogue, series, failed, crashed)
         for finding in cleared:
-            await self._on_cleared(finding)
+            heard = self._on_cleared(finding)
+            await isolated(f"plans of {finding.id}", heard, crashed, None)
         report = replace(
-            report, told=told, failed=failed, seconds=self._clock.monotonic() - started
+            report,
+            told=told,
+            failed=failed,
+            crashed=crashed,
+            seconds=self._clock.monotonic() - started,
         )
         log.info(
             "detection.cycle_finished",
@@ -107,6 +141,7 @@ class DetectionCycle:
             resolved=report.resolved,
             told=[f.id for f in told],
             failed=dict(failed),
+            crashed=dict(crashed),
             seconds=round(report.seconds, 2),
         )
         return report
@@ -133,8 +168,9 @@ class DetectionCycle:
             failed |= dict.fromkeys([instance] if instance else [s.name for s in specs], str(error))
         for instance, answers in gathered.answers.items():
             for spec, answer in zip(specs, answers, strict=True):
-                if isinstance(answer, BackendError):
-                    failed[f"{instance}/{spec.name}" if instance else spec.name] = str(answer)
+                if isinstance(answer, Exception):
+                    name = f"{instance}/{spec.name}" if instance else spec.name
+                    failed[name] = _why(name, answer)
                     continue
                 if isinstance(answer, BaseException):
                     raise answer
@@ -142,6 +178,34 @@ class DetectionCycle:
                     named = replace(series, metric=spec.name, unit=spec.unit)
                     observed.append((named, learned.get((spec.name, named.labels)), spec))
         return observed, failed
+
+    async def _judge(self, services: Services, crashed: dict[str, str]) -> list[Verdict]:
+        """Score all services at once; where that fails, each for itself: one may be the cause."""
+        dead: dict[str, str] = {}
+        scored = await isolated("judging", self._score(services), dead, None)
+        if scored is not None:
+            parts = [scored]
+        elif len(services) > 1:
+            parts = await self._judge_apart(services)
+        else:
+            parts = [Scored([], dict.fromkeys(services, dead["judging"]))]
+        for part in parts:
+            crashed |= {f"judging {name}": why for name, why in part.failed.items()}
+        return [verdict for part in parts for verdict in part.verdicts]
+
+    async def _judge_apart(self, services: Services) -> list[Scored]:
+        parts: list[Scored] = []
+        dead: dict[str, str] = {}
+        for name, group in services.items():
+            if len(dead) >= MOST_DEATHS:
+                dead[name] = "not tried: workers died over others before it"
+                continue
+            scored = await isolated(name, self._score({name: group}), dead, None)
+            parts += [scored] if scored is not None else []
+        return [*parts, Scored([], dead)]
+
+    async def _score(self, services: Services) -> Scored:
+        return await self._workers.run(score_groups, services, self._settings)
 
     async def _renew(self, catalogue: Catalogue, verdicts: Sequence[Verdict]) -> CycleReport:
         """Open, renew and resolve anomalies, each with its audit row."""
@@ -188,7 +252,11 @@ class DetectionCycle:
         )
 
     async def _tell(
-        self, catalogue: Catalogue, series: Mapping[tuple[str, object], Series]
+        self,
+        catalogue: Catalogue,
+        series: Mapping[tuple[str, object], Series],
+        failed: Mapping[str, str],
+        crashed: dict[str, str],
     ) -> tuple[tuple[Finding, ...], list[Finding]]:
         """Bring findings in step with the anomalies; return new and cleared ones."""
         now = self._clock.now()
@@ -209,24 +277,59 @@ class DetectionCycle:
         joined, rest = grouping.join(loose, findings, services_of, catalogue, now)
         joined_ids = {j.finding.id for j in joined}
         for each in joined:
-            await self._desk.extend(each.finding, each.anomalies)
-        cleared = await self._desk.clear(
-            [f for f in findings if f.id not in joined_ids], {a.id for a in active}
-        )
-        told = []
+            extended = self._desk.extend(each.finding, each.anomalies)
+            await isolated(each.finding.id, extended, crashed, None)
+        still = {a.id for a in active}
+        cleared: list[Finding] = []
+        for finding in findings:
+            if finding.id not in joined_ids and still.isdisjoint(finding.anomalies):
+                done = await isolated(finding.id, self._desk.clear(finding), crashed, None)
+                cleared += [done] if done is not None else []
+        told: list[Finding] = []
+        gaps = {"metrics": _unread(failed)} if failed else {}
         for group in grouping.groups(rest, catalogue):
             if grouping.worth_telling(group):
-                extra = await self._enricher.enrich(group, catalogue, series)
-                told.append(await self._desk.open(group, extra, catalogue))
+                opened = self._open_finding(group, catalogue, series, gaps)
+                name = f"finding of {group[0].service}"
+                found = await isolated(name, opened, crashed, None)
+                told += [found] if found is not None else []
         return tuple(told), cleared
 
+    async def _open_finding(
+        self,
+        group: Sequence[Anomaly],
+        catalogue: Catalogue,
+        series: Mapping[tuple[str, object], Series],
+        gaps: Mapping[str, str],
+    ) -> Finding:
+        """Tell one group; without anything beside the bare numbers when that fails whole."""
+        dead: dict[str, str] = {}
+        enriched = self._enricher.enrich(group, catalogue, series, gaps)
+        extra = await isolated("enrichment", enriched, dead, None)
+        return await self._desk.open(group, extra or Extra(gaps=dead), catalogue)
 
-def _by_service(observed: Sequence[Observed]) -> list[list[Observed]]:
+
+def _unread(failed: Mapping[str, str]) -> str:
+    """Say which metrics, or instances, were not read; of many only how many there are."""
+    told = [f"{name} ({why})" for name, why in list(failed.items())[:MOST_NAMED]]
+    more = len(failed) - len(told)
+    return ", ".join([*told, f"{more} more"] if more > 0 else told)
+
+
+def _why(metric: str, error: Exception) -> str:
+    """Return why a metric was not read; what nobody expected is reported as well."""
+    if isinstance(error, ToolError):
+        return str(error)
+    log.error("detection.reading_crashed", metric=metric, exc_info=error)
+    return unexpected(error)
+
+
+def _by_service(observed: Sequence[Observed]) -> Services:
     services: dict[str, list[Observed]] = {}
     for each in observed:
         series, _, spec = each
         services.setdefault(series.label(spec.group_by), []).append(each)
-    return list(services.values())
+    return services
 
 
 def _key(series: Series) -> tuple[str, object]:

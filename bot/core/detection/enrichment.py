@@ -1,17 +1,19 @@
 """What is said beside the bare numbers of a new finding: forecast, causes, similar cases, chart.
 
-Everything here is best effort: a dead backend costs its part, never the finding.
+    changes ─┐
+    events ──┼─> causes ─┬─> similar cases        each part that fails is a gap of the finding:
+    logs ────┘           └─> chart, forecasts     what could not be looked at, and why
+
+Everything here is best effort: a dead backend or worker costs its part, never the finding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
-import structlog
-
+from bot.core.detection.isolation import isolated
 from bot.core.ports import Clock
 from bot.core.shared.charts import ChartDesk
 from bot.domain.anomaly import Anomaly
@@ -29,22 +31,19 @@ from tools.analysis.rca import (
     Symptoms,
     rank_causes,
 )
-from tools.errors import ToolError
-from tools.fleet import members_of, pick
+from tools.fleet import Fleet, members_of, pick
 from tools.ports import Changes, Cluster, History, Logs, Metrics, Workers
 from tools.world import (
     Catalogue,
     Cause,
     Change,
     LogLine,
+    MetricSpec,
     Series,
     ServiceName,
     SimilarCase,
     Window,
 )
-
-log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 CHANGES_BEFORE = timedelta(hours=3)
 LOGS_AFTER, LOGS_BEFORE = timedelta(minutes=15), timedelta(minutes=60)
@@ -55,14 +54,14 @@ MOST_SERVICES = 3
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What enrichment found. `gaps` names what could not be looked at."""
+    """What enrichment found. `gaps` maps what could not be looked at to why."""
 
     causes: tuple[Cause, ...] = ()
     breaches: tuple[BreachForecast, ...] = ()
     similar: tuple[SimilarCase, ...] = ()
     changes: tuple[Change, ...] = ()
     chart: str = ""
-    gaps: Mapping[str, str] | None = None
+    gaps: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,49 +102,73 @@ class Enricher:
         group: Sequence[Anomaly],
         catalogue: Catalogue,
         series: Mapping[tuple[str, object], Series],
+        gaps: Mapping[str, str],
     ) -> Extra:
-        """Look around a group; the worst anomaly comes first in it."""
-        gaps: dict[str, str] = {}
-        now = self._clock.now()
-        onset = min(a.started_at for a in group)
+        """Look around a group; the worst anomaly comes first in it.
+
+        `gaps` is what the cycle itself could not look at.
+        """
+        missing = dict(gaps)
+        looked = self._look(group, catalogue, series, missing)
+        extra = await isolated("enrichment", looked, missing, Extra())
+        return replace(extra, gaps={name: self._cut(why) for name, why in missing.items()})
+
+    async def _look(
+        self,
+        group: Sequence[Anomaly],
+        catalogue: Catalogue,
+        series: Mapping[tuple[str, object], Series],
+        gaps: dict[str, str],
+    ) -> Extra:
+        changes = await isolated("changes", self._changes(group), gaps, [])
+        ranked = self._causes(group, catalogue, changes, gaps)
+        causes = await isolated("causes", ranked, gaps, [])
+        chart = await isolated("chart", self._chart(group, series, changes), gaps, "")
+        breaches = await self._breaches(group, catalogue, gaps)
+        similar = await isolated("knowledge", self._similar(group, causes), gaps, [])
+        return Extra(tuple(causes), tuple(breaches), tuple(similar), tuple(changes), chart)
+
+    async def _changes(self, group: Sequence[Anomaly]) -> list[Change]:
+        if self._sources.changes is None:
+            return []
+        window = Window(_onset(group) - CHANGES_BEFORE, self._clock.now())
+        seen = await self._sources.changes.recent(window)
+        return [clean_change(each, self._cut) for each in seen]
+
+    async def _causes(
+        self,
+        group: Sequence[Anomaly],
+        catalogue: Catalogue,
+        changes: Sequence[Change],
+        gaps: dict[str, str],
+    ) -> list[Cause]:
         services = list(dict.fromkeys(a.service for a in group))[:MOST_SERVICES]
-        seen = await self._changes(Window(onset - CHANGES_BEFORE, now), gaps)
-        changes = [clean_change(each, self._cut) for each in seen]
+        window = Window(_onset(group) - LOGS_BEFORE, self._clock.now())
         ranked = rank_causes(
             Symptoms(
                 verdicts=[_seen(a, catalogue) for a in group],
                 changes=[SeenChange(c) for c in changes],
-                events=await self._events(
-                    services, catalogue, Window(onset - LOGS_BEFORE, now), gaps
-                ),
-                patterns=await self._patterns(services, gaps),
+                events=await self._events(services, catalogue, window, gaps),
+                patterns=await isolated("loki", self._patterns(services, gaps), gaps, []),
                 dependencies=catalogue.topology(),
                 rules=self._rules(),
             )
         )
-        causes = [clean_cause(each, self._cut) for each in ranked]
-        worst = series.get((group[0].metric, group[0].worst.labels))
-        chart = ""
-        if self._sources.charts is not None and worst is not None:
-            spec = await self._sources.charts.spec(
-                worst, [a.latest for a in group], changes, self._timezone, self._texts
-            )
-            chart = await self._sources.charts.keep(spec, worst, self._texts)
-        return Extra(
-            causes=tuple(causes),
-            breaches=await self._breaches(group, catalogue, gaps),
-            similar=tuple(
-                clean_case(each, self._cut) for each in await self._similar(group, causes, gaps)
-            ),
-            changes=tuple(changes),
-            chart=chart,
-            gaps={name: self._cut(why) for name, why in gaps.items()},
-        )
+        return [clean_cause(each, self._cut) for each in ranked]
 
-    async def _changes(self, window: Window, gaps: dict[str, str]) -> list[Change]:
-        if self._sources.changes is None:
-            return []
-        return await _tried(self._sources.changes.recent(window), "changes", gaps, [])
+    async def _chart(
+        self,
+        group: Sequence[Anomaly],
+        series: Mapping[tuple[str, object], Series],
+        changes: list[Change],
+    ) -> str:
+        worst = series.get((group[0].metric, group[0].worst.labels))
+        if self._sources.charts is None or worst is None:
+            return ""
+        spec = await self._sources.charts.spec(
+            worst, [a.latest for a in group], changes, self._timezone, self._texts
+        )
+        return await self._sources.charts.keep(spec, worst, self._texts)
 
     async def _events(
         self,
@@ -163,7 +186,8 @@ class Enricher:
             for ref in spec.workloads if spec else ():
                 place = pick(cluster, cluster=ref.cluster)
                 asked = place.events(window, ref.namespace, ref.name)
-                events = await _tried(asked, "kubernetes", gaps, [])
+                events = await isolated("kubernetes", asked, gaps, [])
+                _note_silent("kubernetes", place, gaps)
                 found += [SeenEvent(e, service) for e in events]
         return found
 
@@ -180,12 +204,9 @@ class Enricher:
             lines: list[Sequence[LogLine]] = []
             for window in (old, new):
                 for level in ("error", "warning"):
-                    page = await _tried(
-                        logs.search(window, service=service, level=level, limit=500),
-                        "loki",
-                        gaps,
-                        None,
-                    )
+                    asked = logs.search(window, service=service, level=level, limit=500)
+                    page = await isolated("loki", asked, gaps, None)
+                    _note_silent("loki", logs, gaps)
                     lines.append(page.lines if page else ())
             before, after = (*lines[0], *lines[1]), (*lines[2], *lines[3])
             bursts = burst(before, after, old_window=LOGS_BEFORE, new_window=LOGS_AFTER)
@@ -203,50 +224,54 @@ class Enricher:
 
     async def _breaches(
         self, group: Sequence[Anomaly], catalogue: Catalogue, gaps: dict[str, str]
-    ) -> tuple[BreachForecast, ...]:
-        found: list[BreachForecast] = []
+    ) -> list[BreachForecast]:
         limited = [
             (a, spec)
             for a in group
             if (spec := catalogue.metrics.get(a.metric)) is not None and spec.threshold is not None
         ]
-        for anomaly, spec in limited[:MOST_FORECASTS]:
-            window = Window.ending(self._clock.now(), FORECAST_HISTORY)
-            own_store = dict(anomaly.worst.labels).get("prometheus", "")
-            store = members_of(self._sources.metrics).get(own_store, self._sources.metrics)
-            asked = store.query_range(spec.query, window, timedelta(minutes=5))
-            answers = await _tried(asked, "prometheus", gaps, [])
-            own = next((s for s in answers if s.labels == anomaly.worst.labels), None)
-            if own is None or spec.threshold is None:
-                continue
-            predicted = await self._sources.workers.run(forecast, own, 6)
-            breach = (
-                find_breach(predicted, own, spec.threshold, spec.bad_direction)
-                if predicted is not None
-                else None
-            )
-            if predicted is not None and breach is not None:
-                found.append(
-                    BreachForecast(
-                        metric=spec.name,
-                        at=breach.at,
-                        value=breach.value,
-                        threshold=breach.threshold,
-                        unit=spec.unit,
-                        method=predicted.method,
-                    )
-                )
-        return tuple(found)
+        found = [
+            await isolated("forecast", self._breach(anomaly, spec), gaps, None)
+            for anomaly, spec in limited[:MOST_FORECASTS]
+        ]
+        return [breach for breach in found if breach is not None]
+
+    async def _breach(self, anomaly: Anomaly, spec: MetricSpec) -> BreachForecast | None:
+        window = Window.ending(self._clock.now(), FORECAST_HISTORY)
+        own_store = dict(anomaly.worst.labels).get("prometheus", "")
+        store = members_of(self._sources.metrics).get(own_store, self._sources.metrics)
+        answers = await store.query_range(spec.query, window, timedelta(minutes=5))
+        own = next((s for s in answers if s.labels == anomaly.worst.labels), None)
+        if own is None or spec.threshold is None:
+            return None
+        predicted = await self._sources.workers.run(forecast, own, 6)
+        if predicted is None:
+            return None
+        breach = find_breach(predicted, own, spec.threshold, spec.bad_direction)
+        if breach is None:
+            return None
+        return BreachForecast(
+            metric=spec.name,
+            at=breach.at,
+            value=breach.value,
+            threshold=breach.threshold,
+            unit=spec.unit,
+            method=predicted.method,
+        )
 
     async def _similar(
-        self, group: Sequence[Anomaly], causes: Sequence[Cause], gaps: dict[str, str]
-    ) -> tuple[SimilarCase, ...]:
+        self, group: Sequence[Anomaly], causes: Sequence[Cause]
+    ) -> list[SimilarCase]:
         if self._sources.history is None:
-            return ()
+            return []
         words = [a.metric.replace("_", " ") for a in group[:3]]
         words += [group[0].service, *(c.cause for c in causes[:1])]
-        asked = self._sources.history.similar(" ".join(words), 3)
-        return tuple(await _tried(asked, "knowledge", gaps, []))
+        cases = await self._sources.history.similar(" ".join(words), 3)
+        return [clean_case(each, self._cut) for each in cases]
+
+
+def _onset(group: Sequence[Anomaly]) -> datetime:
+    return min(a.started_at for a in group)
 
 
 def _seen(anomaly: Anomaly, catalogue: Catalogue) -> SeenVerdict:
@@ -256,11 +281,7 @@ def _seen(anomaly: Anomaly, catalogue: Catalogue) -> SeenVerdict:
     return SeenVerdict(anomaly.latest, bad_direction=spec.bad_direction)
 
 
-async def _tried(asked: Awaitable[T], name: str, gaps: dict[str, str], otherwise: T) -> T:
-    """Await one backend; a failure becomes a named gap."""
-    try:
-        return await asked
-    except ToolError as error:
-        gaps[name] = str(error)
-        log.warning("enrichment.part_missing", part=name, why=str(error))
-        return otherwise
+def _note_silent(part: str, port: object, gaps: dict[str, str]) -> None:
+    """Name the instances that left their part out of a joined answer."""
+    if isinstance(port, Fleet) and port.silent:
+        gaps.setdefault(part, "; ".join(f"{name}: {why}" for name, why in port.silent.items()))

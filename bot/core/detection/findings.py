@@ -7,7 +7,7 @@ clear ──> all anomalies gone: finding and incident resolved, thread told
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.detection.enrichment import Extra
@@ -16,7 +16,7 @@ from bot.core.shared.wording import gap_text
 from bot.domain.anomaly import Anomaly
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
-from bot.domain.ids import AnomalyId, ChannelId, FindingId, RunId, mint
+from bot.domain.ids import ChannelId, FindingId, RunId, mint
 from bot.domain.incident import Incident, Priority, TimelineEntry, resolve
 from bot.domain.place import Place
 from bot.locale import Texts
@@ -77,6 +77,7 @@ class FindingDesk:
                 place=place,
                 incident=incident.id,
                 chart=extra.chart,
+                gaps=tuple(_gap(name, why) for name, why in extra.gaps.items()),
             )
             await tx.findings.save(finding)
             await tx.incidents.save(incident)
@@ -100,6 +101,7 @@ class FindingDesk:
                             "priority": incident.priority.value,
                             "anomalies": list(finding.anomalies),
                             "incident": incident.id,
+                            "gaps": list(finding.gaps),
                         },
                     )
                 )
@@ -173,18 +175,8 @@ class FindingDesk:
             )
         return grown
 
-    async def clear(
-        self, findings: Sequence[Finding], active: Collection[AnomalyId]
-    ) -> list[Finding]:
-        """Resolve the findings none of whose anomalies is active any more."""
-        cleared = []
-        for finding in findings:
-            if any(a in active for a in finding.anomalies):
-                continue
-            cleared.append(await self._resolve(finding))
-        return cleared
-
-    async def _resolve(self, finding: Finding) -> Finding:
+    async def clear(self, finding: Finding) -> Finding:
+        """Resolve a finding none of whose anomalies is active any more."""
         now = self._clock.now()
         async with self._store.begin() as tx:
             done = replace(await tx.findings.get(finding.id), resolved_at=now)
@@ -243,3 +235,8 @@ class FindingDesk:
         worst = group[0].worst
         key = "finding.title_up" if worst.deviation_sigma > 0 else "finding.title_down"
         return self._config.texts.say(key, metric=worst.metric, service=worst.service)
+
+
+def _gap(name: str, why: str) -> str:
+    """Return one gap as it is told; a backend's error begins with its name already."""
+    return why if why.startswith(f"{name}: ") else f"{name}: {why}"

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bot.core.detection.isolation import isolated
 from bot.core.ports import Clock, Store
 from bot.domain.audit import BOT, Event
 from tools.analysis.baseline import learn
@@ -88,7 +89,12 @@ class Learner:
             ]
             if not answers.answers:
                 continue
-            found = await self._workers.run(learn_all, named, now, self._config.min_history_days)
+            dead: dict[str, str] = {}
+            learning = self._workers.run(learn_all, named, now, self._config.min_history_days)
+            found = await isolated(spec.name, learning, dead, None)
+            if found is None:
+                failed.append(f"{spec.name}: {dead[spec.name]}")
+                continue
             kept = [b for b in found if b is not None]
             learned, short = learned + len(kept), short + len(found) - len(kept)
             async with self._store.begin() as tx:

@@ -7,7 +7,6 @@ every second: finding posted?  --> its detection run starts, in the finding's th
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,8 @@ import structlog
 
 from bot.core.investigation.turn import ORPHANED_AFTER, AgentDesk, Question
 from bot.core.ports import AgentRun, Clock, Reply, Store
-from bot.domain.ids import ChannelId
+from bot.core.shared.keyed_tasks import KeyedTasks
+from bot.domain.ids import ChannelId, RunId
 from bot.domain.place import Place
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class RunQueue:
         self._posts = posts
         self._store, self._clock, self._desk = store, clock, desk
         self._owner, self._reply_for, self._voice_of = owner, reply_for, voice_of
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: KeyedTasks[RunId] = KeyedTasks("run")
 
     async def tick(self) -> None:
         """Start what can start; returns without waiting for the runs."""
@@ -62,15 +62,11 @@ class RunQueue:
 
     async def drain(self) -> None:
         """Cancel what runs; its rows stay, and the next start takes them over."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.drain()
 
     async def idle(self) -> None:
         """Wait until no run of this queue is at work."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self._tasks.idle()
 
     async def _orphans(self) -> None:
         before = self._clock.wall() - ORPHANED_AFTER
@@ -81,7 +77,7 @@ class RunQueue:
             ]
         for run in taken:
             log.info("run.taken_over", run_id=run.id, previous_owner=run.owner)
-            self._spawn(replace(run, owner=self._owner))
+            self._tasks.spawn(run.id, self._carry(replace(run, owner=self._owner)))
 
     async def _detections(self) -> None:
         async with self._store.begin() as tx:
@@ -128,12 +124,7 @@ class RunQueue:
             if await tx.runs.running_in(run.place) is not None:
                 return
             await tx.runs.save(started)
-        self._spawn(started)
-
-    def _spawn(self, run: AgentRun) -> None:
-        task = asyncio.create_task(self._carry(run), name=f"run {run.id}")
-        self._tasks[run.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(run.id, None))
+        self._tasks.spawn(started.id, self._carry(started))
 
     async def _carry(self, run: AgentRun) -> None:
         voice = self._voice_of(run.place.channel)

@@ -27,6 +27,7 @@ from bot.core.remediation.claiming import Claims
 from bot.core.remediation.permits import Permit
 from bot.core.remediation.progress import NotOursError, Progress, key_of
 from bot.core.remediation.verification import Outlook, Verifier
+from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus, Step, StepPhase, StepRun
 from tools.act.contract import Actors, Bound, Outcome, Probe
@@ -72,7 +73,7 @@ class Execution:
         """The parts share one store, clock and owner: see `assembly.build_remedy`."""
         self._clock, self._actors, self._binder = clock, actors, binder
         self._claims, self._progress, self._verifier = claims, progress, verifier
-        self._at_work: dict[PlanId, asyncio.Task[None]] = {}
+        self._at_work: KeyedTasks[PlanId] = KeyedTasks("plan")
 
     # --- time -----------------------------------------------------------------------------
 
@@ -87,14 +88,12 @@ class Execution:
         started = 0
         for record in due:
             if record.plan.id not in self._at_work and await self._is_due(record):
-                self._start(record.plan.id)
-                started += 1
+                started += self._at_work.spawn(record.plan.id, self._guarded(record.plan.id))
         return started
 
     async def idle(self) -> None:
         """Wait until nothing started by ticks is at work (tests, orderly shutdown)."""
-        while self._at_work:
-            await asyncio.wait(list(self._at_work.values()))
+        await self._at_work.idle()
 
     async def run_due(self) -> int:
         """Tick and wait for what it started."""
@@ -104,22 +103,12 @@ class Execution:
 
     async def close(self, grace_seconds: float = 10.0) -> None:
         """Let running steps finish for a moment; what remains is recovered by the next start."""
-        tasks = list(self._at_work.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace_seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._at_work.drain(timedelta(seconds=grace_seconds))
 
     async def _is_due(self, record: PlanRecord) -> bool:
         if record.status is PlanStatus.VERIFYING and self._claims.is_ours(record):
             return self._verifier.is_due(record) or record.halted
         return True
-
-    def _start(self, plan_id: PlanId) -> None:
-        task = asyncio.create_task(self._guarded(plan_id), name=f"plan {plan_id}")
-        self._at_work[plan_id] = task
-        task.add_done_callback(lambda _: self._at_work.pop(plan_id, None))
 
     async def _guarded(self, plan_id: PlanId) -> None:
         """Drive one plan; the task's outer boundary. The next tick goes on from the store."""

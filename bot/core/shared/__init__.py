@@ -1,1 +1,1 @@
-"""What several rooms need: charts, files that change while the bot runs, ports the store serves."""
+"""What several rooms need: charts, background tasks, files that change, ports the store serves."""

@@ -17,6 +17,7 @@ from bot.slack.blocks.text import (
     code,
     confirm,
     context,
+    cut,
     date,
     escape,
     header,
@@ -36,6 +37,7 @@ EMOJI = {
     Severity.CRITICAL: "🔴",
 }
 MOST_LINES = 8
+MOST_GAPS, LONGEST_GAP = 3, 60  # one short line says what was not seen; the store says it all
 MUTE_HOURS = ("1", "4", "24")
 
 
@@ -121,6 +123,14 @@ def _similar(finding: Finding, texts: Texts) -> str:
     return "\n".join([texts.say("slack.finding.similar"), *cases]) if cases else ""
 
 
+def _gaps(finding: Finding, texts: Texts) -> str:
+    if not finding.gaps:
+        return ""
+    shown = [escape(cut(gap, LONGEST_GAP)) for gap in finding.gaps[:MOST_GAPS]]
+    more = len(finding.gaps) - len(shown)
+    return texts.say("slack.finding.gaps", gaps="; ".join([*shown, f"+{more}"] if more else shown))
+
+
 def _small_print(
     finding: Finding, anomalies: Sequence[Anomaly], incident: Incident | None, texts: Texts
 ) -> list[str]:
@@ -128,6 +138,7 @@ def _small_print(
     lines = [
         texts.say("slack.finding.since", service=code(finding.service), since=date(since)),
         f"{finding.id}" + (f" · {incident.id} {incident.priority.value}" if incident else ""),
+        _gaps(finding, texts),
     ]
     if finding.resolved_at is not None:
         lines.append(texts.say("slack.finding.resolved_at", at=date(finding.resolved_at)))

@@ -15,6 +15,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.core.investigation.turn import Question
 from bot.core.ports import AgentRun, Directory, Person
+from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.access import decide
 from bot.domain.audit import Event
 from bot.domain.ids import ChannelId, RunId, UserId
@@ -55,7 +56,7 @@ class Room:
         self.config, self.deps, self.client = config, deps, client
         self.directory, self.book, self.voices = directory, book, voices
         self.replies, self.outbox = replies, outbox
-        self._runs: set[asyncio.Task[None]] = set()
+        self._runs: KeyedTasks[RunId] = KeyedTasks("run")
 
     def texts(self, deed: Deed) -> Texts:
         """Return the texts of the channel where it happened."""
@@ -235,9 +236,7 @@ class Room:
 
     def carry(self, run: AgentRun, question: Question) -> None:
         """Answer in the background; the row is what survives."""
-        task = asyncio.create_task(self._answer(run, question), name=f"run {run.id}")
-        self._runs.add(task)
-        task.add_done_callback(self._runs.discard)
+        self._runs.spawn(run.id, self._answer(run, question))
 
     async def _answer(self, run: AgentRun, question: Question) -> None:
         try:
@@ -247,14 +246,11 @@ class Room:
 
     async def stop_runs(self) -> None:
         """Let runs go at shutdown: their rows stay running and are taken over."""
-        for task in list(self._runs):
-            task.cancel()
-        await asyncio.gather(*self._runs, return_exceptions=True)
+        await self._runs.drain()
 
     async def idle(self) -> None:
         """Wait until no run of this room is at work."""
-        while self._runs:
-            await asyncio.gather(*self._runs, return_exceptions=True)
+        await self._runs.idle()
 
     async def mark_seen(self, deed: Deed) -> None:
         """Put 👀 on a message that has to wait."""

@@ -1,15 +1,17 @@
 """Nouns to JSON and back."""
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 from bot.domain.anomaly import Acknowledged, AnomalyState, FalseAlarm
+from bot.domain.finding import Finding
 from bot.store.codec import decode, decode_state, encode, encode_state, from_json, pack, to_json
 from bot.store.codec import unpack as unpack_array
 from bot.store.schema import clean_text
-from tests.fixtures.nouns import ALICE, NOW, a_plan, a_verdict
+from tests.fixtures.nouns import ALICE, NOW, a_finding, a_plan, a_verdict
 from tools.world import Verdict, Vote
 
 STATES: tuple[type[AnomalyState], ...] = (Acknowledged, FalseAlarm)
@@ -38,6 +40,12 @@ def test_figures_straight_from_numpy_and_not_a_number_are_kept() -> None:
 def test_a_plan_keeps_its_digest_through_json() -> None:
     plan = a_plan()
     assert decode(type(plan), encode(plan)).body.digest() == plan.digest
+
+
+def test_a_finding_stored_before_it_had_gaps_is_read_without_any() -> None:
+    stored = from_json(encode(a_finding()))
+    assert stored.pop("gaps") == ["loki: no answer within 30 s"]
+    assert decode(Finding, to_json(stored)) == replace(a_finding(), gaps=())
 
 
 def test_plain_json_takes_frozen_mappings_arrays_and_times_but_no_objects() -> None:

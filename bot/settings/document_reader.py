@@ -7,67 +7,67 @@ An error names file, line, key, value and the nearest valid name.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from bot.settings.document import ConfigDocument
 from bot.settings.errors import ConfigError
 from bot.settings.secret_keys import literal_secrets, variable_for
 from bot.settings.variables import expand, override
+from foundation.nearest import nearest
+from foundation.yaml_file import YamlFile, YamlFileError, read_yaml
 
 
 def read_document(path: Path, environ: Mapping[str, str]) -> ConfigDocument:
     """Read, expand, override and validate. Raises ConfigError with one clear line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
+    file = _read(path)
+    for keys in literal_secrets(file.value, ConfigDocument):
         raise ConfigError(
-            f"configuration {str(path)!r} cannot be read ({error.strerror}); "
-            "set SRE_AGENT_CONFIG to the file's path"
-        ) from error
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected sections at the top, got {type(tree).__name__}")
-    for keys in literal_secrets(tree, ConfigDocument):
-        raise ConfigError(
-            f"{path}:{_line(node, keys)}: {'.'.join(keys)} holds a literal secret; "
+            f"{_where(file, keys)}: {'.'.join(keys)} holds a literal secret; "
             f"write a reference such as ${{{variable_for(keys)}}} and set the variable"
         )
-    expanded = expand(tree, environ)
+    expanded = expand(file.value or {}, environ)
     override(expanded, environ)
     try:
         return ConfigDocument.model_validate(expanded)
     except ValidationError as error:
-        raise ConfigError(_explain(error, path, node)) from error
+        raise ConfigError(_explain(error, file)) from error
 
 
-def _explain(error: ValidationError, path: Path, node: Any) -> str:
+def _read(path: Path) -> YamlFile:
+    try:
+        file = read_yaml(path)
+    except YamlFileError as error:
+        if isinstance(error.__cause__, OSError):
+            raise ConfigError(
+                f"configuration {str(path)!r} cannot be read ({error.__cause__.strerror}); "
+                "set SRE_AGENT_CONFIG to the file's path"
+            ) from error
+        raise ConfigError(str(error)) from error
+    if not isinstance(file.value, dict | None):
+        found = type(file.value).__name__
+        raise ConfigError(f"{file.where()}: expected sections at the top, got {found}")
+    return file
+
+
+def _explain(error: ValidationError, file: YamlFile) -> str:
     lines = []
     for detail in error.errors(include_url=False):
-        keys = tuple(str(part) for part in detail["loc"])
-        dotted = ".".join(keys)
+        keys = detail["loc"]
+        dotted = ".".join(str(part) for part in keys)
         if detail["type"] == "extra_forbidden":
-            known = _known_keys(keys[:-1])
-            close = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
-            hint = f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(known)}."
-            lines.append(f"{path}:{_line(node, keys)}: unknown key {dotted!r}.{hint}")
+            hint = nearest(str(keys[-1]), _known_keys(keys[:-1]))
+            lines.append(f"{_where(file, keys)}: unknown key {dotted!r}.{hint}")
         else:
-            lines.append(
-                f"{path}:{_line(node, keys)}: {dotted}: {detail['msg']}, got {detail['input']!r}"
-            )
+            wrong = f"{detail['msg']}, got {detail['input']!r}"
+            lines.append(f"{_where(file, keys)}: {dotted}: {wrong}")
     return "; ".join(lines)
 
 
-def _known_keys(keys: tuple[str, ...]) -> list[str]:
+def _known_keys(keys: Sequence[str | int]) -> list[str]:
     model: Any = ConfigDocument
     named = False  # the key is a name a person chose, such as that of an instance
     for key in keys:
@@ -85,14 +85,7 @@ def _known_keys(keys: tuple[str, ...]) -> list[str]:
     return sorted(model.model_fields)
 
 
-def _line(node: Any, keys: tuple[str, ...]) -> int | str:
-    """Return the line of a key in the file, or `env` when only the environment holds it."""
-    line: int | str = "env"
-    for key in keys:
-        if not isinstance(node, yaml.MappingNode):
-            break
-        pair = next((p for p in node.value if p[0].value == key), None)
-        if pair is None:
-            break
-        line, node = pair[0].start_mark.line + 1, pair[1]
-    return line
+def _where(file: YamlFile, keys: Sequence[str | int]) -> str:
+    """Return `file:line` of a key, or `file:env` when only the environment holds it."""
+    line = file.line(keys)
+    return f"{file.name}:{'env' if line is None else line}"

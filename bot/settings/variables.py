@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from foundation.yaml_file import YamlFileError, parse_yaml
 
 REFERENCE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 PREFIX = "SRE_AGENT_"  # of SRE_AGENT_<SECTION>__<KEY>
@@ -32,7 +32,7 @@ def expand(value: Any, environ: Mapping[str, str]) -> Any:
 
 
 def override(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Lay `SRE_AGENT_<SECTION>__<KEY>` over the tree; values are read as YAML scalars."""
+    """Lay `SRE_AGENT_<SECTION>__<KEY>` over the tree; values are read as YAML."""
     for name, value in environ.items():
         if not name.startswith(PREFIX) or "__" not in name:
             continue
@@ -42,14 +42,14 @@ def override(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
             inner = place.get(key)
             place[key] = inner = dict(inner) if isinstance(inner, dict) else {}
             place = inner
-        place[keys[-1]] = _scalar(value)
+        place[keys[-1]] = _value(value, name)
 
 
-def _scalar(text: str) -> Any:
+def _value(text: str, name: str) -> Any:
     """Read a variable's value as YAML would; what is no YAML (`*/30 * * * *`) is the text."""
     try:
-        return yaml.safe_load(text) if text else None
-    except yaml.YAMLError:
+        return parse_yaml(text, name).value
+    except YamlFileError:
         return text
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot import locale
+from bot.settings import ConfigError, load_settings
 from knowledge.documents import DocumentError, parse_document
 from playbooks.loader import PlaybookError, load_file
 from tools.catalogues import CatalogueError, load_metrics, load_services
@@ -29,12 +30,17 @@ def read_playbook(path: Path) -> object:
     return load_file(path, ["pod_restart"])
 
 
+def read_configuration(path: Path) -> object:
+    return load_settings({"SRE_AGENT_CONFIG": str(path)})
+
+
 LOADERS: list[tuple[Callable[[Path], object], type[Exception]]] = [
     (load_metrics, CatalogueError),
     (load_services, CatalogueError),
     (load_rules, RuleError),
     (read_playbook, PlaybookError),
     (read_document, DocumentError),
+    (read_configuration, ConfigError),
 ]
 TWINS = [
     (

@@ -42,6 +42,46 @@ def test_a_value_that_cannot_work_is_named(tmp_path: Path, text: str, complaint:
     assert complaint in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "api:\n  port: 1\n  port: 2\n",
+            "config.yaml:3:3: 'port' is written twice, first in line 2; keep one of them",
+        ),
+        ("api: [\n", "config.yaml:2:1: not YAML"),
+        ("- api\n", "config.yaml:1:1: expected sections at the top, got list"),
+        ("api: {port: 08000}\n", "config.yaml:1:13: 08000 is octal to some readers"),
+        ("access:\n  admin:\n  - U1\n  - [U2]\n", ":4: access.admin.1: Input should be a valid"),
+    ],
+)
+def test_what_is_no_good_yaml_is_refused_where_it_stands(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cron"),
+    [
+        ("SRE_AGENT_SLACK__DIGEST__CRON", "*/30 * * * *", "*/30 * * * *"),
+        ("SRE_AGENT_SLACK__DIGEST", "{cron: 0 8 * * mon}", "0 8 * * mon"),
+        ("SRE_AGENT_SLACK__DIGEST__CRON", "", "0 9 * * mon-fri"),
+    ],
+)
+def test_a_variable_is_read_as_yaml_and_what_is_none_as_it_stands(
+    tmp_path: Path, name: str, value: str, cron: str
+) -> None:
+    assert load(tmp_path, "", **{name: value}).digest.cron == cron
+
+
+def test_a_wrong_variable_is_told_as_of_the_environment(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.yaml:env: api\.port: Input should be a valid"):
+        load(tmp_path, "", SRE_AGENT_API__PORT="many")
+
+
 def test_production_wants_the_key_of_the_audit_chain(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="AUDIT_KEY"):
         load(tmp_path, "app: {environment: production}")

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from foundation.nearest import nearest
 from foundation.yaml_file import Limits, PathInFile, YamlFile, YamlFileError, parse_yaml
 from playbooks import triggers
-from playbooks.schema import Action, Parameter, Playbook, Step, Verify
+from playbooks.schema import Parameter, Playbook, PlaybookAction, PlaybookStep, Verify
 
 LIMITS = Limits(bytes=64 * 1024)  # it is stored beside its plan, and a person reads it
 SHIPPED = Path(__file__).with_name("library")
@@ -148,8 +148,8 @@ class _Page:
 def _keys(place: PathInFile) -> tuple[str, ...]:
     above = [part for part in place[:-1] if isinstance(part, str)]
     models: dict[str, type[BaseModel]] = {
-        "steps": Step,
-        "undo": Action,
+        "steps": PlaybookStep,
+        "undo": PlaybookAction,
         "verify": Verify,
         "parameters": Parameter,
     }
@@ -161,7 +161,7 @@ def _keys(place: PathInFile) -> tuple[str, ...]:
 
 def _check_parameters(page: _Page, playbook: Playbook, parameters: Parameters) -> None:
     for index, step in enumerate(playbook.steps):
-        asked: list[tuple[tuple[str | int, ...], Action]] = [(("steps", index), step)]
+        asked: list[tuple[tuple[str | int, ...], PlaybookAction]] = [(("steps", index), step)]
         if step.undo is not None:
             asked.append((("steps", index, "undo"), step.undo))
         for place, action in asked:

@@ -55,7 +55,7 @@ class Parameter(Part):
         return pattern
 
 
-class Action(Part):
+class PlaybookAction(Part):
     """One action on one object."""
 
     action: str
@@ -77,12 +77,12 @@ class Action(Part):
         return frozenset().union(*(templates.variables(text) for text in texts))
 
 
-class Step(Action):
+class PlaybookStep(PlaybookAction):
     """One step; without `undo` the action's own way back is used."""
 
     name: str = Field(min_length=1, max_length=100)
     timeout_seconds: int = Field(120, ge=1, le=3600)
-    undo: Action | None = None
+    undo: PlaybookAction | None = None
 
 
 class Verify(Part):
@@ -101,7 +101,7 @@ class Playbook(Part):
     trigger_conditions: tuple[Expression, ...] = Field(min_length=1)  # any of them
     preconditions: tuple[Expression, ...] = ()  # all of them, or no plan is made
     risk_override: float | None = Field(None, ge=0, le=1)
-    steps: tuple[Step, ...] = Field((), max_length=10)  # none: diagnosis only
+    steps: tuple[PlaybookStep, ...] = Field((), max_length=10)  # none: diagnosis only
     verify: tuple[Verify, ...] = ()  # all of them; none: the trigger must clear
     cooldown_minutes: float | None = Field(None, ge=0)  # longer than the general one, if given
     owners: tuple[str, ...] = ()  # teams that keep it

@@ -47,7 +47,7 @@ class TriggerError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TriggerFacts:
     """What is known now. A missing metric is unknown; None for events or logs: nobody looked."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Facts:
 class Expression(Protocol):
     """One part of an expression."""
 
-    def evaluate(self, facts: Facts) -> bool | None:
+    def evaluate(self, facts: TriggerFacts) -> bool | None:
         """Return true, false or None for unknown."""
         ...
 
@@ -80,7 +80,7 @@ class Comparison:
     sign: str
     number: float
 
-    def evaluate(self, facts: Facts) -> bool | None:
+    def evaluate(self, facts: TriggerFacts) -> bool | None:
         value = facts.metrics.get(self.metric)
         if value is None or math.isnan(value):
             return None
@@ -99,7 +99,7 @@ class Named:
 
     text: str
 
-    def evaluate(self, facts: Facts) -> bool | None:
+    def evaluate(self, facts: TriggerFacts) -> bool | None:
         wanted = self.text.lower()
         if facts.events is not None and any(wanted == each.lower() for each in facts.events):
             return True
@@ -121,7 +121,7 @@ class Not:
 
     part: Expression
 
-    def evaluate(self, facts: Facts) -> bool | None:
+    def evaluate(self, facts: TriggerFacts) -> bool | None:
         value = self.part.evaluate(facts)
         return None if value is None else not value
 
@@ -133,13 +133,13 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class AndOr:
     """`and` or `or` of several parts, after Kleene: one sure part may decide."""
 
     word: str
     parts: tuple[Expression, ...]
 
-    def evaluate(self, facts: Facts) -> bool | None:
+    def evaluate(self, facts: TriggerFacts) -> bool | None:
         decisive = self.word == "or"
         values = [part.evaluate(facts) for part in self.parts]
         if decisive in values:
@@ -219,7 +219,7 @@ class _Reader:
         while self._next()[:2] == ("logic", word):
             self._take()
             parts.append(part(depth))
-        return parts[0] if len(parts) == 1 else Joined(word, tuple(parts))
+        return parts[0] if len(parts) == 1 else AndOr(word, tuple(parts))
 
     def _one(self, depth: int) -> Expression:
         token = self._take()

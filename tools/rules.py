@@ -9,7 +9,7 @@ from typing import Any
 
 from foundation.nearest import nearest
 from foundation.yaml_file import PathInFile, YamlFile, YamlFileError, parse_yaml, read_yaml
-from tools.analysis.rca import Correlated, Remedy, Rule
+from tools.analysis.symptoms import Correlated, Rule, SuggestedAction
 from tools.errors import BadArgumentError
 
 _RULE_KEYS = frozenset({"id", "condition", "root_cause", "remediation", "kind", "weight"})
@@ -86,7 +86,7 @@ def _rule(entry: _Part, metrics: frozenset[str]) -> Rule:
         kind=kind,
         weight=0.4 if weight is None else weight,
         remediation=tuple(
-            Remedy(part.text("action"), str(part.values.get("target", "")))
+            SuggestedAction(part.text("action"), str(part.values.get("target", "")))
             for part in entry.parts("remediation", {"action", "target"})
         ),
     )

@@ -97,7 +97,7 @@ def check_config(
 def _doubts(found: Settings) -> list[str]:
     """Return what is right in form and resolves to nothing."""
     from bot.cli.doubts import doubts_of
-    from tools.catalogues import CatalogueError
+    from tools.metrics_and_services import CatalogueError
 
     try:
         return doubts_of(found, _services(found))
@@ -107,7 +107,7 @@ def _doubts(found: Settings) -> list[str]:
 
 def _services(found: Settings) -> list[str]:
     """Return the names of the services, with their clusters checked as at the start."""
-    from tools.catalogues import load_services
+    from tools.metrics_and_services import load_services
 
     return list(
         load_services(
@@ -121,9 +121,9 @@ def _services(found: Settings) -> list[str]:
 def _files(found: Settings) -> list[Checked]:
     """Read what the document names; a bad file does not keep the others from being read."""
     from playbooks.loader import PlaybookError, load_library
-    from tools.act.catalog import ACTIONS, load_actions
-    from tools.catalogues import CatalogueError, load_metrics
+    from tools.act.actions import ACTIONS, load_actions
     from tools.extensions import ExtensionError
+    from tools.metrics_and_services import CatalogueError, load_metrics
     from tools.rules import RuleError, load_rules
 
     files = found.files

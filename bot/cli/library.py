@@ -19,9 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one object.")]
 
 def _library(paths: list[Path] | None = None) -> Library:
     from playbooks.loader import PlaybookError, load_file, load_library
-    from tools.act.catalog import load_actions
-    from tools.catalogues import CatalogueError, load_metrics
+    from tools.act.actions import load_actions
     from tools.extensions import ExtensionError
+    from tools.metrics_and_services import CatalogueError, load_metrics
 
     files = settings().files
     try:
@@ -112,12 +112,12 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Say which trigger conditions and preconditions would hold for given facts; runs nothing."""
-    from playbooks.triggers import Facts, parse
+    from playbooks.triggers import TriggerFacts, parse
 
     playbook = _one(playbook_id).playbook
     given = _metrics(metric or [])
     _refuse_unknown(given)
-    facts = Facts(
+    facts = TriggerFacts(
         metrics=given,
         events=None if event is None else frozenset(event),
         logs=None if log is None else tuple(log),
@@ -160,7 +160,7 @@ def _metrics(pairs: list[str]) -> dict[str, float]:
 def _refuse_unknown(given: dict[str, float]) -> None:
     """End with the nearest name for a metric that no catalogue has: it would decide nothing."""
     from foundation.nearest import nearest
-    from tools.catalogues import CatalogueError, load_metrics
+    from tools.metrics_and_services import CatalogueError, load_metrics
 
     try:
         known = [str(name) for name in load_metrics(settings().files.metrics)]

@@ -76,7 +76,7 @@ def rbac(
 
 def _used() -> list[str]:
     from playbooks.loader import PlaybookError, load_library
-    from tools.act.catalog import load_actions
+    from tools.act.actions import load_actions
     from tools.extensions import ExtensionError
 
     files = settings().files

@@ -25,12 +25,12 @@ from bot.workers import ProcessWorkers
 from knowledge.store import KnowledgeIndex, load_encoder
 from playbooks.loader import load_library
 from tools import catalog
-from tools.act.catalog import load_actions
+from tools.act.actions import load_actions
 from tools.act.contract import Action
 from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
 from tools.backends.history import KnowledgeHistory
-from tools.catalogues import load_catalogue
+from tools.metrics_and_services import load_catalogue
 from tools.ports import Baselines, Changes, Cluster, History, Logs, Metrics, Traces, Workers
 from tools.ports import Clock as WorldTime
 from tools.rules import load_rules

@@ -33,7 +33,7 @@ class Step:
     """
 
     name: str
-    action: str  # name in tools.act.catalog.ACTIONS
+    action: str  # name in tools.act.actions.ACTIONS
     target: WorkloadRef
     parameters: Mapping[str, Any]
     timeout_seconds: int

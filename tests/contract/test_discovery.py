@@ -9,7 +9,7 @@ from sandbox.world.topology import SERVICES
 from tests.sandboxed import Platform
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
-from tools.catalogues import load_catalogue
+from tools.metrics_and_services import load_catalogue
 from tools.world import Call
 
 DRAWN = {(s.name, d) for s in SERVICES for d in s.dependencies}

@@ -24,7 +24,7 @@ from bot.locale import Texts
 from bot.store.store import SqlStore
 from playbooks.loader import Loaded, parse
 from tests.fakes.cluster import FakeCluster
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.act.contract import Action, Actors
 from tools.errors import BackendUnavailableError, NotFoundError
 from tools.world import (

@@ -36,7 +36,7 @@ from bot.locale import Texts
 from bot.store.store import open_store
 from playbooks.loader import parse
 from tests.fakes.decision import ANN, INCIDENTS, FakeDirectory, service
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.act.contract import Actors
 from tools.backends.kubernetes.actor import KubernetesActor
 from tools.backends.kubernetes.config import KubernetesConfig

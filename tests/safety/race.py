@@ -35,7 +35,7 @@ from sandbox.slack.people import INCIDENTS
 from tests.fakes.decision import FakeDirectory, service
 from tests.fixtures.postgres import postgres_server
 from tests.safety.life import AUDIT_KEY
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.act.contract import Actors
 from tools.backends.kubernetes.actor import KubernetesActor
 from tools.backends.kubernetes.config import KubernetesConfig

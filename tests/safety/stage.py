@@ -57,7 +57,7 @@ from tests.safety.canaries import CANARIES, planted_config, planted_lines
 from tests.safety.model import QUERY, Obedient
 from tests.safety.outside import TraceStore, let_it_say
 from tests.safety.texts import Hostile
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.act.contract import Actors
 from tools.analysis.detect import DetectorSettings
 from tools.catalog import load_tools

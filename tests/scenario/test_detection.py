@@ -21,7 +21,7 @@ from bot.store.store import SqlStore
 from tests.fakes.workers import InlineWorkers
 from tests.sandboxed import Platform
 from tests.scenario.conftest import StoryClock
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, bind, parse_parameters
 from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
@@ -30,7 +30,7 @@ from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.reader import KubernetesReader
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
-from tools.catalogues import load_catalogue
+from tools.metrics_and_services import load_catalogue
 from tools.world import Baseline, Catalogue, MetricName, ServiceName, Severity, WorkloadRef
 
 WATCHED = ("order_latency_p99", "order_error_rate", "api_error_rate", "api_latency_p99")

@@ -20,8 +20,8 @@ from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.tempo import Tempo
 from tools.backends.tracing import TracingConfig
-from tools.catalogues import load_catalogue
 from tools.contract import Toolbox
+from tools.metrics_and_services import load_catalogue
 from tools.observe.anomalies import detect_anomalies
 from tools.observe.cluster import recent_changes
 from tools.observe.metrics import query_metric

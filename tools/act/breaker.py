@@ -11,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from foundation.nearest import nearest
-from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.contract import (
+    ActionResult,
+    Actors,
+    Bound,
+    Parameters,
+    Preview,
+    Probe,
+    TargetState,
+    UndoSpec,
+)
 from tools.act.patching import PatchAction, Pinned
 from tools.act.routing import ByKind
 from tools.errors import (
@@ -43,7 +52,9 @@ class EndpointBreaker:
     kinds = ("Endpoint",)
     parameters = BreakerParameters
 
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+    async def observe(
+        self, actors: Actors, target: WorkloadRef, parameters: Parameters
+    ) -> TargetState:
         pinned = parameters.model_dump(exclude={"key"})
         if not pinned["url"]:
             raise BadArgumentError(f"{self.name} of an Endpoint needs url, where the breaker is")
@@ -52,9 +63,9 @@ class EndpointBreaker:
         if now == pinned["state"]:
             raise ActionRefusedError(f"the breaker at {pinned['url']!r} is already {now!r}")
         fields = {"url": pinned["url"], "state": now}
-        return State(target, pinned, fields, fingerprint_of(fields))
+        return TargetState(target, pinned, fields, fingerprint_of(fields))
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         before, after = str(state.fields["state"]), str(state.parameters["state"])
         return Preview(
             summary=f"Set the circuit breaker {state.parameters['url']} to {after}",
@@ -67,7 +78,7 @@ class EndpointBreaker:
         await actors.need_http().check("PUT", bound.parameters["url"])
         await self._compare(actors, bound)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         await self._compare(actors, bound)
         url, wanted = bound.parameters["url"], bound.parameters["state"]
         reply = await actors.need_http().call("PUT", url, {"state": wanted}, key)
@@ -77,9 +88,9 @@ class EndpointBreaker:
                 f"the breaker at {url!r} was set to {wanted!r}, it says {now!r}"
             )
         after = fingerprint_of({"url": url, "state": now})
-        return Outcome(f"the breaker is {now}", bound.target, after, {"status": reply.status})
+        return ActionResult(f"the breaker is {now}", bound.target, after, {"status": reply.status})
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         back = {"url": state.parameters["url"], "state": state.fields["state"]}
         return UndoSpec(
             self.name, state.target, back, f"Set the breaker back to {state.fields['state']}"
@@ -158,15 +169,15 @@ class ConfigMapBreaker(PatchAction[BreakerParameters]):
         place = pointer("data", str(pinned["key"]))
         return [{"op": "replace", "path": place, "value": pinned["state"]}]
 
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         key, after = str(state.parameters["key"]), str(state.parameters["state"])
         return (DiffLine(key, str(state.facts["before"]), after),)
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         key, after = state.parameters["key"], state.parameters["state"]
         return f"Set {key} of {state.target} to {after}; pods that read it anew follow"
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         before = state.facts["before"]
         if before not in {"open", "closed", "half_open"}:
             return None  # some other word than ours stood there; a person puts it back

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tools.act.contract import Actors, Bound, Parameters, State, UndoSpec
+from tools.act.contract import Actors, Bound, Parameters, TargetState, UndoSpec
 from tools.act.objects import replica_sets
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
@@ -133,7 +133,7 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
         if config_hash(found) != asked["data_sha256"]:
             raise LostRaceError(f"config map {new!r} exists with other data than was approved")
 
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         before, after = state.facts["before"], state.facts["after"]
         old, new = state.parameters["config_map"], state.parameters["to_config_map"]
         lines = [DiffLine("config map", str(old), str(new))]
@@ -144,13 +144,13 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
         ]
         return tuple(lines)
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         old, new = state.parameters["config_map"], state.parameters["to_config_map"]
         if state.parameters.get("restored"):
             return f"Let {state.target} use what config map {old} held before, as {new}"
         return f"Let {state.target} use config map {new} again instead of {old}"
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         old, new = state.parameters["config_map"], state.parameters["to_config_map"]
         return UndoSpec(
             action=self.name,

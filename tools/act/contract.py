@@ -1,16 +1,16 @@
 """What an action is: one change of the world that can be shown, tried, done, undone and proved.
 
-    observe ──> State ──preview──> Preview      (a person reads it; nothing was sent)
+    observe ──> TargetState ──preview──> Preview      (a person reads it; nothing was sent)
                   │
                   └──bind──> Bound ──dry_run──> (the server validates; nothing changed)
                                │
-                               ├──execute(key)──> Outcome ──undo_of──> UndoSpec
+                               ├──execute(key)──> ActionResult ──undo_of──> UndoSpec
                                └──probe(key)───> done | not_done | unknown   (after a crash)
 
-*State* is the target as it was read, with a *fingerprint*: sha256 over the canonical JSON of the
-fields the step reads or replaces. *Bound* is what was approved: action, target with its uid, pinned
-parameters, fingerprint. `execute` reads again, refuses when the fingerprint moved and sends the
-fresh resourceVersion as a JSON-patch `test`. *key* is the step's idempotency key; it is written
+*TargetState* is the target as it was read, with a *fingerprint*: sha256 over the canonical JSON of
+the fields the step reads or replaces. *Bound* is what was approved: action, target with its uid,
+pinned parameters, fingerprint. `execute` reads again, refuses when the fingerprint moved and sends
+the fresh resourceVersion as a JSON-patch `test`. *key* is the step's idempotency key; it is written
 into the world with the change, so that `probe` can find it.
 
 An action decides nothing about approval; whoever calls `execute` holds the permit.
@@ -92,7 +92,7 @@ class Actors:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TargetState:
     """The target as it was read before a step."""
 
     target: WorkloadRef  # with uid; may be narrower than asked (the pod of a deployment)
@@ -152,7 +152,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ActionResult:
     """A step that took effect: what the server answered."""
 
     detail: str  # one sentence
@@ -208,11 +208,13 @@ class Action(Protocol):
         """Model of its parameters."""
         ...
 
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+    async def observe(
+        self, actors: Actors, target: WorkloadRef, parameters: Parameters
+    ) -> TargetState:
         """Read the target and pin the parameters."""
         ...
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         """Say what the step would do to this state."""
         ...
 
@@ -220,11 +222,11 @@ class Action(Protocol):
         """Let the server validate the step; nothing changes."""
         ...
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         """Do it once. Never repeats a request that may have been received."""
         ...
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         """Return the way back to `state`, or None when there is none (or none is needed)."""
         ...
 
@@ -233,7 +235,7 @@ class Action(Protocol):
         ...
 
 
-def bind(action: Action, state: State) -> Bound:
+def bind(action: Action, state: TargetState) -> Bound:
     """Return the step that an approval of this state covers."""
     return Bound(action.name, state.target, state.parameters, state.fingerprint)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tools.act.contract import Actors, Bound, Outcome, Parameters, Probe, State, UndoSpec
+from tools.act.contract import ActionResult, Actors, Bound, Parameters, Probe, TargetState, UndoSpec
 from tools.act.patching import PatchAction, Pinned
 from tools.act.patroni import PatroniSwitchover
 from tools.act.routing import ByKind
@@ -110,7 +110,7 @@ class CnpgSwitchover(PatchAction[FailoverParameters]):
         item = await actors.need_cluster(bound.target.cluster).get(bound.target)
         _refuse_lag(asked.to_instance, await self._lags(actors, item, bound.target, asked), asked)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         cluster, wanted = actors.need_cluster(bound.target.cluster), bound.parameters["to_instance"]
         asked = self.fields(await cluster.get(bound.target))
         if asked["targetPrimary"] != wanted:
@@ -125,13 +125,13 @@ class CnpgSwitchover(PatchAction[FailoverParameters]):
                     "primary after the time this step has; look at its operator"
                 )
         detail = f"{wanted} is the primary of {bound.target}"
-        return Outcome(detail, bound.target, "", {"primary": wanted})
+        return ActionResult(detail, bound.target, "", {"primary": wanted})
 
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         before = str(state.fields["currentPrimary"])
         return (DiffLine("primary", before, str(state.parameters["to_instance"])),)
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         primary, wanted = state.facts["primary"], state.parameters["to_instance"]
         lag = state.facts["lag_bytes"]
         told = "how far it is behind is not known" if lag is None else f"it is {lag} bytes behind"
@@ -140,7 +140,7 @@ class CnpgSwitchover(PatchAction[FailoverParameters]):
             "meanwhile"
         )
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         back = {**state.parameters, "to_instance": state.facts["primary"]}
         return UndoSpec(self.name, state.target, back, f"Switch back to {state.facts['primary']}")
 

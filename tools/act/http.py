@@ -13,7 +13,16 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.contract import (
+    ActionResult,
+    Actors,
+    Bound,
+    Parameters,
+    Preview,
+    Probe,
+    TargetState,
+    UndoSpec,
+)
 from tools.errors import ActionRefusedError, BackendError, LostRaceError, OutcomeUnknownError
 from tools.fingerprint import fingerprint_of
 from tools.world import DiffLine, WorkloadRef
@@ -60,7 +69,9 @@ class HttpCall:
     kinds = (ENDPOINT,)
     parameters = HttpParameters
 
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+    async def observe(
+        self, actors: Actors, target: WorkloadRef, parameters: Parameters
+    ) -> TargetState:
         pinned = parameters.model_dump(exclude_defaults=True)
         pinned["method"] = parameters.model_dump()["method"]
         http = actors.need_http()
@@ -73,9 +84,9 @@ class HttpCall:
                 f"{pinned['probe_url']!r} answers {pinned['probe_text']!r} already; nothing to do"
             )
         fields = _fields(pinned, now)
-        return State(target, pinned, fields, fingerprint_of(fields), {"state": now})
+        return TargetState(target, pinned, fields, fingerprint_of(fields), {"state": now})
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         call = f"{state.parameters['method']} {state.parameters['url']}"
         before = state.facts["state"]
         diff = (DiffLine(str(state.parameters["probe_text"]), before, DONE),) if before else ()
@@ -85,7 +96,7 @@ class HttpCall:
         await actors.need_http().check(bound.parameters["method"], bound.parameters["url"])
         await self._compare(actors, bound)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         await self._compare(actors, bound)
         asked = bound.parameters
         reply = await actors.need_http().call(
@@ -96,14 +107,14 @@ class HttpCall:
                 f"{asked['url']!r} answered {reply.status}, but {asked['probe_url']!r} does not "
                 f"say {asked['probe_text']!r}; ask the service what it did"
             )
-        return Outcome(
+        return ActionResult(
             f"{asked['url']} answered {reply.status}",
             bound.target,
             bound.fingerprint,
             {"status": reply.status, "text": actors.redact(reply.text[:500])},
         )
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         asked = state.parameters
         if not asked.get("undo_url"):
             return None

@@ -12,7 +12,16 @@ from typing import Any
 
 from pydantic import Field
 
-from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.contract import (
+    ActionResult,
+    Actors,
+    Bound,
+    Parameters,
+    Preview,
+    Probe,
+    TargetState,
+    UndoSpec,
+)
 from tools.act.objects import namespace_labels
 from tools.errors import (
     BackendError,
@@ -46,13 +55,15 @@ class RunJob:
     kinds = ("CronJob",)
     parameters = JobParameters
 
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+    async def observe(
+        self, actors: Actors, target: WorkloadRef, parameters: Parameters
+    ) -> TargetState:
         cluster = actors.need_cluster(target.cluster)
         if target.kind not in self.kinds:
             raise BadArgumentError(f"{self.name} acts on a CronJob, not {target}")
         item = await cluster.get(target)
         fields = self._fields(item)
-        return State(
+        return TargetState(
             target=ref_of(item, "CronJob", target.cluster),
             parameters=parameters.model_dump(),
             fields=fields,
@@ -60,14 +71,14 @@ class RunJob:
             labels={**await namespace_labels(cluster, target), **labels(item)},
         )
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         body = {"op": "create", "kind": "Job", "template": state.fields["jobTemplate"]}
         return Preview(f"Run one job of {state.target} now", (), (body,), (state.target,))
 
     async def dry_run(self, actors: Actors, bound: Bound) -> None:
         await self._create(actors, bound, "dry-run", dry_run=True)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         cluster, ref = actors.need_cluster(bound.target.cluster), _job_ref(bound, key)
         if not await _is_ours(cluster, ref, key):
             await self._create(actors, bound, key, dry_run=False)
@@ -80,9 +91,11 @@ class RunJob:
         if end != "Complete":
             raise BackendRefusedError("kubernetes", f"job {ref.name} failed ({end}): {tail[-300:]}")
         response = {"job": ref.name, "status": end, "log": tail}
-        return Outcome(f"job {ref.name} is complete", bound.target, bound.fingerprint, response)
+        return ActionResult(
+            f"job {ref.name} is complete", bound.target, bound.fingerprint, response
+        )
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         return None  # what a job has done is not taken back by deleting it
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:

@@ -12,7 +12,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.contract import (
+    ActionResult,
+    Actors,
+    Bound,
+    Parameters,
+    Preview,
+    Probe,
+    TargetState,
+    UndoSpec,
+)
 from tools.act.objects import fresh, mark
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import (
@@ -66,15 +75,15 @@ class _Schedulable(PatchAction[Any]):
     ) -> Sequence[Mapping[str, Any]]:
         return [{"op": "add", "path": "/spec/unschedulable", "value": self.wanted}]
 
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         before = str(state.fields["unschedulable"]).lower()
         return (DiffLine("unschedulable", before, str(self.wanted).lower()),)
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         takes = "no new pods" if self.wanted else "new pods again"
         return f"Node {state.target.name} takes {takes}; running pods stay"
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         name = state.target.name
         return UndoSpec(
             self.opposite, state.target, {}, f"{self.opposite.capitalize()} node {name}"
@@ -114,10 +123,10 @@ class Drain(_Schedulable):
         names = [_full_name(pod) for pod in pods]
         return Pinned(pinned, {"replicas": len(pods), "pods": names})
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         return f"Cordon node {state.target.name} and evict its {state.facts['replicas']} pods"
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         shown = super().preview(state)
         pods = []
         for name in state.facts["pods"]:
@@ -132,7 +141,7 @@ class Drain(_Schedulable):
             with suppress(TryLaterError):
                 await _evict(actors, pod, bound.target.cluster, dry_run=True)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         _refuse_losses(await _evictable(actors, bound.target), bound.parameters)
         outcome = await super().execute(actors, bound, key)
         evicted, held = await _empty(actors, bound)

@@ -14,7 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.contract import (
+    ActionResult,
+    Actors,
+    Bound,
+    Parameters,
+    Preview,
+    Probe,
+    TargetState,
+    UndoSpec,
+)
 from tools.act.objects import fresh, mark, namespace_labels, refuse_gitops
 from tools.errors import BadArgumentError, LostRaceError, NotFoundError
 from tools.fingerprint import fingerprint_of
@@ -74,14 +83,14 @@ class PatchAction(ABC, Generic[P]):
         """Return the patch, without test and mark."""
 
     @abstractmethod
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         """Return what changes, for a person."""
 
     @abstractmethod
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         """Return one sentence: what will be done."""
 
-    def git_change(self, state: State) -> str:
+    def git_change(self, state: TargetState) -> str:
         """Return the fields and values a person commits to Git instead."""
         told = [
             f"set {dotted(str(each['path']))} to {each['value']!r}"
@@ -90,15 +99,17 @@ class PatchAction(ABC, Generic[P]):
         ]
         return ", ".join(told) or "make the same change there"
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         """Return the way back; none unless a subclass knows one."""
         return None
 
-    def pods_affected(self, state: State) -> int:
+    def pods_affected(self, state: TargetState) -> int:
         """Return how many pods restart or disappear; all of them unless a subclass knows better."""
         return int(state.facts.get("replicas", 0))
 
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+    async def observe(
+        self, actors: Actors, target: WorkloadRef, parameters: Parameters
+    ) -> TargetState:
         cluster = actors.need_cluster(target.cluster)
         if target.kind not in self.kinds:
             raise BadArgumentError(f"{self.name} acts on {' or '.join(self.kinds)}, not {target}")
@@ -115,11 +126,11 @@ class PatchAction(ABC, Generic[P]):
 
     async def _state(
         self, actors: Actors, ref: WorkloadRef, item: Json, found: Json, pinned: Pinned
-    ) -> State:
+    ) -> TargetState:
         cluster = actors.need_cluster(ref.cluster)
         operations = await self.operations(actors, found, ref, pinned.parameters)
         fields = self.fields(found)
-        return State(
+        return TargetState(
             target=ref,
             parameters=pinned.parameters,
             fields=fields,
@@ -132,7 +143,7 @@ class PatchAction(ABC, Generic[P]):
             labels={**await namespace_labels(cluster, ref), **labels(item), **labels(found)},
         )
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         affected = self.pods_affected(state)
         return Preview(
             summary=self.describe(state),
@@ -146,9 +157,9 @@ class PatchAction(ABC, Generic[P]):
     async def dry_run(self, actors: Actors, bound: Bound) -> None:
         await self._patch(actors, bound, "dry-run", dry_run=True)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         after = await self._patch(actors, bound, key, dry_run=False)
-        return Outcome(
+        return ActionResult(
             detail=f"{self.name} of {bound.target} was accepted",
             target=bound.target,
             fingerprint=fingerprint_of(self.fields(after)),

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.contract import (
+    ActionResult,
+    Actors,
+    Bound,
+    Parameters,
+    Preview,
+    Probe,
+    TargetState,
+    UndoSpec,
+)
 from tools.errors import (
     ActionRefusedError,
     BackendError,
@@ -56,7 +65,9 @@ class PatroniSwitchover:
         """`parameters` are those of the action it is one way of."""
         self.parameters = parameters
 
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+    async def observe(
+        self, actors: Actors, target: WorkloadRef, parameters: Parameters
+    ) -> TargetState:
         asked = cast("Asked", parameters)
         if not asked.patroni_url:
             raise BadArgumentError(
@@ -73,9 +84,9 @@ class PatroniSwitchover:
         pinned = {**parameters.model_dump(), "to_instance": chosen.name}
         fields = {"url": asked.patroni_url, "leader": leader}
         facts = {"lag_bytes": chosen.lag_bytes, "replicas": len(members)}
-        return State(target, pinned, fields, fingerprint_of(fields), facts)
+        return TargetState(target, pinned, fields, fingerprint_of(fields), facts)
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         before, after = str(state.fields["leader"]), str(state.parameters["to_instance"])
         url, lag = state.parameters["patroni_url"], state.facts["lag_bytes"]
         told = "how far it is behind is not known" if lag is None else f"it is {lag} bytes behind"
@@ -93,7 +104,7 @@ class PatroniSwitchover:
         await actors.need_http().check("POST", f"{bound.parameters['patroni_url']}/switchover")
         await self._compare(actors, bound)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         url, wanted = str(bound.parameters["patroni_url"]), str(bound.parameters["to_instance"])
         before = await self._compare(actors, bound)
         body = {"leader": before, "candidate": wanted}
@@ -106,9 +117,9 @@ class PatroniSwitchover:
                 )
         after = fingerprint_of({"url": url, "leader": wanted})
         response = {"status": reply.status, "text": actors.redact(reply.text[:200])}
-        return Outcome(f"{wanted} leads {url}", bound.target, after, response)
+        return ActionResult(f"{wanted} leads {url}", bound.target, after, response)
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         before = state.fields["leader"]
         back = {**state.parameters, "to_instance": before}
         return UndoSpec(self.name, state.target, back, f"Switch back to {before}")

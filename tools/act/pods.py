@@ -6,7 +6,16 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from tools.act.contract import Actors, Bound, Outcome, Parameters, Preview, Probe, State, UndoSpec
+from tools.act.contract import (
+    ActionResult,
+    Actors,
+    Bound,
+    Parameters,
+    Preview,
+    Probe,
+    TargetState,
+    UndoSpec,
+)
 from tools.act.objects import namespace_labels, pods_of
 from tools.errors import ActionRefusedError, BadArgumentError, LostRaceError, NotFoundError
 from tools.fingerprint import fingerprint_of
@@ -32,7 +41,9 @@ class PodRestart:
     kinds = ("Pod", "Deployment", "StatefulSet")
     parameters = PodRestartParameters
 
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+    async def observe(
+        self, actors: Actors, target: WorkloadRef, parameters: Parameters
+    ) -> TargetState:
         cluster = actors.need_cluster(target.cluster)
         if target.kind not in self.kinds:
             raise BadArgumentError(f"{self.name} acts on {', '.join(self.kinds)}, not {target}")
@@ -52,7 +63,7 @@ class PodRestart:
             )
         fields = {"uid": meta(item)["uid"]}
         ready = sum(is_ready(pod) for pod in siblings)
-        return State(
+        return TargetState(
             target=ref_of(item, "Pod", target.cluster),
             parameters=parameters.model_dump(),
             fields=fields,
@@ -66,7 +77,7 @@ class PodRestart:
             labels={**await namespace_labels(cluster, target), **labels(item)},
         )
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         others = state.facts["ready_others"]
         left = f"{others} other ready pods keep serving" if others else "no other pod is ready"
         grace = state.parameters["grace_period"]
@@ -82,11 +93,13 @@ class PodRestart:
     async def dry_run(self, actors: Actors, bound: Bound) -> None:
         await self._delete(actors, bound, dry_run=True)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         await self._delete(actors, bound, dry_run=False)
-        return Outcome(f"{bound.target} was deleted", bound.target, bound.fingerprint, {"key": key})
+        return ActionResult(
+            f"{bound.target} was deleted", bound.target, bound.fingerprint, {"key": key}
+        )
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         return None  # the owner has already made the pod again
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tools.act.contract import Actors, Parameters, State, UndoSpec
+from tools.act.contract import Actors, Parameters, TargetState, UndoSpec
 from tools.act.objects import replica_sets
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
@@ -65,12 +65,12 @@ class RolloutRestart(PatchAction[RestartParameters]):
             return [{"op": "add", "path": pointer(*place), "value": {RESTARTED_AT: at}}]
         return [{"op": "add", "path": pointer(*place, RESTARTED_AT), "value": at}]
 
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         own = (state.fields["template"].get("metadata") or {}).get("annotations") or {}
         before = str(own.get(RESTARTED_AT, "(never)"))
         return (DiffLine("restartedAt", before, str(state.parameters["restarted_at"])),)
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         return f"Restart all {state.facts['replicas']} pods of {state.target}, one after another"
 
 
@@ -130,21 +130,21 @@ class DeploymentRollback(PatchAction[RollbackParameters]):
             raise LostRaceError(f"{set_ref} no longer holds the template that was approved")
         return [{"op": "replace", "path": "/spec/template", "value": template}]
 
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         return template_diff(state.fields["template"], state.facts["template"])
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         here = state.facts.get("running_revision") or state.facts["from_revision"]
         back = state.parameters["to_revision"]
         return f"Roll {state.target} back from revision {here} to revision {back}"
 
-    def git_change(self, state: State) -> str:
+    def git_change(self, state: TargetState) -> str:
         told = ", ".join(
             f"spec.template.{line.path} back to {line.after!r}" for line in self.diff(state)[:5]
         )
         return f"revert the commit that changed the image or the template ({told})"
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         if "running_set" not in state.facts:
             return None
         revision = state.facts["running_revision"]

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from tools.act.contract import (
     Action,
+    ActionResult,
     Actors,
     Bound,
-    Outcome,
     Parameters,
     Preview,
     Probe,
-    State,
+    TargetState,
     UndoSpec,
 )
 from tools.errors import BadArgumentError
@@ -39,19 +39,21 @@ class ByKind:
                 f"{self.name} acts on {' or '.join(self.kinds)}, not {target}"
             ) from None
 
-    async def observe(self, actors: Actors, target: WorkloadRef, parameters: Parameters) -> State:
+    async def observe(
+        self, actors: Actors, target: WorkloadRef, parameters: Parameters
+    ) -> TargetState:
         return await self._way(target).observe(actors, target, parameters)
 
-    def preview(self, state: State) -> Preview:
+    def preview(self, state: TargetState) -> Preview:
         return self._way(state.target).preview(state)
 
     async def dry_run(self, actors: Actors, bound: Bound) -> None:
         await self._way(bound.target).dry_run(actors, bound)
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         return await self._way(bound.target).execute(actors, bound, key)
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         return self._way(state.target).undo_of(state)
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:

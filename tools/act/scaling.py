@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from tools.act.contract import Actors, Parameters, State, UndoSpec
+from tools.act.contract import Actors, Parameters, TargetState, UndoSpec
 from tools.act.patching import PatchAction, Pinned
 from tools.errors import ActionRefusedError
 from tools.kubernetes_objects import Json, meta, replicas_of
@@ -100,7 +100,7 @@ class HpaScale(PatchAction[HpaParameters]):
             {"op": "replace", "path": "/spec/maxReplicas", "value": pinned["max_replicas"]},
         ]
 
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         pairs = (("minReplicas", "min_replicas"), ("maxReplicas", "max_replicas"))
         return tuple(
             DiffLine(field, str(state.fields[field]), str(state.parameters[name]))
@@ -108,14 +108,14 @@ class HpaScale(PatchAction[HpaParameters]):
             if state.fields[field] != state.parameters[name]
         )
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         low, high = state.parameters["min_replicas"], state.parameters["max_replicas"]
         return f"Let {state.target} keep between {low} and {high} pods"
 
-    def pods_affected(self, state: State) -> int:
+    def pods_affected(self, state: TargetState) -> int:
         return max(0, int(state.facts["replicas"]) - int(state.parameters["max_replicas"]))
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         low, high = state.fields["minReplicas"], state.fields["maxReplicas"]
         return UndoSpec(
             action="hpa_scale",
@@ -191,7 +191,7 @@ class Scale(PatchAction[ScaleParameters]):
             return await self._hpa.operations(actors, item, ref, limits)
         return [{"op": "add", "path": "/spec/replicas", "value": wanted}]
 
-    def diff(self, state: State) -> tuple[DiffLine, ...]:
+    def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         wanted = state.parameters["replicas"]
         if state.target.kind == HPA:
             low, high = state.fields["minReplicas"], state.fields["maxReplicas"]
@@ -201,17 +201,17 @@ class Scale(PatchAction[ScaleParameters]):
             return tuple(lines)
         return (DiffLine("replicas", str(state.fields["replicas"]), str(wanted)),)
 
-    def describe(self, state: State) -> str:
+    def describe(self, state: TargetState) -> str:
         through = " through its autoscaler" if state.target.kind == HPA else ""
         return (
             f"Scale {state.target} from {state.facts['replicas']} to "
             f"{state.parameters['replicas']} pods{through}"
         )
 
-    def pods_affected(self, state: State) -> int:
+    def pods_affected(self, state: TargetState) -> int:
         return max(0, int(state.facts["replicas"]) - int(state.parameters["replicas"]))
 
-    def undo_of(self, state: State) -> UndoSpec | None:
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
         if state.target.kind == HPA:
             return self._hpa.undo_of(state)
         before = state.fields["replicas"]

@@ -68,7 +68,7 @@ class Correlated:
 
 
 @dataclass(frozen=True, slots=True)
-class Remedy:
+class SuggestedAction:
     """An action a rule suggests and what it acts on ("deployment", "pod", …)."""
 
     action: str
@@ -88,7 +88,7 @@ class Rule:
     logs: tuple[str, ...] = ()  # texts, any of them, any case
     kind: str = "unknown"
     weight: float = 0.4
-    remediation: tuple[Remedy, ...] = ()
+    remediation: tuple[SuggestedAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

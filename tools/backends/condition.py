@@ -17,12 +17,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
 
-from tools.errors import (
-    BackendDeniedError,
-    BackendUnavailableError,
-    OutcomeUnknownError,
-    ToolError,
-)
+from tools.errors import BackendDeniedError, BackendUnavailableError, OutcomeUnknownError, ToolError
 from tools.ports import Health
 
 REMEMBERED = 10  # calls that say whether it is degraded

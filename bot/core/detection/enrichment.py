@@ -22,15 +22,8 @@ from bot.domain.redaction import Cut, Redactor, clean_case, clean_cause, clean_c
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach, forecast
 from tools.analysis.patterns import burst
-from tools.analysis.rca import (
-    Rule,
-    SeenChange,
-    SeenEvent,
-    SeenPattern,
-    SeenVerdict,
-    Symptoms,
-    rank_causes,
-)
+from tools.analysis.rca import rank_causes
+from tools.analysis.symptoms import Rule, SeenChange, SeenEvent, SeenPattern, SeenVerdict, Symptoms
 from tools.fleet import Fleet, members_of, pick
 from tools.ports import Changes, Cluster, History, Logs, Metrics, Workers
 from tools.world import (

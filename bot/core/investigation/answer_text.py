@@ -13,8 +13,8 @@ from bot.core.investigation.investigator import Diagnosis
 from bot.core.shared.wording import gap_text, window_text
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach
-from tools.analysis.rca import SeenVerdict
 from tools.analysis.scan import AnomalousSpan
+from tools.analysis.symptoms import SeenVerdict
 from tools.units import format_value
 from tools.world import Catalogue, Forecast
 

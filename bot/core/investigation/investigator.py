@@ -18,7 +18,9 @@ from typing import Any
 from bot.core.investigation.intent import Intent, Kind
 from bot.core.investigation.recorder import Called, Recorder
 from tools.analysis.patterns import Burst
-from tools.analysis.rca import (
+from tools.analysis.rca import rank_causes
+from tools.analysis.scan import AnomalousSpan
+from tools.analysis.symptoms import (
     Rule,
     SeenChange,
     SeenEvent,
@@ -26,9 +28,7 @@ from tools.analysis.rca import (
     SeenTraces,
     SeenVerdict,
     Symptoms,
-    rank_causes,
 )
-from tools.analysis.scan import AnomalousSpan
 from tools.tracing import TraceStudy
 from tools.world import (
     Catalogue,

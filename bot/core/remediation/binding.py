@@ -15,14 +15,13 @@ from bot.domain.guards import Refusal
 from bot.domain.plan import Step
 from foundation.nearest import nearest
 from playbooks import templates
-from playbooks.schema import Action as PlaybookAction
-from playbooks.schema import Step as PlaybookStep
+from playbooks.schema import PlaybookAction, PlaybookStep
 from tools.act.contract import (
     Action,
     Actors,
     Bound,
     Preview,
-    State,
+    TargetState,
     UndoSpec,
     bind,
     parse_parameters,
@@ -205,7 +204,7 @@ class Binder:
         index: int,
         written: PlaybookStep,
         action: Action,
-        state: State,
+        state: TargetState,
         values: Mapping[str, str],
     ) -> Step | None:
         if written.undo is not None:
@@ -252,11 +251,11 @@ def bound_of(step: Step) -> Bound:
     return Bound(step.action, step.target, step.parameters, step.fingerprint)
 
 
-def _looked(state: State, preview: Preview, owner: str) -> Looked:
+def _looked(state: TargetState, preview: Preview, owner: str) -> Looked:
     return Looked(dict(state.labels), owner, preview.pods_affected, preview.pods_total)
 
 
-def _scalars(state: State) -> dict[str, Any]:
+def _scalars(state: TargetState) -> dict[str, Any]:
     """Keep what a person may read; a whole pod template may hold secrets and is left out."""
     return {
         name: value for name, value in state.fields.items() if isinstance(value, int | str | bool)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from bot.domain.plan import VerifyRule
 from foundation.nearest import nearest
 from playbooks.loader import Library, Loaded
-from playbooks.schema import Playbook, Step
-from playbooks.triggers import Facts, parse
+from playbooks.schema import Playbook, PlaybookStep
+from playbooks.triggers import TriggerFacts, parse
 from tools.act.contract import Action, Actors
 from tools.errors import ActionRefusedError, BadArgumentError, NotFoundError
 from tools.world import ProposalDraft, ServiceSpec
@@ -99,7 +99,7 @@ def bare(
     if not spec.workloads:
         raise ActionRefusedError(f"service {spec.name!r} names no workload in services.yaml")
     chosen = dict(sorted(draft.parameters.items()))
-    step = Step(
+    step = PlaybookStep(
         name=name.replace("_", " ").capitalize(),
         action=name,
         target="{{ kind }}/{{ workload }}",
@@ -116,7 +116,7 @@ def bare(
     return Loaded(playbook, digest, "")
 
 
-def verify_rules(playbook: Playbook, facts: Facts) -> tuple[VerifyRule, ...]:
+def verify_rules(playbook: Playbook, facts: TriggerFacts) -> tuple[VerifyRule, ...]:
     """Return how success is judged: as written, or that what held over metrics no longer does."""
     if playbook.verify:
         return tuple(VerifyRule(v.expression, v.window_seconds) for v in playbook.verify)

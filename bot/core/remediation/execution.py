@@ -30,14 +30,9 @@ from bot.core.remediation.verification import Outlook, Verifier
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus, Step, StepPhase, StepRun
-from tools.act.contract import Actors, Bound, Outcome, Probe
+from tools.act.contract import ActionResult, Actors, Bound, Probe
 from tools.act.patience import Patience
-from tools.errors import (
-    BackendError,
-    LostRaceError,
-    OutcomeUnknownError,
-    ToolError,
-)
+from tools.errors import BackendError, LostRaceError, OutcomeUnknownError, ToolError
 
 log = structlog.get_logger(__name__)
 
@@ -271,7 +266,7 @@ class Execution:
 
     async def _execute(
         self, permit: Permit, step: Step, index: int, bound: Bound, *, undo: bool
-    ) -> Outcome:
+    ) -> ActionResult:
         """Change the world. The only call of `Action.execute`; it takes a permit."""
         permitted = permit.step(index, undo=undo)
         if permitted != step:
@@ -324,5 +319,5 @@ class Execution:
                 (s for s in permit.plan.body.undo if s.state_before.get(UNDOES) == index), None
             )
             after = await self._binder.fingerprint_now(back) if back is not None else ""
-        outcome = Outcome("found done in the world", step.target, after)
+        outcome = ActionResult("found done in the world", step.target, after)
         await self._progress.done(permit.plan, step, index, outcome, undo=undo)

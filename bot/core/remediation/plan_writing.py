@@ -11,13 +11,13 @@ from bot.domain.audit import BOT, Event
 from bot.domain.guards import Refusal
 from bot.domain.plan import Choice, Plan, PlanStatus
 from playbooks.schema import Playbook
-from playbooks.triggers import Facts, parse
+from playbooks.triggers import TriggerFacts, parse
 from tools.act.contract import Action
 from tools.errors import ActionRefusedError
 from tools.world import ProposalDraft, ProposalReceipt
 
 
-def precondition(playbook: Playbook, facts: Facts) -> Refusal | None:
+def precondition(playbook: Playbook, facts: TriggerFacts) -> Refusal | None:
     """Return the first precondition that does not hold, or cannot be judged."""
     for text in playbook.preconditions:
         value = parse(text).evaluate(facts)

@@ -51,7 +51,7 @@ from bot.domain.risk import RiskConfig, RiskScore, Tier, assess
 from foundation.nearest import nearest
 from playbooks.loader import Library, Loaded
 from playbooks.schema import Playbook
-from playbooks.triggers import Facts
+from playbooks.triggers import TriggerFacts
 from tools.act.contract import Action
 from tools.errors import BackendError, ToolError
 from tools.world import (
@@ -116,7 +116,7 @@ class Planner:
         self._stakes = Stakes(self._store, self._clock, gate, catalogue)
 
     async def propose(
-        self, draft: ProposalDraft, origin: Origin | None = None, facts: Facts | None = None
+        self, draft: ProposalDraft, origin: Origin | None = None, facts: TriggerFacts | None = None
     ) -> ProposalReceipt:
         """Turn a draft into a plan card, or say which guard refused it (the port `PlanDesk`).
 
@@ -213,7 +213,7 @@ class Planner:
         spec: ServiceSpec,
         loaded: Loaded,
         origin: Origin,
-        facts: Facts | None,
+        facts: TriggerFacts | None,
     ) -> ProposalReceipt:
         playbook = loaded.playbook
         if playbook.services and spec.name not in playbook.services:
@@ -275,7 +275,7 @@ class Planner:
         bound: Sequence[BoundStep],
         score: RiskScore,
         tier: Tier,
-        facts: Facts,
+        facts: TriggerFacts,
     ) -> Plan:
         playbook = loaded.playbook
         refs = [each.step.target for each in bound]

@@ -15,7 +15,7 @@ from bot.core.ports import PlanRecord
 from bot.domain.plan import PlanStatus
 from playbooks.loader import Library, Loaded
 from playbooks.schema import Playbook
-from playbooks.triggers import Facts, parse
+from playbooks.triggers import TriggerFacts, parse
 from tools.errors import BackendError
 from tools.world import Cause
 
@@ -55,7 +55,7 @@ class Match:
     success_ratio: float
     tried: int
     conditions: tuple[str, ...]  # the trigger conditions that hold
-    facts: Facts | None = None  # what was measured to choose it, so that it is measured once
+    facts: TriggerFacts | None = None  # what was measured to choose it, so that it is measured once
 
     @property
     def rank(self) -> float:
@@ -66,13 +66,13 @@ class Match:
 
 async def gather_facts(
     service: str, metrics: frozenset[str], measure: Measure, notice: Notice
-) -> Facts:
+) -> TriggerFacts:
     """Read what some expressions need; what cannot be read stays unknown."""
     names = sorted(metrics)
     values = await asyncio.gather(*(measured(measure, name, service) for name in names))
     seen = await notice(service)
     known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-    return Facts(known, seen.events, seen.logs, seen.partial)
+    return TriggerFacts(known, seen.events, seen.logs, seen.partial)
 
 
 async def measured(measure: Measure, metric: str, service: str) -> float | None:
@@ -92,7 +92,7 @@ def metrics_of(playbook: Playbook) -> frozenset[str]:
 def rank(
     library: Library,
     service: str,
-    facts: Facts,
+    facts: TriggerFacts,
     causes: Sequence[Cause],
     past: Sequence[PlanRecord],
 ) -> list[Match]:

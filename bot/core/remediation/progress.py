@@ -28,7 +28,7 @@ from bot.domain.incident import TimelineEntry
 from bot.domain.place import Place
 from bot.domain.plan import Plan, PlanStatus, Step, StepPhase, StepRun
 from bot.locale import Texts
-from tools.act.contract import Outcome
+from tools.act.contract import ActionResult
 from tools.world import Change, ChangeKind
 
 log = structlog.get_logger(__name__)
@@ -121,7 +121,7 @@ class Progress:
         return await self._ours(plan.id, write)
 
     async def done(
-        self, plan: Plan, step: Step, index: int, outcome: Outcome, *, undo: bool
+        self, plan: Plan, step: Step, index: int, outcome: ActionResult, *, undo: bool
     ) -> None:
         """Commit that a step took effect, and tell the changes of production about it."""
 

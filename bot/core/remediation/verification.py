@@ -13,7 +13,7 @@ from bot.core.ports import Clock, PlanRecord
 from bot.core.remediation.playbook_choice import Measure, measured
 from bot.domain.ids import PlanId
 from bot.domain.plan import Plan, VerifyRule
-from playbooks.triggers import Facts, parse
+from playbooks.triggers import TriggerFacts, parse
 
 SETTLE = timedelta(seconds=60)  # world: metrics are rates, so the first minute proves nothing
 LOOK_EVERY = timedelta(seconds=5)  # wall
@@ -85,4 +85,4 @@ class Verifier:
             if value is not None:
                 values[metric] = value
         shown = ", ".join(f"{name} = {value:.4g}" for name, value in values.items()) or "no data"
-        return expression.evaluate(Facts(values)), f"{rule.expression} ({shown})"
+        return expression.evaluate(TriggerFacts(values)), f"{rule.expression} ({shown})"

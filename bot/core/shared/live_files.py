@@ -18,7 +18,7 @@ from bot.core.ports import Clock, Store, Transaction
 from bot.domain.audit import Event
 from playbooks.loader import Library
 from tools import catalog
-from tools.analysis.rca import Rule
+from tools.analysis.symptoms import Rule
 from tools.contract import Tool
 from tools.errors import ToolError
 from tools.world import Call, Catalogue

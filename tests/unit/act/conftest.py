@@ -19,8 +19,8 @@ from sandbox.kubernetes.resources import find_resource
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
 from tests.unit.act.wire import Wire
-from tools.act.catalog import ACTIONS
-from tools.act.contract import Actors, Bound, Outcome, State, bind, parse_parameters
+from tools.act.actions import ACTIONS
+from tools.act.contract import ActionResult, Actors, Bound, TargetState, bind, parse_parameters
 from tools.backends.kubernetes import KubernetesActor, KubernetesConfig
 from tools.backends.kubernetes.kinds import resource_of
 from tools.world import WorkloadRef
@@ -110,17 +110,17 @@ class Stage:
         """Delete an object and make it anew: same name, another uid."""
         self.change(ref, lambda item: item["metadata"].update(uid="somebody-else"))
 
-    async def observe(self, name: str, ref: WorkloadRef, **raw: Any) -> State:
+    async def observe(self, name: str, ref: WorkloadRef, **raw: Any) -> TargetState:
         action = ACTIONS[name]
         return await action.observe(self.actors, ref, parse_parameters(action, raw))
 
     async def bound(self, name: str, ref: WorkloadRef, **raw: Any) -> Bound:
         return bind(ACTIONS[name], await self.observe(name, ref, **raw))
 
-    async def run(self, bound: Bound, key: str = "PLAN-1/do/0") -> Outcome:
+    async def run(self, bound: Bound, key: str = "PLAN-1/do/0") -> ActionResult:
         return await ACTIONS[bound.action].execute(self.actors, bound, key)
 
-    async def undo(self, name: str, state: State, key: str = "PLAN-1/undo/0") -> Outcome:
+    async def undo(self, name: str, state: TargetState, key: str = "PLAN-1/undo/0") -> ActionResult:
         """Take the action's own way back, as the executor would."""
         spec = ACTIONS[name].undo_of(state)
         assert spec is not None

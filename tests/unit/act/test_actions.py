@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.cluster import FakeCluster
-from tools.act.catalog import ACTIONS
-from tools.act.contract import Actors, Bound, Probe, State, bind, parse_parameters, target_of
+from tools.act.actions import ACTIONS
+from tools.act.contract import Actors, Bound, Probe, TargetState, bind, parse_parameters, target_of
 from tools.errors import ActionRefusedError, BadArgumentError, LostRaceError, OutcomeUnknownError
 from tools.world import WorkloadRef
 
@@ -75,7 +75,7 @@ def actors(world: FakeCluster) -> Actors:
     return Actors(StoppedClock(), world)
 
 
-async def observed(world: FakeCluster, name: str, raw: dict[str, Any] | None = None) -> State:
+async def observed(world: FakeCluster, name: str, raw: dict[str, Any] | None = None) -> TargetState:
     action = ACTIONS[name]
     return await action.observe(actors(world), SHOP, parse_parameters(action, raw or {}))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "actions.md"
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.act.conftest import START, Json, Patience, Stage
 from tests.unit.act.test_every_cluster_action import CLEANUP, LEDGER, NODE, POSTGRES, RISK, ref
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.act.contract import Probe, bind
 from tools.errors import (
     ActionRefusedError,

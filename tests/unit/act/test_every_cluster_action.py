@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.unit.act.conftest import Json, Stage
-from tools.act.catalog import ACTIONS
-from tools.act.contract import Probe, State, bind, parse_parameters
+from tools.act.actions import ACTIONS
+from tools.act.contract import Probe, TargetState, bind, parse_parameters
 from tools.act.patching import PatchAction
 from tools.backends.kubernetes import KubernetesActor
 from tools.errors import BadArgumentError, LostRaceError, OutcomeUnknownError
@@ -80,7 +80,7 @@ class Case:
     name: str
     target: WorkloadRef
     effects: tuple[str, ...]  # changing requests, in order
-    happened: Callable[[Stage, State], bool]  # seen at the API when time has passed
+    happened: Callable[[Stage, TargetState], bool]  # seen at the API when time has passed
     raw: Mapping[str, Any] = field(default_factory=dict)
     before: Callable[[Stage], None] = nothing
     meddle: Callable[[Json], None] | None = None  # somebody changes what the step is bound to

@@ -17,8 +17,16 @@ from aiohttp import web
 from playbooks.templates import TemplateError, fill
 from tests.fixtures import loopback
 from tests.unit.act.wire import Wire
-from tools.act.catalog import ACTIONS
-from tools.act.contract import Actors, Bound, Outcome, Probe, State, bind, parse_parameters
+from tools.act.actions import ACTIONS
+from tools.act.contract import (
+    ActionResult,
+    Actors,
+    Bound,
+    Probe,
+    TargetState,
+    bind,
+    parse_parameters,
+)
 from tools.backends.http import HttpConfig, HttpEndpoints, is_public
 from tools.errors import (
     ActionRefusedError,
@@ -104,17 +112,17 @@ class Office:
         ours = Actors(Stopped(), http=self.http)
         return replace(ours, waiting=self.waiting) if self.waiting else ours
 
-    async def observe(self, name: str, **raw: Any) -> State:
+    async def observe(self, name: str, **raw: Any) -> TargetState:
         action = ACTIONS[name]
         return await action.observe(self.actors, TARGET, parse_parameters(action, raw))
 
     async def bound(self, name: str, **raw: Any) -> Bound:
         return bind(ACTIONS[name], await self.observe(name, **raw))
 
-    async def run(self, bound: Bound, key: str = "PLAN-1/do/0") -> Outcome:
+    async def run(self, bound: Bound, key: str = "PLAN-1/do/0") -> ActionResult:
         return await ACTIONS[bound.action].execute(self.actors, bound, key)
 
-    async def undo(self, name: str, state: State) -> Outcome:
+    async def undo(self, name: str, state: TargetState) -> ActionResult:
         spec = ACTIONS[name].undo_of(state)
         assert spec is not None
         return await self.run(await self.bound(name, **spec.parameters), "PLAN-1/undo/0")

@@ -9,7 +9,7 @@ import pytest
 
 from playbooks.loader import load_library
 from tests.unit.act.conftest import Stage
-from tools.act.catalog import ACTIONS, KIND_FLOORS, load_actions
+from tools.act.actions import ACTIONS, KIND_FLOORS, load_actions
 from tools.act.contract import Probe, bind, parse_parameters
 from tools.errors import LostRaceError
 from tools.extensions import ExtensionError

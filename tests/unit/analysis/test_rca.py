@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.analysis.rca import (
-    SeenChange,
-    SeenEvent,
-    SeenPattern,
-    SeenVerdict,
-    Symptoms,
-    rank_causes,
-)
+from tools.analysis.rca import rank_causes
+from tools.analysis.symptoms import SeenChange, SeenEvent, SeenPattern, SeenVerdict, Symptoms
 from tools.rules import RuleError, load_rules, parse_rules
 from tools.world import (
     Change,

@@ -9,7 +9,7 @@ import pytest
 
 from bot.__main__ import app, main
 from bot.cli import rbac
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 
 ROOT = Path(__file__).parents[3]
 

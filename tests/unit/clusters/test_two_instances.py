@@ -30,12 +30,12 @@ from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.loopback import free_port, says, serving
 from tools import catalog, fleet
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, parse_parameters
 from tools.analysis.detect import DetectorSettings
 from tools.backends.fleets import MetricsFleet, PlacedMetrics
-from tools.catalogues import CatalogueError, load_services
 from tools.errors import ActionRefusedError, BackendUnavailableError
+from tools.metrics_and_services import CatalogueError, load_services
 from tools.ports import Metrics
 from tools.world import (
     Catalogue,

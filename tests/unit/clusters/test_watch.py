@@ -26,7 +26,7 @@ from sandbox.world.faults import FaultLog
 from tests.fakes.clock import StoppedClock
 from tools.backends.kubernetes import KubernetesConfig, KubernetesReader, watch
 from tools.backends.kubernetes.watch import Watch
-from tools.catalogues import load_catalogue
+from tools.metrics_and_services import load_catalogue
 from tools.world import Change, Window, WorkloadRef
 
 Json = dict[str, Any]

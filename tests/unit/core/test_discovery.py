@@ -11,9 +11,9 @@ from bot.core.shared.live_files import Shelf, Shelved
 from bot.core.upkeep.discovery import COUNTERS, Discovery
 from tests.fakes.metrics import FakeMetrics
 from tests.fixtures.nouns import NOW
-from tools.catalogues import load_catalogue
 from tools.contract import Toolbox
 from tools.errors import BackendUnavailableError
+from tools.metrics_and_services import load_catalogue
 from tools.observe.knowledge import service_map
 from tools.world import Call, Catalogue, ServiceName
 

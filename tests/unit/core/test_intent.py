@@ -7,7 +7,7 @@ import pytest
 
 from bot.core.investigation.intent import Kind, parse
 from tests.architecture.source import ROOT
-from tools.catalogues import load_catalogue
+from tools.metrics_and_services import load_catalogue
 from tools.world import Catalogue
 
 NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)  # a Friday

@@ -19,7 +19,7 @@ from bot.store.store import SqlStore, open_store
 from playbooks.loader import load_library
 from tests.fakes.clocks import ManualClock
 from tests.fixtures.nouns import NOW
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.world import Catalogue
 
 PLAYBOOK = """

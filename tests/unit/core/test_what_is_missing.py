@@ -15,7 +15,7 @@ from bot.locale import Texts
 from tests.fixtures.nouns import a_verdict
 from tools.analysis.detect import DetectorSettings, score_service
 from tools.analysis.normalise import TELL_MISSING_RATIO
-from tools.analysis.rca import SeenVerdict
+from tools.analysis.symptoms import SeenVerdict
 from tools.world import MetricName, MetricSpec, Series
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from bot.domain.plan import PlanStatus
 from tests.fakes.decision import Production
-from tools.act.contract import Actors, Bound, Outcome, Waiting
+from tools.act.contract import ActionResult, Actors, Bound, Waiting
 from tools.act.patience import Patience
 from tools.act.rollout import DeploymentRollback
 
@@ -29,7 +29,7 @@ class Watching(DeploymentRollback):
 
     seen: list[Waiting]
 
-    async def execute(self, actors: Actors, bound: Bound, key: str) -> Outcome:
+    async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         self.seen.append(actors.waiting)
         return await super().execute(actors, bound, key)
 

@@ -10,7 +10,7 @@ from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from playbooks.loader import SHIPPED, load_library
 from tests.fakes.decision import ANN, INCIDENTS, RESTART, ROLLBACK, Production, library
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.world import (
     Cause,
     MetricName,

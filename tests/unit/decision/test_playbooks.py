@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from playbooks import templates
 from playbooks.loader import SHIPPED, PlaybookError, load_file, load_library, parse
 from playbooks.templates import TemplateError, fill, render
-from playbooks.triggers import Facts, TriggerError
+from playbooks.triggers import TriggerError, TriggerFacts
 from playbooks.triggers import parse as trigger
 from tests.fakes.decision import SCALE
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 from tools.act.contract import parse_parameters
-from tools.catalogues import load_metrics
+from tools.metrics_and_services import load_metrics
 
 KNOWN = frozenset(ACTIONS)
-FACTS = Facts({"cpu": 0.9, "nan": float("nan")}, frozenset({"OOMKilled"}), ("db pool exhausted",))
+FACTS = TriggerFacts(
+    {"cpu": 0.9, "nan": float("nan")}, frozenset({"OOMKilled"}), ("db pool exhausted",)
+)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +49,9 @@ def test_unknown_is_neither_true_nor_false(text: str, value: bool | None) -> Non
 
 
 def test_what_nobody_could_look_for_is_unknown() -> None:
-    assert trigger("BackOff").evaluate(Facts()) is None
-    assert trigger("BackOff").evaluate(Facts({}, frozenset(), ())) is False
-    assert trigger("BackOff").evaluate(Facts({}, frozenset(), (), partial=True)) is None
+    assert trigger("BackOff").evaluate(TriggerFacts()) is None
+    assert trigger("BackOff").evaluate(TriggerFacts({}, frozenset(), ())) is False
+    assert trigger("BackOff").evaluate(TriggerFacts({}, frozenset(), (), partial=True)) is None
 
 
 @pytest.mark.parametrize(

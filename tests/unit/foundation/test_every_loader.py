@@ -9,7 +9,7 @@ from bot import locale
 from bot.settings import ConfigError, load_settings
 from knowledge.documents import DocumentError, parse_document
 from playbooks.loader import PlaybookError, load_file
-from tools.catalogues import CatalogueError, load_metrics, load_services
+from tools.metrics_and_services import CatalogueError, load_metrics, load_services
 from tools.rules import RuleError, load_rules
 
 PLAYBOOK = """\

@@ -32,8 +32,8 @@ from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.tempo import Tempo
 from tools.backends.tracing import TracingConfig
 from tools.catalog import ALL
-from tools.catalogues import load_catalogue
 from tools.contract import Risk, Tool, Toolbox
+from tools.metrics_and_services import load_catalogue
 from tools.ports import (
     Baselines,
     Changes,

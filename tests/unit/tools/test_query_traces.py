@@ -11,9 +11,9 @@ from bot.core.investigation.figures import FigureIndex
 from bot.domain.answer import Evidence
 from bot.domain.ids import EvidenceId
 from tests.fakes.traces import FakeTraces, span
-from tools.catalogues import load_catalogue
 from tools.contract import Toolbox
 from tools.errors import BackendUnavailableError, BadArgumentError, NotFoundError
+from tools.metrics_and_services import load_catalogue
 from tools.observe.traces import query_traces
 from tools.ports import Clock, Traces
 from tools.tracing import Trace, TraceStudy

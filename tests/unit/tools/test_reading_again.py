@@ -16,7 +16,7 @@ from bot.settings import load_settings
 from bot.store.store import SqlStore, open_store
 from tests.fakes.clocks import ManualClock
 from tests.fixtures.nouns import NOW
-from tools.act.catalog import ACTIONS
+from tools.act.actions import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -12,9 +12,9 @@ from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
 from tools.analysis.detect import DetectorSettings
 from tools.catalog import ALL
-from tools.catalogues import CatalogueError, load_catalogue, load_metrics, load_services
 from tools.contract import Risk, Toolbox
 from tools.errors import BadArgumentError, NotFoundError
+from tools.metrics_and_services import CatalogueError, load_catalogue, load_metrics, load_services
 from tools.observe import promql
 from tools.observe.asking import duration_of
 from tools.observe.figures import show

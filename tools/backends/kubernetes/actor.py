@@ -10,7 +10,7 @@ from tools.backends.condition import Condition
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import resource_of
 from tools.backends.kubernetes.selectors import equality
-from tools.backends.kubernetes.session import Call, Session
+from tools.backends.kubernetes.session import KubernetesCall, KubernetesSession
 from tools.errors import BackendDeniedError
 from tools.ports import Health
 from tools.world import WorkloadRef
@@ -23,7 +23,7 @@ class KubernetesActor:
 
     def __init__(self, config: KubernetesConfig) -> None:
         self._config = config
-        self._session = Session(config, acting=True)
+        self._session = KubernetesSession(config, acting=True)
 
     async def close(self) -> None:
         await self._session.close()
@@ -47,12 +47,12 @@ class KubernetesActor:
         )
 
     async def logs(self, pod: WorkloadRef, lines: int) -> str:
-        call = Call("get", resource_of("Pod"), pod, "log")
+        call = KubernetesCall("get", resource_of("Pod"), pod, "log")
         return await self._session.text(call, {"tailLines": str(lines)})
 
     async def ask_pod(self, pod: WorkloadRef, port: int, path: str) -> Mapping[str, Any]:
         served = replace(pod, name=f"https:{pod.name}:{port}")
-        call = Call("get", resource_of("Pod"), served, f"proxy/{path.lstrip('/')}")
+        call = KubernetesCall("get", resource_of("Pod"), served, f"proxy/{path.lstrip('/')}")
         return await self._session.send(call)
 
     async def patch(
@@ -120,11 +120,13 @@ class KubernetesActor:
             return False
         return bool((answer.get("status") or {}).get("allowed"))
 
-    def _call(self, verb: str, ref: WorkloadRef, *, dry_run: bool, subresource: str = "") -> Call:
-        return Call(verb, resource_of(ref.kind), ref, subresource, changes=not dry_run)
+    def _call(
+        self, verb: str, ref: WorkloadRef, *, dry_run: bool, subresource: str = ""
+    ) -> KubernetesCall:
+        return KubernetesCall(verb, resource_of(ref.kind), ref, subresource, changes=not dry_run)
 
 
-class _Reviews(Call):
+class _Reviews(KubernetesCall):
     @property
     def path(self) -> str:
         return "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -10,7 +10,7 @@ from tools.backends.condition import Condition
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import rbac_rule, resource_of
 from tools.backends.kubernetes.selectors import equality, selector_of
-from tools.backends.kubernetes.session import Object, Session
+from tools.backends.kubernetes.session import KubernetesSession, Object
 from tools.backends.kubernetes.watch import Essence, Seen, Watch
 from tools.errors import BackendDeniedError
 from tools.ports import Health
@@ -61,7 +61,7 @@ class KubernetesReader:
 
     def __init__(self, config: KubernetesConfig) -> None:
         self._config = config
-        self._session = Session(config, acting=False)
+        self._session = KubernetesSession(config, acting=False)
         self.memory = EventMemory()
 
     async def close(self) -> None:

@@ -41,7 +41,7 @@ Listed = tuple[list[Object], str]  # objects, and the resource version the list 
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class KubernetesCall:
     """One request and the words its failure is told in."""
 
     verb: str  # the RBAC verb: get, list, patch, delete, create
@@ -68,7 +68,7 @@ WATCH_SECONDS = 240.0  # after this long the API ends a stream and we go on with
 METHODS = {"get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE", "create": "POST"}
 
 
-class Session:
+class KubernetesSession:
     """Sends requests as one identity."""
 
     def __init__(self, config: KubernetesConfig, *, acting: bool) -> None:
@@ -86,7 +86,7 @@ class Session:
 
     async def send(
         self,
-        call: Call,
+        call: KubernetesCall,
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
@@ -104,14 +104,14 @@ class Session:
             )
         return answer
 
-    async def text(self, call: Call, query: Mapping[str, str]) -> str:
+    async def text(self, call: KubernetesCall, query: Mapping[str, str]) -> str:
         """Send one reading request and return the text it answers (a log)."""
         raw = await self._raw(call, query, accept="text/plain, */*")
         return raw.decode("utf-8", "replace")
 
     async def _raw(
         self,
-        call: Call,
+        call: KubernetesCall,
         query: Mapping[str, str],
         body: Any = None,
         content_type: str = "",
@@ -121,7 +121,12 @@ class Session:
             return await self._sent(call, query, body, content_type, accept)
 
     async def _sent(
-        self, call: Call, query: Mapping[str, str], body: Any, content_type: str, accept: str
+        self,
+        call: KubernetesCall,
+        query: Mapping[str, str],
+        body: Any,
+        content_type: str,
+        accept: str,
     ) -> bytes:
         api = await self._connected()
         headers = {"Accept": accept}
@@ -151,7 +156,7 @@ class Session:
 
     async def get(self, ref: WorkloadRef) -> Object:
         """Read one object. Raises NotFoundError."""
-        return await self.send(Call("get", resource_of(ref.kind), ref))
+        return await self.send(KubernetesCall("get", resource_of(ref.kind), ref))
 
     async def list(
         self, kind: str, namespace: str, query: Mapping[str, str], *, first_page_of: int = 0
@@ -168,7 +173,7 @@ class Session:
     ) -> Listed:
         """List objects with the resource version the list was true at: where a watch begins."""
         resource = resource_of(kind)
-        call = Call("list", resource, WorkloadRef(self.config.name, namespace, kind, ""))
+        call = KubernetesCall("list", resource, WorkloadRef(self.config.name, namespace, kind, ""))
         size = first_page_of or self.config.page_size
         fields = {"limit": str(size), **{k: v for k, v in query.items() if v}}
         items: list[Object] = []
@@ -189,7 +194,9 @@ class Session:
         The API asks for bookmarks, so that a quiet kind can be resumed from a version that is
         still known. Raises BackendError when the stream cannot be opened or breaks off.
         """
-        call = Call("watch", resource_of(kind), WorkloadRef(self.config.name, namespace, kind, ""))
+        call = KubernetesCall(
+            "watch", resource_of(kind), WorkloadRef(self.config.name, namespace, kind, "")
+        )
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -269,7 +276,7 @@ class Session:
             settings.proxy = ours.proxy
         return client.ApiClient(settings)
 
-    def _unanswered(self, call: Call, why: str) -> Exception:
+    def _unanswered(self, call: KubernetesCall, why: str) -> Exception:
         if call.changes:
             return OutcomeUnknownError(
                 f"{call} was sent and not answered ({why}); look at the object before doing "
@@ -296,7 +303,9 @@ class Session:
         setting = ours.setting_act if self._acting else ours.setting
         return f"{setting}: {file!r}" if file else "the pod's service account"
 
-    def _failure(self, call: Call, status: int, raw: bytes, retry_after: str = "") -> Exception:
+    def _failure(
+        self, call: KubernetesCall, status: int, raw: bytes, retry_after: str = ""
+    ) -> Exception:
         answer = _object(raw)
         text = str(answer.get("message") or raw[:300].decode("utf-8", "replace"))
         reason = str(answer.get("reason", ""))
@@ -341,7 +350,7 @@ async def _send_once(
         raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
 
 
-class _VersionCall(Call):
+class _VersionCall(KubernetesCall):
     @property
     def path(self) -> str:
         return "/version"

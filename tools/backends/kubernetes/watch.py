@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from tools.backends.kubernetes.session import Object, Session
+from tools.backends.kubernetes.session import KubernetesSession, Object
 from tools.errors import BackendDeniedError, BackendError
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Watch:
     """One kind, cluster-wide or in one namespace."""
 
     def __init__(
-        self, session: Session, kind: str, namespace: str, essence: Essence, seen: Seen
+        self, session: KubernetesSession, kind: str, namespace: str, essence: Essence, seen: Seen
     ) -> None:
         """`essence` keeps what matters of an object; `seen` is told when that changed.
 

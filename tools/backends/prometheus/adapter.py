@@ -25,7 +25,7 @@ from tools.backends.condition import Condition
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.prometheus.joining import join, remarks, skewed
 from tools.backends.prometheus.matrix import SeriesLimit, read
-from tools.backends.prometheus.names import Names, Target
+from tools.backends.prometheus.names import Names, ScrapeTarget
 from tools.backends.prometheus.steps import Grid, plan
 from tools.backends.transport import JsonBackend
 from tools.errors import (
@@ -159,7 +159,7 @@ class Prometheus:
     async def about(self, metric: str) -> MetricAbout | None:
         return await self._names.about(metric)
 
-    async def targets(self) -> list[Target]:
+    async def targets(self) -> list[ScrapeTarget]:
         """Return what the server scrapes."""
         return await self._names.targets()
 

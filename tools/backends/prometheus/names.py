@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ScrapeTarget:
     """One thing the server scrapes."""
 
     job: str
@@ -68,11 +68,11 @@ class Names:
                 return MetricAbout(metric, row["type"], row["help"], row["unit"])
         return None
 
-    async def targets(self) -> list[Target]:
+    async def targets(self) -> list[ScrapeTarget]:
         """Return the active targets."""
         found = await self._ask(lambda client: client.get_targets(state="active"))
         return [
-            Target(
+            ScrapeTarget(
                 job=str(row.get("labels", {}).get("job", "")),
                 instance=str(row.get("labels", {}).get("instance", "")),
                 up=row.get("health") == "up",

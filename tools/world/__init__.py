@@ -1,0 +1,79 @@
+"""Nouns of the world: what tools read and what analysis concludes.
+
+    Window --query--> Series --detect--> Verdict --forecast--> Forecast
+                      LogLine, ClusterEvent, Change ----+
+                                                        +--> Cause --> ProposalDraft
+
+Everything is frozen and knows no I/O. Times are aware UTC datetimes, except inside a
+`Series`, where they are float64 epoch seconds for numpy. A missing sample is NaN, never 0.
+"""
+
+from __future__ import annotations
+
+from tools.world.catalogue import Call, Catalogue, MetricSpec, ServiceMode, ServiceSpec
+from tools.world.conclusions import (
+    Baseline,
+    Breach,
+    Cause,
+    Forecast,
+    ProposalDraft,
+    ProposalReceipt,
+    SimilarCase,
+    Verdict,
+    Vote,
+)
+from tools.world.names import (
+    DEFAULT_CLUSTER,
+    Direction,
+    Floats,
+    Labels,
+    MetricName,
+    ServiceName,
+    Severity,
+    Window,
+    WorkloadRef,
+    labels_of,
+)
+from tools.world.observations import (
+    Change,
+    ChangeKind,
+    ClusterEvent,
+    DiffLine,
+    LogLine,
+    PodStatus,
+    Series,
+)
+
+__all__ = [
+    "DEFAULT_CLUSTER",
+    "Baseline",
+    "Breach",
+    "Call",
+    "Catalogue",
+    "Cause",
+    "Change",
+    "ChangeKind",
+    "ClusterEvent",
+    "DiffLine",
+    "Direction",
+    "Floats",
+    "Forecast",
+    "Labels",
+    "LogLine",
+    "MetricName",
+    "MetricSpec",
+    "PodStatus",
+    "ProposalDraft",
+    "ProposalReceipt",
+    "Series",
+    "ServiceMode",
+    "ServiceName",
+    "ServiceSpec",
+    "Severity",
+    "SimilarCase",
+    "Verdict",
+    "Vote",
+    "Window",
+    "WorkloadRef",
+    "labels_of",
+]

@@ -1,0 +1,121 @@
+"""What a team says of its production: its metrics, its services, and who calls whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tools.world.names import Direction, MetricName, ServiceName, WorkloadRef
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric of the catalogue (`config/metrics.yaml`)."""
+
+    name: MetricName
+    category: str  # trading, matching, risk, wallet, api, infrastructure
+    query: str  # PromQL
+    unit: str
+    description: str
+    bad_direction: Direction = Direction.UP
+    threshold: float | None = None  # static limit, in `unit`
+    group_by: str = "service"  # the label that names the service
+
+
+class ServiceMode(StrEnum):
+    """How far the bot may go for a service; the stricter of all settings wins."""
+
+    OBSERVE = "observe"
+    SUGGEST = "suggest"
+    APPROVE = "approve"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """One service of the catalogue (`config/services.yaml`)."""
+
+    name: ServiceName
+    namespace: str
+    workloads: tuple[WorkloadRef, ...]
+    team: str = ""
+    channel: str = ""  # where its findings go; empty: the default incidents channel
+    tier: int = 2  # 1 is the most critical
+    dependencies: tuple[ServiceName, ...] = ()
+    mode: ServiceMode = ServiceMode.APPROVE
+    protected: bool = False
+    aliases: tuple[str, ...] = ()  # how people call it in a question
+    dashboards: tuple[str, ...] = ()
+    runbooks: tuple[str, ...] = ()
+    cluster: str = ""  # where it runs; its workloads name the same
+
+    @property
+    def label(self) -> str:
+        """How series and log lines call it: `order-api@us-1` runs in us-1 as `order-api`."""
+        return self.name.partition("@")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One service calling another, as traces or the service mesh count it."""
+
+    client: ServiceName
+    server: ServiceName
+    per_second: float
+    failed_ratio: float = 0.0  # in [0, 1]
+    source: str = ""  # "traces" | "istio"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All metrics and services the bot knows, by name, and who was seen calling whom."""
+
+    metrics: Mapping[MetricName, MetricSpec]
+    services: Mapping[ServiceName, ServiceSpec]
+    calls: tuple[Call, ...] = ()  # discovered; what services.yaml declares holds without them
+
+    def service_at(self, label: str, cluster: str) -> ServiceName:
+        """Return who a series' service label means in a cluster (empty: it does not say).
+
+        The same label in another cluster is another service, called `label@cluster`.
+        """
+        spec = self.services.get(ServiceName(label))
+        elsewhere = ServiceName(f"{label}@{cluster}")
+        if elsewhere in self.services:
+            return elsewhere
+        if not label or not cluster or spec is None or spec.cluster in {"", cluster}:
+            return ServiceName(label)
+        return elsewhere
+
+    def dependencies(self, service: ServiceName) -> tuple[ServiceName, ...]:
+        """Return the services that `service` calls directly: declared, then discovered ones."""
+        spec = self.services.get(service)
+        declared = spec.dependencies if spec else ()
+        seen = sorted(c.server for c in self.calls if c.client == service)
+        return tuple(dict.fromkeys([*declared, *(s for s in seen if s in self.services)]))
+
+    def topology(self) -> dict[ServiceName, tuple[ServiceName, ...]]:
+        """Return every service with the services it calls."""
+        return {name: self.dependencies(name) for name in self.services}
+
+    def dependants(self, service: ServiceName) -> tuple[ServiceName, ...]:
+        """Return who calls `service` directly, declared or seen, sorted."""
+        declared = {s.name for s in self.services.values() if service in s.dependencies}
+        return tuple(sorted(declared | {c.client for c in self.calls if c.server == service}))
+
+    def service_of(self, ref: WorkloadRef) -> ServiceSpec | None:
+        """Return the service that a workload, or a pod named after one, belongs to.
+
+        A workload of a cluster without an entry of its own counts as the one of the same name.
+        """
+        found = None
+        for spec in self.services.values():
+            for workload in spec.workloads:
+                if ref.namespace != workload.namespace:
+                    continue
+                if ref.name == workload.name or ref.name.startswith(f"{workload.name}-"):
+                    if ref.cluster == workload.cluster:
+                        return spec
+                    found = found or spec
+        return found

@@ -94,14 +94,13 @@ class Planner:
         variables: Variables,
         notice: Notice = nothing_noticed,
         risk: Callable[[], RiskConfig] = RiskConfig,
-        owner: str = BOT,
     ) -> None:
-        """`place_of` names the channel of a service's cards; `owner` this process."""
+        """`place_of` names the channel of a service's cards."""
         self._moves, self._store, self._clock = moves, moves.store, moves.clock
         self._gate, self._binder = gate, binder
         self._actions, self._library, self._catalogue = actions, library, catalogue
         self._measure, self._notice, self._place_of = measure, notice, place_of
-        self._variables, self._risk, self._owner = variables, risk, owner
+        self._variables, self._risk = variables, risk
         self._inputs = RiskInputsReader(self._store, self._clock, gate, catalogue)
 
     async def propose(
@@ -139,13 +138,6 @@ class Planner:
     def desk(self, origin: Origin) -> PlanDeskAt:
         """Return a plan desk for one agent run: the same, with place and asker filled in."""
         return PlanDeskAt(self, origin)
-
-    async def simulate(self, draft: ProposalDraft) -> tuple[RiskScore, Tier, tuple[str, ...]]:
-        """Bind and score a draft without keeping anything: score, tier, what would happen."""
-        spec = self._catalogue().services[draft.service]
-        loaded = self._find(draft, spec)
-        bound, score, tier = await self._bind(draft, spec, loaded, None)
-        return score, tier, tuple(each.summary for each in bound)
 
     # --- inside ---------------------------------------------------------------------------
 

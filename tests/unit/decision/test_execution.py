@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -222,6 +222,52 @@ async def test_halt_stops_before_the_next_step_and_offers_undo(world: Production
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.ROLLED_BACK
     assert world.images() == {"shop": "shop:2", "cart": "cart:2"}
+
+
+async def _halted(world: Production, _: PlanId) -> None:
+    assert (await world.bot.switches.halt(RAY, "stop it", INCIDENTS)).accepted
+
+
+async def _stopped(world: Production, plan: PlanId) -> None:
+    assert (await world.bot.approvals.stop(plan, RAY, INCIDENTS)).accepted
+
+
+@pytest.mark.parametrize("meanwhile", [_halted, _stopped])
+async def test_an_undo_that_nobody_asked_for_is_halted_and_stopped_like_any_step(
+    world: Production, meanwhile: Callable[[Production, PlanId], Awaitable[None]]
+) -> None:
+    plan = await world.approved("both")
+    real = type(world.actions["hpa_scale"])
+
+    class Refusing(real):  # type: ignore[misc, valid-type]
+        async def execute(self, actors: object, bound: object, key: str) -> None:
+            await meanwhile(world, plan)
+            raise LostRaceError("moved")
+
+    world.actions["hpa_scale"] = Refusing()
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.HALTED
+    assert world.images() == {"shop": "shop:1", "cart": "cart:1"}
+    assert (await world.bot.approvals.undo(plan, ANN, INCIDENTS)).accepted
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.ROLLED_BACK
+    assert world.images() == {"shop": "shop:2", "cart": "cart:2"}
+
+
+async def test_a_stop_during_the_last_step_ends_the_plan_before_it_is_watched(
+    world: Production,
+) -> None:
+    plan = await world.approved("rollback")
+    real = type(world.actions["deployment_rollback"])
+
+    class Stopping(real):  # type: ignore[misc, valid-type]
+        async def execute(self, actors: object, bound: object, key: str) -> object:
+            await _stopped(world, plan)
+            return await super().execute(actors, bound, key)
+
+    world.actions["deployment_rollback"] = Stopping()
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.HALTED
 
 
 async def test_a_halt_file_stops_claims_too(world: Production) -> None:

@@ -397,6 +397,29 @@ async def test_a_kill_around_the_request_repeats_nothing(world: Production, afte
     assert "plan.taken_over" in await world.audit(plan)
 
 
+async def test_a_step_without_effect_is_sent_again_once_and_never_a_third_time(
+    world: Production,
+) -> None:
+    plan = await world.approved("rollback")
+    real = type(world.actions["deployment_rollback"])
+    tried: list[str] = []
+
+    class Dying(real):  # type: ignore[misc, valid-type]
+        async def execute(self, actors: object, bound: object, key: str) -> None:
+            tried.append(key)
+            raise Killed
+
+    world.actions["deployment_rollback"] = Dying()
+    for life in ("one", "two"):
+        with pytest.raises(Killed):
+            await world.replica(life).execution.drive(plan)
+        world.clock.move(31)
+    await world.replica("three").execution.drive(plan)
+    assert tried == [f"{plan}/do/0"] * 2
+    assert (await world.record(plan)).status is PlanStatus.OUTCOME_UNKNOWN
+    assert world.cluster.sent == []
+
+
 async def test_two_replicas_run_one_plan_once(world: Production) -> None:
     import asyncio
 

@@ -1,6 +1,6 @@
 """The composition root: builds every adapter once and joins them; nothing else may.
 
-parts    what reads, keeps or computes      remedy   what plans, asks and acts
-agent    who answers                        jobs     what runs when
-process  the whole bot, started and stopped
+parts        what reads, keeps or computes      agent    who answers
+remediation  what plans, asks and acts          jobs     what runs when
+process      the whole bot, started and stopped
 """

@@ -20,8 +20,8 @@ from bot.composition.parts import Parts, owner_name
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.learning import Learner
 from bot.core.investigation.run_queue import RunQueue
-from bot.core.remediation.assembly import Remedy
-from bot.core.remediation.halt_file import HaltFile
+from bot.core.remediation.assembly import Remediation
+from bot.core.remediation.switches import HaltFile
 from bot.core.reports.digests import DigestDesk
 from bot.core.reports.webhook_notices import Notifier
 from bot.core.upkeep.anchoring import Anchoring
@@ -42,7 +42,7 @@ class Work:
     """What the jobs call; None is not configured."""
 
     parts: Parts
-    remedy: Remedy
+    remediation: Remediation
     run_queue: RunQueue
     digests: DigestDesk
     digest_channel: Callable[[], ChannelId] | None
@@ -58,9 +58,11 @@ def schedule(work: Work) -> list[Job]:
     seal = Sealing(work.parts)
     jobs = [
         Job("audit.seal", Every(SECOND, on="wall"), seal.run),
-        Job("plans.drive", Every(SECOND, on="wall"), _plain(work.remedy.execution.tick), False),
+        Job(
+            "plans.drive", Every(SECOND, on="wall"), _plain(work.remediation.execution.tick), False
+        ),
         Job("runs.start", Every(SECOND, on="wall"), _plain(work.run_queue.tick)),
-        Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remedy)),
+        Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remediation)),
         Job("files.look", Every(TEN_SECONDS, on="wall"), _plain(work.files.look), False),
     ]
     halt_file = HaltFile(work.parts.store, work.parts.clock, settings.files.halt_file, owner_name())
@@ -130,11 +132,11 @@ def _plain(function: Callable[[], Awaitable[object]]) -> Callable[[datetime], Aw
     return run
 
 
-def _approvals(remedy: Remedy) -> Callable[[datetime], Awaitable[object]]:
+def _approvals(remediation: Remediation) -> Callable[[datetime], Awaitable[object]]:
     async def run(_slot: datetime) -> None:
-        await remedy.deadlines.expire_due()
-        await remedy.deadlines.remind_due()
-        await remedy.deadlines.review_waiting()
+        await remediation.deadlines.expire_due()
+        await remediation.deadlines.remind_due()
+        await remediation.deadlines.review_waiting()
 
     return run
 

@@ -1,6 +1,7 @@
 """The whole bot: Slack, schedule and API over the parts, until it is told to stop.
 
-start: parts → Slack room → remedy → agent → run queue → schedule → API        stop: the other way
+start: parts → Slack room → remediation → agent → run queue → schedule → API
+stop:  the other way
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bot.api.server import ApiServer
 from bot.composition.agent import agent_desk
 from bot.composition.jobs import Work, schedule
 from bot.composition.parts import Parts, open_parts, owner_name
-from bot.composition.remedy import NobodyKnown, remedy_of
+from bot.composition.remediation import NobodyKnown, remediation_of
 from bot.composition.watching import Watchers
 from bot.core.detection.alerts import AlertDesk
 from bot.core.detection.cycle import CycleReport, DetectionCycle
@@ -34,9 +35,8 @@ from bot.core.detection.triage import AlarmDesk
 from bot.core.investigation.run_queue import RunQueue, Voice
 from bot.core.investigation.turn import AgentDesk
 from bot.core.ports import AgentRun, Message, Person, Reply, StepUpdate
-from bot.core.remediation.assembly import Remedy
+from bot.core.remediation.assembly import Remediation
 from bot.core.remediation.planner import Origin
-from bot.core.remediation.proposals import ProposalDesk
 from bot.core.reports.breach_forecasts import Outlook
 from bot.core.reports.digests import DigestDesk
 from bot.core.reports.postmortems import PostmortemDesk, PostmortemSources
@@ -85,14 +85,14 @@ class Bot:
     room: SlackRoom | None
     scheduler: Scheduler
     run_queue: RunQueue
-    remedy: Remedy
+    remediation: Remediation
     api: ApiServer
     heartbeat: Heartbeat
     files: Rereading
 
 
 class RoomLater:
-    """What remedy asks of the Slack room, which is built after it: people and channel ids."""
+    """What remediation asks of the Slack room, which is built after it: people and channel ids."""
 
     def __init__(self) -> None:
         """Know nobody until the room is there."""
@@ -139,7 +139,7 @@ async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
         await bot.room.start()
         stack.push_async_callback(bot.room.stop)
     stack.push_async_callback(bot.run_queue.drain)
-    stack.push_async_callback(bot.remedy.execution.close)
+    stack.push_async_callback(bot.remediation.execution.close)
     bot.scheduler.start()
     stack.push_async_callback(bot.scheduler.stop)
     warming = asyncio.create_task(parts.workers.warm(), name="warm workers")
@@ -191,26 +191,26 @@ class _Builder:
 
     def build(self) -> Bot:
         parts, later = self.parts, self.later
-        remedy = remedy_of(
+        remediation = remediation_of(
             parts, later, lambda spec: Place(later.channel_of(spec)), later.channel_id, self.stack
         )
-        desk = agent_desk(parts, lambda run: remedy.planner.desk(_origin(run)))
+        desk = agent_desk(parts, lambda run: remediation.planner.desk(_origin(run)))
         findings = FindingDesk(
             parts.store, parts.clock, later.channel_of, FindingConfig(self.texts)
         )
         digests, postmortems = self._digests(), self._postmortems()
-        room = later.room = self._room(remedy, desk, digests, postmortems)
-        run_queue = self._run_queue(desk, findings, remedy)
+        room = later.room = self._room(remediation, desk, digests, postmortems)
+        run_queue = self._run_queue(desk, findings, remediation)
         metrics = self.metrics
         pulse = Heartbeat(parts)
         work = Work(
             parts=parts,
-            remedy=remedy,
+            remediation=remediation,
             run_queue=run_queue,
             digests=digests,
             digest_channel=room.digest_channel if room else None,
             learner=self._learner(),
-            cycle=self._cycle(findings, remedy),
+            cycle=self._cycle(findings, remediation),
             on_cycle=pulse.beat(metrics),
             files=self.files,
         )
@@ -219,12 +219,12 @@ class _Builder:
         jobs = [*schedule(work), *watchers.jobs()]
         scheduler = Scheduler(jobs, parts.clock, parts.store, owner_name(), metrics.job_failed)
         pulse.scheduler = scheduler
-        deps = self._api(pulse, metrics, remedy)
+        deps = self._api(pulse, metrics, remediation)
         api = build_api(deps)
         if room is not None and not room.config.app_token:  # HTTP mode: Slack calls us, signed
             api.add_route("/slack/events", room.handle_http, methods=["POST"])
         server = ApiServer(self.settings.api, api)
-        return Bot(parts, room, scheduler, run_queue, remedy, server, pulse, self.files)
+        return Bot(parts, room, scheduler, run_queue, remediation, server, pulse, self.files)
 
     def _access(self) -> AccessConfig:
         return with_channel_ids(self.settings.access, self.later.channel_id)
@@ -232,7 +232,11 @@ class _Builder:
     # --- rooms ----------------------------------------------------------------------------
 
     def _room(
-        self, remedy: Remedy, desk: AgentDesk, digests: DigestDesk, postmortems: PostmortemDesk
+        self,
+        remediation: Remediation,
+        desk: AgentDesk,
+        digests: DigestDesk,
+        postmortems: PostmortemDesk,
     ) -> SlackRoom | None:
         if self.settings.slack is None:
             return None
@@ -246,26 +250,28 @@ class _Builder:
                 redactor=self.settings.redactor,
                 access=self._access,
                 catalogue=parts.shelf.catalogue,
-                plans=remedy.approvals,
-                proposals=ProposalDesk(parts.store, remedy.planner, self.texts),
+                plans=remediation.approvals,
+                proposals=remediation.proposals,
                 postmortems=postmortems,
                 digests=digests,
-                switches=remedy.switches,
+                switches=remediation.switches,
                 alarms=AlarmDesk(parts.store, parts.clock),
                 reload=self.files.reload,
                 status=self._status,
-                ruling=remedy.gate.ruling,
+                ruling=remediation.gate.ruling,
             ),
         )
 
-    def _run_queue(self, desk: AgentDesk, findings: FindingDesk, remedy: Remedy) -> RunQueue:
+    def _run_queue(
+        self, desk: AgentDesk, findings: FindingDesk, remediation: Remediation
+    ) -> RunQueue:
         room = self.later.room
         of_thread = room.reply_for if room else lambda _run: Silent()
 
         def reply_for(run: AgentRun) -> Reply:
             if run.finding is None:
                 return of_thread(run)
-            return FindingReply(findings, remedy.planner.propose_for)
+            return FindingReply(findings, remediation.proposals.for_new_finding)
 
         return RunQueue(
             store=self.parts.store,
@@ -317,7 +323,7 @@ class _Builder:
             self.settings.learning,
         )
 
-    def _cycle(self, findings: FindingDesk, remedy: Remedy) -> DetectionCycle | None:
+    def _cycle(self, findings: FindingDesk, remediation: Remediation) -> DetectionCycle | None:
         parts = self.parts
         if parts.metrics is None:
             return None
@@ -332,7 +338,7 @@ class _Builder:
         )
 
         async def on_cleared(finding: Finding) -> None:
-            await remedy.deadlines.trigger_cleared(finding)
+            await remediation.deadlines.trigger_cleared(finding)
 
         return DetectionCycle(
             store=parts.store,
@@ -354,7 +360,7 @@ class _Builder:
             on_cleared=on_cleared,
         )
 
-    def _api(self, pulse: Heartbeat, metrics: SelfMetrics, remedy: Remedy) -> ApiDeps:
+    def _api(self, pulse: Heartbeat, metrics: SelfMetrics, remediation: Remediation) -> ApiDeps:
         parts = self.parts
 
         async def before_scrape() -> None:
@@ -370,8 +376,8 @@ class _Builder:
             pulse=pulse.pulse,
             version=self.settings.installation.version,
             directory=self.later if self.settings.slack else None,
-            plans=remedy.approvals,
-            switches=remedy.switches,
+            plans=remediation.approvals,
+            switches=remediation.switches,
             alerts=AlertDesk(
                 parts.store, parts.clock, parts.shelf.catalogue, self.settings.redactor
             ),

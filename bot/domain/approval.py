@@ -3,7 +3,7 @@
     Pending --approve--> Pending (one more answer) … --> Approved   the plan may be claimed once
             --reject---> Rejected
             --break_glass> Approved   one approver in an emergency, with a written reason
-            --expire---> Expired      nobody answered before `expires_at`
+            --too late-> Expired      nobody answered before `expires_at`
             --withdraw-> Withdrawn    the trigger cleared, or it was fixed by hand
 
 A yes counts only for the digest it was given to, and once per person.
@@ -78,6 +78,11 @@ class Withdrawn:
 Approval = Pending | Approved | Rejected | Expired | Withdrawn
 
 
+def answers_of(approval: Approval | None) -> tuple[Yes, ...]:
+    """Return every yes that still counts."""
+    return approval.answers if isinstance(approval, Pending | Approved) else ()
+
+
 def approve(
     approval: Pending, by: UserId, digest: str, at: datetime
 ) -> Pending | Approved | Expired:
@@ -117,11 +122,6 @@ def reject(approval: Pending, by: UserId, reason: str, at: datetime) -> Rejected
     if at >= approval.expires_at:
         return Expired(approval.plan_id, at)
     return Rejected(approval.plan_id, by, reason, at)
-
-
-def expire(approval: Pending, at: datetime) -> Pending | Expired:
-    """Expire an approval whose time is over."""
-    return Expired(approval.plan_id, at) if at >= approval.expires_at else approval
 
 
 def withdraw(approval: Pending, why: str, at: datetime) -> Withdrawn:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.domain.approval import Approval, Approved, Pending, Yes
+from bot.domain.approval import Approval, Approved, Pending, answers_of
 from bot.domain.ids import UserId
 from bot.domain.plan import Plan
 from bot.domain.policy import PolicyConfig, rule
@@ -40,7 +40,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TouchedObject:
     """One object a plan touches, as it is now."""
 
     ref: WorkloadRef
@@ -68,7 +68,7 @@ class Case:
     wall: datetime
     tier: Tier
     mode: ServiceMode  # the strictest of the services touched
-    targets: tuple[Target, ...] = ()
+    targets: tuple[TouchedObject, ...] = ()
     pods_affected: int = 0
     running: int = 0  # plans at work, without this one
     halted: str = ""  # why, when the kill switch is on
@@ -210,7 +210,7 @@ def plan_digest(case: Case) -> str:
     if case.plan is None or case.approval is None:
         return "there is no plan or no approval to compare"
     now = case.plan.body.digest()
-    said = [case.plan.digest, *(yes.digest for yes in _answers(case.approval))]
+    said = [case.plan.digest, *(yes.digest for yes in answers_of(case.approval))]
     if isinstance(case.approval, Pending | Approved):
         said.append(case.approval.digest)
     if case.asked_digest:
@@ -240,7 +240,7 @@ def distinct_approvers(case: Case) -> str:
     """Refuse unless enough different people said yes; who asked may be kept out."""
     if case.auto or case.plan is None:
         return ""
-    people = {yes.by for yes in _answers(case.approval)}
+    people = {yes.by for yes in answers_of(case.approval)}
     if not case.config.requester_counts and case.plan.requested_by is not None:
         people.discard(case.plan.requested_by)
     needed = max(
@@ -271,10 +271,6 @@ def requester(case: Case) -> str:
     if any(each.user == case.plan.requested_by for each in case.answerers):
         return "who asked for a plan may not answer it here (requester_counts: false)"
     return ""
-
-
-def _answers(approval: Approval | None) -> tuple[Yes, ...]:
-    return approval.answers if isinstance(approval, Pending | Approved) else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@
                                 └ body: steps, undo, verify, playbook, targets
 
 The body is frozen and canonical (RFC 8785); the yes is bound to its sha256. What runs is this
-body, byte for byte.
+body, byte for byte. Where a plan is in its life: `bot.domain.plan_life`; what became of one of its
+steps: `bot.domain.step_run`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,6 +23,42 @@ from bot.domain.ids import FindingId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.risk import RiskScore, Tier
 from tools.world import ServiceName, WorkloadRef
+
+UNDOES = "undoes"  # key in an undo step's state_before: index of the step it takes back
+
+
+class StepDirection(StrEnum):
+    """Whether a step is one of the plan's own, or one of its way back."""
+
+    DO = "do"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a step stands in its plan, counted from 0 in each direction."""
+
+    direction: StepDirection
+    index: int
+
+    @classmethod
+    def forward(cls, index: int) -> Position:
+        """Return the position of a plan's own step."""
+        return cls(StepDirection.DO, index)
+
+    @classmethod
+    def back(cls, index: int) -> Position:
+        """Return the position of a step of the way back."""
+        return cls(StepDirection.UNDO, index)
+
+    @property
+    def undo(self) -> bool:
+        """Whether the step belongs to the way back."""
+        return self.direction is StepDirection.UNDO
+
+    def key(self, plan_id: PlanId) -> str:
+        """Return the idempotency key of the step, which goes into the world with its request."""
+        return f"{plan_id}/{self.direction.value}/{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +78,12 @@ class Step:
     state_before: Mapping[str, Any] = field(default_factory=dict)
     diff: tuple[str, ...] = ()  # lines a person reads: "- image order-api:2.14.0"
 
+    @property
+    def undoes(self) -> int | None:
+        """Index of the step that this one takes back; None for one of the plan's own."""
+        index: int | None = self.state_before.get(UNDOES)
+        return index
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyRule:
@@ -59,6 +102,18 @@ class PlanBody:
     verify: tuple[VerifyRule, ...]
     playbook_id: str
     playbook_sha256: str
+
+    def at(self, position: Position) -> Step:
+        """Return the step that stands at a position."""
+        return (self.undo if position.undo else self.steps)[position.index]
+
+    def forward(self) -> tuple[Position, ...]:
+        """Return the plan's own steps, in the order they run."""
+        return tuple(Position.forward(index) for index in range(len(self.steps)))
+
+    def way_back(self, done: Collection[int]) -> tuple[Position, ...]:
+        """Return the undo steps of the steps that were done, in the order they run."""
+        return tuple(Position.back(i) for i, step in enumerate(self.undo) if step.undoes in done)
 
     def canonical(self) -> bytes:
         """Return the body as canonical JSON (RFC 8785)."""
@@ -138,57 +193,39 @@ class Plan:
 
 
 class PlanStatus(StrEnum):
-    """Where a plan is in its life; the moves are in `bot.domain.approval` and execution."""
+    """The names of a plan's states; each is a class of `bot.domain.plan_life`."""
 
-    WAITING = "waiting"  # for answers
-    HELD = "held"  # AUTO with auto_tier run: runs when the hold ends unless stopped
+    WAITING = "waiting"
+    HELD = "held"
     REJECTED = "rejected"
     EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"  # its trigger cleared, or someone fixed it by hand
-    APPROVED = "approved"  # may be claimed once
+    WITHDRAWN = "withdrawn"
+    APPROVED = "approved"
     RUNNING = "running"
     VERIFYING = "verifying"
     SUCCEEDED = "succeeded"
     UNDOING = "undoing"
     ROLLED_BACK = "rolled_back"
-    FAILED = "failed"  # a step failed before it changed anything, nothing to undo
-    UNVERIFIED = "unverified"  # done, but no data says whether it helped
-    OUTCOME_UNKNOWN = "outcome_unknown"  # to a person: done, undone or retry
+    FAILED = "failed"
+    UNVERIFIED = "unverified"
+    OUTCOME_UNKNOWN = "outcome_unknown"
     HALTED = "halted"
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen by itself."""
-        return self not in {
-            PlanStatus.WAITING,
-            PlanStatus.HELD,
-            PlanStatus.APPROVED,
-            PlanStatus.RUNNING,
-            PlanStatus.VERIFYING,
-            PlanStatus.UNDOING,
-        }
+        return self not in {*OPEN, PlanStatus.APPROVED, *AT_WORK}
+
+
+OPEN = (PlanStatus.WAITING, PlanStatus.HELD)  # nobody has decided yet
+AT_WORK = (PlanStatus.RUNNING, PlanStatus.VERIFYING, PlanStatus.UNDOING)  # of some process
 
 
 class StepPhase(StrEnum):
-    """The life of one step: intent → sent → outcome."""
+    """The names of a step's states; each is a class of `bot.domain.step_run`."""
 
     INTENT = "intent"
     SENT = "sent"
     DONE = "done"
     FAILED = "failed"
     UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class StepRun:
-    """One attempt at one step (or undo step) of a plan, kept in the store."""
-
-    plan_id: PlanId
-    index: int
-    undo: bool
-    phase: StepPhase
-    key: str  # idempotency key: plan id, direction and index
-    intent_at: datetime | None = None
-    sent_at: datetime | None = None
-    ended_at: datetime | None = None
-    note: str = ""  # what the server said

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from bot.core.ports import ApiToken, Feedback, Mute, StaleError
+from bot.domain import plan_life as life
 from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
 from bot.domain.answer import Answer, Usage
 from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
@@ -20,8 +21,9 @@ from bot.domain.audit import Event
 from bot.domain.ids import ChannelId, EvidenceId, PlanId, PostmortemId, RunId, Ts
 from bot.domain.incident import TimelineEntry, resolve
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus, StepPhase, StepRun
+from bot.domain.plan import PlanStatus, Position
 from bot.domain.postmortem import ActionItem, Postmortem
+from bot.domain.step_run import StepFailed, StepIntended, StepUnknown, finish, send, send_again
 from bot.store.schema import Base
 from bot.store.store import SqlStore, open_store
 from tests.fixtures.nouns import (
@@ -35,6 +37,7 @@ from tests.fixtures.nouns import (
     a_finding,
     a_record,
     a_run,
+    a_state,
     an_anomaly,
     an_incident,
 )
@@ -577,8 +580,10 @@ async def test_two_moves_from_one_version_are_one_move(store: SqlStore, second: 
     async def run(mine: SqlStore, owner: str) -> str:
         try:
             async with mine.begin() as tx:
-                record = replace(a_record(), status=PlanStatus.RUNNING, owner=owner)
-                moved = await tx.plans.move(record)
+                record = a_record()
+                said = Approved(record.plan.id, record.plan.digest, (), NOW)
+                running = life.Running(said, life.Worker(owner, NOW))
+                moved = await tx.plans.move(record.to(running))
                 await tx.outbox.refresh("plan", moved.plan.id)
                 return f"v{moved.version}"
         except StaleError as error:
@@ -610,24 +615,70 @@ async def test_every_state_of_an_approval_is_read_back_as_itself(store: SqlStore
     approved = approve(pending, BOB, pending.digest, NOW)
     assert isinstance(approved, Approved)
     states = (
-        approved,
-        Rejected(plan_id, BOB, "not now", NOW),
-        Expired(plan_id, NOW),
-        Withdrawn(plan_id, "cleared by itself", NOW),
+        life.Approved(approved),
+        life.Rejected(Rejected(plan_id, BOB, "not now", NOW), "no", NOW),
+        life.Expired(Expired(plan_id, NOW), "late", NOW),
+        life.Withdrawn(Withdrawn(plan_id, "cleared by itself", NOW), "cleared", NOW),
+        life.Withdrawn(approved, "refused when it was claimed", NOW),
     )
     async with store.begin() as tx:
         await tx.plans.add(record)
         for state in states:
-            record = await tx.plans.move(replace(record, approval=state))
-            assert (await tx.plans.get(plan_id)).approval == state
+            record = await tx.plans.move(record.to(state))
+            assert (await tx.plans.get(plan_id)).approval == state.approval
+
+
+@pytest.mark.parametrize("status", PlanStatus)
+async def test_every_state_of_a_plan_is_read_back_as_itself(
+    store: SqlStore, status: PlanStatus
+) -> None:
+    record = a_record()
+    state = a_state(record.plan, status)
+    async with store.begin() as tx:
+        await tx.plans.add(record)
+        moved = await tx.plans.move(record.to(state))
+        assert await tx.plans.get(record.plan.id) == moved
+        assert moved.state == state
+
+
+async def test_a_state_keeps_nothing_of_the_one_it_followed(store: SqlStore) -> None:
+    record = a_record()
+    said = Approved(record.plan.id, record.plan.digest, (), NOW)
+    for_someone = life.Undoing(said, life.Worker("one", NOW), "asked", life.UndoRequest(BOB, NOW))
+    async with store.begin() as tx:
+        await tx.plans.add(record)
+        for state in (
+            life.Verifying(said, life.Worker("one", NOW), NOW + MINUTE, stop_asked=True),
+            for_someone,
+            life.Halted(said, "halted", NOW),
+            life.Undoing(said, None, "it did not help"),
+        ):
+            record = await tx.plans.move(record.to(state))
+            assert (await tx.plans.get(record.plan.id)).state == state
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("status", "approved"), ("status", "running"), ("status", "rejected"), ("status", "halted")],
+)
+async def test_a_row_whose_facts_contradict_its_status_is_refused(
+    store: SqlStore, column: str, value: str
+) -> None:
+    """Nobody said yes: no status that somebody writes by hand makes up for it."""
+    async with store.begin() as tx:
+        await tx.plans.add(a_record())
+    async with store._engine.begin() as connection:
+        await connection.execute(text(f"UPDATE plans SET {column} = '{value}'"))  # noqa: S608
+    async with store.begin() as tx:
+        with pytest.raises(ValueError, match="somebody changed the row by hand"):
+            await tx.plans.get(PlanId("PLAN-000001"))
 
 
 async def test_plans_are_found_by_status_and_by_finding(store: SqlStore) -> None:
     async with store.begin() as tx:
         await tx.plans.add(a_record("PLAN-1"))
-        running = await tx.plans.move(
-            replace(a_record("PLAN-1"), status=PlanStatus.RUNNING, heartbeat_at=NOW, halted=True)
-        )
+        record = a_record("PLAN-1")
+        running = await tx.plans.move(record.to(a_state(record.plan, PlanStatus.RUNNING)))
         await tx.plans.add(a_record("PLAN-2"))
         assert await tx.plans.list([PlanStatus.RUNNING]) == [running]
         assert len(await tx.plans.list()) == 2
@@ -640,22 +691,41 @@ async def test_steps_are_told_forward_then_undo_and_date_the_last_action(store: 
     async with store.begin() as tx:
         await tx.plans.add(a_record())
         plan_id, target = PlanId("PLAN-000001"), str(TARGET)
-        undo = StepRun(plan_id, 0, undo=True, phase=StepPhase.INTENT, key="u0", intent_at=NOW)
-        steps = [
-            StepRun(plan_id, n, undo=False, phase=StepPhase.INTENT, key=f"f{n}", intent_at=NOW)
-            for n in (1, 0)
-        ]
+        undo = StepIntended(plan_id, Position.back(0), NOW)
+        steps = [StepIntended(plan_id, Position.forward(n), NOW) for n in (1, 0)]
         for step in (undo, *steps):
             await tx.plans.save_step(step, target)
-        assert [s.key for s in await tx.plans.steps(plan_id)] == ["f0", "f1", "u0"]
+        keys = [f"{plan_id}/{each}" for each in ("do/0", "do/1", "undo/0")]
+        assert [s.key for s in await tx.plans.steps(plan_id)] == keys
         assert await tx.plans.last_action_on(target) is None
-        sent = replace(steps[0], phase=StepPhase.SENT, sent_at=NOW + MINUTE)
+        sent = send(steps[0], NOW + MINUTE)
         await tx.plans.save_step(sent, target)
         assert await tx.plans.last_action_on(target) == NOW + MINUTE
-        done = replace(sent, phase=StepPhase.DONE, ended_at=NOW + 2 * MINUTE, note="ok")
+        done = finish(sent, NOW + 2 * MINUTE, "ok", "f" * 64)
         await tx.plans.save_step(done, target)
         assert await tx.plans.last_action_on(target) == NOW + 2 * MINUTE
         assert (await tx.plans.steps(plan_id))[1] == done
+
+
+async def test_every_state_of_a_step_is_read_back_as_itself(store: SqlStore) -> None:
+    plan_id, position, target = PlanId("PLAN-000001"), Position.back(1), str(TARGET)
+    begun = StepIntended(plan_id, position, NOW, "UBOB said: retry")
+    sent = send(begun, NOW + MINUTE)
+    later = NOW + 2 * MINUTE
+    async with store.begin() as tx:
+        await tx.plans.add(a_record())
+        for run in (
+            begun,
+            StepFailed(plan_id, position, NOW, None, later, "refused before it was sent"),
+            sent,
+            send_again(sent, later),
+            StepUnknown(plan_id, position, NOW, NOW, later, "no answer"),
+            StepFailed(plan_id, position, NOW, NOW, later, "UBOB said: undone"),
+            finish(sent, later, "found done in the world", ""),
+            begun,
+        ):
+            await tx.plans.save_step(run, target)
+            assert await tx.plans.steps(plan_id) == [run]
 
 
 # --- what is kept for later ---------------------------------------------------------------

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from bot.core.ports import Person, PlanRecord
-from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.plan import StepRun
 from bot.domain.policy import PolicyConfig
+from bot.domain.step_run import StepRun
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from playbooks.loader import Loaded, parse
@@ -255,9 +255,9 @@ class Production:
         }
         self.bot = self.replica("one")
 
-    def replica(self, owner: str) -> Remedy:
-        return build_remedy(
-            RemedyPorts(
+    def replica(self, owner: str) -> Remediation:
+        return build_remediation(
+            RemediationPorts(
                 store=self.store,
                 clock=self.clock,
                 directory=self.directory,
@@ -306,7 +306,7 @@ class Production:
         assert said.accepted, said
         return plan
 
-    async def run(self, bot: Remedy | None = None) -> None:
+    async def run(self, bot: Remediation | None = None) -> None:
         await (bot or self.bot).execution.run_due()
 
     async def record(self, plan: PlanId) -> PlanRecord:

@@ -32,6 +32,7 @@ from hypothesis.stateful import (
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import PlanId, UserId
 from bot.domain.plan import PlanStatus
+from bot.domain.plan_life import AtWork
 from bot.domain.policy import AutoTier
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import (
@@ -329,7 +330,8 @@ class PlanMachine(RuleBasedStateMachine):
         async def read() -> None:
             async with self.world.store.begin() as tx:
                 for record in await tx.plans.list(limit=500):
-                    if record.owner and record.plan.id not in self.claimed:
+                    at_work = isinstance(record.state, AtWork) and record.state.worker
+                    if at_work and record.plan.id not in self.claimed:
                         self.claimed[record.plan.id] = self.world.clock.wall()
 
         self.run_(read())

@@ -27,7 +27,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
 
 from bot.core.ports import PlanRecord, Store
-from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import PlanId
 from bot.domain.place import Place
@@ -168,7 +168,9 @@ class FileClock:
         self._path.write_text(str(self._seconds))
 
 
-def remedy_of(store: Store, clock: FileClock, actor: KubernetesActor, *, helps: bool) -> Remedy:
+def remedy_of(
+    store: Store, clock: FileClock, actor: KubernetesActor, *, helps: bool
+) -> Remediation:
     """Build the decision side over the imitated production."""
 
     async def measured(metric: str, service: str) -> float | None:
@@ -176,8 +178,8 @@ def remedy_of(store: Store, clock: FileClock, actor: KubernetesActor, *, helps: 
 
     loaded = parse(PLAYBOOK.encode(), "bench.yaml", frozenset(ACTIONS))
     services = {ServiceName(n): service(n) for n in ("order-api", "ledger", "gateway")}
-    return build_remedy(
-        RemedyPorts(
+    return build_remediation(
+        RemediationPorts(
             store=store,
             clock=clock,
             directory=FakeDirectory(),
@@ -218,7 +220,7 @@ async def live(job: Job) -> None:
         await store.close()
 
 
-async def _proposed(store: Store, bot: Remedy) -> PlanId:
+async def _proposed(store: Store, bot: Remediation) -> PlanId:
     async with store.begin() as tx:
         known = await tx.plans.list()
     if known:

@@ -21,7 +21,7 @@ from typing import Any
 
 from bot.clock import WorldClock
 from bot.core.ports import PlanRecord
-from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.domain.access import AccessConfig
 from bot.domain.ids import ChannelId, PlanId
 from bot.domain.place import Place
@@ -123,7 +123,7 @@ async def _bots(sandbox: Sandbox, url: str, folder: Path) -> AsyncIterator[None]
             await process.wait()
 
 
-def _planner(store: SqlStore, actor: KubernetesActor) -> Remedy:
+def _planner(store: SqlStore, actor: KubernetesActor) -> Remediation:
     loaded = parse(PLAYBOOK.encode(), "bench.yaml", frozenset(ACTIONS))
     services = {ServiceName("order-api"): service("order-api")}
     clock = WorldClock()
@@ -131,8 +131,8 @@ def _planner(store: SqlStore, actor: KubernetesActor) -> Remedy:
     async def bad(metric: str, service: str) -> float | None:
         return 0.5
 
-    return build_remedy(
-        RemedyPorts(
+    return build_remediation(
+        RemediationPorts(
             store=store,
             clock=clock,
             directory=FakeDirectory(),

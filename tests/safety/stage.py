@@ -21,7 +21,7 @@ from bot.core.investigation.evidence_pages import ThreadEvidence
 from bot.core.investigation.investigator import Investigator
 from bot.core.investigation.turn import AgentDesk, CauseSheet, DeskConfig, usable
 from bot.core.ports import AgentRun, Budget, Person, PlanRecord
-from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
+from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.core.remediation.planner import Origin
 from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.access import AccessConfig, Role
@@ -172,7 +172,7 @@ class Stage:
         """Return who may: two approvers, and everybody may read."""
         return AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ALICE, BOB)})
 
-    def _remedy(self) -> Remedy:
+    def _remedy(self) -> Remediation:
         shelf = library(*TEXTS, TUNED)
 
         async def bad(metric: str, service: str) -> float | None:
@@ -181,8 +181,8 @@ class Stage:
         people = FakeDirectory()
         for user in map(UserId, (ALICE, BOB, CAROL)):  # texts pretend to be the first two
             people.people[user] = Person(user, user)
-        return build_remedy(
-            RemedyPorts(
+        return build_remediation(
+            RemediationPorts(
                 store=self.store,
                 clock=self.clock,
                 directory=people,

@@ -28,6 +28,7 @@ from bot.domain.approval import Pending
 from bot.domain.ids import ChannelId, PlanId, RunId, Ts, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
+from bot.domain.plan_life import Waiting
 from bot.domain.policy import PolicyConfig, rule
 from bot.domain.redaction import Redactor
 from bot.slack.app import SlackRoom, build_app
@@ -251,7 +252,7 @@ class Story:
         pending = Pending(plan.id, plan.digest, 1, plan.expires_at)
         async with self.store.begin() as tx:
             await tx.findings.save(a_finding())
-            await tx.plans.add(replace(record, plan=plan, approval=pending))
+            await tx.plans.add(replace(record, plan=plan, state=Waiting(pending)))
             await tx.outbox.post(f"plan:{plan.id}", "plan", plan.id, place)
         card = await self.wait_for(
             lambda: next((m for m in self.slack.messages("#incidents") if _actions(m)), None)

@@ -13,14 +13,16 @@ import pytest
 from inline_snapshot import snapshot
 
 from bot.core.ports import PlanRecord
+from bot.domain import plan_life as life
 from bot.domain.anomaly import acknowledge
 from bot.domain.answer import Evidence
 from bot.domain.approval import Approved, Expired, Pending, Rejected, Yes
 from bot.domain.ids import EvidenceId, IncidentId, PostmortemId, RunId
-from bot.domain.plan import PlanStatus, StepPhase, StepRun
+from bot.domain.plan import PlanStatus, Position
 from bot.domain.policy import PolicyConfig, rule
 from bot.domain.postmortem import ActionItem, Postmortem
 from bot.domain.risk import Tier
+from bot.domain.step_run import StepSent
 from bot.locale import Texts
 from bot.slack.blocks import answer, finding, home, papers, plan
 from bot.slack.blocks.rendered import Rendered
@@ -37,6 +39,7 @@ from tests.fixtures.nouns import (
     a_finding,
     a_record,
     a_run,
+    a_state,
     an_anomaly,
     an_incident,
 )
@@ -88,10 +91,9 @@ def ruling(record: PlanRecord, mode: ServiceMode = ServiceMode.APPROVE) -> Any:
     return rule(record.plan.tier, mode, PolicyConfig())
 
 
-def waiting(**changes: Any) -> PlanRecord:
+def waiting() -> PlanRecord:
     record = a_record()
-    pending = Pending(record.plan.id, record.plan.digest, 1, record.plan.expires_at)
-    return replace(record, approval=pending, **changes)
+    return record.to(a_state(record.plan, PlanStatus.WAITING))
 
 
 def a_postmortem() -> Postmortem:
@@ -203,8 +205,8 @@ def test_a_plan_that_waits_shows_exactly_what_would_run() -> None:
 def test_a_plan_at_work_shows_progress_and_who_said_yes() -> None:
     record = a_record()
     said = Approved(record.plan.id, record.plan.digest, (Yes(ALICE, NOW, record.plan.digest),), NOW)
-    steps = [StepRun(record.plan.id, 0, False, StepPhase.SENT, "k")]
-    running = replace(record, status=PlanStatus.RUNNING, approval=said)
+    steps = [StepSent(record.plan.id, Position.forward(0), NOW, NOW)]
+    running = record.to(life.Running(said, life.Worker("one", NOW)))
     assert seen(plan.render(running, steps, ruling(record), EN).blocks) == snapshot(
         [
             "# Plan: Roll back order-api",
@@ -243,7 +245,8 @@ def test_a_plan_at_work_shows_progress_and_who_said_yes() -> None:
     ],
 )
 def test_each_status_has_its_buttons(status: PlanStatus, buttons: str) -> None:
-    record = waiting(status=status)
+    record = a_record()
+    record = record.to(a_state(record.plan, status))
     assert seen(plan.render(record, [], ruling(record), EN).blocks)[-1] == buttons
 
 
@@ -260,12 +263,10 @@ def test_a_plan_that_may_only_be_read_has_no_approve_and_says_why() -> None:
 def test_a_rejected_and_an_expired_plan_say_who_and_when() -> None:
     record = a_record()
     no = Rejected(record.plan.id, BOB, "too <risky>", NOW)
-    rejected = replace(record, status=PlanStatus.REJECTED, approval=no)
+    rejected = record.to(life.Rejected(no, "", NOW))
     assert "said no" in str(seen(plan.render(rejected, [], None, EN).blocks))
     assert "too &lt;risky&gt;" in str(plan.render(rejected, [], None, EN).blocks)
-    late = replace(
-        record, status=PlanStatus.EXPIRED, approval=Expired(record.plan.id, NOW + MINUTE)
-    )
+    late = record.to(life.Expired(Expired(record.plan.id, NOW + MINUTE), "", NOW + MINUTE))
     assert "nobody answered in time" in str(seen(plan.render(late, [], None, EN).blocks))
 
 
@@ -459,7 +460,7 @@ def test_an_expiry_is_shown_in_the_readers_own_zone() -> None:
 def test_a_second_approver_is_counted() -> None:
     record = a_record()
     pending = Pending(record.plan.id, record.plan.digest, 2, NOW, (Yes(ALICE, NOW, "d"),))
-    shown = seen(plan.render(replace(record, approval=pending), [], ruling(record), EN).blocks)
+    shown = seen(plan.render(record.to(life.Waiting(pending)), [], ruling(record), EN).blocks)
     assert "· needs 1 more yes (role approver or above)" in shown
     assert any("<@UALICE> said yes" in line for line in shown)
 

@@ -6,13 +6,15 @@ A plan moves only by compare-and-set.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from bot.domain.approval import Approval
 from bot.domain.ids import FindingId, PlanId
-from bot.domain.plan import Plan, PlanStatus, StepRun
+from bot.domain.plan import Plan, PlanStatus
+from bot.domain.plan_life import Ended, PlanState, Undoing
+from bot.domain.step_run import StepRun
 from tools.ports import ConfigVersion
 from tools.world import (
     WorkloadRef,
@@ -24,15 +26,34 @@ class PlanRecord:
     """A plan with where it is in its life. `version` rises by one with every move."""
 
     plan: Plan
-    status: PlanStatus
-    approval: Approval
+    state: PlanState
     version: int
-    halted: bool = False  # a person asked to stop before the next step
-    ended_at: datetime | None = None
-    outcome: str = ""  # one sentence for people
-    verify_until: datetime | None = None  # world time
-    owner: str = ""  # the process that executes it
-    heartbeat_at: datetime | None = None  # wall time
+
+    def to(self, state: PlanState) -> PlanRecord:
+        """Return the record in another state, for `Plans.move`."""
+        return replace(self, state=state)
+
+    @property
+    def status(self) -> PlanStatus:
+        """The name of the state."""
+        return self.state.status
+
+    @property
+    def approval(self) -> Approval:
+        """What people said so far."""
+        return self.state.approval
+
+    @property
+    def outcome(self) -> str:
+        """One sentence for people: how it ended, or why it is being taken back; else empty."""
+        if isinstance(self.state, Ended):
+            return self.state.outcome
+        return self.state.why if isinstance(self.state, Undoing) else ""
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, in world time; None while it may still go on by itself."""
+        return self.state.ended_at if isinstance(self.state, Ended) else None
 
 
 class Plans(Protocol):
@@ -62,7 +83,7 @@ class Plans(Protocol):
         ...
 
     async def save_step(self, step: StepRun, target: str) -> None:
-        """Insert or replace one step attempt (key: plan, undo, index)."""
+        """Insert or replace one step attempt (key: plan, direction, index)."""
         ...
 
     async def steps(self, plan_id: PlanId) -> list[StepRun]:

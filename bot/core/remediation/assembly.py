@@ -1,6 +1,6 @@
 """Joins the parts that plan, answer and execute; the composition root calls this once.
 
-build_remedy(ports…) ──> Remedy(planner, approvals, execution, switches, gate)
+build_remediation(ports…) ──> Remediation(planner, proposals, approvals, execution, …)
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bot.core.ports import Clock, Directory, Store
+from bot.core.remediation.answering import Answering
 from bot.core.remediation.approvals import Approvals
 from bot.core.remediation.binding import Binder
 from bot.core.remediation.claiming import Claims
@@ -17,10 +18,12 @@ from bot.core.remediation.deadlines import Deadlines
 from bot.core.remediation.drafting import Variables
 from bot.core.remediation.execution import Execution
 from bot.core.remediation.gate import Gate
-from bot.core.remediation.plan_ends import PlanMoves
+from bot.core.remediation.measuring import Measure, Notice, nothing_noticed
+from bot.core.remediation.plan_moves import PlanMoves
 from bot.core.remediation.planner import Planner
-from bot.core.remediation.playbook_choice import Measure, Notice, nothing_noticed
+from bot.core.remediation.playbook_choice import PlaybookChoice
 from bot.core.remediation.progress import Progress
+from bot.core.remediation.proposals import ProposalDesk
 from bot.core.remediation.switches import Switches
 from bot.core.remediation.verification import Verifier
 from bot.domain.access import AccessConfig
@@ -30,11 +33,11 @@ from bot.domain.risk import RiskConfig
 from bot.locale import Texts
 from playbooks.loader import Library
 from tools.act.contract import Action, Actors
-from tools.world import Catalogue, ServiceSpec
+from tools.world import Catalogue, ServiceName, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemedyPorts:
+class RemediationPorts:
     """Everything from outside. Callables are read anew each time: settings may be reloaded."""
 
     store: Store
@@ -53,15 +56,15 @@ class RemedyPorts:
     notice: Notice = nothing_noticed
     halt_file: Callable[[], str] = lambda: ""  # why, when the kill switch file exists
     redact: Callable[[str], str] = str
-    wake: Callable[[], None] = lambda: None  # asks the scheduler for a tick soon
     owner: str = field(default_factory=lambda: f"bot-{secrets.token_hex(8)}")
 
 
 @dataclass(frozen=True, slots=True)
-class Remedy:
+class Remediation:
     """The decision side of the bot."""
 
     planner: Planner  # PlanDesk: propose(draft); desk(origin) for one agent run
+    proposals: ProposalDesk
     approvals: Approvals
     deadlines: Deadlines
     execution: Execution
@@ -69,7 +72,7 @@ class Remedy:
     gate: Gate
 
 
-def build_remedy(ports: RemedyPorts) -> Remedy:
+def build_remediation(ports: RemediationPorts) -> Remediation:
     """Join the parts."""
     store, clock = ports.store, ports.clock
     binder = Binder(ports.actors, ports.actions, ports.redact)
@@ -105,6 +108,17 @@ def build_remedy(ports: RemedyPorts) -> Remedy:
         progress=progress,
         verifier=Verifier(clock, ports.measure),
     )
-    approvals = Approvals(moves, gate, planner, ports.wake, lambda: ports.place_of(None))
-    switches = Switches(store, clock, gate, ports.redact)
-    return Remedy(planner, approvals, Deadlines(moves, gate), execution, switches, gate)
+    choice = PlaybookChoice(store, ports.library, ports.measure, ports.notice)
+
+    def place_of(service: ServiceName) -> Place:
+        return ports.place_of(ports.catalogue().services.get(service))
+
+    return Remediation(
+        planner=planner,
+        proposals=ProposalDesk(store, choice, planner, place_of, ports.texts),
+        approvals=Approvals(Answering(moves, gate), planner, lambda: ports.place_of(None)),
+        deadlines=Deadlines(moves, gate),
+        execution=execution,
+        switches=Switches(store, clock, gate, ports.redact),
+        gate=gate,
+    )

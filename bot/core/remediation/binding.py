@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.domain.guards import Refusal
-from bot.domain.plan import Step
+from bot.domain.plan import UNDOES, Step
 from foundation.nearest import nearest
 from playbooks import templates
 from playbooks.schema import PlaybookAction, PlaybookStep
@@ -41,7 +41,6 @@ from tools.errors import (
 from tools.kubernetes_objects import gitops_owner
 from tools.world import DiffLine, WorkloadRef
 
-UNDOES = "undoes"  # key in an undo step's state_before: index of the step it takes back
 PROBE, HIDDEN = "a-value-like-any-other", "[redacted: secret]"
 LONGEST_DIFF = 40  # lines of one step's diff that are kept
 # What these actions read moves by itself after they ran, so an undo is bound when it runs.

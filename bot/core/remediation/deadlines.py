@@ -14,12 +14,12 @@ import structlog
 
 from bot.core.ports import PlanRecord, Transaction
 from bot.core.remediation.gate import Gate
-from bot.core.remediation.plan_ends import OPEN, PlanMoves, concerned_by
-from bot.domain.approval import Pending
+from bot.core.remediation.plan_moves import PlanMoves, concerned_by
+from bot.domain import plan_life as life
 from bot.domain.audit import BOT
 from bot.domain.finding import Finding
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus
+from bot.domain.plan import OPEN, PlanStatus
 from tools.errors import BackendError
 
 log = structlog.get_logger(__name__)
@@ -53,10 +53,9 @@ class Deadlines:
         """Take a plan back that nobody has claimed yet; False when it is too late."""
 
         async def judge(tx: Transaction, record: PlanRecord) -> bool:
-            if record.status not in {*OPEN, PlanStatus.APPROVED}:
+            if not isinstance(record.state, life.Unclaimed):
                 return False
-            state = self._moves.withdrawn(record, why)
-            moved = await self._moves.end_plan(tx, record, PlanStatus.WITHDRAWN, why, state)
+            moved = await self._moves.withdrawn(tx, record, record.state, why)
             await self._moves.note(tx, moved, "plan.withdrawn", BOT, {"why": why})
             return True
 
@@ -84,11 +83,11 @@ class Deadlines:
         return count
 
     async def _expire_now(self, tx: Transaction, record: PlanRecord) -> bool:
-        if record.status is not PlanStatus.WAITING or not isinstance(record.approval, Pending):
+        if not isinstance(record.state, life.Waiting):
             return False
         if self._moves.clock.wall() < record.plan.expires_at:
             return False
-        await self._moves.expired(tx, record)
+        await self._moves.expired(tx, record, record.state)
         return True
 
     async def _remind(self, record: PlanRecord, minutes: int) -> bool:

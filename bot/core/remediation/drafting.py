@@ -1,13 +1,15 @@
-"""Filling in a draft: the variables of a playbook, bare actions, and how success is judged."""
+"""Filling in a draft: variables, bare actions, preconditions, choices, what counts as success."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.domain.plan import VerifyRule
+from bot.core.remediation.binding import BoundStep
+from bot.domain.guards import Refusal
+from bot.domain.plan import Choice, VerifyRule
 from foundation.nearest import nearest
 from playbooks.loader import Library, Loaded
 from playbooks.schema import Playbook, PlaybookStep
@@ -114,6 +116,54 @@ def bare(
     )
     digest = hashlib.sha256(f"{BARE}{name}".encode()).hexdigest()
     return Loaded(playbook, digest, "")
+
+
+def precondition(playbook: Playbook, facts: TriggerFacts) -> Refusal | None:
+    """Return the first precondition that does not hold, or cannot be judged."""
+    for text in playbook.preconditions:
+        value = parse(text).evaluate(facts)
+        if value is not True:
+            state = "does not hold" if value is False else "cannot be judged: no data"
+            return Refusal("precondition", f"precondition {text!r} {state}")
+    return None
+
+
+def refuse_twins(bound: Sequence[BoundStep]) -> None:
+    """Raise ActionRefusedError when two steps act on one object."""
+    seen: set[str] = set()
+    for each in bound:
+        name = str(each.step.target)
+        if name in seen:
+            raise ActionRefusedError(
+                f"two steps act on {name}; the second would not find it as it was shown: "
+                "make two playbooks of them"
+            )
+        seen.add(name)
+
+
+def choices_of(
+    playbook: Playbook, draft: ProposalDraft, actions: Mapping[str, Action]
+) -> tuple[Choice, ...]:
+    """Return what a person may choose otherwise: the playbook's parameters, or the action's own."""
+    if playbook.trigger_conditions:
+        return tuple(
+            Choice(
+                name=name,
+                label=each.description,
+                value=draft.parameters.get(name, each.default or ""),
+                pattern=each.pattern,
+            )
+            for name, each in playbook.parameters.items()
+        )
+    action = actions[playbook.steps[0].action]
+    return tuple(
+        Choice(
+            name=name,
+            label=field.description or name.replace("_", " "),
+            value=draft.parameters.get(name, "" if field.is_required() else str(field.default)),
+        )
+        for name, field in action.parameters.model_fields.items()
+    )
 
 
 def verify_rules(playbook: Playbook, facts: TriggerFacts) -> tuple[VerifyRule, ...]:

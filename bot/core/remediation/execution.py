@@ -1,10 +1,10 @@
 """Execution: what was approved, once, with proof of every effect.
 
-    APPROVED --claim--> RUNNING --steps--> VERIFYING --cleared--------> SUCCEEDED
-                           |                   |------no data---------> UNVERIFIED
-                           |--a step failed----+------not cleared-----> UNDOING --> ROLLED_BACK
-                           |--halt, stop--> HALTED
-                           '--sent, no proof--> OUTCOME_UNKNOWN         a person says what happened
+    Approved --claim--> Running --steps--> Verifying --cleared--------> Succeeded
+                           |                   |------no data---------> Unverified
+                           |--a step failed----+------not cleared-----> Undoing --> RolledBack
+                           |--halt, stop--> Halted
+                           '--sent, no proof--> OutcomeUnknown          a person says what happened
 
 Each step is *intent → sent → outcome*, each committed before the next thing happens. `drive` reads
 where a plan is from the store and goes on from there, so it is the same code after a kill at any
@@ -22,22 +22,28 @@ from datetime import timedelta
 import structlog
 
 from bot.core.ports import Clock, PlanRecord, StaleError
-from bot.core.remediation.binding import UNDOES, Binder, bound_of
+from bot.core.remediation.binding import Binder, bound_of
 from bot.core.remediation.claiming import Claims
 from bot.core.remediation.permits import Permit
-from bot.core.remediation.progress import NotOursError, Progress, key_of
-from bot.core.remediation.verification import Outlook, Verifier
+from bot.core.remediation.progress import NotOursError, Progress
+from bot.core.remediation.verification import VerificationResult, Verifier
 from bot.core.shared.keyed_tasks import KeyedTasks
+from bot.domain import plan_life as life
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus, Step, StepPhase, StepRun
+from bot.domain.plan import Position, Step
+from bot.domain.step_run import StepDone, StepFailed, StepSent, StepUnknown
 from tools.act.contract import ActionResult, Actors, Bound, Probe
 from tools.act.patience import Patience
-from tools.errors import BackendError, LostRaceError, OutcomeUnknownError, ToolError
+from tools.errors import (
+    BackendError,
+    LostRaceError,
+    OutcomeUnknownError,
+    ToolError,
+)
 
 log = structlog.get_logger(__name__)
 
 BEAT_EVERY = timedelta(seconds=5)  # wall
-AGAIN = "sent again: the world showed that it had not been done"
 
 
 class HandedOverError(Exception):
@@ -48,7 +54,7 @@ class StepFailedError(Exception):
     """A step was refused before it changed anything."""
 
 
-class StoppedError(Exception):
+class PlanStoppedError(Exception):
     """A guard stops before the next step."""
 
 
@@ -65,7 +71,7 @@ class Execution:
         progress: Progress,
         verifier: Verifier,
     ) -> None:
-        """The parts share one store, clock and owner: see `assembly.build_remedy`."""
+        """The parts share one store, clock and owner: see `assembly.build_remediation`."""
         self._clock, self._actors, self._binder = clock, actors, binder
         self._claims, self._progress, self._verifier = claims, progress, verifier
         self._at_work: KeyedTasks[PlanId] = KeyedTasks("plan")
@@ -101,8 +107,9 @@ class Execution:
         await self._at_work.drain(timedelta(seconds=grace_seconds))
 
     async def _is_due(self, record: PlanRecord) -> bool:
-        if record.status is PlanStatus.VERIFYING and self._claims.is_ours(record):
-            return self._verifier.is_due(record) or record.halted
+        state = record.state
+        if isinstance(state, life.Verifying) and self._claims.is_ours(state):
+            return state.stop_asked or self._verifier.is_due(record.plan, state)
         return True
 
     async def _guarded(self, plan_id: PlanId) -> None:
@@ -121,7 +128,7 @@ class Execution:
         waiting = [
             record.plan.id
             for record in due
-            if record.status is PlanStatus.VERIFYING and self._claims.is_ours(record)
+            if isinstance(record.state, life.Verifying) and self._claims.is_ours(record.state)
         ]
         for plan_id in dict.fromkeys([*self._at_work, *waiting]):
             await self._claims.beat(plan_id, BEAT_EVERY)
@@ -130,194 +137,184 @@ class Execution:
 
     async def drive(self, plan_id: PlanId) -> None:
         """Bring one plan as far as it can go now."""
-        taken = await self._claims.take(plan_id)
-        if taken is None:
+        claimed = await self._claims.take(plan_id)
+        if claimed is None:
             return
-        record, permit = taken
-        if record.status is PlanStatus.RUNNING:
-            await self._run(permit)
-        elif record.status is PlanStatus.VERIFYING:
-            await self._verify(record, permit)
-        elif record.status is PlanStatus.UNDOING:
-            await self._undo(permit, record.outcome)
+        match claimed.state:
+            case life.Running() as running:
+                await self._run(running, claimed.permit)
+            case life.Verifying() as verifying:
+                await self._verify(verifying, claimed.permit)
+            case life.Undoing() as undoing:
+                await self._undo(undoing, claimed.permit)
 
-    async def _run(self, permit: Permit) -> None:
-        plan = permit.plan
+    async def _run(self, running: life.Running, permit: Permit) -> None:
+        plan, progress = permit.plan, self._progress
         try:
-            for index in range(len(plan.body.steps)):
-                await self._step(permit, index, undo=False)
-        except StoppedError as stop:
-            await self._progress.end(plan.id, PlanStatus.HALTED, "plan.end.halted", why=str(stop))
+            for position in plan.body.forward():
+                await self._step(permit, position)
+        except PlanStoppedError as stop:
+            await progress.end(plan, running, life.halt, "plan.end.halted", str(stop))
         except HandedOverError as error:
-            await self._progress.end(
-                plan.id, PlanStatus.OUTCOME_UNKNOWN, "plan.end.unknown", why=str(error)
-            )
+            await progress.end(plan, running, life.lose, "plan.end.unknown", str(error))
         except StepFailedError as error:
-            if await self._progress.done_steps(plan.id):
-                await self._begin_undo(permit, f"step failed: {error}")
+            if await progress.done_steps(plan.id):
+                await self._begin_undo(running, permit, f"step failed: {error}")
             else:
-                await self._progress.end(
-                    plan.id, PlanStatus.FAILED, "plan.end.failed", why=str(error)
+                await progress.end(plan, running, life.fail, "plan.end.failed", str(error))
+        else:
+            until = self._verifier.until(plan)
+            await self._verify(await progress.verifying(plan, running, until), permit)
+
+    async def _verify(self, verifying: life.Verifying, permit: Permit) -> None:
+        plan, progress = permit.plan, self._progress
+        if stop := await progress.stop_reason(plan.id):
+            await progress.end(plan, verifying, life.halt, "plan.end.halted", stop)
+            return
+        result, seen = await self._verifier.look(plan, verifying)
+        match result:
+            case VerificationResult.CLEARED:
+                await progress.end(plan, verifying, life.succeed, "plan.end.succeeded", seen)
+            case VerificationResult.NO_DATA:
+                await progress.end(
+                    plan, verifying, life.leave_unverified, "plan.end.unverified", seen
                 )
-        else:
-            record = await self._progress.verifying(plan, self._verifier.until(plan))
-            if record is not None:
-                await self._verify(record, permit)
+            case VerificationResult.NOT_CLEARED:
+                await self._begin_undo(verifying, permit, f"it did not help: {seen}")
+            case VerificationResult.NOT_YET:
+                pass
 
-    async def _verify(self, record: PlanRecord, permit: Permit) -> None:
-        plan = permit.plan
-        if stop := await self._progress.stop_reason(plan.id):
-            await self._progress.end(plan.id, PlanStatus.HALTED, "plan.end.halted", why=stop)
-            return
-        outlook, seen = await self._verifier.look(record)
-        if outlook is Outlook.CLEARED:
-            await self._progress.end(plan.id, PlanStatus.SUCCEEDED, "plan.end.succeeded", why=seen)
-        elif outlook is Outlook.NO_DATA:
-            await self._progress.end(
-                plan.id, PlanStatus.UNVERIFIED, "plan.end.unverified", why=seen
-            )
-        elif outlook is Outlook.NOT_CLEARED:
-            await self._begin_undo(permit, f"it did not help: {seen}")
-
-    async def _begin_undo(self, permit: Permit, why: str) -> None:
+    async def _begin_undo(
+        self, leaving: life.Running | life.Verifying, permit: Permit, why: str
+    ) -> None:
         """Undo what was done; a plan without a way back ends as it is."""
-        plan = permit.plan
-        done = await self._progress.done_steps(plan.id)
-        if not any(step.state_before.get(UNDOES) in done for step in plan.body.undo):
-            await self._progress.end(plan.id, PlanStatus.FAILED, "plan.end.no_way_back", why=why)
+        plan, progress = permit.plan, self._progress
+        if not plan.body.way_back(await progress.done_steps(plan.id)):
+            await progress.end(plan, leaving, life.fail, "plan.end.no_way_back", why)
             return
-        if await self._progress.undoing(plan, why):
-            await self._undo(permit, why)
+        await self._undo(await progress.undoing(plan, leaving, why), permit)
 
-    async def _undo(self, permit: Permit, why: str) -> None:
-        plan = permit.plan
-        done = await self._progress.done_steps(plan.id)
+    async def _undo(self, undoing: life.Undoing, permit: Permit) -> None:
+        plan, progress = permit.plan, self._progress
         try:
-            for index, step in enumerate(plan.body.undo):
-                if step.state_before.get(UNDOES) in done:
-                    await self._step(permit, index, undo=True)
-        except StoppedError as stop:
-            await self._progress.end(plan.id, PlanStatus.HALTED, "plan.end.halted", why=str(stop))
+            for position in plan.body.way_back(await progress.done_steps(plan.id)):
+                await self._step(permit, position)
+        except PlanStoppedError as stop:
+            await progress.end(plan, undoing, life.halt, "plan.end.halted", str(stop))
         except (HandedOverError, StepFailedError) as error:
-            await self._progress.end(
-                plan.id, PlanStatus.OUTCOME_UNKNOWN, "plan.end.undo_unknown", why=str(error)
-            )
+            await progress.end(plan, undoing, life.lose, "plan.end.undo_unknown", str(error))
         else:
-            await self._progress.end(
-                plan.id, PlanStatus.ROLLED_BACK, "plan.end.rolled_back", why=why
-            )
+            await progress.end(plan, undoing, life.roll_back, "plan.end.rolled_back", undoing.why)
 
     # --- one step -------------------------------------------------------------------------
 
-    async def _step(self, permit: Permit, index: int, *, undo: bool) -> None:
+    async def _step(self, permit: Permit, position: Position) -> None:
         """Bring one step to its outcome, from wherever an earlier attempt left it."""
-        step = permit.step(index, undo=undo)
-        run = await self._progress.step_run(permit.plan, index, undo=undo)
-        if run is not None and run.phase is StepPhase.DONE:
-            return
-        if run is not None and run.phase is StepPhase.FAILED:
-            if undo:
-                raise HandedOverError(run.note or f"{step.name} failed")
-            raise StepFailedError(run.note or f"{step.name} failed")
-        if run is not None and run.phase is StepPhase.UNKNOWN:
-            raise HandedOverError(run.note)
-        note = ""
-        if run is not None and run.phase is StepPhase.SENT:
-            note = await self._after_a_kill(permit, step, run)
-            if not note:
+        step, again = permit.step(position), False
+        match await self._progress.step_run(permit.plan, position):
+            case StepDone():
                 return
+            case StepFailed(note=note):
+                raise _refused(position, note or f"{step.name} failed")
+            case StepUnknown(note=note):
+                raise HandedOverError(note)
+            case StepSent() as sent:
+                if await self._is_done_after_a_kill(permit, sent):
+                    return
+                again = True
+            case _:
+                pass  # nothing was sent yet
         try:
-            bound = await self._bound(permit, step, undo=undo)
+            bound = await self._bound(permit, position)
         except BackendError:
             raise  # nothing was sent: the next tick tries again
         except ToolError as error:
-            await self._failed(permit, step, index, undo=undo, error=error)
+            await self._failed(permit, position, error)
         else:
-            await self._send(permit, step, index, bound, undo=undo, note=note)
+            await self._send(permit, position, bound, again=again)
 
-    async def _bound(self, permit: Permit, step: Step, *, undo: bool) -> Bound:
-        if not undo:
+    async def _bound(self, permit: Permit, position: Position) -> Bound:
+        step = permit.step(position)
+        if not position.undo:
             return bound_of(step)
-        after = await self._progress.left_behind(permit.plan.id, int(step.state_before[UNDOES]))
-        return await self._binder.bind_undo(step, after)
+        return await self._binder.bind_undo(step, await self._left_behind(permit, step))
 
-    async def _send(
-        self, permit: Permit, step: Step, index: int, bound: Bound, *, undo: bool, note: str
-    ) -> None:
+    async def _left_behind(self, permit: Permit, undo: Step) -> str:
+        """Return the fingerprint that the step left which `undo` takes back."""
+        done = await self._progress.done_steps(permit.plan.id)
+        run = None if undo.undoes is None else done.get(undo.undoes)
+        return run.fingerprint if run is not None else ""
+
+    async def _send(self, permit: Permit, position: Position, bound: Bound, *, again: bool) -> None:
         """Intent and sent are committed, then the request goes out, then its outcome is."""
-        plan = permit.plan
-        if not note:
-            await self._progress.intent(plan, step, index, undo=undo)
-        if stop := await self._progress.sent(plan, step, index, undo=undo, note=note):
-            raise StoppedError(stop)
+        plan, step = permit.plan, permit.step(position)
+        if not again:
+            await self._progress.intent(plan, position)
+        if stop := await self._progress.sent(plan, position, again=again):
+            raise PlanStoppedError(stop)
         try:
-            outcome = await self._execute(permit, step, index, bound, undo=undo)
+            outcome = await self._execute(permit, position, bound)
         except (OutcomeUnknownError, TimeoutError) as error:
             why = str(error) or f"no answer within {step.timeout_seconds} s"
-            if await self._probe(step, bound, key_of(plan.id, index, undo=undo)) is Probe.DONE:
-                await self._found(permit, step, index, undo=undo)
+            if await self._probe(step, bound, position.key(plan.id)) is Probe.DONE:
+                await self._found(permit, position)
                 return
-            await self._progress.unknown(plan, step, index, undo=undo, note=why)
+            await self._progress.unknown(plan, position, why)
             raise HandedOverError(why) from error
         except ToolError as error:
-            await self._failed(permit, step, index, undo=undo, error=error)
+            await self._failed(permit, position, error)
         else:
-            await self._progress.done(plan, step, index, outcome, undo=undo)
+            await self._progress.done(plan, position, outcome)
 
-    async def _execute(
-        self, permit: Permit, step: Step, index: int, bound: Bound, *, undo: bool
-    ) -> ActionResult:
+    async def _execute(self, permit: Permit, position: Position, bound: Bound) -> ActionResult:
         """Change the world. The only call of `Action.execute`; it takes a permit."""
-        permitted = permit.step(index, undo=undo)
-        if permitted != step:
+        step = permit.step(position)  # the digest is compared once more
+        if not position.undo and bound != bound_of(step):
             raise LostRaceError(f"{step.name} is not the step that was approved")
         action = self._binder.action(step.action)
-        key = key_of(permit.plan.id, index, undo=undo)
         actors = replace(self._actors, waiting=Patience(step.timeout_seconds))
         async with asyncio.timeout(step.timeout_seconds):
-            return await action.execute(actors, bound, key)
+            return await action.execute(actors, bound, position.key(permit.plan.id))
 
-    async def _failed(
-        self, permit: Permit, step: Step, index: int, *, undo: bool, error: ToolError
-    ) -> None:
-        await self._progress.failed(permit.plan, step, index, undo=undo, note=str(error))
-        if undo:
-            raise HandedOverError(f"{step.name}: {error}") from error
-        raise StepFailedError(f"{step.name}: {error}") from error
+    async def _failed(self, permit: Permit, position: Position, error: ToolError) -> None:
+        step = permit.step(position)
+        await self._progress.failed(permit.plan, position, str(error))
+        raise _refused(position, f"{step.name}: {error}") from error
 
-    async def _after_a_kill(self, permit: Permit, step: Step, run: StepRun) -> str:
+    async def _is_done_after_a_kill(self, permit: Permit, sent: StepSent) -> bool:
         """Look up a step that was sent and has no outcome.
 
-        Empty: it is done. Otherwise the note with which it may be sent again, once, because the
-        world shows that it was not done. Raises HandedOverError when nothing proves either.
+        False: it may be sent again, once, because the world shows that it was not done. Raises
+        HandedOverError when nothing proves either.
         """
-        plan, undo = permit.plan, run.undo
-        bound = bound_of(step) if not undo else await self._bound_blind(permit, step)
-        found = await self._probe(step, bound, run.key)  # unreadable: the next tick looks again
+        plan, step = permit.plan, permit.step(sent.position)
+        bound = bound_of(step)
+        if sent.position.undo:  # what it was bound to when it was sent
+            after = await self._left_behind(permit, step)
+            bound = Bound(step.action, step.target, step.parameters, after)
+        found = await self._probe(step, bound, sent.key)  # unreadable: the next tick looks again
         if found is Probe.DONE:
-            await self._found(permit, step, run.index, undo=undo)
-            return ""
-        if found is Probe.NOT_DONE and run.note != AGAIN:
-            return AGAIN
+            await self._found(permit, sent.position)
+            return True
+        if found is Probe.NOT_DONE and not sent.again:
+            return False
         why = f"{step.name} was sent before a restart; the world does not show what became of it"
-        await self._progress.unknown(plan, step, run.index, undo=undo, note=why)
+        await self._progress.unknown(plan, sent.position, why)
         raise HandedOverError(why)
-
-    async def _bound_blind(self, permit: Permit, step: Step) -> Bound:
-        """Return what an undo step was bound to when it was sent: what its step left behind."""
-        after = await self._progress.left_behind(permit.plan.id, int(step.state_before[UNDOES]))
-        return Bound(step.action, step.target, step.parameters, after)
 
     async def _probe(self, step: Step, bound: Bound, key: str) -> Probe:
         return await self._binder.action(step.action).probe(self._actors, bound, key)
 
-    async def _found(self, permit: Permit, step: Step, index: int, *, undo: bool) -> None:
+    async def _found(self, permit: Permit, position: Position) -> None:
         """Note a step whose effect was found in the world."""
-        after = ""
-        if not undo:
-            back = next(
-                (s for s in permit.plan.body.undo if s.state_before.get(UNDOES) == index), None
-            )
+        plan, step, after = permit.plan, permit.step(position), ""
+        if not position.undo:
+            back = next((s for s in plan.body.undo if s.undoes == position.index), None)
             after = await self._binder.fingerprint_now(back) if back is not None else ""
         outcome = ActionResult("found done in the world", step.target, after)
-        await self._progress.done(permit.plan, step, index, outcome, undo=undo)
+        await self._progress.done(plan, position, outcome)
+
+
+def _refused(position: Position, why: str) -> HandedOverError | StepFailedError:
+    """Return what a refused step means: one of the way back needs a person."""
+    return HandedOverError(why) if position.undo else StepFailedError(why)

@@ -14,12 +14,12 @@ from datetime import timedelta
 
 from bot.core.ports import Clock, Directory, Person, PlanRecord, Transaction
 from bot.core.remediation.binding import Binder, Looked
-from bot.core.remediation.permits import AT_WORK
 from bot.domain.access import AccessConfig, decide, has_role
-from bot.domain.approval import Approved, Pending
-from bot.domain.guards import Answerer, Case, Refusal, Target
+from bot.domain.approval import Approved, Pending, answers_of
+from bot.domain.guards import Answerer, Case, Refusal, TouchedObject
 from bot.domain.ids import UserId
-from bot.domain.plan import Plan, PlanStatus
+from bot.domain.plan import AT_WORK, Plan, PlanStatus
+from bot.domain.plan_life import AtWork
 from bot.domain.policy import PolicyConfig, Ruling, role_for, rule, strictest
 from bot.domain.risk import Tier
 from tools.errors import NotFoundError
@@ -112,10 +112,9 @@ class Gate:
             for i, step in enumerate(plan.body.steps)
         }
         answerers = []
-        if isinstance(record.approval, Approved | Pending):
-            for yes in record.approval.answers:
-                person = await self.person(yes.by)
-                answerers.append(self.answerer(person, yes.by, plan, "plan.approve"))
+        for yes in answers_of(record.approval):
+            person = await self.person(yes.by)
+            answerers.append(self.answerer(person, yes.by, plan, "plan.approve"))
         return Look(objects, tuple(answerers), record.version)
 
     async def case(
@@ -131,6 +130,7 @@ class Gate:
         objects = look.objects if look is not None else {}
         people = answerers if answerers is not None else look.answerers if look is not None else ()
         refs = [step.target for step in plan.body.steps]
+        state, approval = record.state, record.approval
         found = await self._targets(tx, refs, {i: o.labels for i, o in objects.items()}, plan)
         return Case(
             config=self._policy(),
@@ -144,14 +144,12 @@ class Gate:
             halted=await self.halted(tx),
             frozen=await tx.flags.get(FREEZE),
             cooldown=plan.cooldown,
-            glass=isinstance(record.approval, Approved) and bool(record.approval.glass),
+            glass=isinstance(approval, Approved) and bool(approval.glass),
             gitops_owner=next((o.gitops_owner for o in objects.values() if o.gitops_owner), ""),
             plan=plan,
-            approval=record.approval,
-            stopped=record.halted,
-            auto=plan.auto
-            and isinstance(record.approval, Approved | Pending)
-            and not record.approval.answers,
+            approval=approval,
+            stopped=isinstance(state, AtWork) and state.stop_asked,
+            auto=plan.auto and isinstance(approval, Approved | Pending) and not approval.answers,
             answerers=tuple(people),
             asked_digest=digest,
         )
@@ -208,11 +206,11 @@ class Gate:
         refs: Sequence[WorkloadRef],
         labels: Mapping[int, Mapping[str, str]],
         plan: Plan | None = None,
-    ) -> tuple[Target, ...]:
+    ) -> tuple[TouchedObject, ...]:
         busy = await self._busy(tx, plan)
         return tuple(
             [
-                Target(
+                TouchedObject(
                     ref=ref,
                     labels=labels.get(index, {}),
                     protected=self.protected(ref),
@@ -233,5 +231,5 @@ class Gate:
         }
 
     async def _running(self, tx: Transaction, plan: Plan) -> int:
-        at_work = await tx.plans.list(list(AT_WORK))
+        at_work = await tx.plans.list(AT_WORK)
         return sum(record.plan.id != plan.id for record in at_work)

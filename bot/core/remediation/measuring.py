@@ -1,13 +1,21 @@
-"""Reads metrics and notices of a service now, for triggers and verification."""
+"""What is measured and noticed of a service now, for triggers, preconditions and verification.
+
+metrics_of(playbook) ──gather_facts──> TriggerFacts      what cannot be read stays unknown
+                         ├ Measure  one metric    `Measuring` does both over the real ports
+                         └ Notice   cluster, changes and logs
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Protocol
 
-from bot.core.remediation.playbook_choice import Notices
+from playbooks.schema import Playbook
+from playbooks.triggers import TriggerFacts, parse
 from tools.errors import BackendError, NotFoundError
 from tools.fleet import pick
 from tools.ports import Changes, Clock, Cluster, Logs, Metrics
@@ -33,9 +41,32 @@ CHANGED: Mapping[ChangeKind, str] = MappingProxyType(  # names that triggers may
 )
 
 
+class Measure(Protocol):
+    """Reads one catalogued metric of a service now; None when nothing is known."""
+
+    def __call__(self, metric: str, service: str) -> Awaitable[float | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What cluster and logs said lately of a service; None: nobody could look."""
+
+    events: frozenset[str] | None = None
+    logs: tuple[str, ...] | None = None
+    partial: bool = False  # what is not among them may have happened all the same
+
+
+Notice = Callable[[str], Awaitable[Notices]]  # service → notices
+
+
+async def nothing_noticed(_service: str) -> Notices:
+    """Stand in where neither cluster nor logs are configured."""
+    return Notices()
+
+
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """`measure` and `notice` of `playbook_choice` over the real ports; None is not configured."""
+    """A `Measure` and a `Notice` over the real ports; None is not configured."""
 
     clock: Clock
     catalogue: Callable[[], Catalogue]
@@ -103,6 +134,31 @@ class Measuring:
         except BackendError:
             return None
         return tuple(found)
+
+
+def metrics_of(playbook: Playbook) -> frozenset[str]:
+    """Return every metric that decides whether a playbook fits or may start."""
+    texts = (*playbook.trigger_conditions, *playbook.preconditions)
+    return frozenset().union(*(parse(text).metrics() for text in texts))
+
+
+async def gather_facts(
+    service: str, metrics: frozenset[str], measure: Measure, notice: Notice
+) -> TriggerFacts:
+    """Read what some expressions need; what cannot be read stays unknown."""
+    names = sorted(metrics)
+    values = await asyncio.gather(*(measured(measure, name, service) for name in names))
+    seen = await notice(service)
+    known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    return TriggerFacts(known, seen.events, seen.logs, seen.partial)
+
+
+async def measured(measure: Measure, metric: str, service: str) -> float | None:
+    """Read one metric; a dead backend makes it unknown."""
+    try:
+        return await measure(metric, service)
+    except BackendError:
+        return None
 
 
 def _worst(spec: MetricSpec, values: list[float]) -> float:

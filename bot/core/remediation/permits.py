@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import final
 
 from bot.core.ports import PlanRecord
-from bot.domain.approval import Approved
 from bot.domain.guards import Case, Moment, Refusal, check
 from bot.domain.ids import UserId
-from bot.domain.plan import Plan, PlanStatus, Step
+from bot.domain.plan import Plan, Position, Step
+from bot.domain.plan_life import Approved, AtWork
 
 _SEAL = object()  # known to this module alone
 
@@ -41,15 +41,11 @@ class Permit:
         if self.plan.body.digest() != self.digest:
             raise PermitForgedError(f"{self.plan.id} is not the plan that was approved")
 
-    def step(self, index: int, *, undo: bool) -> Step:
+    def step(self, position: Position) -> Step:
         """Return one step of the plan; the digest is compared again first."""
         if self.plan.body.digest() != self.digest:
             raise PermitForgedError(f"{self.plan.id} has changed since it was approved")
-        steps = self.plan.body.undo if undo else self.plan.body.steps
-        return steps[index]
-
-
-AT_WORK = frozenset({PlanStatus.RUNNING, PlanStatus.VERIFYING, PlanStatus.UNDOING})
+        return self.plan.body.at(position)
 
 
 def mint(record: PlanRecord, case: Case) -> Permit | Refusal:
@@ -60,15 +56,13 @@ def mint(record: PlanRecord, case: Case) -> Permit | Refusal:
     """
     if case.plan is not record.plan or case.approval is not record.approval:
         return Refusal("plan_digest", "the case is about another plan")
-    moment = Moment.STEP if record.status in AT_WORK else Moment.CLAIM
-    if moment is Moment.CLAIM and record.status is not PlanStatus.APPROVED:
+    state = record.state
+    if not isinstance(state, Approved | AtWork):
         return Refusal("status", f"{record.plan.id} is {record.status.value}, not approved")
-    if not isinstance(record.approval, Approved):
-        return Refusal("approver_role", f"{record.plan.id} is not approved")
-    if not record.approval.answers and not record.plan.auto:
+    if not state.approval.answers and not record.plan.auto:
         return Refusal("distinct_approvers", f"nobody said yes to {record.plan.id}")
-    refusal = check(case, moment)
+    refusal = check(case, Moment.CLAIM if isinstance(state, Approved) else Moment.STEP)
     if refusal is not None:
         return refusal
-    people = tuple(dict.fromkeys(yes.by for yes in record.approval.answers))
-    return Permit(record.plan, record.approval.digest, people, _SEAL)
+    people = tuple(dict.fromkeys(yes.by for yes in state.approval.answers))
+    return Permit(record.plan, state.approval.digest, people, _SEAL)

@@ -18,34 +18,31 @@ import structlog
 
 from bot.core.ports import PlanRecord, StaleError, Transaction
 from bot.core.remediation.binding import Binder, BoundStep
-from bot.core.remediation.drafting import Variables, bare, verify_rules
-from bot.core.remediation.gate import Gate
-from bot.core.remediation.plan_ends import OPEN, PlanMoves
-from bot.core.remediation.plan_writing import (
+from bot.core.remediation.drafting import (
+    Variables,
+    bare,
     choices_of,
-    diagnosis,
     precondition,
-    proposed,
-    receipt,
     refuse_twins,
+    verify_rules,
 )
-from bot.core.remediation.playbook_choice import (
-    Match,
+from bot.core.remediation.gate import Gate
+from bot.core.remediation.measuring import (
     Measure,
     Notice,
     gather_facts,
     metrics_of,
     nothing_noticed,
-    rank,
 )
-from bot.core.remediation.risk_inputs import Stakes
-from bot.domain.approval import Pending
+from bot.core.remediation.plan_moves import PlanMoves
+from bot.core.remediation.proposal_results import diagnosis, proposed, receipt
+from bot.core.remediation.risk_inputs import RiskInputsReader
+from bot.domain import plan_life as life
 from bot.domain.audit import BOT, Event
-from bot.domain.finding import Finding
 from bot.domain.guards import Moment, Refusal, check
 from bot.domain.ids import FindingId, PlanId, UserId, mint
 from bot.domain.place import Place
-from bot.domain.plan import Plan, PlanBody, PlanStatus, VerifyRule
+from bot.domain.plan import AT_WORK, OPEN, Plan, PlanBody, PlanStatus, VerifyRule
 from bot.domain.policy import rule
 from bot.domain.risk import RiskConfig, RiskScore, Tier, assess
 from foundation.nearest import nearest
@@ -62,15 +59,7 @@ from tools.world import (
 )
 
 log = structlog.get_logger(__name__)
-ALIVE = (
-    PlanStatus.WAITING,
-    PlanStatus.HELD,
-    PlanStatus.APPROVED,
-    PlanStatus.RUNNING,
-    PlanStatus.VERIFYING,
-    PlanStatus.UNDOING,
-    PlanStatus.OUTCOME_UNKNOWN,
-)
+ALIVE = (*OPEN, PlanStatus.APPROVED, *AT_WORK, PlanStatus.OUTCOME_UNKNOWN)  # no second one beside
 MUTEX = timedelta(seconds=30)
 
 
@@ -105,15 +94,14 @@ class Planner:
         variables: Variables,
         notice: Notice = nothing_noticed,
         risk: Callable[[], RiskConfig] = RiskConfig,
-        owner: str = BOT,
     ) -> None:
-        """`place_of` names the channel of a service's cards; `owner` this process."""
+        """`place_of` names the channel of a service's cards."""
         self._moves, self._store, self._clock = moves, moves.store, moves.clock
         self._gate, self._binder = gate, binder
         self._actions, self._library, self._catalogue = actions, library, catalogue
         self._measure, self._notice, self._place_of = measure, notice, place_of
-        self._variables, self._risk, self._owner = variables, risk, owner
-        self._stakes = Stakes(self._store, self._clock, gate, catalogue)
+        self._variables, self._risk = variables, risk
+        self._inputs = RiskInputsReader(self._store, self._clock, gate, catalogue)
 
     async def propose(
         self, draft: ProposalDraft, origin: Origin | None = None, facts: TriggerFacts | None = None
@@ -150,45 +138,6 @@ class Planner:
     def desk(self, origin: Origin) -> PlanDeskAt:
         """Return a plan desk for one agent run: the same, with place and asker filled in."""
         return PlanDeskAt(self, origin)
-
-    async def matches(self, finding: Finding) -> list[Match]:
-        """Return the playbooks that fit a finding, best first."""
-        library = self._library()
-        wanted = frozenset().union(*(metrics_of(each.playbook) for each in library.values()))
-        measured = await gather_facts(finding.service, wanted, self._measure, self._notice)
-        async with self._store.begin() as tx:
-            past = await tx.plans.list(limit=500)
-            anomalies = [await tx.anomalies.get(each) for each in finding.anomalies]
-        own = [a for a in anomalies if a.service == finding.service]
-        seen: dict[str, float] = {a.metric: a.latest.observed for a in own}
-        facts = replace(measured, metrics={**seen, **measured.metrics})
-        found = rank(library, finding.service, facts, finding.causes, past)
-        return [replace(match, facts=measured) for match in found]
-
-    async def propose_for(self, finding: Finding) -> ProposalReceipt | None:
-        """Propose the best playbook that fits a finding and is not refused; None when none fits."""
-        told: ProposalReceipt | None = None
-        place = finding.place or self._place_of(self._catalogue().services.get(finding.service))
-        behind = "" if place.thread_ts else f"finding:{finding.id}"
-        for match in await self.matches(finding):
-            why = finding.causes[0].cause if finding.causes else "; ".join(match.conditions)
-            draft = ProposalDraft(match.loaded.playbook.id, finding.service, why)
-            origin = Origin(place, None, finding.id, behind)
-            told = await self.propose(draft, origin, match.facts)
-            if told.plan_id is not None:
-                async with self._store.begin() as tx:
-                    current = await tx.findings.get(finding.id)
-                    await tx.findings.save(replace(current, plan=PlanId(told.plan_id)))
-                    await tx.outbox.refresh("finding", finding.id)
-                return told
-        return told
-
-    async def simulate(self, draft: ProposalDraft) -> tuple[RiskScore, Tier, tuple[str, ...]]:
-        """Bind and score a draft without keeping anything: score, tier, what would happen."""
-        spec = self._catalogue().services[draft.service]
-        loaded = self._find(draft, spec)
-        bound, score, tier = await self._bind(draft, spec, loaded, None)
-        return score, tier, tuple(each.summary for each in bound)
 
     # --- inside ---------------------------------------------------------------------------
 
@@ -263,7 +212,7 @@ class Planner:
             for index, step in enumerate(playbook.steps)
         ]
         refuse_twins(bound)
-        score = assess(await self._stakes.of(spec, playbook, bound, finding), self._risk())
+        score = assess(await self._inputs.read(spec, playbook, bound, finding), self._risk())
         return bound, score, self._risk().tier(score.score)
 
     def _plan(
@@ -337,14 +286,15 @@ class Planner:
             )
             refusal = check(case, Moment.PROPOSE)
             if refusal is None:
-                record = self._record(plan)
+                hold_ends = wall + self._gate.policy().hold
+                record = PlanRecord(plan, life.propose(plan, hold_ends), version=1)
                 await tx.plans.add(record)
                 await tx.outbox.post(
                     f"plan:{plan.id}", "plan", plan.id, plan.place, behind=origin.behind
                 )
                 await tx.audit.append(proposed(plan, origin.replaces or ""))
                 if origin.replaces is not None:
-                    await self._withdraw(tx, origin.replaces, plan)
+                    await self._moves.replaced(tx, origin.replaces, plan)
             await tx.leases.release(name, plan.id)
         if refusal is not None:
             card = None
@@ -353,33 +303,6 @@ class Planner:
             return await self._refused(draft, refusal, origin, plan.tier, card)
         log.info("plan.proposed", plan_id=plan.id, tier=plan.tier.value, service=plan.service)
         return receipt(record, "")
-
-    def _record(self, plan: Plan) -> PlanRecord:
-        """An AUTO plan that may run by itself is held: its question expires when the hold ends."""
-        hold = self._clock.wall() + self._gate.policy().hold
-        until = hold if plan.auto else plan.expires_at
-        pending = Pending(plan.id, plan.digest, plan.approvers_needed, until)
-        status = PlanStatus.HELD if plan.auto else PlanStatus.WAITING
-        return PlanRecord(plan, status, pending, version=1)
-
-    async def _withdraw(self, tx: Transaction, old_id: PlanId, new: Plan) -> None:
-        """Take back the plan that a new one replaces, in the transaction that keeps the new one.
-
-        Raises StaleError when it was answered or ended meanwhile: then neither happens.
-        """
-        record = await tx.plans.get(old_id)
-        if record.status not in OPEN:
-            raise StaleError(f"{old_id} is {record.status.value} by now; it was not replaced")
-        before = {choice.name: choice.value for choice in record.plan.choices}
-        changed = {c.name: [before.get(c.name, ""), c.value] for c in new.choices}
-        why = self._moves.texts.say("plan.replaced_by", new=new.id)
-        state, by = self._moves.withdrawn(record, why), new.requested_by
-        moved = await self._moves.end_plan(tx, record, PlanStatus.WITHDRAWN, why, state, by=by)
-        facts = {
-            "replaced_by": new.id,
-            "changed": {name: pair for name, pair in changed.items() if pair[0] != pair[1]},
-        }
-        await self._moves.note(tx, moved, "plan.edited", by or BOT, facts)
 
     async def _alive(
         self, tx: Transaction, draft: ProposalDraft, origin: Origin

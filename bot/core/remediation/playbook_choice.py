@@ -6,44 +6,19 @@ success  how often it helped before: (helped + 1) / (tried + 2), so a new one st
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from bot.core.ports import PlanRecord
+from bot.core.ports import PlanRecord, Store
+from bot.core.remediation.measuring import Measure, Notice, gather_facts, metrics_of
+from bot.domain.finding import Finding
 from bot.domain.plan import PlanStatus
 from playbooks.loader import Library, Loaded
-from playbooks.schema import Playbook
 from playbooks.triggers import TriggerFacts, parse
-from tools.errors import BackendError
 from tools.world import Cause
 
 FIT, SUCCESS, NAMED = 0.6, 0.3, 0.1  # weights of the rank
 FAILED = frozenset({PlanStatus.ROLLED_BACK, PlanStatus.FAILED, PlanStatus.OUTCOME_UNKNOWN})
-
-
-class Measure(Protocol):
-    """Reads one catalogued metric of a service now; None when nothing is known."""
-
-    def __call__(self, metric: str, service: str) -> Awaitable[float | None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Notices:
-    """What cluster and logs said lately of a service; None: nobody could look."""
-
-    events: frozenset[str] | None = None
-    logs: tuple[str, ...] | None = None
-    partial: bool = False  # what is not among them may have happened all the same
-
-
-Notice = Callable[[str], Awaitable[Notices]]  # service → notices
-
-
-async def nothing_noticed(_service: str) -> Notices:
-    """Stand in where neither cluster nor logs are configured."""
-    return Notices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +39,28 @@ class Match:
         return FIT * self.fit + SUCCESS * self.success_ratio + named
 
 
-async def gather_facts(
-    service: str, metrics: frozenset[str], measure: Measure, notice: Notice
-) -> TriggerFacts:
-    """Read what some expressions need; what cannot be read stays unknown."""
-    names = sorted(metrics)
-    values = await asyncio.gather(*(measured(measure, name, service) for name in names))
-    seen = await notice(service)
-    known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-    return TriggerFacts(known, seen.events, seen.logs, seen.partial)
+@dataclass(frozen=True, slots=True)
+class PlaybookChoice:
+    """Measures what is happening and ranks the library by it."""
 
+    store: Store
+    library: Callable[[], Library]
+    measure: Measure
+    notice: Notice
 
-async def measured(measure: Measure, metric: str, service: str) -> float | None:
-    """Read one metric; a dead backend makes it unknown."""
-    try:
-        return await measure(metric, service)
-    except BackendError:
-        return None
-
-
-def metrics_of(playbook: Playbook) -> frozenset[str]:
-    """Return every metric that decides whether a playbook fits or may start."""
-    texts = (*playbook.trigger_conditions, *playbook.preconditions)
-    return frozenset().union(*(parse(text).metrics() for text in texts))
+    async def matches(self, finding: Finding) -> list[Match]:
+        """Return the playbooks that fit a finding, best first."""
+        library = self.library()
+        wanted = frozenset().union(*(metrics_of(each.playbook) for each in library.values()))
+        measured = await gather_facts(finding.service, wanted, self.measure, self.notice)
+        async with self.store.begin() as tx:
+            past = await tx.plans.list(limit=500)
+            anomalies = [await tx.anomalies.get(each) for each in finding.anomalies]
+        own = [a for a in anomalies if a.service == finding.service]
+        seen: dict[str, float] = {a.metric: a.latest.observed for a in own}
+        facts = replace(measured, metrics={**seen, **measured.metrics})
+        found = rank(library, finding.service, facts, finding.causes, past)
+        return [replace(match, facts=measured) for match in found]
 
 
 def rank(

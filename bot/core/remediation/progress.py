@@ -1,9 +1,10 @@
-"""Progress: every move of a running plan, its steps and its end, each in one transaction.
+"""Progress: every move of a plan at work, its steps and its end, each in one transaction.
 
     intent · sent · done · failed · unknown      a step's row, its audit row, the card
     verifying · undoing · end                    the plan's row, its audit row, the card, a notice
 
-A move is made only while the plan is this process's own: one that lost it writes nothing.
+A move is made only while the plan is this process's own and still in the state that it leaves: one
+that lost it writes nothing.
 """
 
 from __future__ import annotations
@@ -17,24 +18,27 @@ import structlog
 
 from bot.core.ports import Clock, PlanRecord, StaleError, Store, Transaction
 from bot.core.remediation.gate import Gate
-from bot.core.remediation.permits import AT_WORK
-from bot.core.remediation.plan_ends import concerned_by
-from bot.core.remediation.unknown_outcome import UNDO_ASKED
-from bot.domain.approval import Expired
+from bot.core.remediation.plan_moves import concerned_by
+from bot.domain import plan_life as life
+from bot.domain import step_run
 from bot.domain.audit import BOT, Event
 from bot.domain.guards import Moment, Refusal, check
-from bot.domain.ids import PlanId, UserId
+from bot.domain.ids import PlanId
 from bot.domain.incident import TimelineEntry
 from bot.domain.place import Place
-from bot.domain.plan import Plan, PlanStatus, Step, StepPhase, StepRun
+from bot.domain.plan import Plan, PlanStatus, Position
+from bot.domain.step_run import StepDone, StepIntended, StepRun, StepSent
 from bot.locale import Texts
 from tools.act.contract import ActionResult
 from tools.world import Change, ChangeKind
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+S = TypeVar("S", bound=life.AtWork)
+R = TypeVar("R", StepIntended, StepSent)
 
 TRIES = 12
+LONGEST_NOTE, LONGEST_WHY = 1000, 500
 END_KINDS: Mapping[PlanStatus, str] = {
     PlanStatus.SUCCEEDED: "plan.verified",
     PlanStatus.ROLLED_BACK: "plan.rolled_back",
@@ -51,11 +55,6 @@ class NotOursError(Exception):
     """The plan is another process's now, or is at work no more."""
 
 
-def key_of(plan_id: PlanId, index: int, *, undo: bool) -> str:
-    """Return the idempotency key of a step: plan, direction, index."""
-    return f"{plan_id}/{'undo' if undo else 'do'}/{index}"
-
-
 class Progress:
     """Writes down what a process does with its plans."""
 
@@ -65,72 +64,61 @@ class Progress:
 
     # --- steps ----------------------------------------------------------------------------
 
-    async def step_run(self, plan: Plan, index: int, *, undo: bool) -> StepRun | None:
+    async def step_run(self, plan: Plan, position: Position) -> StepRun | None:
         """Return what is known of a step, None when it was never begun."""
         async with self._store.begin() as tx:
-            runs = await tx.plans.steps(plan.id)
-        return next((r for r in runs if r.index == index and r.undo is undo), None)
+            return await _run(tx, plan.id, position)
 
-    async def done_steps(self, plan_id: PlanId) -> set[int]:
-        """Return the indexes of the forward steps that took effect."""
+    async def done_steps(self, plan_id: PlanId) -> dict[int, StepDone]:
+        """Return the forward steps that took effect, by their index."""
         async with self._store.begin() as tx:
             runs = await tx.plans.steps(plan_id)
-        return {r.index for r in runs if not r.undo and r.phase is StepPhase.DONE}
+        return {
+            run.position.index: run
+            for run in runs
+            if isinstance(run, StepDone) and not run.position.undo
+        }
 
-    async def left_behind(self, plan_id: PlanId, index: int) -> str:
-        """Return the fingerprint a forward step left, from its audit row; empty when unknown."""
-        async with self._store.begin() as tx:
-            rows = await tx.audit.tail(1000, plan_id)
-        for row in reversed(rows):
-            facts = row.event.facts
-            if row.event.kind == "step.succeeded" and not facts["undo"] and facts["index"] == index:
-                return str(facts["after"])
-        return ""
-
-    async def intent(self, plan: Plan, step: Step, index: int, *, undo: bool) -> None:
+    async def intent(self, plan: Plan, position: Position) -> None:
         """Commit that a step will be sent."""
 
         async def write(tx: Transaction, _: PlanRecord) -> None:
-            run = StepRun(
-                plan_id=plan.id,
-                index=index,
-                undo=undo,
-                phase=StepPhase.INTENT,
-                key=key_of(plan.id, index, undo=undo),
-                intent_at=self._clock.now(),
-            )
+            step = plan.body.at(position)
+            run = StepIntended(plan.id, position, self._clock.now())
             await tx.plans.save_step(run, str(step.target))
-            facts = {"index": index, "undo": undo, "action": step.action, "key": run.key}
-            facts["target"] = str(step.target)
+            facts = {**_named(run), "action": step.action, "target": str(step.target)}
             await tx.audit.append(self._event(plan, "step.intended", BOT, facts))
 
         await self._ours(plan.id, write)
 
-    async def sent(self, plan: Plan, step: Step, index: int, *, undo: bool, note: str) -> str:
+    async def sent(self, plan: Plan, position: Position, *, again: bool) -> str:
         """Commit that a step is being sent now; returns why it must not be, if so."""
 
         async def write(tx: Transaction, record: PlanRecord) -> str:
-            stop = await self._stop(tx, record, undo=undo)
+            stop = await self._stop(tx, record)
             if stop:
                 return stop
-            run = await self._run(tx, plan.id, index, undo=undo)
-            moved = replace(run, phase=StepPhase.SENT, sent_at=self._clock.now(), note=note)
-            await self._step_row(tx, plan, step, moved, "step.started", {})
+            run, now = await _run(tx, plan.id, position), self._clock.now()
+            moved = (
+                step_run.send_again(_still(run, StepSent), now)
+                if again
+                else step_run.send(_still(run, StepIntended), now)
+            )
+            await self._step_row(tx, plan, moved, "step.started", {})
             return ""
 
         return await self._ours(plan.id, write)
 
-    async def done(
-        self, plan: Plan, step: Step, index: int, outcome: ActionResult, *, undo: bool
-    ) -> None:
+    async def done(self, plan: Plan, position: Position, outcome: ActionResult) -> None:
         """Commit that a step took effect, and tell the changes of production about it."""
 
         async def write(tx: Transaction, _: PlanRecord) -> None:
-            run = await self._run(tx, plan.id, index, undo=undo)
-            now = self._clock.now()
-            moved = replace(run, phase=StepPhase.DONE, ended_at=now, note=outcome.detail)
-            facts = {"after": outcome.fingerprint, "response": dict(outcome.response)}
-            await self._step_row(tx, plan, step, moved, "step.succeeded", facts)
+            run, now = await _run(tx, plan.id, position), self._clock.now()
+            sent, after = _still(run, StepSent), outcome.fingerprint
+            moved = step_run.finish(sent, now, outcome.detail, after)
+            facts = {"after": after, "response": dict(outcome.response)}
+            await self._step_row(tx, plan, moved, "step.succeeded", facts)
+            step = plan.body.at(position)
             change = Change(
                 at=now,
                 kind=ChangeKind.ACTION,
@@ -145,46 +133,36 @@ class Progress:
 
         await self._ours(plan.id, write)
 
-    async def failed(self, plan: Plan, step: Step, index: int, *, undo: bool, note: str) -> None:
+    async def failed(self, plan: Plan, position: Position, note: str) -> None:
         """Commit that a step was refused before it changed anything."""
-        await self._ended(plan, step, index, undo=undo, note=note, phase=StepPhase.FAILED)
 
-    async def unknown(self, plan: Plan, step: Step, index: int, *, undo: bool, note: str) -> None:
-        """Commit that a step was sent and nothing proves what became of it."""
-        await self._ended(plan, step, index, undo=undo, note=note, phase=StepPhase.UNKNOWN)
-
-    async def _ended(
-        self, plan: Plan, step: Step, index: int, *, undo: bool, note: str, phase: StepPhase
-    ) -> None:
         async def write(tx: Transaction, _: PlanRecord) -> None:
-            run = await self._run(tx, plan.id, index, undo=undo)
-            moved = replace(run, phase=phase, ended_at=self._clock.now(), note=note[:1000])
-            await self._step_row(tx, plan, step, moved, f"step.{phase.value}", {})
+            now = self._clock.now()
+            run = await _run(tx, plan.id, position) or StepIntended(plan.id, position, now)
+            begun = run if isinstance(run, StepSent) else _still(run, StepIntended)
+            moved = step_run.fail(begun, now, note[:LONGEST_NOTE])
+            await self._step_row(tx, plan, moved, "step.failed", {})
 
         await self._ours(plan.id, write)
 
-    async def _run(self, tx: Transaction, plan_id: PlanId, index: int, *, undo: bool) -> StepRun:
-        runs = await tx.plans.steps(plan_id)
-        known = next((r for r in runs if r.index == index and r.undo is undo), None)
-        if known is not None:
-            return known
-        key = key_of(plan_id, index, undo=undo)
-        return StepRun(plan_id, index, undo, StepPhase.INTENT, key, self._clock.now())
+    async def unknown(self, plan: Plan, position: Position, note: str) -> None:
+        """Commit that a step was sent and nothing proves what became of it."""
+
+        async def write(tx: Transaction, _: PlanRecord) -> None:
+            run = _still(await _run(tx, plan.id, position), StepSent)
+            moved = step_run.lose(run, self._clock.now(), note[:LONGEST_NOTE])
+            await self._step_row(tx, plan, moved, "step.unknown", {})
+
+        await self._ours(plan.id, write)
 
     async def _step_row(
-        self,
-        tx: Transaction,
-        plan: Plan,
-        step: Step,
-        run: StepRun,
-        kind: str,
-        facts: Mapping[str, Any],
+        self, tx: Transaction, plan: Plan, run: StepRun, kind: str, facts: Mapping[str, Any]
     ) -> None:
+        step = plan.body.at(run.position)
         await tx.plans.save_step(run, str(step.target))
         await tx.outbox.refresh("plan", plan.id)
-        own = {"index": run.index, "undo": run.undo, "action": step.action}
-        named = {"target": str(step.target), "note": run.note, "key": run.key}
-        await tx.audit.append(self._event(plan, kind, BOT, {**own, **named, **facts}))
+        about = {"action": step.action, "target": str(step.target), "note": run.note}
+        await tx.audit.append(self._event(plan, kind, BOT, {**_named(run), **about, **facts}))
 
     # --- the plan -------------------------------------------------------------------------
 
@@ -198,64 +176,73 @@ class Progress:
         await tx.audit.append(self._event(record.plan, kind, actor, said))
         return moved
 
-    async def verifying(self, plan: Plan, until: datetime) -> PlanRecord | None:
+    async def verifying(self, plan: Plan, leaving: life.Running, until: datetime) -> life.Verifying:
         """All steps are done: watch whether it helped."""
 
-        async def write(tx: Transaction, record: PlanRecord) -> PlanRecord:
-            moved = replace(record, status=PlanStatus.VERIFYING, verify_until=until)
-            return await self.move(tx, moved, "plan.verifying", BOT, {"until": until.isoformat()})
+        async def write(tx: Transaction, record: PlanRecord, now: life.Running) -> life.Verifying:
+            state = life.verify(now, until)
+            facts = {"until": until.isoformat()}
+            await self.move(tx, record.to(state), "plan.verifying", BOT, facts)
+            return state
 
-        return await self._ours(plan.id, write)
+        return await self._leave(plan.id, leaving, write)
 
-    async def undoing(self, plan: Plan, why: str) -> bool:
+    async def undoing(
+        self, plan: Plan, leaving: life.Running | life.Verifying, why: str
+    ) -> life.Undoing:
         """Begin to take the plan's steps back."""
 
-        async def write(tx: Transaction, record: PlanRecord) -> bool:
-            moved = replace(record, status=PlanStatus.UNDOING, outcome=why[:500])
-            await self.move(tx, moved, "plan.undoing", BOT, {"why": why})
-            return True
+        async def write(
+            tx: Transaction, record: PlanRecord, now: life.Running | life.Verifying
+        ) -> life.Undoing:
+            state = life.take_back(now, why[:LONGEST_WHY])
+            await self.move(tx, record.to(state), "plan.undoing", BOT, {"why": why})
+            return state
 
-        return await self._ours(plan.id, write)
+        return await self._leave(plan.id, leaving, write)
 
-    async def end(self, plan_id: PlanId, status: PlanStatus, key: str, *, why: str) -> None:
-        """End a plan and tell those who answered for it."""
+    async def end(
+        self,
+        plan: Plan,
+        leaving: S,
+        end: Callable[[S, str, datetime], life.Ended],
+        key: str,
+        why: str,
+    ) -> None:
+        """End a plan by a move of `plan_life` and tell those who answered for it."""
 
-        async def write(tx: Transaction, record: PlanRecord) -> None:
-            await self._end(tx, record, status, key, why)
+        async def write(tx: Transaction, record: PlanRecord, now: S) -> None:
+            text = self._texts.say(key, id=plan.id, title=plan.title, why=why)
+            await self._end(tx, record, end(now, text, self._clock.now()), why)
 
-        await self._ours(plan_id, write)
+        await self._leave(plan.id, leaving, write)
 
-    async def refuse_claim(self, tx: Transaction, record: PlanRecord, refusal: Refusal) -> None:
-        """End an approved plan that a guard refuses when it is claimed."""
-        status = {"expiry": PlanStatus.EXPIRED, "halt": PlanStatus.HALTED}.get(
-            refusal.guard, PlanStatus.WITHDRAWN
-        )
-        if record.status in AT_WORK:
-            status = PlanStatus.HALTED
-        facts = {"guard": refusal.guard, "why": refusal.message}
-        await tx.audit.append(self._event(record.plan, "plan.refused", BOT, facts))
-        if status is PlanStatus.EXPIRED:
-            expired = Expired(record.plan.id, self._clock.wall())
-            mentions = concerned_by(record)
-            record = replace(record, approval=expired)
-            await self._end(tx, record, status, "plan.end.refused", refusal.message, mentions)
-        else:
-            await self._end(tx, record, status, "plan.end.refused", refusal.message)
-
-    async def _end(
+    async def refuse_claim(
         self,
         tx: Transaction,
         record: PlanRecord,
-        status: PlanStatus,
-        key: str,
-        why: str,
-        mentions: list[UserId] | None = None,
+        state: life.Approved | life.AtWork,
+        refusal: Refusal,
     ) -> None:
-        plan = record.plan
-        text = self._texts.say(key, id=plan.id, title=plan.title, why=why)
-        moved = replace(record, status=status, outcome=text, ended_at=self._clock.now())
-        moved = await self.move(tx, moved, END_KINDS[status], BOT, {"why": why})
-        body = {"text": text, "mentions": concerned_by(record) if mentions is None else mentions}
+        """End an approved plan that a guard refuses when it is claimed or gone on with."""
+        plan, why = record.plan, refusal.message
+        facts = {"guard": refusal.guard, "why": why}
+        await tx.audit.append(self._event(plan, "plan.refused", BOT, facts))
+        text = self._texts.say("plan.end.refused", id=plan.id, title=plan.title, why=why)
+        now, wall = self._clock.now(), self._clock.wall()
+        ended: life.Ended
+        if not isinstance(state, life.Approved) or refusal.guard == "halt":
+            ended = life.halt(state, text, now)
+        elif refusal.guard == "expiry":
+            ended = life.expire(state, text, wall, now)
+        else:
+            ended = life.withdraw(state, text, wall, now)
+        await self._end(tx, record, ended, why)
+
+    async def _end(self, tx: Transaction, record: PlanRecord, ended: life.Ended, why: str) -> None:
+        plan, text = record.plan, ended.outcome
+        moved = await self.move(tx, record.to(ended), END_KINDS[ended.status], BOT, {"why": why})
+        body = {"text": text, "mentions": concerned_by(record)}
         threaded = plan.place.thread_ts is not None
         await tx.outbox.post(
             f"plan-end:{plan.id}:{moved.version}",
@@ -266,7 +253,7 @@ class Progress:
             behind="" if threaded else f"plan:{plan.id}",
         )
         await self._timeline(tx, plan, text)
-        log.info("plan.ended", plan_id=plan.id, status=status.value, why=why)
+        log.info("plan.ended", plan_id=plan.id, status=ended.status.value, why=why)
 
     async def _timeline(self, tx: Transaction, plan: Plan, text: str) -> None:
         if plan.finding is None:
@@ -280,15 +267,11 @@ class Progress:
 
     async def stop_reason(self, plan_id: PlanId) -> str:
         """Return why a plan must not go on, empty when it may."""
+        return await self._ours(plan_id, self._stop)
 
-        async def read(tx: Transaction, record: PlanRecord) -> str:
-            return await self._stop(tx, record, undo=False)
-
-        return await self._ours(plan_id, read)
-
-    async def _stop(self, tx: Transaction, record: PlanRecord, *, undo: bool) -> str:
+    async def _stop(self, tx: Transaction, record: PlanRecord) -> str:
         case = await self._gate.case(tx, record)
-        if undo and record.outcome.startswith(UNDO_ASKED):
+        if isinstance(record.state, life.Undoing) and record.state.asked is not None:
             case = replace(case, halted="")  # a person asked for this undo after the halt
         refusal = check(case, Moment.STEP)
         return refusal.message if refusal is not None else ""
@@ -303,12 +286,36 @@ class Progress:
             try:
                 async with self._store.begin() as tx:
                     record = await tx.plans.get(plan_id)
-                    if record.owner != self._owner or record.status not in AT_WORK:
+                    if not self._is_ours(record.state):
                         raise NotOursError(f"{plan_id} is {record.status.value} of another process")
                     return await write(tx, record)
             except StaleError:
                 continue
         raise StaleError(f"{plan_id} moved {TRIES} times while it was being written")
+
+    async def _leave(
+        self,
+        plan_id: PlanId,
+        leaving: S,
+        write: Callable[[Transaction, PlanRecord, S], Awaitable[T]],
+    ) -> T:
+        """Write while the plan is ours and in the state it leaves, as it is now.
+
+        Its facts may be newer than those of `leaving`: a Stop, a heartbeat.
+        """
+
+        async def narrowed(tx: Transaction, record: PlanRecord) -> T:
+            state = record.state
+            if not isinstance(state, type(leaving)):
+                told = f"{plan_id} is {record.status.value}, not {leaving.status.value} any more"
+                raise NotOursError(told)
+            return await write(tx, record, state)
+
+        return await self._ours(plan_id, narrowed)
+
+    def _is_ours(self, state: life.PlanState) -> bool:
+        worker = state.worker if isinstance(state, life.AtWork) else None
+        return worker is not None and worker.owner == self._owner
 
     def _event(self, plan: Plan, kind: str, actor: str, facts: Mapping[str, Any]) -> Event:
         return Event(
@@ -319,3 +326,21 @@ class Progress:
             digest=plan.digest,
             facts=dict(facts),
         )
+
+
+async def _run(tx: Transaction, plan_id: PlanId, position: Position) -> StepRun | None:
+    runs = await tx.plans.steps(plan_id)
+    return next((run for run in runs if run.position == position), None)
+
+
+def _still(run: StepRun | None, kind: type[R]) -> R:
+    """Return a step that is as this process left it."""
+    if not isinstance(run, kind):
+        found = run.phase.value if run is not None else "not begun"
+        raise NotOursError(f"the step is {found}, not {kind.phase.value}")
+    return run
+
+
+def _named(run: StepRun) -> dict[str, Any]:
+    """Return what every audit row of a step tells of its place."""
+    return {"index": run.position.index, "undo": run.position.undo, "key": run.key}

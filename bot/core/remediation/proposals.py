@@ -1,16 +1,20 @@
-"""A person asks for a fix: of a finding, or of an answer the bot gave.
+"""From a finding or an answer to a plan: the best playbook that fits and is not refused.
 
 finding or answered run ──causes──> matching playbooks ──first that is not refused──> plan card
+
+The bot asks for itself (`for_new_finding`), a person by a button (`for_finding`, `for_answer`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.core.ports import Store
-from bot.core.remediation.plan_ends import named_guard
+from bot.core.remediation.plan_moves import named_guard
 from bot.core.remediation.planner import Origin, Planner
+from bot.core.remediation.playbook_choice import Match, PlaybookChoice
 from bot.domain.finding import Finding
 from bot.domain.ids import FindingId, PlanId, RunId, UserId
 from bot.domain.place import Place
@@ -26,36 +30,42 @@ class Proposed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
 class ProposalDesk:
     """Finds the playbook that fits and proposes it."""
 
-    def __init__(self, store: Store, planner: Planner, texts: Texts) -> None:
-        """`texts` are in the language of the answers."""
-        self._store, self._planner, self._texts = store, planner, texts
+    store: Store
+    choice: PlaybookChoice
+    planner: Planner
+    place_of: Callable[[ServiceName], Place]  # channel of a service's cards
+    texts: Texts  # in the language of the answers
+
+    async def for_new_finding(self, finding: Finding) -> ProposalReceipt | None:
+        """Propose a fix by the bot's own decision; None when no playbook fits."""
+        place = finding.place or self.place_of(finding.service)
+        behind = "" if place.thread_ts else f"finding:{finding.id}"
+        origin = Origin(place, None, finding.id, behind)
+        return await self._propose(
+            finding, origin, lambda match: _first_cause(finding) or _conditions(match)
+        )
 
     async def for_finding(self, finding_id: FindingId, user: UserId, place: Place) -> Proposed:
         """Propose a fix for a finding, in its thread."""
-        async with self._store.begin() as tx:
+        async with self.store.begin() as tx:
             finding = await tx.findings.get(finding_id)
-        receipt = await self._propose(finding, Origin(place, user, finding_id))
-        if receipt is not None and receipt.plan_id is not None:
-            async with self._store.begin() as tx:
-                current = await tx.findings.get(finding_id)
-                await tx.findings.save(replace(current, plan=PlanId(receipt.plan_id)))
-                await tx.outbox.refresh("finding", finding_id)
-        return self._told(receipt)
+        return self._told(await self._asked_for(finding, Origin(place, user, finding_id)))
 
     async def for_answer(self, run_id: RunId, user: UserId, place: Place) -> Proposed:
         """Propose a fix for the causes of an answer, in its thread."""
-        async with self._store.begin() as tx:
+        async with self.store.begin() as tx:
             run = await tx.runs.get(run_id)
         if run.finding is not None:
             return await self.for_finding(run.finding, user, place)
         if run.answer is None:
-            return Proposed(False, self._texts.say("proposal.no_answer"))
+            return Proposed(False, self.texts.say("proposal.no_answer"))
         causes = tuple(_cause(each) for each in run.answer.get("causes") or [])
         if not causes:
-            return Proposed(False, self._texts.say("proposal.none_fits"))
+            return Proposed(False, self.texts.say("proposal.none_fits"))
         supposed = Finding(
             id=FindingId(run_id),
             service=causes[0].service,
@@ -65,33 +75,48 @@ class ProposalDesk:
             lines=(),
             causes=causes,
         )
-        receipt = await self._propose(supposed, Origin(place, user, may_run_alone=False))
-        return self._told(receipt)
+        origin = Origin(place, user, may_run_alone=False)
+        return self._told(await self._asked_for(supposed, origin))
 
-    async def _propose(self, finding: Finding, origin: Origin) -> ProposalReceipt | None:
+    async def _asked_for(self, finding: Finding, origin: Origin) -> ProposalReceipt | None:
+        return await self._propose(
+            finding, origin, lambda match: _conditions(match) or _first_cause(finding)
+        )
+
+    async def _propose(
+        self, finding: Finding, origin: Origin, why: Callable[[Match], str]
+    ) -> ProposalReceipt | None:
+        """Propose the best match that is not refused; a finding then names its plan."""
         receipt: ProposalReceipt | None = None
-        for match in await self._planner.matches(finding):
-            why = "; ".join(match.conditions) or "; ".join(c.cause for c in finding.causes[:1])
-            draft = ProposalDraft(match.loaded.playbook.id, finding.service, why)
-            receipt = await self._planner.propose(draft, origin, match.facts)
+        for match in await self.choice.matches(finding):
+            draft = ProposalDraft(match.loaded.playbook.id, finding.service, why(match))
+            receipt = await self.planner.propose(draft, origin, match.facts)
             if receipt.plan_id is not None:
+                if origin.finding is not None:
+                    await self._name_plan(origin.finding, PlanId(receipt.plan_id))
                 return receipt
         return receipt
 
+    async def _name_plan(self, finding_id: FindingId, plan_id: PlanId) -> None:
+        async with self.store.begin() as tx:
+            current = await tx.findings.get(finding_id)
+            await tx.findings.save(replace(current, plan=plan_id))
+            await tx.outbox.refresh("finding", finding_id)
+
     def _told(self, receipt: ProposalReceipt | None) -> Proposed:
         if receipt is None:
-            return Proposed(False, self._texts.say("proposal.none_fits"))
+            return Proposed(False, self.texts.say("proposal.none_fits"))
         if receipt.plan_id is None:
             return Proposed(
                 False,
-                self._texts.say(
+                self.texts.say(
                     "proposal.refused",
                     guard=receipt.refused_by,
-                    named=named_guard(self._texts, receipt.refused_by),
+                    named=named_guard(self.texts, receipt.refused_by),
                     why=receipt.summary,
                 ),
             )
-        return Proposed(True, self._texts.say("proposal.made", id=receipt.plan_id))
+        return Proposed(True, self.texts.say("proposal.made", id=receipt.plan_id))
 
 
 def _cause(stored: dict[str, Any]) -> Cause:
@@ -102,3 +127,11 @@ def _cause(stored: dict[str, Any]) -> Cause:
         confidence=float(stored.get("confidence") or 0),
         remediation=tuple(stored.get("remediation") or ()),
     )
+
+
+def _first_cause(finding: Finding) -> str:
+    return finding.causes[0].cause if finding.causes else ""
+
+
+def _conditions(match: Match) -> str:
+    return "; ".join(match.conditions)

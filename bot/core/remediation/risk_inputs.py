@@ -1,4 +1,4 @@
-"""What is at stake with a plan: everything its risk is scored from, read at one moment."""
+"""Everything that the risk of a plan is scored from, read at one moment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.world import Catalogue, ServiceName, ServiceSpec, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Stakes:
+class RiskInputsReader:
     """Gathers the inputs of a score."""
 
     store: Store
@@ -25,7 +25,7 @@ class Stakes:
     gate: Gate
     catalogue: Callable[[], Catalogue]
 
-    async def of(
+    async def read(
         self,
         spec: ServiceSpec,
         playbook: Playbook,

@@ -3,18 +3,30 @@
 halt stops new steps at once; it is a flag, or a file that exists. freeze refuses new plans and
 claims; what runs may end. Rights: `sre.halt` for responders, the rest for admins; over HTTP
 (`api.halt`, `api.resume`) both ways take an admin.
+
+    touch var/halt ──gate: no further step──┐        rm var/halt
+                   └─tick: setting.changed ─┘ audit  └─tick: setting.changed
+
+The gate looks at the file itself; `HaltFile` notes its coming and going, every process for the file
+it sees. One that starts beside a file notes that too; one that starts without has nothing to say.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+
+import structlog
 
 from bot.core.ports import Clock, Store, Transaction
 from bot.core.remediation.gate import FREEZE, HALT, Gate
-from bot.domain.audit import Event
+from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, UserId
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,31 @@ class Switches:
                 )
             )
         return Switched(True)
+
+
+@dataclass(slots=True)
+class HaltFile:
+    """Notes in the audit when the file comes and goes."""
+
+    store: Store
+    clock: Clock
+    path: Path
+    owner: str  # this process
+    _there: bool = False
+
+    async def tick(self) -> bool:
+        """Look once; returns whether there was something to note."""
+        there = await asyncio.to_thread(self.path.exists)
+        if there is self._there:
+            return False
+        seen = {"before": self._there, "after": there}
+        facts = {**seen, "file": str(self.path), "seen_by": self.owner}
+        async with self.store.begin() as tx:
+            now = self.clock.now()
+            await tx.audit.append(Event("setting.changed", now, BOT, HALT, "file", facts=facts))
+        self._there = there
+        log.warning("halt.file_changed", halted=there, file=str(self.path))
+        return True
 
 
 async def _switch(tx: Transaction, name: str) -> Switch:

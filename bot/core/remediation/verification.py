@@ -9,20 +9,21 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.core.ports import Clock, PlanRecord
-from bot.core.remediation.playbook_choice import Measure, measured
+from bot.core.ports import Clock
+from bot.core.remediation.measuring import Measure, measured
 from bot.domain.ids import PlanId
 from bot.domain.plan import Plan, VerifyRule
+from bot.domain.plan_life import Verifying
 from playbooks.triggers import TriggerFacts, parse
 
 SETTLE = timedelta(seconds=60)  # world: metrics are rates, so the first minute proves nothing
 LOOK_EVERY = timedelta(seconds=5)  # wall
 
 
-class Outlook(StrEnum):
+class VerificationResult(StrEnum):
     """What verification says now."""
 
-    WAIT = "wait"
+    NOT_YET = "not_yet"
     CLEARED = "cleared"
     NOT_CLEARED = "not_cleared"
     NO_DATA = "no_data"
@@ -40,39 +41,37 @@ class Verifier:
         longest = max((rule.window_seconds for rule in plan.body.verify), default=0)
         return self._clock.now() + timedelta(seconds=longest)
 
-    def is_due(self, record: PlanRecord) -> bool:
+    def is_due(self, plan: Plan, state: Verifying) -> bool:
         """Say whether it is time to look again."""
-        last = self._looked.get(record.plan.id)
-        wall, over = self._clock.wall(), record.verify_until
-        return (
-            last is None
-            or wall - last >= LOOK_EVERY
-            or (over is not None and self._clock.now() >= over)
-        )
+        last = self._looked.get(plan.id)
+        if last is None or self._clock.wall() - last >= LOOK_EVERY:
+            return True
+        return self._clock.now() >= state.until
 
-    async def look(self, record: PlanRecord) -> tuple[Outlook, str]:
+    async def look(self, plan: Plan, state: Verifying) -> tuple[VerificationResult, str]:
         """Judge a plan; the text says what was measured."""
-        plan, now = record.plan, self._clock.now()
+        now, until = self._clock.now(), state.until
         self._looked[plan.id] = self._clock.wall()
         rules = plan.body.verify
         if not rules:
-            return Outlook.NO_DATA, "the plan has no verify expression"
-        until = record.verify_until or now
+            return VerificationResult.NO_DATA, "the plan has no verify expression"
         if now < until - self._window(rules) + min(SETTLE, self._window(rules) / 2):
-            return Outlook.WAIT, ""
+            return VerificationResult.NOT_YET, ""
         judged = [await self._judge(rule, plan.service) for rule in rules]
         seen = "; ".join(text for _, text in judged)
         values = [value for value, _ in judged]
         if all(value is True for value in values):
-            return self._end(plan, Outlook.CLEARED), seen
+            return self._end(plan, VerificationResult.CLEARED), seen
         if now < until:
-            return Outlook.WAIT, seen
+            return VerificationResult.NOT_YET, seen
         failed = any(value is False for value in values)
-        return self._end(plan, Outlook.NOT_CLEARED if failed else Outlook.NO_DATA), seen
+        return self._end(
+            plan, VerificationResult.NOT_CLEARED if failed else VerificationResult.NO_DATA
+        ), seen
 
-    def _end(self, plan: Plan, outlook: Outlook) -> Outlook:
+    def _end(self, plan: Plan, result: VerificationResult) -> VerificationResult:
         self._looked.pop(plan.id, None)
-        return outlook
+        return result
 
     def _window(self, rules: tuple[VerifyRule, ...]) -> timedelta:
         return timedelta(seconds=max(rule.window_seconds for rule in rules))

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.core.ports import PlanRecord
-from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn
-from bot.domain.plan import Plan, PlanStatus, Step, StepPhase, StepRun
+from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, answers_of
+from bot.domain.plan import Plan, PlanStatus, Step, StepPhase
+from bot.domain.plan_life import AtWork
 from bot.domain.policy import Ruling
 from bot.domain.risk import Tier
+from bot.domain.step_run import StepRun
 from bot.locale import Texts
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import (
@@ -123,7 +125,7 @@ def choice_form(plan: Plan, carries: str, texts: Texts) -> Block:
 
 
 def _steps(plan: Plan, runs: Sequence[StepRun], texts: Texts) -> str:
-    phases = {r.index: r for r in runs if not r.undo}
+    phases = {r.position.index: r for r in runs if not r.position.undo}
     lines = []
     for i, step in enumerate(plan.body.steps[:MOST_STEPS]):
         run = phases.get(i)
@@ -193,18 +195,18 @@ def _list(label: str, lines: Sequence[str], most: int, texts: Texts) -> str:
 
 
 def _undo_progress(plan: Plan, runs: Sequence[StepRun], texts: Texts) -> str:
-    undone = [r for r in runs if r.undo]
+    phases = {r.position.index: r.phase for r in runs if r.position.undo}
     lines = [
-        f"{MARKS[r.phase]} {escape(plan.body.undo[r.index].name)}"
-        for r in undone
-        if r.index < len(plan.body.undo)
+        f"{MARKS[phases[i]]} {escape(step.name)}"
+        for i, step in enumerate(plan.body.undo)
+        if i in phases
     ]
     return "\n".join([f"*{texts.say('slack.plan.way_back')}*", *lines]) if lines else ""
 
 
 def _small_print(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> list[str]:
     plan = record.plan
-    answers = record.approval.answers if isinstance(record.approval, Pending | Approved) else ()
+    answers = answers_of(record.approval)
     lines = [
         texts.say("slack.plan.said_yes", user=f"<@{yes.by}>", at=date(yes.at)) for yes in answers
     ]
@@ -223,7 +225,7 @@ def _small_print(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> lis
             pass
     if isinstance(record.approval, Approved) and record.approval.glass:
         lines.append(texts.say("slack.plan.glass", reason=escape(record.approval.glass)))
-    if record.halted:
+    if isinstance(record.state, AtWork) and record.state.stop_asked:
         lines.append(texts.say("slack.plan.stopping"))
     asked = f"<@{plan.requested_by}>" if plan.requested_by else texts.say("slack.the_bot")
     lines.append(texts.say("slack.plan.asked_by", user=asked, id=plan.id))

@@ -16,7 +16,7 @@ from bot.core.remediation.approvals import Said
 from bot.domain.anomaly import Acknowledged, Resolved
 from bot.domain.ids import AnomalyId
 from bot.domain.plan import PlanStatus
-from tests.fixtures.nouns import NOW, PLACE, a_baseline, a_finding, a_record, an_anomaly
+from tests.fixtures.nouns import NOW, PLACE, a_baseline, a_finding, a_record, a_state, an_anomaly
 from tests.unit.api.conftest import ALICE, DAVE, GUEST, World
 from tools.ports import Health
 from tools.world import ServiceName, Window
@@ -208,7 +208,8 @@ async def test_a_refusal_of_the_core_is_told_as_it_is(api: World, guard: str, st
 async def test_plans_are_listed_with_what_they_would_do(api: World) -> None:
     async with api.store.begin() as tx:
         await tx.plans.add(a_record())
-        await tx.plans.add(replace(a_record("PLAN-000002"), status=PlanStatus.SUCCEEDED))
+        ended = a_record("PLAN-000002")
+        await tx.plans.add(ended.to(a_state(ended.plan, PlanStatus.SUCCEEDED)))
     waiting = (await api.client.get("/api/v1/approvals", headers=api.as_(DAVE))).json()
     every = (await api.client.get("/api/v1/plans", headers=api.as_(DAVE))).json()
     one = (await api.client.get("/api/v1/approvals/PLAN-000001", headers=api.as_(DAVE))).json()

@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from bot.core.reports.digests import DigestDesk
+from bot.domain.approval import Approved
 from bot.domain.finding import BreachForecast
 from bot.domain.ids import ChannelId, FindingId, Ts
 from bot.domain.plan import PlanStatus
+from bot.domain.plan_life import Succeeded
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from tests.fakes.changes import FakeChanges
@@ -58,7 +60,9 @@ async def test_a_digest_tells_what_changed_since_the_last_one(store: SqlStore) -
     old = replace(a_finding("FND-0000aa"), opened_at=NOW - HOUR, resolved_at=NOW + HOUR)
     new = replace(a_finding("FND-0000bb"), opened_at=NOW + 2 * HOUR)
     past = replace(a_finding("FND-0000cc"), opened_at=NOW - 3 * HOUR, resolved_at=NOW - HOUR)
-    ended = replace(a_record("PLAN-0000aa"), status=PlanStatus.SUCCEEDED, ended_at=NOW + HOUR)
+    ended = a_record("PLAN-0000aa")
+    done = Approved(ended.plan.id, ended.plan.digest, (), NOW)
+    ended = ended.to(Succeeded(done, "it helped", NOW + HOUR))
     deploy = Change(NOW + HOUR, ChangeKind.DEPLOY, "order-api", "order-api 2.14 → 2.15")
     scaled = Change(NOW + HOUR, ChangeKind.SCALE, "order-api", "replicas 3 → 4")
 

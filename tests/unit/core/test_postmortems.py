@@ -13,11 +13,12 @@ from bot.core.reports.postmortems import (
     PostmortemSources,
     read_actions,
 )
+from bot.domain.approval import Approved
 from bot.domain.audit import Event
 from bot.domain.ids import IncidentId, UserId
 from bot.domain.incident import Incident, TimelineEntry
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
+from bot.domain.plan_life import Succeeded
 from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
@@ -42,10 +43,9 @@ class Talk:
 async def a_story(store: SqlStore) -> Incident:
     incident = replace(an_incident(), resolved_at=NOW + 20 * MINUTE)
     finding = replace(a_finding(), incident=incident.id, conclusion="It was the deploy [E1].")
-    record = replace(
-        a_record(), status=PlanStatus.SUCCEEDED, outcome="order_latency_p99 is back",
-        ended_at=NOW + 15 * MINUTE,
-    )  # fmt: skip
+    record = a_record()
+    said = Approved(record.plan.id, record.plan.digest, (), NOW)
+    record = record.to(Succeeded(said, "order_latency_p99 is back", NOW + 15 * MINUTE))
     async with store.begin() as tx:
         await tx.incidents.save(incident)
         entry = TimelineEntry(NOW - MINUTE, "order_latency_p99 0.9 s", "anomaly", ref="ANO-000001")

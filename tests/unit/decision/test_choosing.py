@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from bot.core.ports import OutboxRow
@@ -9,6 +10,7 @@ from bot.core.remediation.planner import Origin
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
+from bot.domain.plan_life import Verifying
 from tests.fakes.decision import ANN, INCIDENTS, RAY, ROLLBACK, SCALE, Production, library
 from tests.unit.decision.test_planner import a_finding
 from tools.world import ProposalDraft, ServiceName
@@ -42,7 +44,7 @@ async def cards(world: Production, view: str) -> list[dict[str, Any]]:
 async def test_what_helped_before_goes_first(world: Production) -> None:
     world.playbooks = library(ROLLBACK, OTHER)
     finding = await a_finding(world)
-    assert [m.loaded.playbook.id for m in await world.bot.planner.matches(finding)] == [
+    assert [m.loaded.playbook.id for m in await world.bot.proposals.choice.matches(finding)] == [
         "another",
         "rollback",
     ]
@@ -53,7 +55,7 @@ async def test_what_helped_before_goes_first(world: Production) -> None:
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
     world.metrics["order_error_rate", "shop"] = 0.4
-    found = await world.bot.planner.matches(finding)
+    found = await world.bot.proposals.choice.matches(finding)
     assert [m.loaded.playbook.id for m in found] == ["rollback", "another"]
     assert [(m.success_ratio, m.tried) for m in found] == [(2 / 3, 1), (1 / 2, 0)]
 
@@ -69,7 +71,9 @@ async def test_a_metric_is_measured_once_for_one_proposal(world: Production) -> 
         return await measure(metric, service)
 
     world.bot.planner._measure = counted
-    receipt = await world.bot.planner.propose_for(await a_finding(world))
+    desk = world.bot.proposals
+    desk = replace(desk, choice=replace(desk.choice, measure=counted))
+    receipt = await desk.for_new_finding(await a_finding(world))
     assert receipt is not None
     assert receipt.plan_id is not None
     assert sorted(asked) == ["cpu_usage", "order_error_rate"]
@@ -88,7 +92,10 @@ async def test_a_plan_that_is_watched_is_not_taken_over_by_another_replica(
         world.bot.execution._verifier._looked[plan] = world.clock.wall()  # no look is due
         await world.run()
         await world.run(other)
-    assert (await world.record(plan)).owner == "one"
+    state = (await world.record(plan)).state
+    assert isinstance(state, Verifying)
+    assert state.worker is not None
+    assert state.worker.owner == "one"
     assert "plan.taken_over" not in await world.audit(plan)
 
 
@@ -96,7 +103,7 @@ async def test_what_is_diagnosis_only_is_a_card_to_read_once(world: Production) 
     world.playbooks = library(NEVER)
     finding = await a_finding(world)
     for _ in range(2):
-        receipt = await world.bot.planner.propose_for(finding)
+        receipt = await world.bot.proposals.for_new_finding(finding)
         assert receipt is not None
         assert (receipt.plan_id, receipt.refused_by) == (None, "tier_critical")
     (card,) = await cards(world, "diagnosis")

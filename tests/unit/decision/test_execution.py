@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -224,6 +224,52 @@ async def test_halt_stops_before_the_next_step_and_offers_undo(world: Production
     assert world.images() == {"shop": "shop:2", "cart": "cart:2"}
 
 
+async def _halted(world: Production, _: PlanId) -> None:
+    assert (await world.bot.switches.halt(RAY, "stop it", INCIDENTS)).accepted
+
+
+async def _stopped(world: Production, plan: PlanId) -> None:
+    assert (await world.bot.approvals.stop(plan, RAY, INCIDENTS)).accepted
+
+
+@pytest.mark.parametrize("meanwhile", [_halted, _stopped])
+async def test_an_undo_that_nobody_asked_for_is_halted_and_stopped_like_any_step(
+    world: Production, meanwhile: Callable[[Production, PlanId], Awaitable[None]]
+) -> None:
+    plan = await world.approved("both")
+    real = type(world.actions["hpa_scale"])
+
+    class Refusing(real):  # type: ignore[misc, valid-type]
+        async def execute(self, actors: object, bound: object, key: str) -> None:
+            await meanwhile(world, plan)
+            raise LostRaceError("moved")
+
+    world.actions["hpa_scale"] = Refusing()
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.HALTED
+    assert world.images() == {"shop": "shop:1", "cart": "cart:1"}
+    assert (await world.bot.approvals.undo(plan, ANN, INCIDENTS)).accepted
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.ROLLED_BACK
+    assert world.images() == {"shop": "shop:2", "cart": "cart:2"}
+
+
+async def test_a_stop_during_the_last_step_ends_the_plan_before_it_is_watched(
+    world: Production,
+) -> None:
+    plan = await world.approved("rollback")
+    real = type(world.actions["deployment_rollback"])
+
+    class Stopping(real):  # type: ignore[misc, valid-type]
+        async def execute(self, actors: object, bound: object, key: str) -> object:
+            await _stopped(world, plan)
+            return await super().execute(actors, bound, key)
+
+    world.actions["deployment_rollback"] = Stopping()
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.HALTED
+
+
 async def test_a_halt_file_stops_claims_too(world: Production) -> None:
     plan = await world.approved("rollback")
     world.halt_file = "the file var/halt exists"
@@ -349,6 +395,29 @@ async def test_a_kill_around_the_request_repeats_nothing(world: Production, afte
     assert len(world.cluster.sent) == 1
     assert (await world.record(plan)).status is PlanStatus.VERIFYING
     assert "plan.taken_over" in await world.audit(plan)
+
+
+async def test_a_step_without_effect_is_sent_again_once_and_never_a_third_time(
+    world: Production,
+) -> None:
+    plan = await world.approved("rollback")
+    real = type(world.actions["deployment_rollback"])
+    tried: list[str] = []
+
+    class Dying(real):  # type: ignore[misc, valid-type]
+        async def execute(self, actors: object, bound: object, key: str) -> None:
+            tried.append(key)
+            raise Killed
+
+    world.actions["deployment_rollback"] = Dying()
+    for life in ("one", "two"):
+        with pytest.raises(Killed):
+            await world.replica(life).execution.drive(plan)
+        world.clock.move(31)
+    await world.replica("three").execution.drive(plan)
+    assert tried == [f"{plan}/do/0"] * 2
+    assert (await world.record(plan)).status is PlanStatus.OUTCOME_UNKNOWN
+    assert world.cluster.sent == []
 
 
 async def test_two_replicas_run_one_plan_once(world: Production) -> None:

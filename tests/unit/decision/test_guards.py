@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import pytest
 
-from bot.core.remediation.plan_ends import named_guard
+from bot.core.remediation.plan_moves import named_guard
+from bot.domain import plan_life as life
 from bot.domain.access import AccessConfig
 from bot.domain.approval import Approved, Yes
 from bot.domain.guards import GUARDS
@@ -172,7 +172,7 @@ async def distinct_approvers(world: Production) -> None:
     answers = (Yes(ANN, world.clock.wall(), record.plan.digest),) * 2
     forged = Approved(record.plan.id, record.plan.digest, answers, world.clock.wall())
     async with world.store.begin() as tx:
-        await tx.plans.move(replace(record, approval=forged, status=PlanStatus.APPROVED))
+        await tx.plans.move(record.to(life.Approved(forged)))
     await not_run(world, plan, PlanStatus.WITHDRAWN, "distinct_approvers")
 
 

@@ -198,7 +198,7 @@ async def test_the_playbook_that_fits_a_finding_is_proposed_in_its_thread(
 ) -> None:
     finding = await a_finding(world)
     world.playbooks = library(ROLLBACK, RESTART)
-    receipt = await world.bot.planner.propose_for(finding)
+    receipt = await world.bot.proposals.for_new_finding(finding)
     assert receipt is not None
     assert receipt.plan_id is not None
     async with world.store.begin() as tx:
@@ -215,19 +215,19 @@ async def test_causes_and_past_success_order_the_playbooks(world: Production) ->
     )
     world.playbooks = library(ROLLBACK, other.replace('"{{ workload }}"', '"Deployment/shop"'))
     finding = await a_finding(world)
-    plain = [m.loaded.playbook.id for m in await world.bot.planner.matches(finding)]
+    plain = [m.loaded.playbook.id for m in await world.bot.proposals.choice.matches(finding)]
     assert plain == ["another", "rollback"]  # equal: by name
     cause = Cause(
         "a bad release", ServiceName("shop"), "deploy", 0.9, (), None, ("deployment_rollback",)
     )
     named = await a_finding(world, cause)
-    found = await world.bot.planner.matches(named)
+    found = await world.bot.proposals.choice.matches(named)
     assert [m.loaded.playbook.id for m in found] == ["rollback", "another"]
 
 
 async def test_nothing_fits_nothing_is_proposed(world: Production) -> None:
     world.playbooks = library(RESTART)
-    assert await world.bot.planner.propose_for(await a_finding(world)) is None
+    assert await world.bot.proposals.for_new_finding(await a_finding(world)) is None
 
 
 async def test_a_proposal_of_an_agent_run_carries_its_asker_and_place(world: Production) -> None:

@@ -1,29 +1,30 @@
-"""What every end of a question about a plan has in common: the move, its audit row, who is told.
+"""What every move of an unclaimed plan has in common: the move, its audit row, who is told.
 
-    end_plan   REJECTED · EXPIRED · WITHDRAWN: record, outcome, and a notice to those it concerns
+    end_plan   Rejected · Expired · Withdrawn, and a notice to those it concerns
+    expired · withdrawn · replaced             such ends, with their words and audit rows
     note       the audit row and a redrawn card
     attempt    judge again after a lost race
 
-`approvals` moves plans for people, `deadlines` for the clock; both through here.
+`approvals` moves plans for people, `deadlines` for the clock, `planner` when it replaces one; all
+through here. What moves plans at work is `progress`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot.core.ports import Clock, PlanRecord, StaleError, Store, Transaction
-from bot.domain import approval as moves
-from bot.domain.approval import Approval, Approved, Expired, Pending, Yes
+from bot.domain import plan_life as life
+from bot.domain.approval import answers_of
 from bot.domain.audit import BOT, Event
 from bot.domain.guards import GUARDS
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
+from bot.domain.plan import Plan, PlanStatus
 from bot.locale import Texts
 
 TRIES = 12  # lost races before we give up; two hundred clicks need a few
-OPEN = (PlanStatus.WAITING, PlanStatus.HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +73,55 @@ class PlanMoves:
         async with self.store.begin() as tx:
             return await tx.plans.list(statuses, limit=1000)
 
-    async def expired(self, tx: Transaction, record: PlanRecord) -> Said:
+    async def expired(self, tx: Transaction, record: PlanRecord, state: life.Open) -> Said:
         """Expire a plan whose time is over."""
-        state = Expired(record.plan.id, self.clock.wall())
         text = self.texts.say("plan.expired", **self.fields(record))
-        moved = await self.end_plan(tx, record, PlanStatus.EXPIRED, text, state)
+        ended = life.expire(state, text, self.clock.wall(), self.clock.now())
+        moved = await self.end_plan(tx, record, ended)
         await self.note(tx, moved, "plan.expired", BOT, {})
         return self.said(moved, "plan.expired", accepted=False, guard="expiry")
 
-    def withdrawn(self, record: PlanRecord, why: str) -> Approval:
-        """Return the approval of a plan that is taken back."""
-        if isinstance(record.approval, Pending):
-            return moves.withdraw(record.approval, why, self.clock.wall())
-        return record.approval  # it was approved; that stays on record
+    async def withdrawn(
+        self,
+        tx: Transaction,
+        record: PlanRecord,
+        state: life.Unclaimed,
+        why: str,
+        by: UserId | None = None,
+    ) -> PlanRecord:
+        """Take a plan back; the audit row is the caller's, who knows the occasion."""
+        ended = life.withdraw(state, why, self.clock.wall(), self.clock.now())
+        return await self.end_plan(tx, record, ended, by=by)
+
+    async def replaced(self, tx: Transaction, old_id: PlanId, new: Plan) -> None:
+        """Take back the plan that a new one replaces, in the transaction that keeps the new one.
+
+        Raises StaleError when it was answered or ended meanwhile: then neither happens.
+        """
+        record = await tx.plans.get(old_id)
+        state = record.state
+        if not isinstance(state, life.Open):
+            raise StaleError(f"{old_id} is {record.status.value} by now; it was not replaced")
+        before = {choice.name: choice.value for choice in record.plan.choices}
+        changed = {c.name: [before.get(c.name, ""), c.value] for c in new.choices}
+        why, by = self.texts.say("plan.replaced_by", new=new.id), new.requested_by
+        moved = await self.withdrawn(tx, record, state, why, by)
+        facts = {
+            "replaced_by": new.id,
+            "changed": {name: pair for name, pair in changed.items() if pair[0] != pair[1]},
+        }
+        await self.note(tx, moved, "plan.edited", by or BOT, facts)
 
     async def end_plan(
         self,
         tx: Transaction,
         record: PlanRecord,
-        status: PlanStatus,
-        outcome: str,
-        state: Approval,
+        ended: life.Rejected | life.Expired | life.Withdrawn,
         *,
         by: UserId | None = None,
     ) -> PlanRecord:
         """End a plan that never ran; whoever said yes or asked is told, but for who ended it."""
-        ended = replace(
-            record, status=status, approval=state, outcome=outcome, ended_at=self.clock.now()
-        )
-        moved = await tx.plans.move(ended)
+        moved = await tx.plans.move(record.to(ended))
         concerned = [user for user in concerned_by(record) if user != by]
         if concerned:
             plan = record.plan
@@ -108,8 +129,8 @@ class PlanMoves:
                 "plan.end.unclaimed",
                 id=plan.id,
                 title=plan.title,
-                status=self.texts.say(f"plan.status.{status.value}"),
-                why=outcome.rstrip("."),
+                status=self.texts.say(f"plan.status.{ended.status.value}"),
+                why=ended.outcome.rstrip("."),
             )
             await self.tell(tx, moved, f"plan-end:{plan.id}:{moved.version}", text, concerned)
         return moved
@@ -166,7 +187,7 @@ class PlanMoves:
             "id": record.plan.id,
             "title": record.plan.title,
             "status": self.texts.say(f"plan.status.{record.status.value}"),
-            "answers": len(answers_of(record)),
+            "answers": len(answers_of(record.approval)),
             "needed": record.plan.approvers_needed,
         }
 
@@ -176,12 +197,7 @@ def named_guard(texts: Texts, guard: str) -> str:
     return texts.say(f"guard.{guard if guard in GUARDS else 'other'}")
 
 
-def answers_of(record: PlanRecord) -> tuple[Yes, ...]:
-    """Return every yes that a plan has."""
-    return record.approval.answers if isinstance(record.approval, Pending | Approved) else ()
-
-
 def concerned_by(record: PlanRecord) -> list[UserId]:
     """Return who said yes to a plan and who asked for it."""
     asked = [record.plan.requested_by] if record.plan.requested_by else []
-    return list(dict.fromkeys([*(yes.by for yes in answers_of(record)), *asked]))
+    return list(dict.fromkeys([*(yes.by for yes in answers_of(record.approval)), *asked]))

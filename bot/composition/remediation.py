@@ -8,9 +8,8 @@ from contextlib import AsyncExitStack
 from bot.composition.instances import acting_clusters
 from bot.composition.parts import Parts, owner_name
 from bot.core.ports import Directory, Person
-from bot.core.remediation.assembly import Remedy, RemedyPorts, build_remedy
-from bot.core.remediation.measuring import Measuring
-from bot.core.remediation.playbook_choice import Notices
+from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
+from bot.core.remediation.measuring import Measuring, Notices
 from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.domain.ids import UserId
 from bot.domain.place import Place
@@ -44,13 +43,13 @@ async def nothing_noticed(service: str) -> Notices:  # noqa: ARG001 - the port's
     return Notices(None, None, True)
 
 
-def remedy_of(
+def remediation_of(
     parts: Parts,
     directory: Directory,
     place_of: Callable[[ServiceSpec | None], Place],
     channel_id: Callable[[str], str],
     stack: AsyncExitStack,
-) -> Remedy:
+) -> Remediation:
     """Build the decision side."""
     settings = parts.settings
     measuring = (
@@ -70,8 +69,8 @@ def remedy_of(
         endpoints = HttpEndpoints(settings.http_actions, wall=parts.clock.wall)
         stack.push_async_callback(endpoints.close)
     halt_file = settings.files.halt_file
-    return build_remedy(
-        RemedyPorts(
+    return build_remediation(
+        RemediationPorts(
             store=parts.store,
             clock=parts.clock,
             directory=directory,

@@ -23,10 +23,16 @@ from typing import Any
 
 import yaml
 
-from foundation.yaml_tree import LIMITS, Builder, Limits, Node, Position, YamlFileError
+from foundation.yaml_tree import LIMITS, Builder, Limits, LineColumn, Node, YamlFileError
 
 __all__ = [
-    "LIMITS", "Limits", "PathInFile", "Position", "YamlFile", "YamlFileError", "parse_yaml",
+    "LIMITS",
+    "Limits",
+    "LineColumn",
+    "PathInFile",
+    "YamlFile",
+    "YamlFileError",
+    "parse_yaml",
     "read_yaml",
 ]  # fmt: skip
 
@@ -51,7 +57,7 @@ class YamlFile:
     value: Any  # dict, list, str, int, float, bool or None; of an empty file None
     _root: Node = field(repr=False)
 
-    def position(self, path: PathInFile) -> Position | None:
+    def place(self, path: PathInFile) -> LineColumn | None:
         """Return where a key or list item stands, or the nearest one above it.
 
         None when not even the path's first part stands in the file.
@@ -65,13 +71,13 @@ class YamlFile:
         return place
 
     def line(self, path: PathInFile) -> int | None:
-        """Return the line of `position`, or None."""
-        place = self.position(path)
+        """Return the line of `place`, or None."""
+        place = self.place(path)
         return place.line if place else None
 
     def where(self, path: PathInFile = ()) -> str:
-        """Return `file:line:column` of `position`, or of the file's first value."""
-        return f"{self.name}:{self.position(path) or self._root.place}"
+        """Return `file:line:column` of `place`, or of the file's first value."""
+        return f"{self.name}:{self.place(path) or self._root.place}"
 
     def written(self, path: PathInFile) -> str | None:
         """Return a scalar as it stands in the file (`1.10`, not 1.1), or None for anything else."""
@@ -84,7 +90,7 @@ class YamlFile:
         return node.written if node.keys is None and node.items is None else None
 
 
-def _below(node: Node, part: str | int) -> tuple[Position, Node] | None:
+def _below(node: Node, part: str | int) -> tuple[LineColumn, Node] | None:
     if node.keys is not None:
         return node.keys.get(str(part))
     if node.items is not None and isinstance(part, int) and 0 <= part < len(node.items):
@@ -144,15 +150,15 @@ def _text(content: bytes | str, name: str, first_line: int, limits: Limits) -> s
     return text
 
 
-def _end(before: str, first_line: int) -> Position:
-    return Position(before.count("\n") + first_line, len(before) - before.rfind("\n"))
+def _end(before: str, first_line: int) -> LineColumn:
+    return LineColumn(before.count("\n") + first_line, len(before) - before.rfind("\n"))
 
 
 def _read(text: str, name: str, first_line: int, limits: Limits, loader: Any) -> YamlFile:
     builder = Builder(name, first_line, limits)
     for event in yaml.parse(text, Loader=loader):
         builder.take(event)
-    root = builder.root or Node(None, Position(first_line, 1))
+    root = builder.root or Node(None, LineColumn(first_line, 1))
     return YamlFile(name, root.value, root)
 
 
@@ -172,7 +178,9 @@ _ADVICE = (  # what PyYAML says → what to write instead
 def _not_yaml(error: Exception | None, first_line: int) -> str:
     """Return `line:column: not YAML: what is wrong` with where it began and what to write."""
     mark = getattr(error, "problem_mark", None)
-    where = Position(mark.line + first_line, mark.column + 1) if mark else Position(first_line, 1)
+    where = (
+        LineColumn(mark.line + first_line, mark.column + 1) if mark else LineColumn(first_line, 1)
+    )
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     context, began = getattr(error, "context", None), getattr(error, "context_mark", None)
     if context and began and began.line + first_line != where.line:

@@ -37,7 +37,7 @@ class Limits:
 LIMITS = Limits()
 
 
-class Position(NamedTuple):
+class LineColumn(NamedTuple):
     """Where something stands, both from 1."""
 
     line: int
@@ -52,9 +52,9 @@ class Node:
     """One value of the file with everything below it."""
 
     value: Any
-    place: Position
+    place: LineColumn
     written: str = ""  # a scalar as it stands, without quotes
-    keys: dict[str, tuple[Position, Node]] | None = None  # of a mapping, by the key as written
+    keys: dict[str, tuple[LineColumn, Node]] | None = None  # of a mapping, by the key as written
     items: list[Node] | None = None  # of a list
     size: int = 1  # nodes in it, itself counted, aliases as what they stand for
     height: int = 0  # mappings and lists inside each other, itself counted
@@ -63,7 +63,7 @@ class Node:
 class _Key(NamedTuple):
     value: Any
     written: str
-    place: Position
+    place: LineColumn
     is_merge: bool
 
 
@@ -74,7 +74,7 @@ class _Open:
     node: Node
     anchor: str | None
     key: _Key | None = None  # whose value comes next
-    seen: dict[Any, Position] = field(default_factory=dict)  # keys so far; `1` and `1.0` are one
+    seen: dict[Any, LineColumn] = field(default_factory=dict)  # keys so far; `1` and `1.0` are one
     merged: Node | None = None  # what stands behind the mapping's merge key
 
 
@@ -90,7 +90,7 @@ class Builder:
 
     def take(self, event: Any) -> None:
         """Take the next event."""
-        place = Position(event.start_mark.line + self._first_line, event.start_mark.column + 1)
+        place = LineColumn(event.start_mark.line + self._first_line, event.start_mark.column + 1)
         if isinstance(event, yaml.AliasEvent):
             self._add(self._alias(str(event.anchor), place), place)
         elif isinstance(event, yaml.ScalarEvent):
@@ -106,10 +106,10 @@ class Builder:
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             raise self._error(place, "a second document begins; one file holds one, delete '---'")
 
-    def _error(self, place: Position, text: str) -> YamlFileError:
+    def _error(self, place: LineColumn, text: str) -> YamlFileError:
         return YamlFileError(f"{self._name}:{place}: {text}")
 
-    def _count(self, size: int, height: int, place: Position) -> None:
+    def _count(self, size: int, height: int, place: LineColumn) -> None:
         self._nodes += size
         if self._nodes > self._limits.nodes:
             text = f"more than {self._limits.nodes} keys and values, aliases written out"
@@ -117,7 +117,7 @@ class Builder:
         if len(self._open) + height > self._limits.depth:
             raise self._error(place, f"nested deeper than {self._limits.depth} levels; flatten it")
 
-    def _name_it(self, anchor: str | None, node: Node, place: Position) -> None:
+    def _name_it(self, anchor: str | None, node: Node, place: LineColumn) -> None:
         if anchor is None:
             return
         if anchor in self._anchors:
@@ -126,7 +126,7 @@ class Builder:
             raise self._error(place, text)
         self._anchors[anchor] = node
 
-    def _alias(self, anchor: str, place: Position) -> Node:
+    def _alias(self, anchor: str, place: LineColumn) -> Node:
         node = self._anchors.get(anchor)
         if node is None:
             raise self._error(place, f"alias *{_shown(anchor)}: nothing above it has that name")
@@ -140,7 +140,7 @@ class Builder:
         self._count(node.size, node.height, place)
         return node
 
-    def _scalar(self, event: Any, place: Position) -> Node:
+    def _scalar(self, event: Any, place: LineColumn) -> Node:
         if _HALF.search(event.value):
             raise self._error(place, "half of a character (\\ud800 … \\udfff); write \\U0001f600")
         tag = None if event.tag is None else self._tag(event.tag, place)
@@ -158,14 +158,14 @@ class Builder:
             )
         return Node(value, place, event.value)
 
-    def _tag(self, tag: str, place: Position) -> str:
+    def _tag(self, tag: str, place: LineColumn) -> str:
         short = tag.removeprefix(_TAG)
         if short not in {"str", "int", "float", "bool", "null", "map", "seq"}:
             shown = _shown(f"!!{short}" if short != tag else tag)
             raise self._error(place, f"tag {shown} means nothing here; write the plain value")
         return short
 
-    def _begin(self, event: Any, place: Position) -> None:
+    def _begin(self, event: Any, place: LineColumn) -> None:
         is_mapping = isinstance(event, yaml.MappingStartEvent)
         if event.tag is not None:
             tag = self._tag(event.tag, place)
@@ -191,7 +191,7 @@ class Builder:
             self._merge(done.node, done.merged)
         self._add(done.node, done.node.place)
 
-    def _add(self, node: Node, place: Position, *, is_merge: bool = False) -> None:
+    def _add(self, node: Node, place: LineColumn, *, is_merge: bool = False) -> None:
         """Put a finished value where it belongs; `place` is where it, or its alias, stands."""
         if not self._open:
             self.root = node
@@ -214,7 +214,7 @@ class Builder:
             else:
                 parent.value[key.value] = node.value
 
-    def _key(self, above: _Open, node: Node, place: Position, *, is_merge: bool) -> _Key:
+    def _key(self, above: _Open, node: Node, place: LineColumn, *, is_merge: bool) -> _Key:
         if node.keys is not None or node.items is not None:
             raise self._error(place, "a key must be a word, not a mapping or a list")
         first = above.seen.get(node.value) or above.seen.get(node.written)
@@ -228,7 +228,7 @@ class Builder:
     def _merge(self, node: Node, merged: Node) -> None:
         sources = [merged] if merged.items is None else merged.items
         value: dict[Any, Any] = {}
-        keys: dict[str, tuple[Position, Node]] = {}
+        keys: dict[str, tuple[LineColumn, Node]] = {}
         for source in reversed(sources):
             if source.keys is None:
                 text = "<<: takes an alias of a mapping or a list of such aliases"

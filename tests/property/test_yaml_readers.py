@@ -36,7 +36,7 @@ def places(read: YamlFile) -> list[object]:
     waiting: list[tuple[tuple[str | int, ...], Any]] = [((), read.value)]
     while waiting:
         path, value = waiting.pop()
-        found.append((path, read.position(path), read.written(path)))
+        found.append((path, read.place(path), read.written(path)))
         if isinstance(value, dict):
             waiting += [((*path, str(key)), each) for key, each in value.items()]
         elif isinstance(value, list):

@@ -38,7 +38,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Waiting(Protocol):
+class Pauses(Protocol):
     """The patience of one step: an action that watches its effect waits through it."""
 
     async def pause(self, seconds: float) -> bool:
@@ -46,7 +46,7 @@ class Waiting(Protocol):
         ...
 
 
-class NoWaiting:
+class NoPauses:
     """Looks once and waits for nothing."""
 
     async def pause(self, seconds: float) -> bool:
@@ -63,7 +63,7 @@ class Actors:
     http: HttpCaller | None = None
     clusters: Mapping[str, ClusterActor] = field(default_factory=lambda: MappingProxyType({}))
     config_history: ConfigHistory | None = None
-    waiting: Waiting = field(default_factory=NoWaiting)  # of the step that runs
+    waiting: Pauses = field(default_factory=NoPauses)  # of the step that runs
     redact: Callable[[str], str] = str  # cuts secrets out of what an outcome quotes
 
     def need_cluster(self, name: str = "") -> ClusterActor:

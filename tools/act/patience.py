@@ -9,7 +9,7 @@ LARGEST_MARGIN_SECONDS = 5.0
 
 
 class Patience:
-    """The Waiting port of `tools.act.contract` over the event loop's clock."""
+    """The Pauses port of `tools.act.contract` over the event loop's clock."""
 
     def __init__(self, timeout_seconds: float) -> None:
         """Begin to count; must be made on a running event loop."""

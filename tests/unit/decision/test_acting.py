@@ -6,7 +6,7 @@ import asyncio
 
 from bot.domain.plan import PlanStatus
 from tests.fakes.decision import Production
-from tools.act.contract import ActionResult, Actors, Bound, Waiting
+from tools.act.contract import ActionResult, Actors, Bound, Pauses
 from tools.act.patience import Patience
 from tools.act.rollout import DeploymentRollback
 
@@ -27,7 +27,7 @@ async def test_a_target_from_git_is_refused_with_the_change_to_commit(world: Pro
 class Watching(DeploymentRollback):
     """Notes the patience it is given."""
 
-    seen: list[Waiting]
+    seen: list[Pauses]
 
     async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         self.seen.append(actors.waiting)

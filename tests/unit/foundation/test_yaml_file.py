@@ -47,7 +47,7 @@ def test_values_stand_as_written_before_any_variable_is_expanded() -> None:
 @pytest.mark.parametrize("empty", ["", "# only a remark\n", "---\n", "---\n...\n"])
 def test_an_empty_file_holds_nothing(empty: str) -> None:
     read = parse_yaml(empty, "f.yaml")
-    assert (read.value, read.position(("a",))) == (None, None)
+    assert (read.value, read.place(("a",))) == (None, None)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_content() -> None:
@@ -96,14 +96,14 @@ def test_every_path_knows_its_place_or_the_nearest_above(
     path: tuple[str | int, ...], place: str
 ) -> None:
     read = parse_yaml(TREE, "f.yaml")
-    assert str(read.position(path)) == place
+    assert str(read.place(path)) == place
     assert read.where(path) == f"f.yaml:{place}"
     assert read.line(path) == int(place.split(":", maxsplit=1)[0])
 
 
 def test_a_path_that_does_not_begin_in_the_file_has_no_place() -> None:
     read = parse_yaml(TREE, "f.yaml")
-    assert (read.position(("llm", "model")), read.line(("llm",))) == (None, None)
+    assert (read.place(("llm", "model")), read.line(("llm",))) == (None, None)
     assert read.where(("llm",)) == "f.yaml:1:1"
 
 

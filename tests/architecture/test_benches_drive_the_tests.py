@@ -25,7 +25,7 @@ def test_no_test_imports_a_bench() -> None:
 
 
 def test_nothing_that_runs_imports_a_bench_or_a_test() -> None:
-    packages = ("bot", "tools", "knowledge", "playbooks", "prompts", "sandbox")
+    packages = ("bot", "tools", "knowledge", "playbooks", "prompts", "foundation", "sandbox")
     files = [f for package in packages for f in (ROOT / package).rglob("*.py")]
     guilty = [f for f in files if imported(f) & {"bench", "tests"}]
     assert [str(f.relative_to(ROOT)) for f in guilty] == []

@@ -15,13 +15,13 @@ from pathlib import Path
 from bot.composition.agent import agent_desk
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts, owner_name
-from bot.core.investigation.turn import Question
 from bot.core.ports import ModelUnavailableError, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
 from bot.core.upkeep.doctor import Check, CheckFailedError, Row, examine
 from bot.domain.answer import Answer
 from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL
+from bot.domain.question import Question, Voice
 from bot.settings import ConfigError, Settings, audit_key, load_settings, slack_config
 from bot.store.anchors import read_anchors
 from bot.store.store import SqlStore, open_store
@@ -63,14 +63,17 @@ async def ask(settings: Settings, text: str, reply: Reply) -> Answer:
         if parts.discovery is not None:
             await parts.discovery.refresh(DISCOVERY_SECONDS)
         desk = agent_desk(parts, None)
-        question = Question(text, TERMINAL, "terminal", locale=settings.installation.locale)
+        voice = Voice(settings.installation.locale)
+        question = Question(
+            text, TERMINAL, "terminal", asker_name="somebody at the terminal", voice=voice
+        )
         run = await desk.open(question)
         if run is None:
             raise RuntimeError(
                 "another question is being answered in this terminal's database; wait or use "
                 "another DATABASE_URL"
             )
-        answer = await desk.answer(run, question, reply)
+        answer = await desk.answer(run, reply)
         assert answer is not None  # noqa: S101 - nobody can press Stop in a terminal
         return answer
 

@@ -12,16 +12,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bot.composition.agent import agent_desk
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts, owner_name
-from bot.core.investigation.turn import Question
-from bot.core.ports import ModelUnavailableError, Reply
+from bot.composition.terminal import terminal_desk
+from bot.core.ports import ModelUnavailableError, PlanRecord, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
 from bot.core.upkeep.doctor import Check, CheckFailedError, Row, examine
 from bot.domain.answer import Answer
 from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL
+from bot.domain.question import Question, Voice
 from bot.settings import ConfigError, Settings, audit_key, load_settings, slack_config
 from bot.store.anchors import read_anchors
 from bot.store.store import SqlStore, open_store
@@ -57,22 +57,28 @@ async def serve(settings: Settings) -> None:
     await run_bot(settings)
 
 
-async def ask(settings: Settings, text: str, reply: Reply) -> Answer:
-    """Answer one question in the terminal."""
-    async with open_parts(settings) as parts:
+async def ask(settings: Settings, text: str, reply: Reply) -> tuple[Answer, PlanRecord | None]:
+    """Answer one question in the terminal; returns the plan too that was proposed on the way."""
+    async with open_parts(settings) as parts, AsyncExitStack() as stack:
         if parts.discovery is not None:
             await parts.discovery.refresh(DISCOVERY_SECONDS)
-        desk = agent_desk(parts, None)
-        question = Question(text, TERMINAL, "terminal", locale=settings.installation.locale)
+        desk = terminal_desk(parts, stack)
+        voice = Voice(settings.installation.locale)
+        question = Question(
+            text, TERMINAL, "terminal", asker_name="somebody at the terminal", voice=voice
+        )
         run = await desk.open(question)
         if run is None:
             raise RuntimeError(
                 "another question is being answered in this terminal's database; wait or use "
                 "another DATABASE_URL"
             )
-        answer = await desk.answer(run, question, reply)
+        answer = await desk.answer(run, reply)
         assert answer is not None  # noqa: S101 - nobody can press Stop in a terminal
-        return answer
+        if answer.plan_id is None:
+            return answer, None
+        async with parts.store.begin() as tx:
+            return answer, await tx.plans.get(answer.plan_id)
 
 
 # --- what the command line opens without the rest -------------------------------------------

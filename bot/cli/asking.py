@@ -10,8 +10,9 @@ import typer
 from bot.cli.ending import CommandFailedError, carry_out, settings, show_json
 
 if TYPE_CHECKING:
-    from bot.core.ports import AgentRun, StepUpdate
+    from bot.core.ports import StepUpdate
     from bot.domain.answer import Answer
+    from bot.domain.run import Running
 
 _MARKS = {"in_progress": "·", "complete": "✓", "error": "✗"}
 
@@ -40,7 +41,7 @@ class TerminalReply:
     async def say(self, text: str) -> None:
         """Keep prose for the end: stdout holds the whole answer once."""
 
-    async def finish(self, run: AgentRun, answer: Answer) -> None:  # noqa: ARG002 - the port's
+    async def finish(self, run: Running, answer: Answer) -> None:  # noqa: ARG002 - the port's
         """Print the answer and what it cost."""
         if self._quiet:
             return
@@ -56,7 +57,7 @@ class TerminalReply:
         )
         self._progress.print(told, style="dim", markup=False)
 
-    async def fail(self, run: AgentRun, text: str) -> None:  # noqa: ARG002 - the port's
+    async def fail(self, run: Running, text: str) -> None:  # noqa: ARG002 - the port's
         """Remember the apology; the command ends with it."""
         self.failed = text
 
@@ -78,8 +79,8 @@ def ask(
 
     reply = TerminalReply(quiet=as_json)
     try:
-        answer = carry_out(answer_question(settings(), text, reply))
+        answer, plan = carry_out(answer_question(settings(), text, reply))
     except CommandFailedError as error:
         raise CommandFailedError(reply.failed or str(error)) from error
     if as_json:
-        show_json(answer_to_json(answer))
+        show_json(answer_to_json(answer, plan))

@@ -7,27 +7,28 @@ from dataclasses import replace
 
 from bot.composition.instances import LiveGaps
 from bot.composition.parts import Parts, owner_name
+from bot.core.investigation.causes import CauseSheet, usable
+from bot.core.investigation.desk import AgentDesk
 from bot.core.investigation.evidence_pages import ThreadEvidence
 from bot.core.investigation.investigator import Investigator
-from bot.core.investigation.turn import AgentDesk, CauseSheet, DeskConfig, usable
-from bot.core.ports import AgentRun
+from bot.core.investigation.turn import DeskConfig
+from bot.domain.run import Running
 from tools.backends.fleets import named
 from tools.contract import Tool, Toolbox
 from tools.fleet import Fleet
 from tools.ports import EvidenceShelf, PlanDesk
 
 BACKENDS = ("prometheus", "loki", "kubernetes")
-PlannerOf = Callable[[AgentRun], PlanDesk]
+PlannerOf = Callable[[Running], PlanDesk]
 
 
-def agent_desk(parts: Parts, planner: PlannerOf | None) -> AgentDesk:
-    """Build the desk; `planner` gives a run its plan desk, None leaves proposing off."""
+def agent_desk(parts: Parts, planner: PlannerOf) -> AgentDesk:
+    """Build the desk; `planner` gives a run its plan desk."""
 
-    def toolbox_of(run: AgentRun, sheet: CauseSheet) -> Toolbox:
+    def toolbox_of(run: Running, sheet: CauseSheet) -> Toolbox:
         shelf = ThreadEvidence(parts.store, run.place)
-        ports = {**parts.ports(), CauseSheet: sheet, EvidenceShelf: shelf}
-        if planner is not None:
-            ports[PlanDesk] = planner(run)
+        own: dict[type, object] = {CauseSheet: sheet, EvidenceShelf: shelf, PlanDesk: planner(run)}
+        ports = parts.ports() | own
         return Toolbox(described(usable(parts.shelf.tools()), ports), ports)
 
     return AgentDesk(

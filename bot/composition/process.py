@@ -32,9 +32,9 @@ from bot.core.detection.finding_reply import FindingReply
 from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.detection.learning import Learner
 from bot.core.detection.triage import AlarmDesk
-from bot.core.investigation.run_queue import RunQueue, Voice
-from bot.core.investigation.turn import AgentDesk
-from bot.core.ports import AgentRun, Message, Person, Reply, StepUpdate
+from bot.core.investigation.desk import AgentDesk
+from bot.core.investigation.run_queue import RunQueue
+from bot.core.ports import Message, Person, Reply, StepUpdate
 from bot.core.remediation.assembly import Remediation
 from bot.core.remediation.planner import Origin
 from bot.core.reports.breach_forecasts import Outlook
@@ -47,6 +47,8 @@ from bot.domain.answer import Answer
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import TERMINAL, Place
+from bot.domain.question import Voice
+from bot.domain.run import Running
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.settings import Settings, slack_config, with_channel_ids
@@ -70,10 +72,10 @@ class Silent:
     async def say(self, text: str) -> None:
         """Show nothing."""
 
-    async def finish(self, run: AgentRun, answer: Answer) -> None:
+    async def finish(self, run: Running, answer: Answer) -> None:
         """Show nothing."""
 
-    async def fail(self, run: AgentRun, text: str) -> None:
+    async def fail(self, run: Running, text: str) -> None:
         """Show nothing."""
 
 
@@ -196,7 +198,7 @@ class _Builder:
         )
         desk = agent_desk(parts, lambda run: remediation.planner.desk(_origin(run)))
         findings = FindingDesk(
-            parts.store, parts.clock, later.channel_of, FindingConfig(self.texts)
+            parts.store, parts.clock, later.channel_of, FindingConfig(self.texts, later.voice_of)
         )
         digests, postmortems = self._digests(), self._postmortems()
         room = later.room = self._room(remediation, desk, digests, postmortems)
@@ -268,7 +270,7 @@ class _Builder:
         room = self.later.room
         of_thread = room.reply_for if room else lambda _run: Silent()
 
-        def reply_for(run: AgentRun) -> Reply:
+        def reply_for(run: Running) -> Reply:
             if run.finding is None:
                 return of_thread(run)
             return FindingReply(findings, remediation.proposals.for_new_finding)
@@ -277,9 +279,7 @@ class _Builder:
             store=self.parts.store,
             clock=self.parts.clock,
             desk=desk,
-            owner=owner_name(),
             reply_for=reply_for,
-            voice_of=self.later.voice_of,
             posts=room is not None,
         )
 
@@ -391,7 +391,7 @@ class _Builder:
         return lines | {name: f"off ({how})" for name, how in self.settings.off.items()}
 
 
-def _origin(run: AgentRun) -> Origin:
+def _origin(run: Running) -> Origin:
     """Return where a run's proposals go: its thread, and its finding when it has one."""
     behind = f"finding:{run.finding}" if run.finding and not run.place.thread_ts else ""
     return Origin(run.place, run.asked_by, run.finding, behind)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.domain.ids import EvidenceId
+from bot.domain.ids import EvidenceId, PlanId
 from tools.world import Cause, Window
 
 
@@ -14,8 +14,9 @@ from tools.world import Cause, Window
 class Evidence:
     """One tool call and its result, numbered E1, E2 … in a thread by the store.
 
-    `payload` is the full result as plain JSON; `summary` is what the model read, at most 4,000
-    tokens; `rest` is what of it was cut off, for the next pages.
+    `payload` is the full result as plain JSON, which the evidence of a stored answer lacks;
+    `summary` is what the model read, at most 4,000 tokens; `rest` is what of it was cut off, for
+    the next pages.
     """
 
     id: EvidenceId
@@ -48,7 +49,7 @@ class Answer:
     """An answer: it leads with the conclusion and cites evidence as [E2].
 
     `confidence` in [0, 1]; healthy means empty `causes`; `gaps` says what could not be looked
-    at; `mode` is "claude" or "deterministic".
+    at; `mode` is "claude" or "deterministic"; the plan was proposed while it was made.
     """
 
     text: str  # Markdown for a person
@@ -59,5 +60,5 @@ class Answer:
     mode: str
     usage: Usage
     gaps: tuple[str, ...] = ()
-    plan_id: str | None = None
+    plan_id: PlanId | None = None
     chart: str = ""  # id of the stored chart

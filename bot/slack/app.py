@@ -26,9 +26,10 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.investigation.run_queue import Voice
-from bot.core.ports import AgentRun, Directory, Reply
+from bot.core.ports import Directory, Reply
 from bot.domain.ids import ChannelId
+from bot.domain.question import Voice
+from bot.domain.run import Running
 from bot.slack.config import SlackConfig
 from bot.slack.directory import ChannelBook, SlackDirectory, SlackHistory
 from bot.slack.doors import SlackDeps
@@ -97,7 +98,7 @@ class SlackRoom:
             self._http = AsyncSlackRequestHandler(self.app)
         return await self._http.handle(request)
 
-    def reply_for(self, run: AgentRun) -> Reply:
+    def reply_for(self, run: Running) -> Reply:
         """Return where a run's answer appears; safe for any run row, also after a restart."""
         return self.replies.for_run(run, fresh=False)
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.core.detection.triage import AlarmDesk
-from bot.core.investigation.turn import Question
-from bot.core.ports import AgentRun, Clock, Directory, PlanRecord, Reply, Store
+from bot.core.ports import Clock, Directory, PlanRecord, Reply, Store
 from bot.core.remediation.switches import Switches
 from bot.domain.access import AccessConfig
 from bot.domain.answer import Answer
@@ -28,7 +27,9 @@ from bot.domain.incident import Incident
 from bot.domain.place import Place
 from bot.domain.policy import Ruling
 from bot.domain.postmortem import Postmortem
+from bot.domain.question import Question
 from bot.domain.redaction import Redactor
+from bot.domain.run import Running
 from tools.world import Catalogue
 
 
@@ -42,10 +43,10 @@ class Told(Protocol):
 
 
 class Questions(Protocol):
-    """Answers questions (`bot.core.investigation.turn.AgentDesk`)."""
+    """Answers questions (`bot.core.investigation.desk.AgentDesk`)."""
 
-    async def open(self, question: Question, run_id: RunId | None = None) -> AgentRun | None: ...
-    async def answer(self, run: AgentRun, question: Question, reply: Reply) -> Answer | None: ...
+    async def open(self, question: Question, run_id: RunId | None = None) -> Running | None: ...
+    async def answer(self, run: Running, reply: Reply) -> Answer | None: ...
 
 
 class PlanAnswers(Protocol):

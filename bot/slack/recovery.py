@@ -13,9 +13,10 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.ports import AgentRun, Clock, Store
+from bot.core.ports import Clock, Store
 from bot.domain.ids import RunId
 from bot.domain.place import TERMINAL
+from bot.domain.run import Done
 from bot.slack.calls import METADATA_ANSWER
 from bot.slack.directory import ChannelBook
 from bot.slack.stream import SlackReplies, SlackReply
@@ -52,10 +53,10 @@ class Recovery:
                 async with self._store.begin() as tx:
                     await tx.outbox.post(f"answer:{run.id}", "answer", run.id, run.place)
             else:
-                await SlackReply(self._replies, run, fresh=True).complete(run.answer or {})
+                await SlackReply(self._replies, run, fresh=True).complete(run.answer)
         return count
 
-    async def _answered(self) -> list[AgentRun]:
+    async def _answered(self) -> list[Done]:
         now = self._clock.now()
         runs = []
         async with self._store.begin() as tx:
@@ -63,12 +64,14 @@ class Recovery:
             given = [r.event.subject for r in rows if r.event.kind == "answer.given"]
             for run_id in given[-MOST_RUNS:]:
                 run = await tx.runs.get(RunId(run_id))
+                if not isinstance(run, Done):
+                    continue
                 outside = run.place.channel == TERMINAL.channel or run.finding is not None
                 if not outside and await tx.outbox.find(f"answer:{run.id}") is None:
                     runs.append(run)
         return runs
 
-    async def _shown(self, run: AgentRun) -> bool:
+    async def _shown(self, run: Done) -> bool:
         """Say whether a run's message carries the mark of a finished answer."""
         if run.stream_ts is None:
             return False

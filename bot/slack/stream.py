@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.ports import AgentRun, Clock, Reply, StepUpdate, Store
+from bot.core.ports import Clock, Reply, StepUpdate, Store
 from bot.domain.answer import Answer
 from bot.domain.ids import ChannelId, Ts
 from bot.domain.place import TERMINAL
+from bot.domain.run import Done, Running
 from bot.slack.blocks import answer as view
 from bot.slack.blocks.text import Block, context, cut, escape, fit, markdown, prose
 from bot.slack.calls import METADATA_ANSWER, judge
@@ -55,10 +55,10 @@ class SilentReply:
     async def say(self, text: str) -> None:
         """Show nothing."""
 
-    async def finish(self, run: AgentRun, answer: Answer) -> None:
+    async def finish(self, run: Running, answer: Answer) -> None:
         """Show nothing."""
 
-    async def fail(self, run: AgentRun, text: str) -> None:
+    async def fail(self, run: Running, text: str) -> None:
         """Show nothing."""
 
 
@@ -80,7 +80,7 @@ class SlackReplies:
         self.voices, self.book, self.hosts = voices, book, hosts
         self._me: Mapping[str, Any] | None = None
 
-    def for_run(self, run: AgentRun, *, fresh: bool) -> Reply:
+    def for_run(self, run: Running, *, fresh: bool) -> Reply:
         """Return a run's reply. `fresh`: nobody can have begun to answer it before."""
         if run.place.channel == TERMINAL.channel:
             return SilentReply()
@@ -97,7 +97,7 @@ class SlackReplies:
 class SlackReply:
     """The Reply port in one thread of Slack."""
 
-    def __init__(self, around: SlackReplies, run: AgentRun, *, fresh: bool) -> None:
+    def __init__(self, around: SlackReplies, run: Running | Done, *, fresh: bool) -> None:
         self._around, self._run, self._fresh = around, run, fresh
         self._texts = around.voices.texts(run.place.channel)
         self._channel: ChannelId = run.place.channel
@@ -140,19 +140,17 @@ class SlackReply:
         if len(self._buffer) >= BATCH_CHARACTERS or waited >= BATCH_SECONDS:
             await self._send([])
 
-    async def finish(self, run: AgentRun, answer: Answer) -> None:
+    async def finish(self, run: Running, answer: Answer) -> None:
         """Complete the message with its chart and buttons."""
         if not self._said:
             await self.say(answer.text)
-        blocks = view.footer(
-            run.id, view.to_json(answer), self._texts, await self._chart(answer.chart)
-        )
+        blocks = view.footer(run.id, answer, self._texts, await self._chart(answer.chart))
         if await self._close(blocks):
             log.info("answer.shown", run_id=run.id, ts=self._ts)
             return
         await self._leave_to_outbox()
 
-    async def fail(self, run: AgentRun, text: str) -> None:
+    async def fail(self, run: Running, text: str) -> None:
         """Complete the message with an apology that says what to do."""
         await self.say(f"\n{text}" if self._said else text)
         log.info("answer.apologised", run_id=run.id)
@@ -245,8 +243,7 @@ class SlackReply:
         """Commit where the answer is before anything else is said in it."""
         self._ts = ts
         async with self._around.store.begin() as tx:
-            current = await tx.runs.get(self._run.id)
-            await tx.runs.save(replace(current, stream_ts=ts))
+            await tx.runs.shown_in(self._run.id, ts)
 
     async def _turn_page(self) -> None:
         """Finish a full message and go on in the next."""
@@ -408,13 +405,12 @@ class SlackReply:
             if not judge(error).gone and judge(error).code != "cant_delete_message":
                 raise
 
-    async def complete(self, stored: Mapping[str, Any]) -> None:
+    async def complete(self, answer: Answer) -> None:
         """Finish the message of a run whose process died after its answer was stored."""
         self._channel = await self._around.book.id_of(self._run.place.channel)
         self._ts = self._run.stream_ts
-        self._said = str(stored.get("text", ""))
-        chart = await self._chart(str(stored.get("chart") or ""))
-        blocks = view.footer(self._run.id, stored, self._texts, chart)
+        self._said = answer.text
+        blocks = view.footer(self._run.id, answer, self._texts, await self._chart(answer.chart))
         try:
             await self._around.client.chat_stopStream(channel=self._channel, ts=str(self._ts))
         except SlackApiError as error:

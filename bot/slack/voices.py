@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.core.investigation.run_queue import Voice
 from bot.domain.ids import ChannelId
+from bot.domain.question import Voice
 from bot.locale import Texts
 from bot.slack.config import SlackConfig
 from bot.slack.directory import ChannelBook

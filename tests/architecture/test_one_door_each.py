@@ -43,7 +43,7 @@ CLOCK_READERS = {
 TASKS = frozenset({"asyncio.create_task", "asyncio.ensure_future"})
 TASK_STARTERS = {
     "bot/core/shared/keyed_tasks.py": "background tasks by key: kept, reported, drained",
-    "bot/core/investigation/turn.py": "the heartbeat of a run, cancelled where the run ends",
+    "bot/core/investigation/desk.py": "the heartbeat of a run, cancelled where the run ends",
     "bot/slack/inbox.py": "the renewal of an item's lease, cancelled where its work ends",
     "bot/slack/app.py": "the one connection, awaited by whoever waits for it",
     "bot/api/server.py": "the one server, awaited where it is closed",

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from bot.core.ports import ApiToken, Feedback, Mute, StaleError
 from bot.domain import plan_life as life
+from bot.domain import run as runs
 from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
 from bot.domain.answer import Answer, Usage
 from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
@@ -35,10 +36,12 @@ from tests.fixtures.nouns import (
     TARGET,
     a_baseline,
     a_finding,
+    a_queued_run,
     a_record,
     a_run,
     a_state,
     an_anomaly,
+    an_answer,
     an_incident,
 )
 from tools.errors import NotFoundError
@@ -365,9 +368,10 @@ async def test_a_thread_has_one_running_run(store: SqlStore, second: SqlStore) -
     async with store.begin() as tx:
         running = await tx.runs.running_in(PLACE)
         assert running is not None
-        await tx.runs.save(replace(running, status="done", answer={"text": "ok"}))
+        done = runs.finish(running, an_answer())
+        await tx.runs.save(done)
         assert await tx.runs.running_in(PLACE) is None
-        assert (await tx.runs.get(running.id)).answer == {"text": "ok"}
+        assert await tx.runs.get(running.id) == done
 
 
 async def test_a_queued_run_starts_when_the_thread_is_free(store: SqlStore) -> None:
@@ -375,11 +379,11 @@ async def test_a_queued_run_starts_when_the_thread_is_free(store: SqlStore) -> N
         assert await tx.runs.start(a_run("RUN-1"))
         second = a_run("RUN-2")
         assert not await tx.runs.start(second)
-        await tx.runs.save(replace(second, status="queued"))
+        await tx.runs.save(a_queued_run("RUN-2"))
         assert [run.id for run in await tx.runs.queued(PLACE)] == ["RUN-2"]
         assert await tx.runs.queued(trigger="dm") == []
         assert not await tx.runs.start(second)
-        await tx.runs.save(replace(a_run("RUN-1"), status="done"))
+        await tx.runs.save(runs.finish(a_run("RUN-1"), an_answer()))
         assert await tx.runs.start(second)
         assert await tx.runs.queued() == []
         with pytest.raises(StaleError, match="mint another id"):
@@ -393,9 +397,11 @@ async def test_a_stop_survives_a_save_by_a_process_that_has_not_seen_it(store: S
         await tx.runs.start(a_run())
         assert await tx.runs.request_stop(RunId("RUN-000001"), NOW)
         await tx.runs.save(a_run())
-        beaten = await tx.runs.heartbeat(RunId("RUN-000001"), NOW + MINUTE)
+        await tx.runs.heartbeat(RunId("RUN-000001"), NOW + MINUTE)
+        beaten = await tx.runs.running_in(PLACE)
+        assert beaten is not None
         assert (beaten.stop_requested_at, beaten.heartbeat_at) == (NOW, NOW + MINUTE)
-        await tx.runs.save(replace(a_run(), status="stopped"))
+        await tx.runs.save(runs.stop(a_run()))
         assert not await tx.runs.request_stop(RunId("RUN-000001"), NOW)
 
 

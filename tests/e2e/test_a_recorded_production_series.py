@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,14 +26,15 @@ import numpy as np
 import pytest
 import yaml
 
-from bot.composition.agent import agent_desk
 from bot.composition.parts import open_parts
+from bot.composition.terminal import terminal_desk
 from bot.core.investigation.figures import FigureIndex
-from bot.core.investigation.turn import Question
-from bot.core.ports import AgentRun, StepUpdate
+from bot.core.ports import StepUpdate
 from bot.domain.answer import Answer, Evidence
 from bot.domain.ids import EvidenceId
 from bot.domain.place import TERMINAL
+from bot.domain.question import Question
+from bot.domain.run import Running
 from bot.settings import load_settings
 from tests.architecture.source import ROOT
 from tests.e2e.real_prometheus import RealPrometheus, real_prometheus
@@ -66,9 +68,9 @@ class Quiet:
 
     async def say(self, text: str) -> None: ...
 
-    async def finish(self, run: AgentRun, answer: Answer) -> None: ...
+    async def finish(self, run: Running, answer: Answer) -> None: ...
 
-    async def fail(self, run: AgentRun, text: str) -> None:
+    async def fail(self, run: Running, text: str) -> None:
         self.failed.append(text)
 
 
@@ -132,14 +134,14 @@ def question(metric: str, window: tuple[datetime, datetime]) -> str:
 
 async def ask_all(environment: dict[str, str], prometheus: RealPrometheus) -> Session:
     settings = load_settings(environment)
-    async with open_parts(settings) as parts:
-        desk = agent_desk(parts, None)
+    async with open_parts(settings) as parts, AsyncExitStack() as stack:
+        desk = terminal_desk(parts, stack)
 
         async def ask(text: str, window: tuple[datetime, datetime]) -> Told:
             asked, reply = Question(text, TERMINAL, "terminal"), Quiet()
             run = await desk.open(asked)
             assert run is not None
-            answer = await desk.answer(run, asked, reply)
+            answer = await desk.answer(run, reply)
             assert answer is not None
             assert reply.failed == []
             png = b""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from bot.core.ports import AgentRun, StepUpdate
+from bot.core.ports import StepUpdate
 from bot.domain.answer import Answer
+from bot.domain.run import Running
 
 
 class KeptReply:
@@ -32,10 +33,10 @@ class KeptReply:
     async def say(self, text: str) -> None:
         self.said.append(text)
 
-    async def finish(self, run: AgentRun, answer: Answer) -> None:
+    async def finish(self, run: Running, answer: Answer) -> None:
         self.answer = answer
         self.ended.set()
 
-    async def fail(self, run: AgentRun, text: str) -> None:
+    async def fail(self, run: Running, text: str) -> None:
         self.failure = text
         self.ended.set()

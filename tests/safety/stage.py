@@ -17,10 +17,12 @@ import numpy as np
 from bot.claude.model import Claude, ClaudeConfig
 from bot.clock import WorldClock
 from bot.core.detection.alerts import Alert, AlertDesk
+from bot.core.investigation.causes import CauseSheet, usable
+from bot.core.investigation.desk import AgentDesk
 from bot.core.investigation.evidence_pages import ThreadEvidence
 from bot.core.investigation.investigator import Investigator
-from bot.core.investigation.turn import AgentDesk, CauseSheet, DeskConfig, usable
-from bot.core.ports import AgentRun, Budget, Person, PlanRecord
+from bot.core.investigation.turn import DeskConfig
+from bot.core.ports import Budget, Person, PlanRecord
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.core.remediation.planner import Origin
 from bot.core.shared.stored_ports import StoredBaselines
@@ -30,6 +32,7 @@ from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig, rule
+from bot.domain.run import Running
 from bot.locale import Texts
 from bot.main import Settings
 from bot.slack.app import SlackRoom, build_app
@@ -202,7 +205,7 @@ class Stage:
     def _desk(self) -> AgentDesk:
         tools = usable(load_tools([self.own]))
 
-        def toolbox_of(run: AgentRun, sheet: CauseSheet) -> Toolbox:
+        def toolbox_of(run: Running, sheet: CauseSheet) -> Toolbox:
             origin = Origin(run.place, run.asked_by, run.finding)
             ports: dict[type, object] = {
                 WorldTime: self.clock,

@@ -51,8 +51,8 @@ class Nothing:
     async def open(self, question: object, run_id: object = None) -> None:
         raise AssertionError(f"nobody asks: {question!r} {run_id!r}")
 
-    async def answer(self, run: object, question: object, reply: object) -> None:
-        raise AssertionError(f"nobody asks: {run!r} {question!r} {reply!r}")
+    async def answer(self, run: object, reply: object) -> None:
+        raise AssertionError(f"nobody asks: {run!r} {reply!r}")
 
 
 @dataclass

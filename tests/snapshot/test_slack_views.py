@@ -22,6 +22,7 @@ from bot.domain.plan import PlanStatus, Position
 from bot.domain.policy import PolicyConfig, rule
 from bot.domain.postmortem import ActionItem, Postmortem
 from bot.domain.risk import Tier
+from bot.domain.run import finish
 from bot.domain.step_run import StepSent
 from bot.locale import Texts
 from bot.slack.blocks import answer, finding, home, papers, plan
@@ -37,10 +38,12 @@ from tests.fixtures.nouns import (
     NOW,
     PLACE,
     a_finding,
+    a_question,
     a_record,
     a_run,
     a_state,
     an_anomaly,
+    an_answer,
     an_incident,
 )
 from tools.paging import Page
@@ -48,14 +51,7 @@ from tools.world import ServiceMode, Window
 
 EN, ZH = Texts("en"), Texts("zh")
 HOSTS = ("grafana.nova.example",)
-ANSWER = {
-    "text": "**Deploy 2.15.0 made order-api slow** [E1].",
-    "conclusion": "Deploy 2.15.0 made order-api slow.",
-    "causes": [{"cause": "deploy"}],
-    "evidence": [{"id": "E1"}],
-    "mode": "claude",
-    "usage": {"usd_micros": 12_345, "seconds": 8.42, "steps": 5},
-}
+ANSWER = an_answer()
 EVIDENCE = Evidence(
     EvidenceId("E1"), "query_metric", {"metric": "order_latency_p99"}, "p99 900 ms <!channel>",
     NOW, Window(NOW - 60 * MINUTE, NOW), "histogram_quantile(0.99, x)",
@@ -271,7 +267,7 @@ def test_a_rejected_and_an_expired_plan_say_who_and_when() -> None:
 
 
 def test_an_answer_ends_with_its_price_and_buttons() -> None:
-    shown = answer.render(replace(a_run(), answer=ANSWER), EN)
+    shown = answer.render(finish(a_run(), ANSWER), EN)
     assert shown.text == snapshot("Deploy 2.15.0 made order-api slow.")
     assert seen(shown.blocks) == snapshot(
         [
@@ -283,7 +279,7 @@ def test_an_answer_ends_with_its_price_and_buttons() -> None:
 
 
 def test_a_healthy_answer_offers_no_fix() -> None:
-    blocks = answer.footer("RUN-1", {**ANSWER, "causes": []}, EN)
+    blocks = answer.footer("RUN-1", replace(ANSWER, causes=()), EN)
     assert seen(blocks)[-1] == "[Show evidence] [👍] [👎]"
 
 
@@ -401,8 +397,8 @@ VIEWS: dict[str, Callable[[Texts], Rendered]] = {
         [an_anomaly()] * 20, an_incident(), t,
     ),
     "plan": lambda t: plan.render(_huge_plan(), [], ruling(_huge_plan()), t),
-    "answer": lambda t: answer.render(replace(a_run(), answer={**ANSWER, "text": LONG * 3}), t),
-    "lost": lambda t: answer.render(replace(a_run(), question=LONG), t),
+    "answer": lambda t: answer.render(finish(a_run(), replace(ANSWER, text=LONG * 3)), t),
+    "lost": lambda t: answer.render(replace(a_run(), question=replace(a_question(), text=LONG)), t),
     "question": lambda t: papers.question({"user": ALICE, "text": LONG}, t),
     "notice": lambda t: papers.notice({"text": LONG}, t),
     "digest": lambda t: papers.digest(

@@ -10,7 +10,7 @@ from string import Formatter
 
 import pytest
 
-from bot.core.investigation.turn import record_causes
+from bot.core.investigation.causes import record_causes
 from bot.domain.access import Role
 from bot.domain.plan import PlanStatus
 from bot.domain.risk import Tier

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from bot.core.detection.findings import FindingDesk
-from bot.core.ports import AgentRun, StepUpdate
+from bot.core.ports import StepUpdate
 from bot.domain.answer import Answer
 from bot.domain.finding import Finding
+from bot.domain.run import Running
 
 OnInvestigated = Callable[[Finding], Awaitable[object]]
 
@@ -25,14 +26,14 @@ class FindingReply:
     async def say(self, text: str) -> None:
         """Show nothing."""
 
-    async def finish(self, run: AgentRun, answer: Answer) -> None:
+    async def finish(self, run: Running, answer: Answer) -> None:
         """Write the conclusion; a run that could not judge adds nothing to what was seen."""
         if run.finding is not None:
             told = answer.text if answer.causes or answer.mode == "claude" else ""
-            finding = await self._desk.conclude(run.finding, told, answer.chart)
+            finding = await self._desk.conclude(run.finding, told, answer.chart, answer.plan_id)
             await self._on_investigated(finding)
 
-    async def fail(self, run: AgentRun, text: str) -> None:
+    async def fail(self, run: Running, text: str) -> None:
         """Write the apology where the conclusion would stand."""
         if run.finding is not None:
             await self._desk.conclude(run.finding, text, "")

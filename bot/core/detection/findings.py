@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.detection.enrichment import Extra
-from bot.core.ports import AgentRun, Clock, Store, Transaction
+from bot.core.ports import Clock, Store, Transaction
 from bot.core.shared.wording import gap_text
 from bot.domain.anomaly import Anomaly
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
-from bot.domain.ids import ChannelId, FindingId, RunId, mint
+from bot.domain.ids import ChannelId, FindingId, PlanId, RunId, mint
 from bot.domain.incident import Incident, Priority, TimelineEntry, resolve
 from bot.domain.place import Place
+from bot.domain.question import Question, Voice
+from bot.domain.run import Queued
 from bot.locale import Texts
 from tools.units import format_value
 from tools.world import Catalogue, Change, ServiceSpec, Verdict
@@ -31,6 +33,7 @@ class FindingConfig:
     """How findings are told."""
 
     texts: Texts
+    voice_of: Callable[[ChannelId], Voice] = lambda _: Voice()  # of the answer in a channel
     investigate: bool = True  # queue an agent run for every new finding
 
 
@@ -107,21 +110,14 @@ class FindingDesk:
                 )
         return finding
 
-    def _run(self, finding: Finding, incident: Incident, place: Place) -> AgentRun:
+    def _run(self, finding: Finding, incident: Incident, place: Place) -> Queued:
         """The agent run that follows: the same as a mention, asked by the detector."""
-        question = self._config.texts.say(
+        text = self._config.texts.say(
             "finding.question", service=finding.service, title=incident.title
         )
-        return AgentRun(
-            id=RunId(mint("RUN")),
-            place=place,
-            trigger="detection",
-            question=question,
-            asked_by=None,
-            status="queued",
-            started_at=self._clock.now(),
-            finding=finding.id,
-        )
+        voice = self._config.voice_of(place.channel)
+        question = Question(text, place, "detection", finding=finding.id, voice=voice)
+        return Queued(id=RunId(mint("RUN")), question=question, started_at=self._clock.now())
 
     async def _timeline(
         self,
@@ -208,11 +204,18 @@ class FindingDesk:
             "finding.resolved", service=finding.service, minutes=minutes, id=finding.id
         )
 
-    async def conclude(self, finding_id: FindingId, conclusion: str, chart: str) -> Finding:
-        """Write the agent run's conclusion into the finding's post."""
+    async def conclude(
+        self, finding_id: FindingId, conclusion: str, chart: str, plan: PlanId | None = None
+    ) -> Finding:
+        """Write the agent run's conclusion, and the plan it proposed, into the finding's post."""
         async with self._store.begin() as tx:
             finding = await tx.findings.get(finding_id)
-            concluded = replace(finding, conclusion=conclusion, chart=finding.chart or chart)
+            concluded = replace(
+                finding,
+                conclusion=conclusion,
+                chart=finding.chart or chart,
+                plan=finding.plan or plan,
+            )
             await tx.findings.save(concluded)
             await tx.outbox.refresh("finding", finding_id)
         return concluded

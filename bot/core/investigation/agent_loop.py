@@ -31,7 +31,10 @@ from tools.contract import Tool
 MAX_OUTPUT_TOKENS = 4096  # of one turn; an answer of five bullets needs a tenth of it
 
 
-class StoppedError(Exception):
+CallTool = Callable[[ToolUse], Awaitable[tuple[str, bool]]]  # (text, failed)
+
+
+class RunStoppedError(Exception):
     """A person pressed Stop."""
 
 
@@ -51,12 +54,12 @@ class Hooks:
     """What the loop calls. `call_tool` never raises for a failed tool: it returns the error."""
 
     say: Callable[[str], Awaitable[None]]
-    call_tool: Callable[[ToolUse], Awaitable[tuple[str, bool]]]  # (text, failed)
+    call_tool: CallTool
     stopped: Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TalkOutcome:
     """How a talk ended. `text` is the last turn's prose, `cut` why it ended early, if it did."""
 
     text: str
@@ -66,27 +69,27 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Turn:
-    """What one model turn brought."""
+class _Response:
+    """What the model brought in one turn."""
 
     text: str = ""
     uses: list[ToolUse] = field(default_factory=list)
     end: TurnEnd | None = None
 
 
-async def converse(model: Model, talk: Talk, hooks: Hooks, clock: Clock) -> Outcome:
+async def converse(model: Model, talk: Talk, hooks: Hooks, clock: Clock) -> TalkOutcome:
     """Run the loop. Raises ModelUnavailableError when Claude is not to be had or refuses."""
     started = clock.monotonic()
     usage = Usage()
     while True:
         if await hooks.stopped():
-            raise StoppedError
+            raise RunStoppedError
         spent = replace(usage, seconds=clock.monotonic() - started)
         cut = over_budget(spent, talk.budget)
         if cut:
             _add_to_last_user_message(talk.messages, prompts.render("last_step", reason=cut))
-        turn = await _one_turn(model, talk, hooks, allow_tools=not cut)
-        end = turn.end
+        response = await _one_turn(model, talk, hooks, allow_tools=not cut)
+        end = response.end
         if end is None:
             raise ModelUnavailableError("Claude's answer ended before it was complete")
         usage = _add(usage, end)
@@ -95,30 +98,30 @@ async def converse(model: Model, talk: Talk, hooks: Hooks, clock: Clock) -> Outc
         talk.messages.append({"role": "assistant", "content": list(end.content)})
         if end.stop_reason == "pause_turn":
             continue
-        if not turn.uses or cut:
+        if not response.uses or cut:
             limits = {
                 "max_tokens": f"the answer was longer than {talk.max_tokens} tokens",
                 "model_context_window_exceeded": "the conversation no longer fits the model",
             }
             seconds = clock.monotonic() - started
             why = limits.get(end.stop_reason, cut)
-            return Outcome(turn.text, replace(usage, seconds=seconds), end.model, why)
-        talk.messages.append({"role": "user", "content": await _results(turn.uses, hooks)})
+            return TalkOutcome(response.text, replace(usage, seconds=seconds), end.model, why)
+        talk.messages.append({"role": "user", "content": await _results(response.uses, hooks)})
 
 
-async def _one_turn(model: Model, talk: Talk, hooks: Hooks, *, allow_tools: bool) -> _Turn:
-    turn = _Turn()
+async def _one_turn(model: Model, talk: Talk, hooks: Hooks, *, allow_tools: bool) -> _Response:
+    response = _Response()
     request = ModelRequest(talk.system, talk.messages, talk.tools, talk.max_tokens, allow_tools)
     async for event in model.turn(request):
         match event:
             case TextDelta(text):
-                turn.text += text
+                response.text += text
                 await hooks.say(text)
             case ToolUse():
-                turn.uses.append(event)
+                response.uses.append(event)
             case TurnEnd():
-                turn.end = event
-    return turn
+                response.end = event
+    return response
 
 
 async def _results(uses: Sequence[ToolUse], hooks: Hooks) -> list[dict[str, Any]]:

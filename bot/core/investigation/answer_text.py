@@ -23,7 +23,7 @@ MOST_REASONS = 3
 HIGH, MEDIUM = 0.75, 0.45
 
 
-def tell(
+def compose(
     diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts, gaps: Mapping[str, str]
 ) -> tuple[str, str]:
     """Return (Markdown, conclusion): conclusion first, evidence cited, gaps named."""

@@ -1,7 +1,7 @@
 """The deterministic investigator: same question, same tools, same shape of answer, no model.
 
     Intent --look--> Observed (verdicts, changes, events, log bursts, forecasts, cases; each with
-                               its evidence id) --rank--> causes --tell--> Answer text
+                               its evidence id) --rank--> causes --compose--> Answer text
 
 It is the triage brief that Claude reads first, and the whole answer when there is no Claude.
 """

@@ -15,13 +15,16 @@ from typing import Any
 import structlog
 
 from bot.core.investigation.figures import FigureIndex
-from bot.core.ports import AgentRun, Clock, Reply, StepUpdate, Store
+from bot.core.ports import Clock, Reply, StepUpdate, Store
 from bot.domain.answer import Evidence
 from bot.domain.audit import BOT, Event
+from bot.domain.ids import PlanId
 from bot.domain.redaction import Redactor
+from bot.domain.run import Running
 from tools import paging, tokens
 from tools.contract import Toolbox, ToolResult
 from tools.errors import ToolError
+from tools.world import ProposalReceipt
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +52,7 @@ class Recorder:
         clock: Clock,
         toolbox: Toolbox,
         redactor: Redactor,
-        run: AgentRun,
+        run: Running,
         reply: Reply,
         titles: Mapping[str, str] | None = None,
     ) -> None:
@@ -59,9 +62,10 @@ class Recorder:
         self._titles = titles or {}
         self._count = 0
         self.index = FigureIndex()
-        self.index.add_text(run.question)
+        self.index.add_text(run.question.text)
         self.evidence: list[Evidence] = []
         self.gaps: dict[str, str] = {}  # backend or tool: why it could not be looked at
+        self.plan_id: PlanId | None = None  # the first plan proposed: that of the best cause
 
     @property
     def toolbox(self) -> Toolbox:
@@ -78,6 +82,7 @@ class Recorder:
             async with asyncio.timeout(TOOL_TIMEOUT.total_seconds()):
                 result = await self._toolbox.call(name, arguments)
             summary = result.summary
+            self._note_plan(result)
         except ToolError as error:
             summary = str(error)
             if name not in self._toolbox.absent:  # what is not configured is told once, by name
@@ -95,6 +100,11 @@ class Recorder:
             replace(step, status=outcome, output=f"{evidence.id}: {_shown(evidence.summary)}")
         )
         return Called(evidence, result)
+
+    def _note_plan(self, result: ToolResult) -> None:
+        receipt = result.value
+        if isinstance(receipt, ProposalReceipt) and receipt.plan_id and self.plan_id is None:
+            self.plan_id = PlanId(receipt.plan_id)
 
     async def _keep(
         self, name: str, arguments: Mapping[str, Any], summary: str, result: ToolResult | None

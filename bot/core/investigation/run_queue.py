@@ -7,28 +7,23 @@ every second: finding posted?  --> its detection run starts, in the finding's th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
-from bot.core.investigation.turn import ORPHANED_AFTER, AgentDesk, Question
-from bot.core.ports import AgentRun, Clock, Reply, Store
+from bot.core.investigation.desk import ORPHANED_AFTER, AgentDesk
+from bot.core.ports import Clock, Reply, Store
 from bot.core.shared.keyed_tasks import KeyedTasks
-from bot.domain.ids import ChannelId, RunId
+from bot.domain import question as questions
+from bot.domain import run as runs
+from bot.domain.ids import RunId
 from bot.domain.place import Place
+from bot.domain.run import Queued, Running
 
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 4  # runs of one process; a question by a person is not counted here
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """How a channel is spoken to."""
-
-    locale: str = "en"
-    timezone: str = "UTC"
 
 
 class RunQueue:
@@ -40,9 +35,7 @@ class RunQueue:
         store: Store,
         clock: Clock,
         desk: AgentDesk,
-        owner: str,
-        reply_for: Callable[[AgentRun], Reply],
-        voice_of: Callable[[ChannelId], Voice],
+        reply_for: Callable[[Running], Reply],
         posts: bool = True,
     ) -> None:
         """`reply_for` gives where a run is answered: a thread, or a finding's post.
@@ -51,7 +44,7 @@ class RunQueue:
         """
         self._posts = posts
         self._store, self._clock, self._desk = store, clock, desk
-        self._owner, self._reply_for, self._voice_of = owner, reply_for, voice_of
+        self._reply_for = reply_for
         self._tasks: KeyedTasks[RunId] = KeyedTasks("run")
 
     async def tick(self) -> None:
@@ -69,15 +62,13 @@ class RunQueue:
         await self._tasks.idle()
 
     async def _orphans(self) -> None:
-        before = self._clock.wall() - ORPHANED_AFTER
+        owner, before = self._desk.owner, self._clock.wall() - ORPHANED_AFTER
         async with self._store.begin() as tx:
             orphans = [r for r in await tx.runs.orphans(before) if r.id not in self._tasks]
-            taken = [
-                r for r in orphans if await tx.runs.take_over(r, self._owner, self._clock.wall())
-            ]
+            taken = [r for r in orphans if await tx.runs.take_over(r, owner, self._clock.wall())]
         for run in taken:
             log.info("run.taken_over", run_id=run.id, previous_owner=run.owner)
-            self._tasks.spawn(run.id, self._carry(replace(run, owner=self._owner)))
+            self._tasks.spawn(run.id, self._carry(replace(run, owner=owner)))
 
     async def _detections(self) -> None:
         async with self._store.begin() as tx:
@@ -85,9 +76,9 @@ class RunQueue:
         for run in waiting[: max(0, MOST_AT_ONCE - len(self._tasks))]:
             place = await self._thread_of(run)
             if place is not None:
-                await self._start(replace(run, place=place))
+                await self._start([replace(run, question=replace(run.question, place=place))])
 
-    async def _thread_of(self, run: AgentRun) -> Place | None:
+    async def _thread_of(self, run: Queued) -> Place | None:
         """Return the finding's thread once it is posted; a bot without Slack needs none."""
         if not self._posts:
             return run.place
@@ -99,45 +90,29 @@ class RunQueue:
 
     async def _queued(self) -> None:
         async with self._store.begin() as tx:
-            waiting = [r for r in await tx.runs.queued() if r.trigger != "detection"]
-        threads: dict[str, list[AgentRun]] = {}
+            waiting = await tx.runs.queued()
+        threads: dict[str, list[Queued]] = {}
         for run in waiting:
-            threads.setdefault(run.place.key(), []).append(run)
-        for runs in threads.values():
-            async with self._store.begin() as tx:
-                busy = await tx.runs.running_in(runs[0].place) is not None
-            if not busy:
-                await self._start_merged(runs)
+            if run.question.trigger != "detection":
+                threads.setdefault(run.place.key(), []).append(run)
+        for together in threads.values():
+            await self._start(together)
 
-    async def _start_merged(self, runs: list[AgentRun]) -> None:
-        """Answer the questions that came while a run was at work as one."""
-        first, rest = runs[0], runs[1:]
-        merged = replace(first, question="\n".join(r.question for r in runs))
-        async with self._store.begin() as tx:
-            for run in rest:
-                await tx.runs.save(replace(run, status="merged"))
-        await self._start(merged)
-
-    async def _start(self, run: AgentRun) -> None:
-        started = replace(run, status="running", owner=self._owner, heartbeat_at=self._clock.wall())
+    async def _start(self, together: Sequence[Queued]) -> None:
+        """Answer what was asked in an idle thread while a run was at work, as one question."""
+        first, rest = together[0], together[1:]
+        question = questions.merge([each.question for each in together])
+        run = self._desk.start(replace(first, question=question))
         async with self._store.begin() as tx:
             if await tx.runs.running_in(run.place) is not None:
                 return
-            await tx.runs.save(started)
-        self._tasks.spawn(started.id, self._carry(started))
+            await tx.runs.save(run)
+            for each in rest:
+                await tx.runs.save(runs.merge(each))
+        self._tasks.spawn(run.id, self._carry(run))
 
-    async def _carry(self, run: AgentRun) -> None:
-        voice = self._voice_of(run.place.channel)
-        question = Question(
-            text=run.question,
-            place=run.place,
-            trigger=run.trigger,
-            asked_by=run.asked_by,
-            finding=run.finding,
-            locale=voice.locale,
-            timezone=voice.timezone,
-        )
+    async def _carry(self, run: Running) -> None:
         try:
-            await self._desk.answer(run, question, self._reply_for(run))
+            await self._desk.answer(run, self._reply_for(run))
         except Exception:  # a background run's outer boundary: the desk told its row and thread
             log.exception("run.failed", run_id=run.id)

@@ -26,7 +26,6 @@ from bot.core.ports.detection import (
 )
 from bot.core.ports.installation import VERSION, Environment, FileLayout, Installation
 from bot.core.ports.investigation import (
-    AgentRun,
     Budget,
     Charts,
     Conversation,
@@ -66,7 +65,6 @@ from bot.core.ports.store import (
 
 __all__ = [
     "VERSION",
-    "AgentRun",
     "Anomalies",
     "ApiToken",
     "ApiTokens",

@@ -1,8 +1,4 @@
-r"""Agent runs: who asked what, what the model saw and found, what it cost, where it shows.
-
-queued --> running --> done | failed | stopped
-              \------> orphaned (no heartbeat; another process takes it over)
-"""
+"""Agent runs: who asked what, what the model saw and found, what it cost, where it shows."""
 
 from __future__ import annotations
 
@@ -12,67 +8,55 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bot.domain.answer import Answer, Evidence
-from bot.domain.ids import EvidenceId, FindingId, RunId, Ts, UserId
+from bot.domain.ids import EvidenceId, RunId, Ts, UserId
 from bot.domain.place import Place
+from bot.domain.run import AgentRun, Queued, Running
 from tools.world import Window
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRun:
-    """One agent run: a question being answered in one thread by one process."""
-
-    id: RunId
-    place: Place
-    trigger: str  # "mention", "dm", "assistant", "command", "detection", "terminal"
-    question: str
-    asked_by: UserId | None
-    status: str  # "queued", "running", "done", "failed", "stopped", "orphaned"
-    started_at: datetime
-    owner: str = ""
-    heartbeat_at: datetime | None = None
-    stop_requested_at: datetime | None = None
-    stream_ts: Ts | None = None  # committed right after the stream was started
-    answer: Mapping[str, Any] | None = None  # plain JSON of the Answer
-    finding: FindingId | None = None
-    model: str = ""
 
 
 class Runs(Protocol):
     """Agent runs; one running per thread."""
 
-    async def start(self, run: AgentRun) -> bool:
-        """Add a running run; False when the thread has one already (then queue the message)."""
+    async def start(self, run: Running) -> bool:
+        """Add a running run, or let a queued one run; False when the thread has one already.
+
+        Raises StaleError when there is a run of this id that does not wait.
+        """
         ...
 
     async def get(self, run_id: RunId) -> AgentRun:
         """Return a run."""
         ...
 
-    async def running_in(self, place: Place) -> AgentRun | None:
+    async def running_in(self, place: Place) -> Running | None:
         """Return the run that is at work in a thread."""
         ...
 
     async def save(self, run: AgentRun) -> None:
-        """Replace a run's row."""
+        """Replace a run's row, but not where it shows nor that it should stop."""
         ...
 
-    async def heartbeat(self, run_id: RunId, at: datetime) -> AgentRun:
-        """Renew and return the run: a stop may have been asked for."""
+    async def heartbeat(self, run_id: RunId, at: datetime) -> None:
+        """Note that a run's process is alive."""
+        ...
+
+    async def shown_in(self, run_id: RunId, ts: Ts) -> None:
+        """Note the message that a run shows in."""
         ...
 
     async def request_stop(self, run_id: RunId, at: datetime) -> bool:
         """Ask a run to stop; False when it is over already."""
         ...
 
-    async def orphans(self, before: datetime) -> list[AgentRun]:
+    async def orphans(self, before: datetime) -> list[Running]:
         """Return running runs without a heartbeat since `before`."""
         ...
 
-    async def take_over(self, run: AgentRun, owner: str, at: datetime) -> bool:
+    async def take_over(self, run: Running, owner: str, at: datetime) -> bool:
         """Make a run ours if its heartbeat is still the one in `run` (compare-and-set)."""
         ...
 
-    async def queued(self, place: Place | None = None, trigger: str = "") -> list[AgentRun]:
+    async def queued(self, place: Place | None = None, trigger: str = "") -> list[Queued]:
         """Return queued runs, oldest first, of one thread or of one trigger when named."""
         ...
 
@@ -189,11 +173,11 @@ class Reply(Protocol):
         """Show a released piece of prose."""
         ...
 
-    async def finish(self, run: AgentRun, answer: Answer) -> None:
+    async def finish(self, run: Running, answer: Answer) -> None:
         """Complete the message with its chart and buttons."""
         ...
 
-    async def fail(self, run: AgentRun, text: str) -> None:
+    async def fail(self, run: Running, text: str) -> None:
         """Complete the message with an apology that says what to do."""
         ...
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bot.core.ports import Store
 from bot.core.remediation.plan_moves import named_guard
@@ -18,8 +17,9 @@ from bot.core.remediation.playbook_choice import Match, PlaybookChoice
 from bot.domain.finding import Finding
 from bot.domain.ids import FindingId, PlanId, RunId, UserId
 from bot.domain.place import Place
+from bot.domain.run import Done
 from bot.locale import Texts
-from tools.world import Cause, ProposalDraft, ProposalReceipt, ServiceName, Severity
+from tools.world import ProposalDraft, ProposalReceipt, ServiceName, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ class ProposalDesk:
             run = await tx.runs.get(run_id)
         if run.finding is not None:
             return await self.for_finding(run.finding, user, place)
-        if run.answer is None:
+        if not isinstance(run, Done):
             return Proposed(False, self.texts.say("proposal.no_answer"))
-        causes = tuple(_cause(each) for each in run.answer.get("causes") or [])
+        causes = run.answer.causes
         if not causes:
             return Proposed(False, self.texts.say("proposal.none_fits"))
         supposed = Finding(
@@ -117,16 +117,6 @@ class ProposalDesk:
                 ),
             )
         return Proposed(True, self.texts.say("proposal.made", id=receipt.plan_id))
-
-
-def _cause(stored: dict[str, Any]) -> Cause:
-    return Cause(
-        cause=str(stored.get("cause", "")),
-        service=ServiceName(str(stored.get("service", ""))),
-        kind=str(stored.get("kind", "unknown")),
-        confidence=float(stored.get("confidence") or 0),
-        remediation=tuple(stored.get("remediation") or ()),
-    )
 
 
 def _first_cause(finding: Finding) -> str:

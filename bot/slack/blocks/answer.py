@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
-from bot.core.ports import AgentRun
 from bot.domain.answer import Answer, Evidence
+from bot.domain.run import AgentRun, Done
 from bot.locale import Texts
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import (
@@ -34,18 +33,17 @@ MOST_FENCED = 2_900  # characters of one code block; a section holds 3,000
 
 
 def footer(
-    run_id: str, answer: Mapping[str, Any], texts: Texts, chart: tuple[str, str] | None = None
+    run_id: str, answer: Answer, texts: Texts, chart: tuple[str, str] | None = None
 ) -> list[Block]:
-    """Return chart, small print and buttons; `answer` is the run's stored JSON."""
-    usage = answer.get("usage") or {}
-    usd = float(usage.get("usd_micros") or 0) / 1e6
-    mode = texts.say(f"slack.mode.{answer.get('mode') or 'deterministic'}")
+    """Return chart, small print and buttons."""
+    usage = answer.usage
+    usd = usage.usd_micros / 1e6
     small = texts.say(
         "slack.answer.footer",
-        mode=mode,
-        seconds=f"{float(usage.get('seconds') or 0):.1f}",
+        mode=texts.say(f"slack.mode.{answer.mode}"),
+        seconds=f"{usage.seconds:.1f}",
         cost=f"${usd:.3f}" if usd else texts.say("slack.answer.free"),
-        steps=usage.get("steps") or 0,
+        steps=usage.steps,
     )
     blocks = [image(*chart)] if chart else []
     buttons = [
@@ -54,9 +52,9 @@ def footer(
         button("👍", ActionId.ANSWER_HELPFUL, run_id),
         button("👎", ActionId.ANSWER_UNHELPFUL, run_id),
     ]
-    if not answer.get("causes"):
+    if not answer.causes:
         buttons = buttons[1:]  # nothing is wrong, so there is nothing to fix
-    if not answer.get("evidence"):
+    if not answer.evidence:
         buttons = [b for b in buttons if b["action_id"] != ActionId.EVIDENCE_SHOW]
     return [*blocks, context(small), actions(*buttons, block_id=run_id)]
 
@@ -69,16 +67,15 @@ def stop_button(run_id: str, texts: Texts) -> Block:
 
 def render(run: AgentRun, texts: Texts, hosts: Collection[str] = ()) -> Rendered:
     """Return a finished run's answer as a message of its own."""
-    answer = run.answer or {}
-    if not answer:
-        lost = texts.say("slack.answer.lost", question=escape(cut(run.question, 300)))
+    if not isinstance(run, Done):
+        lost = texts.say("slack.answer.lost", question=escape(cut(run.question.text, 300)))
         return Rendered(lost, [section(lost)])
-    conclusion = str(answer.get("conclusion") or answer.get("text") or "")
-    blocks = [prose(markdown(str(answer.get("text", "")), hosts))]
+    answer = run.answer
+    blocks = [prose(markdown(answer.text, hosts))]
     return Rendered(
-        escape(conclusion),
+        escape(answer.conclusion or answer.text),
         [*blocks, *footer(run.id, answer, texts)],
-        str(answer.get("chart") or ""),
+        answer.chart,
         len(blocks),
     )
 
@@ -154,20 +151,3 @@ def _one(found: Evidence, texts: Texts, hosts: Collection[str]) -> str:
         lines.append(link(found.link, texts.say("slack.evidence.open"), hosts))
     lines.append(f"```{escape(cut(found.summary, 900).replace('```', chr(39) * 3))}```")
     return "\n".join(lines)
-
-
-def to_json(answer: Answer) -> dict[str, Any]:
-    """Return of an answer what its footer needs, shaped as the store keeps it."""
-    return {
-        "text": answer.text,
-        "conclusion": answer.conclusion,
-        "causes": [c.cause for c in answer.causes],
-        "evidence": [e.id for e in answer.evidence],
-        "mode": answer.mode,
-        "chart": answer.chart,
-        "usage": {
-            "usd_micros": answer.usage.usd_micros,
-            "seconds": answer.usage.seconds,
-            "steps": answer.usage.steps,
-        },
-    }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.core.investigation.evidence_pages import turn_to
-from bot.core.ports import AgentRun, Feedback
+from bot.core.ports import Feedback
 from bot.domain.audit import Event
 from bot.domain.ids import EvidenceId, RunId
+from bot.domain.run import AgentRun
 from bot.slack.blocks import answer as view
 from bot.slack.blocks import papers
 from bot.slack.blocks.text import Block, ours

@@ -13,13 +13,14 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.core.investigation.turn import Question
-from bot.core.ports import AgentRun, Directory, Person
+from bot.core.ports import Directory, Person
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.access import decide
 from bot.domain.audit import Event
 from bot.domain.ids import ChannelId, RunId, UserId
 from bot.domain.place import Place
+from bot.domain.question import Question
+from bot.domain.run import Running
 from bot.locale import Texts
 from bot.slack.blocks.text import DAY_AND_TIME, Block, cut, date, escape, heard, section
 from bot.slack.calls import judge
@@ -218,29 +219,27 @@ class Room:
                 return  # asked before a restart; the run is on record
             except NotFoundError:
                 pass
-        voice = self.voices.of(place.channel)
         question = Question(
             text=plain,
             place=place,
             trigger=trigger,
             asked_by=deed.user,
             asker_name=person.name,
-            locale=voice.locale,
-            timezone=voice.timezone,
+            voice=self.voices.of(place.channel),
         )
         run = await self.deps.questions.open(question, run_id)
         if run is None:
             await self.mark_seen(deed)
             return
-        self.carry(run, question)
+        self.carry(run)
 
-    def carry(self, run: AgentRun, question: Question) -> None:
+    def carry(self, run: Running) -> None:
         """Answer in the background; the row is what survives."""
-        self._runs.spawn(run.id, self._answer(run, question))
+        self._runs.spawn(run.id, self._answer(run))
 
-    async def _answer(self, run: AgentRun, question: Question) -> None:
+    async def _answer(self, run: Running) -> None:
         try:
-            await self.deps.questions.answer(run, question, self.replies.for_run(run, fresh=True))
+            await self.deps.questions.answer(run, self.replies.for_run(run, fresh=True))
         except Exception as error:  # noqa: BLE001 - a run's outer boundary: the desk told the thread
             report("run.failed", error, run_id=run.id)
 

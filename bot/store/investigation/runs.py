@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Index, Row, func, select, update
+from sqlalchemy import Index, Row, Select, func, select, update
 from sqlalchemy import text as sql
 
-from bot.core.ports import AgentRun, StaleError
-from bot.domain.ids import RunId
+from bot.core.ports import StaleError
+from bot.domain.answer import Answer
+from bot.domain.ids import RunId, Ts
 from bot.domain.place import Place
-from bot.store.codec import from_json, to_json
+from bot.domain.question import Question, Voice
+from bot.domain.run import AgentRun, Done, Failed, Merged, Queued, Running, Stopped
+from bot.store.codec import decode, encode
 from bot.store.schema import Base, table_of, text_column, time_column
 from bot.store.session import Session
 
 RUNNING = sql("status = 'running'")
+R = TypeVar("R", Queued, Running)
 
 
 class RunRow(Base, table=True):
@@ -38,6 +44,9 @@ class RunRow(Base, table=True):
     trigger: str = text_column()
     question: str = text_column()
     asked_by: str | None = text_column()
+    asker_name: str | None = text_column()  # this and the next two: NULL before 0004
+    locale: str | None = text_column()
+    timezone: str | None = text_column()
     status: str = text_column()
     started_at: datetime = time_column(index=True)
     owner: str = text_column()
@@ -51,44 +60,82 @@ class RunRow(Base, table=True):
 
 T = table_of(RunRow)
 
+STATUS: Mapping[type[AgentRun], str] = {
+    Queued: "queued",
+    Running: "running",
+    Done: "done",
+    Failed: "failed",
+    Stopped: "stopped",
+    Merged: "merged",
+}
+
 
 def _values(run: AgentRun) -> dict[str, Any]:
-    return {
+    """Return what a run writes: not where it shows, nor that it should stop."""
+    question = run.question
+    values: dict[str, Any] = {
         "id": run.id,
-        "place": run.place.key(),
-        "channel": run.place.channel,
-        "thread_ts": run.place.thread_ts,
-        "trigger": run.trigger,
-        "question": run.question,
-        "asked_by": run.asked_by,
-        "status": run.status,
+        "place": question.place.key(),
+        "channel": question.place.channel,
+        "thread_ts": question.place.thread_ts,
+        "trigger": question.trigger,
+        "question": question.text,
+        "asked_by": question.asked_by,
+        "asker_name": question.asker_name,
+        "locale": question.voice.locale,
+        "timezone": question.voice.timezone,
+        "finding": question.finding,
+        "status": STATUS[type(run)],
         "started_at": run.started_at,
-        "owner": run.owner,
-        "heartbeat_at": run.heartbeat_at,
-        "stop_requested_at": run.stop_requested_at,
-        "stream_ts": run.stream_ts,
-        "answer": None if run.answer is None else to_json(run.answer),
-        "finding": run.finding,
-        "model": run.model,
+        "owner": "",
+        "model": "",
     }
+    if not isinstance(run, Queued | Merged):
+        values |= {"owner": run.owner, "model": run.model}
+    if isinstance(run, Running):
+        values["heartbeat_at"] = run.heartbeat_at
+    if isinstance(run, Done):
+        values["answer"] = encode(_without_payloads(run.answer))
+    return values
+
+
+def _without_payloads(answer: Answer) -> Answer:
+    """The table of evidence has every payload already; a run's row keeps only what is shown."""
+    return replace(answer, evidence=tuple(replace(e, payload=None) for e in answer.evidence))
 
 
 def _run(row: Row[Any]) -> AgentRun:
-    return AgentRun(
-        id=row.id,
+    asked: dict[str, Any] = {
+        "id": row.id, "question": _question(row), "started_at": row.started_at,
+    }  # fmt: skip
+    begun = {**asked, "owner": row.owner, "model": row.model, "stream_ts": row.stream_ts}
+    match row.status:
+        case "queued":
+            return Queued(**asked)
+        case "running":
+            stop = row.stop_requested_at
+            return Running(**begun, heartbeat_at=row.heartbeat_at, stop_requested_at=stop)
+        case "done":
+            return Done(**begun, answer=decode(Answer, row.answer))
+        case "failed":
+            return Failed(**begun)
+        case "stopped":
+            return Stopped(**begun)
+        case "merged":
+            return Merged(**asked)
+    raise ValueError(f"{row.id}: unknown status {row.status!r}; known: {sorted(STATUS.values())}")
+
+
+def _question(row: Row[Any]) -> Question:
+    voice = Voice()
+    return Question(
+        text=row.question,
         place=Place(row.channel, row.thread_ts),
         trigger=row.trigger,
-        question=row.question,
         asked_by=row.asked_by,
-        status=row.status,
-        started_at=row.started_at,
-        owner=row.owner,
-        heartbeat_at=row.heartbeat_at,
-        stop_requested_at=row.stop_requested_at,
-        stream_ts=row.stream_ts,
-        answer=None if row.answer is None else from_json(row.answer),
+        asker_name=row.asker_name or "",
         finding=row.finding,
-        model=row.model,
+        voice=Voice(row.locale or voice.locale, row.timezone or voice.timezone),
     )
 
 
@@ -98,10 +145,8 @@ class SqlRuns:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def start(self, run: AgentRun) -> bool:
+    async def start(self, run: Running) -> bool:
         """Add a running run, or let a queued one run; False when the thread has one already."""
-        if run.status != "running":
-            raise ValueError(f"{run.id} starts as 'running', got status {run.status!r}")
         values = _values(run)
         insert = self._session.insert(T).values(**values)
         queued = insert.on_conflict_do_update(
@@ -121,22 +166,23 @@ class SqlRuns:
         ids = select(T.c.id).order_by(T.c.started_at.desc())
         return _run(await self._session.get(select(T).where(T.c.id == run_id), "run", run_id, ids))
 
-    async def running_in(self, place: Place) -> AgentRun | None:
+    async def running_in(self, place: Place) -> Running | None:
         """Return the run that is at work in a thread."""
         query = select(T).where(T.c.place == place.key(), T.c.status == "running")
-        row = await self._session.first(query)
-        return None if row is None else _run(row)
+        return next(iter(await self._all(Running, query)), None)
 
     async def save(self, run: AgentRun) -> None:
-        """Replace a run's row; a stop that was asked for meanwhile stays asked for."""
-        stop = func.coalesce(T.c.stop_requested_at, run.stop_requested_at)
+        """Replace a run's row, but not where it shows nor that it should stop."""
         async with self._session.sole(f"another run is at work in {run.place.key()!r}"):
-            await self._session.put(T, [_values(run)], ["id"], keep={"stop_requested_at": stop})
+            await self._session.put(T, [_values(run)], ["id"])
 
-    async def heartbeat(self, run_id: RunId, at: datetime) -> AgentRun:
-        """Renew and return the run: a stop may have been asked for."""
+    async def heartbeat(self, run_id: RunId, at: datetime) -> None:
+        """Note that a run's process is alive."""
         await self._session.run(update(T).where(T.c.id == run_id).values(heartbeat_at=at))
-        return await self.get(run_id)
+
+    async def shown_in(self, run_id: RunId, ts: Ts) -> None:
+        """Note the message that a run shows in."""
+        await self._session.run(update(T).where(T.c.id == run_id).values(stream_ts=ts))
 
     async def request_stop(self, run_id: RunId, at: datetime) -> bool:
         """Ask a run to stop; False when it is over already. The first asking counts."""
@@ -144,23 +190,26 @@ class SqlRuns:
         asked = going.values(stop_requested_at=func.coalesce(T.c.stop_requested_at, at))
         return await self._session.run(asked) == 1
 
-    async def orphans(self, before: datetime) -> list[AgentRun]:
+    async def orphans(self, before: datetime) -> list[Running]:
         """Return running runs without a heartbeat since `before`, oldest first."""
-        sign_of_life = func.coalesce(T.c.heartbeat_at, T.c.started_at)
-        query = select(T).where(T.c.status == "running", sign_of_life < before)
-        return [_run(row) for row in await self._session.all(query.order_by(T.c.started_at))]
+        silent = select(T).where(T.c.status == "running", T.c.heartbeat_at < before)
+        return await self._all(Running, silent.order_by(T.c.started_at))
 
-    async def take_over(self, run: AgentRun, owner: str, at: datetime) -> bool:
+    async def take_over(self, run: Running, owner: str, at: datetime) -> bool:
         """Make a run ours if its heartbeat is still the one in `run` (compare-and-set)."""
-        silent = T.c.heartbeat_at.is_not_distinct_from(run.heartbeat_at)
+        silent = T.c.heartbeat_at == run.heartbeat_at
         same = update(T).where(T.c.id == run.id, T.c.status == "running", silent)
         return await self._session.run(same.values(owner=owner, heartbeat_at=at)) == 1
 
-    async def queued(self, place: Place | None = None, trigger: str = "") -> list[AgentRun]:
+    async def queued(self, place: Place | None = None, trigger: str = "") -> list[Queued]:
         """Return queued runs, oldest first, of one thread or of one trigger when named."""
         query = select(T).where(T.c.status == "queued").order_by(T.c.started_at, T.c.id)
         if place is not None:
             query = query.where(T.c.place == place.key())
         if trigger:
             query = query.where(T.c.trigger == trigger)
-        return [_run(row) for row in await self._session.all(query)]
+        return await self._all(Queued, query)
+
+    async def _all(self, kind: type[R], query: Select[Any]) -> list[R]:
+        runs = [_run(row) for row in await self._session.all(query)]
+        return [run for run in runs if isinstance(run, kind)]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from bot.__main__ import main
-from bot.composition.agent import agent_desk
 from bot.composition.parts import open_parts
-from bot.core.investigation.turn import CauseSheet
-from bot.core.ports import AgentRun
-from bot.domain.ids import RunId
+from bot.composition.terminal import terminal_desk
+from bot.core.investigation.causes import CauseSheet
 from bot.domain.place import TERMINAL
 from bot.settings import load_settings
+from tests.fixtures.nouns import a_run
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,13 +54,9 @@ def test_a_broken_tool_is_named_to_the_line_and_nothing_starts(
 
 
 async def test_every_question_is_offered_the_tool_and_a_bad_reload_keeps_it(folder: Path) -> None:
-    now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-    run = AgentRun(
-        id=RunId("RUN-1"), place=TERMINAL, trigger="terminal", question="?", asked_by=None,
-        status="running", started_at=now, owner="o", heartbeat_at=now,
-    )  # fmt: skip
-    async with open_parts(load_settings()) as parts:
-        desk = agent_desk(parts, None)
+    run = a_run(place=TERMINAL, asked_by=None)
+    async with open_parts(load_settings()) as parts, AsyncExitStack() as stack:
+        desk = terminal_desk(parts, stack)
         box = desk._toolbox_of(run, CauseSheet())
         assert box.absent["consumer_lag"] == "Metrics"  # known, and off without Prometheus
         (folder / "kafka.py").write_text("1 / 0\n")

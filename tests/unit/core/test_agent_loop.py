@@ -12,9 +12,9 @@ import pytest
 from bot.claude.model import Claude, ClaudeConfig
 from bot.core.investigation.agent_loop import (
     Hooks,
-    Outcome,
-    StoppedError,
+    RunStoppedError,
     Talk,
+    TalkOutcome,
     converse,
     over_budget,
 )
@@ -66,7 +66,7 @@ class Room:
         default_factory=lambda: [{"role": "user", "content": "why is order latency up?"}]
     )
 
-    async def talk(self, budget: Budget | None = None, max_tokens: int = 1000) -> Outcome:
+    async def talk(self, budget: Budget | None = None, max_tokens: int = 1000) -> TalkOutcome:
         async def say(words: str) -> None:
             self.said.append(words)
 
@@ -254,7 +254,7 @@ async def test_a_used_up_budget_asks_for_a_last_answer_without_tools(room: Room)
 async def test_a_stop_ends_the_talk_before_the_next_turn(room: Room) -> None:
     room.stop_after = 2
     room.model.push([LOOK_TWICE, DONE])
-    with pytest.raises(StoppedError):
+    with pytest.raises(RunStoppedError):
         await room.talk()
     assert len(room.model.requests) == 1
 

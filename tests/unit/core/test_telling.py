@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.investigation.answer_text import confidence_word, plain, tell
+from bot.core.investigation.answer_text import compose, confidence_word, plain
 from bot.core.investigation.intent import Intent, parse
 from bot.core.investigation.investigator import Diagnosis, Observed
 from bot.locale import LANGUAGES, Texts
@@ -66,7 +66,7 @@ def told(
     gaps: dict[str, str] | None = None,
 ) -> list[str]:
     diagnosis = Diagnosis(asked(catalogue, text), observed, causes)
-    answer, conclusion = tell(diagnosis, catalogue, texts, gaps or {})
+    answer, conclusion = compose(diagnosis, catalogue, texts, gaps or {})
     lines = answer.splitlines()
     assert conclusion == plain(lines[0])
     assert "**" not in conclusion

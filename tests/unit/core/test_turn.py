@@ -15,17 +15,12 @@ import pytest
 from bot.claude.model import Claude, ClaudeConfig
 from bot.core.detection.finding_reply import FindingReply
 from bot.core.detection.findings import FindingConfig, FindingDesk
+from bot.core.investigation.causes import CauseSheet, usable
+from bot.core.investigation.desk import ORPHANED_AFTER, AgentDesk
 from bot.core.investigation.investigator import Investigator
-from bot.core.investigation.run_queue import RunQueue, Voice
-from bot.core.investigation.turn import (
-    ORPHANED_AFTER,
-    AgentDesk,
-    CauseSheet,
-    DeskConfig,
-    Question,
-    usable,
-)
-from bot.core.ports import AgentRun, Budget, Reply, StepUpdate
+from bot.core.investigation.run_queue import RunQueue
+from bot.core.investigation.turn import DeskConfig
+from bot.core.ports import Budget, Reply, StepUpdate
 from bot.core.shared.charts import ChartDesk
 from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.answer import Answer
@@ -33,7 +28,9 @@ from bot.domain.chart import ChartSpec
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, RunId, Ts, UserId
 from bot.domain.place import Place
+from bot.domain.question import Question, Voice
 from bot.domain.redaction import Redactor
+from bot.domain.run import AgentRun, Done, Failed, Queued, Running, Stopped
 from bot.locale import Texts
 from bot.store.store import SqlStore, open_store
 from sandbox.model.script import Turn, text, thinking, tool_use
@@ -43,29 +40,33 @@ from tests.fakes.clock import StoppedClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.reply import KeptReply
 from tests.fakes.workers import InlineWorkers
+from tests.fixtures.nouns import a_finding
 from tools.analysis.detect import DetectorSettings
 from tools.contract import Toolbox
 from tools.errors import BackendUnavailableError
 from tools.observe.anomalies import detect_anomalies, forecast_metric
 from tools.observe.cluster import recent_changes
 from tools.observe.metrics import query_metric
-from tools.ports import Baselines, Changes, Metrics, Workers
+from tools.observe.propose import propose_plan
+from tools.ports import Baselines, Changes, Metrics, PlanDesk, Workers
 from tools.ports import Clock as WorldTime
 from tools.world import (
     Catalogue,
     Direction,
     MetricName,
     MetricSpec,
+    ProposalDraft,
+    ProposalReceipt,
     ServiceName,
     ServiceSpec,
 )
 
 WAIT = 60.0  # seconds before a test that hangs says so
 QUERY = "order_latency"
-ALICE = UserId("UALICE")
+ALICE, BOB, CAROL = UserId("UALICE"), UserId("UBOB"), UserId("UCAROL")
 THREAD = Place(ChannelId("C1"), Ts("1732099200.000100"))
 SECRET = "hunter22-" + "correct-horse"
-TOOLS = (query_metric, detect_anomalies, recent_changes, forecast_metric)
+TOOLS = (query_metric, detect_anomalies, recent_changes, forecast_metric, propose_plan)
 
 
 def draw(spec: ChartSpec) -> bytes:
@@ -80,6 +81,19 @@ def catalogue() -> Catalogue:
     )  # fmt: skip
     service = ServiceSpec(name=ServiceName("order-api"), namespace="trading", workloads=())
     return Catalogue({metric.name: metric}, {service.name: service})
+
+
+@dataclass
+class KeptDrafts:
+    """A plan desk that says yes to the playbooks it knows, by their order."""
+
+    known: tuple[str, ...] = ("pod-restart", "hpa-scale")
+
+    async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
+        if draft.playbook_id not in self.known:
+            return ProposalReceipt(None, "", "no such playbook", "playbook")
+        number = self.known.index(draft.playbook_id)
+        return ProposalReceipt(f"PLAN-{number}", "semi_auto", draft.reason)
 
 
 @dataclass
@@ -115,9 +129,10 @@ class Office:
             Workers: workers,
             Catalogue: known,
             DetectorSettings: DetectorSettings(),
+            PlanDesk: KeptDrafts(),
         }
 
-        def toolbox_of(run: AgentRun, sheet: CauseSheet) -> Toolbox:
+        def toolbox_of(run: Running, sheet: CauseSheet) -> Toolbox:
             return Toolbox(usable(TOOLS), {**ports, CauseSheet: sheet})
 
         if self.model is not None and self.claude is None:
@@ -146,29 +161,32 @@ class Office:
         run = await desk.open(question)
         assert run is not None
         async with asyncio.timeout(WAIT):
-            answer = await desk.answer(run, question, reply)
+            answer = await desk.answer(run, reply)
         assert answer is not None
         assert reply.answer == answer
         return answer, reply
 
-    def queue(self, reply_for: Callable[[AgentRun], KeptReply]) -> RunQueue:
+    def queue(self, reply_for: Callable[[Running], KeptReply]) -> RunQueue:
         async def ignore(finding: Finding) -> None: ...
 
         findings = FindingDesk(
             self.store, self.clock, lambda _: ChannelId("C1"), FindingConfig(Texts("en"))
         )
 
-        def reply(run: AgentRun) -> Reply:
+        def reply(run: Running) -> Reply:
             return FindingReply(findings, ignore) if run.finding else reply_for(run)
 
-        return RunQueue(
-            store=self.store, clock=self.clock, desk=self.desk(), owner=self.owner,
-            reply_for=reply, voice_of=lambda _: Voice(),
-        )  # fmt: skip
+        return RunQueue(store=self.store, clock=self.clock, desk=self.desk(), reply_for=reply)
 
     async def run(self, run_id: str) -> AgentRun:
         async with self.store.begin() as tx:
             return await tx.runs.get(RunId(run_id))
+
+    async def runs(self) -> list[AgentRun]:
+        async with self.store.begin() as tx:
+            rows = [row.event for row in await tx.audit.tail(200)]
+            asked = [each.subject for each in rows if each.kind.startswith("question.")]
+            return [await tx.runs.get(RunId(each)) for each in asked]
 
     async def audited(self) -> list[str]:
         async with self.store.begin() as tx:
@@ -299,6 +317,74 @@ async def test_a_sentence_with_an_invented_figure_is_withheld_and_counted(
     assert "1 sentence(s) left out" in answer.text
 
 
+async def test_causes_that_cannot_be_read_are_told_to_claude_and_end_no_run(
+    office: Office, claude: ModelServer
+) -> None:
+    claude.push([
+        Turn([tool_use("record_causes", {"causes": "the pool"})]),
+        Turn([text("**Order latency is 910 ms [E1].**")]),
+    ])  # fmt: skip
+    answer, _ = await office.ask()
+    assert answer.mode == "claude"
+    (result,) = claude.requests[1]["messages"][-1]["content"]
+    assert result["is_error"]
+    assert "causes: Input should be a valid list" in result["content"][0]["text"]
+
+
+def proposing(playbook: str) -> Turn:
+    given = {"playbook": playbook, "service": "order-api", "reason": "it is stuck [E2]"}
+    return Turn([tool_use("propose_plan", given)])
+
+
+async def test_an_answer_carries_the_first_plan_that_was_proposed_for_it(
+    office: Office, claude: ModelServer
+) -> None:
+    last = Turn([text("**Order latency is 910 ms [E1].** Restart it.")])
+    claude.push([proposing("nothing"), proposing("hpa-scale"), proposing("pod-restart"), last])
+    answer, _ = await office.ask()
+    assert answer.plan_id == "PLAN-1"
+    (run,) = await office.runs()
+    assert isinstance(run, Done)
+    assert run.answer.plan_id == "PLAN-1"
+
+
+async def test_a_plan_proposed_for_a_finding_stands_in_its_post(
+    office: Office, claude: ModelServer
+) -> None:
+    claude.push([proposing("pod-restart"), Turn([text("**Order latency is 910 ms [E1].**")])])
+    finding = a_finding()
+    asked = Question("what is it?", THREAD, "detection", finding=finding.id)
+    async with office.store.begin() as tx:
+        await tx.findings.save(finding)
+        await tx.runs.save(Queued(id=RunId("RUN-1"), question=asked, started_at=office.clock.now()))
+    queue = office.queue(lambda _: KeptReply())
+    await queue.tick()
+    async with asyncio.timeout(WAIT):
+        await queue.idle()
+    async with office.store.begin() as tx:
+        told = await tx.findings.get(finding.id)
+    assert (told.plan, told.conclusion) == ("PLAN-0", "**Order latency is 910 ms [E1].**")
+    brief = claude.requests[0]["messages"][0]["content"][0]["text"]
+    assert '<question from="the detector">' in brief
+
+
+async def test_a_plan_is_not_forgotten_when_claude_goes_away_after_it(
+    office: Office, claude: ModelServer
+) -> None:
+    def end_claude(step: StepUpdate) -> None:
+        if step.title.startswith("Proposing") and step.status == "complete":
+            claude.fail("overloaded", times=9, retry_after=0.01)
+
+    claude.push([proposing("pod-restart")])
+    desk, reply = office.desk(), KeptReply(end_claude)
+    run = await desk.open(Question("why is order latency up?", THREAD, "mention", ALICE, "Alice"))
+    assert run is not None
+    async with asyncio.timeout(WAIT):
+        answer = await desk.answer(run, reply)
+    assert answer is not None
+    assert (answer.mode, answer.plan_id) == ("deterministic", "PLAN-0")
+
+
 async def test_the_thread_is_remembered_for_the_next_question(
     office: Office, claude: ModelServer
 ) -> None:
@@ -389,14 +475,16 @@ async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
     assert await desk.open(replace(first, text="is it the pool?")) is None
     replies: list[KeptReply] = []
 
-    def reply_for(run: AgentRun) -> KeptReply:
+    def reply_for(run: Running) -> KeptReply:
         replies.append(KeptReply())
         return replies[-1]
 
     queue = office.queue(reply_for)
     await queue.tick()
     assert replies == []  # the thread is still busy
-    await desk.answer(run, first, KeptReply())
+    async with office.store.begin() as tx:
+        assert len(await tx.runs.queued(THREAD)) == 2
+    await desk.answer(run, KeptReply())
     await queue.tick()
     async with asyncio.timeout(WAIT):
         await queue.idle()
@@ -406,6 +494,79 @@ async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
         assert await tx.runs.queued() == []
         assert await tx.runs.running_in(THREAD) is None
     assert (await office.audited()).count("question.queued") == 2
+
+
+async def ask_while_busy(office: Office, claude: ModelServer, *waiting: Question) -> str:
+    """Ask while Alice's question is answered; returns what Claude read of those that waited."""
+    claude.push([Turn([text("It is the pool.")]), Turn([text("Since noon.")])])
+    desk = office.desk()
+    run = await desk.open(Question("why is order latency up?", THREAD, "mention", ALICE, "Alice"))
+    assert run is not None
+    for question in waiting:
+        office.clock.advance(timedelta(seconds=1))  # they are read in the order they came
+        assert await desk.open(question) is None
+    await desk.answer(run, KeptReply())
+    queue = office.queue(lambda _: KeptReply())
+    await queue.tick()
+    async with asyncio.timeout(WAIT):
+        await queue.idle()
+    _, request = claude.requests
+    system = request["system"]
+    told = system if isinstance(system, str) else system[0]["text"]
+    return f"{told}\n{request['messages'][-1]['content'][0]['text']}"
+
+
+async def test_who_had_to_wait_is_asked_for_by_name_in_their_own_language(
+    office: Office, claude: ModelServer
+) -> None:
+    voice = Voice("zh", "Asia/Shanghai")
+    question = Question("and since when?", THREAD, "mention", BOB, "Bob Li", voice=voice)
+    told = await ask_while_busy(office, claude, question)
+    assert '<question from="Bob Li">\nand since when?\n</question>' in told
+    assert "Asked by: Bob Li." in told
+    assert "Answer in Chinese. Times are in Asia/Shanghai." in told
+    assert "the detector" not in told.replace("or a detector found something", "")
+
+
+async def test_questions_of_two_people_that_waited_name_both(
+    office: Office, claude: ModelServer
+) -> None:
+    bob = Question("and since when?", THREAD, "mention", BOB, "Bob Li")
+    carol = Question("is it the pool?", THREAD, "mention", CAROL, "Carol")
+    told = await ask_while_busy(office, claude, bob, carol, replace(bob, text="sure?"))
+    asked = "and since when?\nis it the pool?\nsure?"
+    assert f'<question from="Bob Li, Carol">\n{asked}\n</question>' in told
+    states = [type(run) for run in await office.runs()]
+    assert sorted(s.__name__ for s in states) == ["Done", "Done", "Merged", "Merged"]
+
+
+async def test_a_merged_question_of_a_dead_process_still_names_everybody(
+    office: Office, claude: ModelServer
+) -> None:
+    claude.push([Turn([text("Since noon.")])])
+    office.owner = "dead:1"
+    names = {BOB: "Bob Li", CAROL: "Carol"}
+    asked = [Question(n, THREAD, "mention", who, n) for who, n in names.items()]
+    waiting = [Queued(id=RunId(q.text), question=q, started_at=office.clock.now()) for q in asked]
+    async with office.store.begin() as tx:
+        for run in waiting:
+            await tx.runs.save(run)
+    never = asyncio.Event()
+
+    class Stuck(KeptReply):
+        async def step(self, update: StepUpdate) -> None:
+            await never.wait()
+
+    dead = office.queue(lambda _: Stuck())
+    await dead.tick()
+    await dead.drain()
+    office.owner = "alive:2"
+    office.clock.advance(ORPHANED_AFTER + timedelta(seconds=1))
+    alive = office.queue(lambda _: KeptReply())
+    await alive.tick()
+    async with asyncio.timeout(WAIT):
+        await alive.idle()
+    assert 'from="Bob Li, Carol"' in claude.requests[0]["messages"][-1]["content"][0]["text"]
 
 
 async def test_another_thread_does_not_wait(office: Office) -> None:
@@ -426,10 +587,10 @@ async def test_a_stop_ends_the_run_and_names_the_evidence_so_far(
     async with office.store.begin() as tx:
         assert await tx.runs.request_stop(run.id, office.clock.wall())
     reply = KeptReply()
-    assert await desk.answer(run, question, reply) is None
+    assert await desk.answer(run, reply) is None
     assert "Stopped" in reply.failure
     assert "E1" in reply.failure
-    assert (await office.run(run.id)).status == "stopped"
+    assert isinstance(await office.run(run.id), Stopped)
     assert claude.requests == []
 
 
@@ -443,10 +604,10 @@ async def test_an_unexpected_error_is_told_kept_and_raised(office: Office) -> No
     assert run is not None
     reply = KeptReply(break_down)
     with pytest.raises(LookupError):
-        await desk.answer(run, question, reply)
+        await desk.answer(run, reply)
     assert "I could not finish this answer: LookupError" in reply.failure
     assert SECRET not in reply.failure
-    assert (await office.run(run.id)).status == "failed"
+    assert isinstance(await office.run(run.id), Failed)
     assert await desk.open(question) is not None  # the thread is free again
 
 
@@ -470,7 +631,8 @@ async def test_a_run_of_a_dead_process_is_taken_over_and_answered(office: Office
         await queue.idle()
     assert reply.answer is not None
     after = await office.run(run.id)
-    assert (after.status, after.owner) == ("done", "alive:2")
+    assert isinstance(after, Done)
+    assert after.owner == "alive:2"
 
 
 async def test_two_processes_take_one_orphan_over_once(office: Office) -> None:
@@ -479,8 +641,8 @@ async def test_two_processes_take_one_orphan_over_once(office: Office) -> None:
     office.clock.advance(ORPHANED_AFTER + timedelta(seconds=1))
     replies: list[str] = []
 
-    def reply_of(owner: str) -> Callable[[AgentRun], KeptReply]:
-        def make(run: AgentRun) -> KeptReply:
+    def reply_of(owner: str) -> Callable[[Running], KeptReply]:
+        def make(run: Running) -> KeptReply:
             replies.append(owner)
             return KeptReply()
 
@@ -510,10 +672,10 @@ async def test_a_shutdown_leaves_the_run_for_the_next_start(office: Office) -> N
     run = await desk.open(question)
     assert run is not None
     async with office.store.begin() as tx:
-        await tx.runs.save(replace(await tx.runs.get(run.id), status="queued"))
+        await tx.runs.save(Queued(id=run.id, question=question, started_at=run.started_at))
     queue = office.queue(lambda _: Slow())
     await queue.tick()
     async with asyncio.timeout(WAIT):
         await begun.wait()
     await queue.drain()
-    assert (await office.run(run.id)).status == "running"
+    assert isinstance(await office.run(run.id), Running)

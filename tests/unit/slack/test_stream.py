@@ -7,7 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ import pytest
 import yaml
 
 from bot.clock import WorldClock
-from bot.core.investigation.turn import Question
-from bot.core.ports import AgentRun, StepUpdate
+from bot.core.ports import StepUpdate
 from bot.domain.access import EVERYONE, AccessConfig, Role
 from bot.domain.answer import Answer, Usage
 from bot.domain.ids import ChannelId, RunId, Ts, UserId
 from bot.domain.place import TERMINAL, Place
+from bot.domain.question import Question
 from bot.domain.redaction import Redactor
+from bot.domain.run import Running
 from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
@@ -35,10 +36,10 @@ from tools.world import Catalogue
 class NoDesk:
     """Nobody asks here."""
 
-    async def open(self, question: Question, run_id: RunId | None = None) -> AgentRun | None:
+    async def open(self, question: Question, run_id: RunId | None = None) -> Running | None:
         return None
 
-    async def answer(self, run: AgentRun, question: Question, reply: Any) -> Answer | None:
+    async def answer(self, run: Running, reply: Any) -> Answer | None:
         return None
 
 
@@ -48,15 +49,15 @@ class Bench:
     store: SqlStore
     room: SlackRoom
 
-    async def run(self, asked_by: str | None = ALICE) -> AgentRun:
+    async def run(self, asked_by: str | None = ALICE) -> Running:
         ts = self.slack.post_as("alice", "#incidents", "why?")
         place = Place(ChannelId(INCIDENTS), Ts(ts))
-        run = replace(a_run(), place=place, asked_by=UserId(asked_by) if asked_by else None)
+        run = a_run(place=place, asked_by=UserId(asked_by) if asked_by else None)
         async with self.store.begin() as tx:
             assert await tx.runs.start(run)
         return run
 
-    def replies(self, run: AgentRun) -> list[dict[str, Any]]:
+    def replies(self, run: Running) -> list[dict[str, Any]]:
         return self.slack.thread("#incidents", str(run.place.thread_ts))[1:]
 
 
@@ -89,7 +90,7 @@ def an_answer(text: str) -> Answer:
     return Answer(text, text[:80], 0.9, (), (), "deterministic", Usage())
 
 
-async def tell(bench: Bench, run: AgentRun, text: str) -> None:
+async def tell(bench: Bench, run: Running, text: str) -> None:
     reply = bench.room.replies.for_run(run, fresh=True)
     await reply.step(StepUpdate("s1", "Reading metric", "in_progress"))
     await reply.step(StepUpdate("s1", "Reading metric", "complete", output="E1: fine"))
@@ -163,7 +164,8 @@ async def test_a_taken_over_run_replaces_what_the_dead_process_left(bench: Bench
     dead = bench.room.replies.for_run(run, fresh=True)
     await dead.step(StepUpdate("s1", "Reading metric", "in_progress"))
     async with bench.store.begin() as tx:
-        left = await tx.runs.get(run.id)
+        left = await tx.runs.running_in(run.place)
+    assert left is not None
     assert left.stream_ts == bench.replies(run)[0]["ts"]
     again = bench.room.reply_for(left)
     await again.say("**All well** [E1].")
@@ -174,7 +176,7 @@ async def test_a_taken_over_run_replaces_what_the_dead_process_left(bench: Bench
 
 
 async def test_a_run_of_the_terminal_says_nothing_in_slack(bench: Bench) -> None:
-    run = replace(a_run(), place=TERMINAL)
+    run = a_run(place=TERMINAL)
     reply = bench.room.reply_for(run)
     await reply.say("hello")
     await reply.finish(run, an_answer("hello"))

@@ -13,12 +13,11 @@ import promql_parser  # noqa: F401 - heavy ones first: what they take is no answ
 
 from bot.core.investigation.evidence_pages import ThreadEvidence
 from bot.core.investigation.recorder import Recorder, for_model
-from bot.core.ports import AgentRun
-from bot.domain.ids import RunId
 from bot.domain.place import TERMINAL
 from bot.domain.redaction import Redactor
 from bot.store.store import open_store
 from tests.fakes.reply import KeptReply
+from tests.fixtures.nouns import a_run
 from tools import tokens
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
@@ -54,10 +53,7 @@ async def main(url: str, end: str, folder: Path) -> None:
     metrics = Prometheus(PrometheusConfig(url=url))
     name = MetricName("load")
     spec = MetricSpec(name, "x", "up", "ratio", "Load", Direction.UP, 0.9, "service")
-    run = AgentRun(
-        id=RunId("RUN-1"), place=TERMINAL, trigger="terminal", question="?", asked_by=None,
-        status="running", started_at=clock.now(), owner="o", heartbeat_at=clock.now(),
-    )  # fmt: skip
+    run = a_run(place=TERMINAL, asked_by=None)
     ports: dict[type, object] = {
         Metrics: metrics,
         Clock: clock,

@@ -195,7 +195,7 @@ class Stage:
                 texts=Texts("en"),
                 access=self.access,
                 policy=lambda: self.policy,
-                redact=self.settings.redactor.text,
+                redactor=self.settings.redactor,
             )
         )
 

@@ -43,7 +43,7 @@ from bot.domain.answer import Answer, Usage
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import FindingId, RunId, UserId, mint
 from bot.domain.place import Place
-from bot.domain.redaction import Redactor, clean_cause
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from tools.contract import Risk, Tool, Toolbox, ToolResult, tool
 from tools.world import Catalogue, Cause, ServiceName
@@ -227,7 +227,7 @@ class AgentDesk:
     ) -> Answer:
         intent = parse(question.text, self._catalogue(), self._clock.now())
         found = await self._investigator.investigate(intent, question.text, recorder)
-        causes = tuple(clean_cause(each, self._redactor.text) for each in found.causes)
+        causes = tuple(map(self._redactor.cause, found.causes))
         diagnosis = replace(found, causes=causes)
         if await self._stop_requested(run):
             raise StoppedError

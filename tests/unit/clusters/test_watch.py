@@ -93,7 +93,7 @@ async def watching(outside: Outside, store: SqlStore) -> AsyncIterator[StoredCon
     """Watch as the leader does, with the reading identity."""
     config = KubernetesConfig(kubeconfig=str(outside.server.reader_kubeconfig))
     reader = KubernetesReader(config)
-    history = StoredConfigHistory(store, Redactor([]).json)
+    history = StoredConfigHistory(store, Redactor([]))
     rows = ClusterWatch("default", store, StoppedClock(), lambda: CATALOGUE, history)
 
     async def seen(kind: str, before: Json | None, after: Json | None) -> None:

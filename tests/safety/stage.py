@@ -36,6 +36,7 @@ from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
 from bot.store.store import SqlStore
+from foundation.retries import RetryPolicy
 from sandbox.model.server import ModelServer
 from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS
 from sandbox.slack.server import SlackServer
@@ -249,7 +250,9 @@ class Stage:
             app_token=self.slack.app_token,
             api_url=self.slack.api_url,
             poll=timedelta(milliseconds=50),
-            retry_after=timedelta(milliseconds=50),
+            retry=RetryPolicy(
+                first=timedelta(milliseconds=50), longest=timedelta(minutes=5), give_up_after=6
+            ),
         )
         deps = SlackDeps(
             store=self.store,

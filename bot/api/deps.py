@@ -94,7 +94,7 @@ class ApiDeps:
     alerts: AlertIntake | None = None
     backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
     before_scrape: Callable[[], Awaitable[None]] = _nothing
-    redact: Callable[[str], str] = Redactor().text  # for what machines tell us
+    redactor: Redactor = field(default_factory=Redactor)  # for what machines tell us
 
 
 def deps_of(request: Request) -> ApiDeps:

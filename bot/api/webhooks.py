@@ -12,7 +12,6 @@ from bot.api.problems import ProblemError, described
 from bot.api.schemas import AlertsIn, AlertsOut, DeploymentIn, DeploymentOut
 from bot.core.detection.alerts import Alert
 from bot.domain.audit import Event
-from bot.domain.redaction import clean_change
 from foundation.nearest import nearest
 from tools.world import Change, ChangeKind
 
@@ -73,7 +72,7 @@ async def deployments(
         author=body.author,
         source="webhook",
     )
-    change = clean_change(told, deps.redact)
+    change = deps.redactor.change(told)
     key = body.id or f"{body.version}@{int(at.timestamp() // DEDUPE.total_seconds())}"
     async with deps.store.begin() as tx:
         stored = await tx.changes.add(change, f"deployment:{body.service}:{key}")

@@ -353,7 +353,7 @@ class _Builder:
                 parts.shelf.rules,
                 self.texts,
                 self.settings.digest.timezone,
-                self.settings.redactor.text,
+                self.settings.redactor,
             ),
             desk=findings,
             settings=parts.detector,
@@ -368,7 +368,7 @@ class _Builder:
 
         return ApiDeps(
             store=parts.store,
-            redact=self.settings.redactor.text,
+            redactor=self.settings.redactor,
             clock=parts.clock,
             catalogue=parts.shelf.catalogue,
             access=self._access,

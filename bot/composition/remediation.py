@@ -78,7 +78,7 @@ def remediation_of(
                 parts.clock,
                 http=endpoints,
                 clusters=acting_clusters(settings, stack),
-                config_history=StoredConfigHistory(parts.store, settings.redactor.json),
+                config_history=StoredConfigHistory(parts.store, settings.redactor),
                 redact=settings.redactor.text,
             ),
             actions=parts.actions,
@@ -92,7 +92,7 @@ def remediation_of(
             policy=lambda: settings.policy,
             risk=lambda: settings.risk,
             halt_file=lambda: f"the file {halt_file} exists" if halt_file.exists() else "",
-            redact=settings.redactor.text,
+            redactor=settings.redactor,
             owner=owner_name(),
         )
     )

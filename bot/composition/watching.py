@@ -46,7 +46,7 @@ class Watchers:
 
     def _start(self) -> None:
         parts = self._parts
-        history = StoredConfigHistory(parts.store, parts.settings.redactor.json)
+        history = StoredConfigHistory(parts.store, parts.settings.redactor)
         clusters = members_of(parts.cluster) if parts.cluster is not None else {}
         for reader in clusters.values():
             if not isinstance(reader, KubernetesReader):

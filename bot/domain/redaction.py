@@ -1,23 +1,20 @@
 """Secrets never leave: what looks like one, or is one we know, is cut out of any text.
 
-Applied where text enters the store, the model, Slack and the log. A cut keeps the kind, so a
-reader knows what stood there: `[redacted: slack token]`.
+    foreign text ──a door: redactor.text / json / cause / change / case──> kept, shown, sent
 
-A tool's summary and payload are redacted where they become evidence. The typed value behind them
-is not: a log line, a span's name or a change's text can reach a cause, and with it the store. The
-`clean_…` functions cut those nouns.
+The one module that cuts. It is called at listed doors only: docs/redaction.md says the rule and
+names each door, and a test keeps list and code the same. A cut keeps the kind, so a reader knows
+what stood there: `[redacted: slack token]`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from tools.world import Cause, Change, SimilarCase
-
-Cut = Callable[[str], str]  # returns a text without secrets
 
 # Ordered: specific before general. Each has one group only where a prefix must survive.
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -50,7 +47,7 @@ _SHORTEST_KNOWN = 6  # a shorter "secret" would cut ordinary words
 
 
 class Redactor:
-    """Cuts secrets out of text and JSON."""
+    """Cuts secrets out of text, JSON and the nouns that carry text of others."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         """Remember the exact values we hold (tokens, keys, passwords of URLs)."""
@@ -81,6 +78,25 @@ class Redactor:
             return [self.json(v) for v in value]
         return value
 
+    def cause(self, cause: Cause) -> Cause:
+        """Return a cause that anybody may read."""
+        reasons = tuple(map(self.text, cause.reasons))
+        return replace(cause, cause=self.text(cause.cause), reasons=reasons)
+
+    def change(self, change: Change) -> Change:
+        """Return a change that anybody may read."""
+        return replace(
+            change,
+            summary=self.text(change.summary),
+            before=self.text(change.before),
+            after=self.text(change.after),
+            author=self.text(change.author),
+        )
+
+    def case(self, case: SimilarCase) -> SimilarCase:
+        """Return a past case that anybody may read."""
+        return replace(case, title=self.text(case.title), snippet=self.text(case.snippet))
+
     def _member(self, key: str, value: Any) -> Any:
         """Redact a member whose key alone says that it is a secret."""
         if isinstance(value, str) and value:
@@ -98,24 +114,3 @@ def _cut(match: re.Match[str], kind: str) -> str:
     if kind == "url password":
         return f"{match[1]}:[redacted: password]"
     return f"[redacted: {kind}]"
-
-
-def clean_cause(cause: Cause, cut: Cut) -> Cause:
-    """Return a cause that anybody may read."""
-    return replace(cause, cause=cut(cause.cause), reasons=tuple(map(cut, cause.reasons)))
-
-
-def clean_change(change: Change, cut: Cut) -> Change:
-    """Return a change that anybody may read."""
-    return replace(
-        change,
-        summary=cut(change.summary),
-        before=cut(change.before),
-        after=cut(change.after),
-        author=cut(change.author),
-    )
-
-
-def clean_case(case: SimilarCase, cut: Cut) -> SimilarCase:
-    """Return a past case that anybody may read."""
-    return replace(case, title=cut(case.title), snippet=cut(case.snippet))

@@ -13,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -41,12 +43,15 @@ from bot.slack.recovery import Recovery
 from bot.slack.stream import SlackReplies
 from bot.slack.views import views_over
 from bot.slack.voices import Voices
+from foundation.retries import RetryPolicy
 from tools.errors import BackendError
 from tools.world import ServiceSpec
 
 log = structlog.get_logger(__name__)
 
-CONNECT_AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
+CONNECT_AGAIN = RetryPolicy(  # wall time; replicas that lost Slack together come back apart
+    first=timedelta(seconds=1), longest=timedelta(seconds=30), jitter_ratio=0.2
+)
 
 
 @dataclass(slots=True)
@@ -125,7 +130,7 @@ class SlackRoom:
         return await _greet(self.client, self.config)
 
     async def _connect(self) -> None:
-        attempt = 0
+        failures = 0
         while True:
             try:
                 await self.book.load()
@@ -135,9 +140,10 @@ class SlackRoom:
                     self._socket = handler
                 break
             except (SlackClientError, BackendError, OSError, TimeoutError) as error:
-                wait = CONNECT_AGAIN_SECONDS[min(attempt, len(CONNECT_AGAIN_SECONDS) - 1)]
-                log.warning("slack.unreachable", why=str(error), again_in_seconds=wait)
-                attempt += 1
+                failures += 1
+                chance = random.random()  # noqa: S311 - spreads connections, guards nothing
+                wait = CONNECT_AGAIN.wait_after(failures, chance).total_seconds()
+                log.warning("slack.unreachable", why=str(error), again_in_seconds=round(wait, 1))
                 await asyncio.sleep(wait)
         log.info("slack.connected", mode="socket" if self._socket else "http")
         try:

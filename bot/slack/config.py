@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bot.locale import DEFAULT_LANGUAGE, DEFAULT_TIMEZONE
+from foundation.retries import RetryPolicy
 
 API_URL = "https://slack.com/api/"
+RETRY = RetryPolicy(
+    first=timedelta(seconds=2), longest=timedelta(minutes=5), give_up_after=6
+)  # wall time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +38,4 @@ class SlackConfig:
     concurrency: int = 8  # envelopes worked on at once
     poll: timedelta = timedelta(milliseconds=500)  # how often the tables are looked at unasked
     lease: timedelta = timedelta(seconds=30)  # wall time, renewed while the work goes on
-    retry_after: timedelta = timedelta(seconds=2)  # first retry of failed work; doubles
-    most_attempts: int = 6  # then it is parked for a person
+    retry: RetryPolicy = RETRY  # of work that failed; then it is parked for a person

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -44,7 +45,7 @@ from tools.errors import BackendError
 
 log = structlog.get_logger(__name__)
 
-LONGEST_WAIT = timedelta(minutes=5)
+MOST_SURPRISES = 2  # failures that nobody expected: a bug does not mend itself
 DRAIN = timedelta(seconds=5)
 Ack = Callable[..., Awaitable[Any]]
 
@@ -286,13 +287,13 @@ class InboxWorker:
 
     async def _failed(self, item: InboxItem, deed: Deed, error: Exception) -> None:
         expected = isinstance(error, BackendError | StaleError | SlackClientError | OSError)
-        lasting = item.attempts >= self._config.most_attempts or (
-            not expected and item.attempts >= 2
-        )
-        wait = min(LONGEST_WAIT, self._config.retry_after * 2 ** min(item.attempts - 1, 8))
+        retry = self._config.retry
+        if not expected:
+            retry = replace(retry, give_up_after=MOST_SURPRISES)
+        again_at = retry.next_try(item.attempts, self._clock.wall())
         why = f"{type(error).__name__}: {error}"
         log.error(
-            "inbox.parked" if lasting else "inbox.retry",
+            "inbox.parked" if again_at is None else "inbox.retry",
             name=deed.name,
             key=item.dedupe_key,
             attempts=item.attempts,
@@ -301,12 +302,11 @@ class InboxWorker:
         )
         try:
             async with self._store.begin() as tx:
-                at = None if lasting else self._clock.wall() + wait
-                await tx.inbox.failed(item.id, why, at)
+                await tx.inbox.failed(item.id, why, again_at)
         except BackendError as away:
             log.warning("inbox.waits", why=str(away))  # the lease runs out, and it is taken again
             return
-        if lasting:
+        if again_at is None:
             await self._room.report_parked(deed, why)
 
 

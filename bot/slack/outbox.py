@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 LOOPS = 3  # channels posted to at once
 LOOK_BACK = timedelta(minutes=10)  # how far before the attempt a lost post is looked for
-LONGEST_WAIT = timedelta(minutes=5)
 DRAIN = timedelta(seconds=5)
 _SLACK_ERRORS = (SlackClientError, OSError, TimeoutError)
 
@@ -231,9 +230,8 @@ class OutboxWorker:
         if trouble.lasting:
             await self._failed(row, f"{trouble.text} (channel {row.channel!r})", None)
             return
-        wait = trouble.retry_after or min(
-            LONGEST_WAIT, self._config.retry_after * 2 ** min(row.attempts, 8)
-        )
+        # What may pass is tried for ever: what must be told is never given up for it.
+        wait = trouble.retry_after or self._config.retry.wait_after(row.attempts)
         await self._failed(row, trouble.text, self._clock.wall() + wait)
 
     async def _failed(self, row: OutboxRow, why: str, retry_at: datetime | None) -> None:

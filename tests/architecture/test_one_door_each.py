@@ -92,6 +92,22 @@ def test_background_tasks_are_kept_by_one_helper() -> None:
     assert set(TASK_STARTERS) == {source.path for source, _, _ in found}
 
 
+def doubles(source: Source) -> Iterable[int]:
+    """Yield the lines where a wait could grow: two to the power of something that is counted."""
+    for node in source.nodes:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow | ast.LShift):
+            counted = any(isinstance(part, ast.Name) for part in ast.walk(node.right))
+            base = 2 if isinstance(node.op, ast.Pow) else 1
+            if counted and isinstance(node.left, ast.Constant) and node.left.value == base:
+                yield node.lineno
+
+
+def test_waits_grow_in_one_place() -> None:
+    found = [(s, line, "doubles") for s in sources(*OURS) for line in doubles(s)]
+    assert places(found, {"foundation/retries.py"}) == []
+    assert [source.path for source, _, _ in found] == ["foundation/retries.py"]
+
+
 def test_tests_use_fakes_and_never_mocks() -> None:
     found = [
         (source, line, name)

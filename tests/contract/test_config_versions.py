@@ -20,7 +20,7 @@ def item(uid: str = "u1", **data: str) -> dict[str, Any]:
 
 
 def history(store: SqlStore) -> StoredConfigHistory:
-    return StoredConfigHistory(store, Redactor().json)
+    return StoredConfigHistory(store, Redactor())
 
 
 async def test_versions_of_a_map_come_newest_first_and_only_its_own(store: SqlStore) -> None:

@@ -19,6 +19,7 @@ from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.policy import PolicyConfig
+from bot.domain.redaction import Redactor
 from bot.domain.step_run import StepRun
 from bot.locale import Texts
 from bot.store.store import SqlStore
@@ -270,6 +271,7 @@ class Production:
                 measure=self.measure,
                 place_of=lambda _: Place(INCIDENTS),
                 texts=Texts("en"),
+                redactor=Redactor(),
                 access=lambda: self.access,
                 policy=lambda: self.policy,
                 halt_file=lambda: self.halt_file,

@@ -82,8 +82,8 @@ async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str,
             heard += _taken(stage)
         _meet_policy(stage, alone=False)
         shown = await show_a_plan_amid_secrets(stage)
-        redact = stage.settings.redactor.json
-        await watch_config_maps(stage.store, stage.clock, stage.catalogue, redact)
+        redactor = stage.settings.redactor
+        await watch_config_maps(stage.store, stage.clock, stage.catalogue, redactor)
         await _read_what_is_large(stage)
         for hostile in (t for t in texts if t.where == AT_THE_END):
             await break_the_glass(stage, hostile)

@@ -32,6 +32,7 @@ from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import PlanId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import open_store
 from playbooks.loader import parse
@@ -190,6 +191,7 @@ def remedy_of(
             measure=measured,
             place_of=lambda _: Place(INCIDENTS),
             texts=Texts("en"),
+            redactor=Redactor(),
             access=lambda: AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ANN,)}),
             owner=f"life:{os.getpid()}",
         )

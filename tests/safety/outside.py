@@ -22,6 +22,7 @@ from bot.core.ports import Clock
 from bot.core.reports.webhook_notices import Notifier
 from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.core.upkeep.cluster_watch import ClusterWatch, essence_of
+from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
 from sandbox.clock import ManualClock
 from sandbox.tempo.calls import Span
@@ -164,10 +165,10 @@ def let_it_say(own: Path, words: str) -> None:
 
 
 async def watch_config_maps(
-    store: SqlStore, clock: Clock, catalogue: Callable[[], Catalogue], redact: Callable[[Any], Any]
+    store: SqlStore, clock: Clock, catalogue: Callable[[], Catalogue], redactor: Redactor
 ) -> None:
     """Let the watch see maps appear and change: secrets as values, in files, in binary data."""
-    watch = ClusterWatch("default", store, clock, catalogue, StoredConfigHistory(store, redact))
+    watch = ClusterWatch("default", store, clock, catalogue, StoredConfigHistory(store, redactor))
     file = f"host: db\npassword: {CANARIES['history_file']}\n"
     binary = base64.b64encode(CANARIES["history_binary"].encode()).decode()
     for name, data, more in (

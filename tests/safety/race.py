@@ -26,6 +26,7 @@ from bot.domain.access import AccessConfig
 from bot.domain.ids import ChannelId, PlanId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore, open_store
 from playbooks.loader import parse
@@ -143,6 +144,7 @@ def _planner(store: SqlStore, actor: KubernetesActor) -> Remediation:
             measure=bad,
             place_of=lambda _: Place(ChannelId(INCIDENTS)),
             texts=Texts("en"),
+            redactor=Redactor(),
             access=lambda: AccessConfig({}),
         )
     )

@@ -39,6 +39,7 @@ from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
 from bot.store.store import SqlStore
+from foundation.retries import RetryPolicy
 from sandbox.model.server import ModelServer
 from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS
 from sandbox.slack.server import SlackServer
@@ -198,7 +199,7 @@ class Stage:
                 texts=Texts("en"),
                 access=self.access,
                 policy=lambda: self.policy,
-                redact=self.settings.redactor.text,
+                redactor=self.settings.redactor,
             )
         )
 
@@ -252,7 +253,9 @@ class Stage:
             app_token=self.slack.app_token,
             api_url=self.slack.api_url,
             poll=timedelta(milliseconds=50),
-            retry_after=timedelta(milliseconds=50),
+            retry=RetryPolicy(
+                first=timedelta(milliseconds=50), longest=timedelta(minutes=5), give_up_after=6
+            ),
         )
         deps = SlackDeps(
             store=self.store,

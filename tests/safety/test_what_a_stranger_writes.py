@@ -58,7 +58,7 @@ async def test_what_the_detector_proposes_still_runs_after_its_hold(world: Produ
 
 async def test_a_reason_is_kept_without_the_secret_in_it(world: Production) -> None:
     cut = replace(SCALE, reason="it said password=hunter22x in the log")
-    world.bot.planner._binder._redact = Redactor().text
+    world.bot.planner._binder._redactor = Redactor()
     receipt = await world.bot.planner.propose(cut)
     record = await world.record(receipt.plan_id)  # type: ignore[arg-type]
     assert record.plan.reason == "it said password=[redacted: secret] in the log"
@@ -67,7 +67,7 @@ async def test_a_reason_is_kept_without_the_secret_in_it(world: Production) -> N
 async def test_a_secret_among_the_parameters_is_refused_and_kept_nowhere(
     world: Production,
 ) -> None:
-    world.bot.planner._binder._redact = Redactor().text
+    world.bot.planner._binder._redactor = Redactor()
     receipt = await world.propose("hpa_scale", "shop", add_replicas="password=hunter22x")
     assert (receipt.plan_id, receipt.refused_by) == (None, "secret")
     assert "'add_replicas'" in receipt.summary
@@ -78,7 +78,7 @@ async def test_a_secret_among_the_parameters_is_refused_and_kept_nowhere(
 
 
 async def test_both_sides_of_a_changed_secret_are_hidden(world: Production) -> None:
-    world.bot.planner._binder._redact = Redactor().text
+    world.bot.planner._binder._redactor = Redactor()
     for number in (1, 2):
         item = world.cluster.objects["ReplicaSet", "trading", f"cart-h{number}"]
         container = item["spec"]["template"]["spec"]["containers"][0]

@@ -118,7 +118,7 @@ class World:
             self.render,
         )
         sources = Sources(self.metrics, self.workers, charts=charts, **self.sources)
-        self.enricher = Enricher(self.clock, sources, tuple, Texts("en"), "UTC")
+        self.enricher = Enricher(self.clock, sources, tuple, Texts("en"), "UTC", Redactor())
 
     def channel_of(self, _spec: ServiceSpec | None) -> ChannelId:
         return ChannelId("C0INC")
@@ -281,7 +281,9 @@ class NoEnricher(Enricher):
 
 async def test_a_group_whose_enrichment_fails_whole_is_told_bare(store: SqlStore) -> None:
     world = World(store)
-    enricher = NoEnricher(world.clock, world.enricher._sources, tuple, Texts("en"), "UTC")
+    enricher = NoEnricher(
+        world.clock, world.enricher._sources, tuple, Texts("en"), "UTC", Redactor()
+    )
     report = await world.cycle(enricher=enricher)
     assert told(report) == BOTH
     bare = next(f for f in report.told if f.service == "ledger")

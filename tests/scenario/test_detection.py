@@ -16,6 +16,7 @@ from bot.core.ports import Mute
 from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, UserId
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from tests.fakes.workers import InlineWorkers
@@ -113,6 +114,7 @@ async def watch(outside: Platform, clock: StoryClock, store: SqlStore) -> AsyncI
             tuple,
             Texts("en"),
             "UTC",
+            Redactor(),
         ),
         desk=FindingDesk(store, clock, lambda _: ChannelId("C0INC"), FindingConfig(Texts("en"))),
         settings=DetectorSettings(),

@@ -32,6 +32,7 @@ from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
 from bot.store.store import open_store
+from foundation.retries import RetryPolicy
 from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS
 from sandbox.slack.server import SlackServer, Timing, start_slack
 from tests.fakes.decision import SCALE, Production, empty_database, library
@@ -70,7 +71,9 @@ class Shift:
             api_url=self.slack.api_url,
             incidents_channel="#incidents",
             poll=timedelta(milliseconds=50),
-            retry_after=timedelta(milliseconds=50),
+            retry=RetryPolicy(
+                first=timedelta(milliseconds=50), longest=timedelta(minutes=5), give_up_after=6
+            ),
             lease=timedelta(seconds=5),
         )
         world = self.world

@@ -39,6 +39,7 @@ from bot.slack.charts import render_chart
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
 from bot.store.store import SqlStore, open_store
+from foundation.retries import RetryPolicy
 from sandbox.slack.people import (
     ALICE,
     BOT_USER_ID,
@@ -186,7 +187,9 @@ class Story:
             app_token=self.slack.app_token,
             api_url=self.slack.api_url,
             poll=timedelta(milliseconds=50),
-            retry_after=timedelta(milliseconds=50),
+            retry=RetryPolicy(
+                first=timedelta(milliseconds=50), longest=timedelta(minutes=5), give_up_after=6
+            ),
             lease=timedelta(seconds=5),
         )
         return replace(config, **changes)

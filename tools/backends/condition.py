@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 
+from foundation.retries import RetryPolicy
 from tools.errors import BackendDeniedError, BackendUnavailableError, OutcomeUnknownError, ToolError
 from tools.ports import Health
 
@@ -24,7 +25,7 @@ REMEMBERED = 10  # calls that say whether it is degraded
 DEGRADED_FROM = 2  # failures of those
 TRIP_AFTER = 6  # failures in a row
 TRIP_SECONDS = 20.0  # or this long without an answer
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0  # seconds until a call is let through again; doubles
+PROBE = RetryPolicy(first=timedelta(seconds=5), longest=timedelta(minutes=1))  # of a dead backend
 
 
 class Condition:
@@ -40,7 +41,7 @@ class Condition:
         self._row_since: datetime | None = None
         self.why = ""
         self._retry_at: float | None = None  # monotonic; None: the circuit is closed
-        self._pause = FIRST_PAUSE
+        self._probes = 0  # that failed since it went down
         self._probing = False
         self._word = "up"
         self.since: datetime | None = None
@@ -91,10 +92,10 @@ class Condition:
         self._recent.append(False)
         lasted = now - self._row_began
         if probe:
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            self._retry_at = now + self._pause
+            self._probes += 1
+            self._retry_at = now + self._pause()
         elif self._retry_at is None and (self._row >= TRIP_AFTER or lasted >= TRIP_SECONDS):
-            self._retry_at = now + self._pause
+            self._retry_at = now + self._pause()
         self._note()
 
     def health(self, name: str, *, up: bool, detail: str) -> Health:
@@ -120,12 +121,16 @@ class Condition:
         return True
 
     def _answered(self, *, well: bool, why: str = "") -> None:
-        self._row, self._retry_at, self._pause = 0, None, FIRST_PAUSE
+        self._row, self._retry_at, self._probes = 0, None, 0
         self.why = why or self.why
         if well and self._word == "down":
             self._recent.clear()
         self._recent.append(well)
         self._note()
+
+    def _pause(self) -> float:
+        """Return the seconds until one call is let through again."""
+        return PROBE.wait_after(1 + self._probes).total_seconds()
 
     def _note(self) -> None:
         """Date a change of the word."""

@@ -18,7 +18,7 @@ from bot.core.ports import Clock
 from bot.core.shared.charts import ChartDesk
 from bot.domain.anomaly import Anomaly
 from bot.domain.finding import BreachForecast
-from bot.domain.redaction import Cut, Redactor, clean_case, clean_cause, clean_change
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach, forecast
 from tools.analysis.patterns import burst
@@ -80,15 +80,15 @@ class Enricher:
         rules: Callable[[], Sequence[Rule]],
         texts: Texts,
         timezone: str,
-        cut: Cut | None = None,
+        redactor: Redactor,
     ) -> None:
         """`texts` and `timezone` are those of the incidents channel, for the chart.
 
-        `cut` knows our own secrets besides the usual shapes.
+        `redactor` knows our own secrets besides the usual shapes.
         """
         self._clock, self._sources, self._rules = clock, sources, rules
         self._texts, self._timezone = texts, timezone
-        self._cut = cut or Redactor().text
+        self._redactor = redactor
 
     async def enrich(
         self,
@@ -104,7 +104,8 @@ class Enricher:
         missing = dict(gaps)
         looked = self._look(group, catalogue, series, missing)
         extra = await isolated("enrichment", looked, missing, Extra())
-        return replace(extra, gaps={name: self._cut(why) for name, why in missing.items()})
+        told = {name: self._redactor.text(why) for name, why in missing.items()}
+        return replace(extra, gaps=told)
 
     async def _look(
         self,
@@ -126,7 +127,7 @@ class Enricher:
             return []
         window = Window(_onset(group) - CHANGES_BEFORE, self._clock.now())
         seen = await self._sources.changes.recent(window)
-        return [clean_change(each, self._cut) for each in seen]
+        return [self._redactor.change(each) for each in seen]
 
     async def _causes(
         self,
@@ -147,7 +148,7 @@ class Enricher:
                 rules=self._rules(),
             )
         )
-        return [clean_cause(each, self._cut) for each in ranked]
+        return [self._redactor.cause(each) for each in ranked]
 
     async def _chart(
         self,
@@ -260,7 +261,7 @@ class Enricher:
         words = [a.metric.replace("_", " ") for a in group[:3]]
         words += [group[0].service, *(c.cause for c in causes[:1])]
         cases = await self._sources.history.similar(" ".join(words), 3)
-        return [clean_case(each, self._cut) for each in cases]
+        return [self._redactor.case(each) for each in cases]
 
 
 def _onset(group: Sequence[Anomaly]) -> datetime:

@@ -34,7 +34,7 @@ from bot.domain.answer import Answer, Usage
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import RunId, mint
 from bot.domain.question import Question
-from bot.domain.redaction import Redactor, clean_cause
+from bot.domain.redaction import Redactor
 from bot.domain.run import Failed, Queued, Running, Stopped
 from bot.locale import Texts
 from tools.contract import Toolbox
@@ -152,7 +152,7 @@ class AgentDesk:
         question = turn.question
         intent = parse(question.text, self._catalogue(), self._clock.now())
         found = await self._investigator.investigate(intent, question.text, turn.recorder)
-        causes = tuple(clean_cause(each, self._redactor.text) for each in found.causes)
+        causes = tuple(map(self._redactor.cause, found.causes))
         diagnosis = replace(found, causes=causes)
         if await turn.stopped():
             raise RunStoppedError

@@ -90,7 +90,7 @@ class Approvals:
         self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId, digest: str = ""
     ) -> Said:
         """Open a MANUAL plan alone, in an emergency: written down, and told to everybody."""
-        why = self.moves.redact(reason.strip())[:LONGEST_REASON]
+        why = self.moves.redactor.text(reason.strip())[:LONGEST_REASON]
         if not why:
             return Said(False, None, self.moves.texts.say("plan.reason_needed"), "reason")
 
@@ -131,7 +131,7 @@ class Approvals:
 
     async def reject(self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId) -> Said:
         """Say no, with a reason."""
-        why = self.moves.redact(reason.strip())[:LONGEST_REASON]
+        why = self.moves.redactor.text(reason.strip())[:LONGEST_REASON]
         if not why:
             return Said(False, None, self.moves.texts.say("plan.reason_needed"), "reason")
 

@@ -29,6 +29,7 @@ from bot.core.remediation.verification import Verifier
 from bot.domain.access import AccessConfig
 from bot.domain.place import Place
 from bot.domain.policy import PolicyConfig
+from bot.domain.redaction import Redactor
 from bot.domain.risk import RiskConfig
 from bot.locale import Texts
 from playbooks.loader import Library
@@ -50,12 +51,12 @@ class RemediationPorts:
     measure: Measure  # see bot.core.remediation.measuring.Measuring
     place_of: Callable[[ServiceSpec | None], Place]  # channel of a service's cards
     texts: Texts
+    redactor: Redactor  # of what people will read
     access: Callable[[], AccessConfig]
     policy: Callable[[], PolicyConfig] = PolicyConfig
     risk: Callable[[], RiskConfig] = RiskConfig
     notice: Notice = nothing_noticed
     halt_file: Callable[[], str] = lambda: ""  # why, when the kill switch file exists
-    redact: Callable[[str], str] = str
     owner: str = field(default_factory=lambda: f"bot-{secrets.token_hex(8)}")
 
 
@@ -75,7 +76,7 @@ class Remediation:
 def build_remediation(ports: RemediationPorts) -> Remediation:
     """Join the parts."""
     store, clock = ports.store, ports.clock
-    binder = Binder(ports.actors, ports.actions, ports.redact)
+    binder = Binder(ports.actors, ports.actions, ports.redactor)
     gate = Gate(
         clock=clock,
         binder=binder,
@@ -85,7 +86,7 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         access=ports.access,
         halt_file=ports.halt_file,
     )
-    moves = PlanMoves(store, clock, ports.texts, ports.redact)
+    moves = PlanMoves(store, clock, ports.texts, ports.redactor)
     planner = Planner(
         moves=moves,
         gate=gate,
@@ -119,6 +120,6 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         approvals=Approvals(Answering(moves, gate), planner, lambda: ports.place_of(None)),
         deadlines=Deadlines(moves, gate),
         execution=execution,
-        switches=Switches(store, clock, gate, ports.redact),
+        switches=Switches(store, clock, gate, ports.redactor),
         gate=gate,
     )

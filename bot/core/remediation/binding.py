@@ -7,12 +7,13 @@ undo step ──bind_undo──> Bound                  against the object as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.domain.guards import Refusal
 from bot.domain.plan import UNDOES, Step
+from bot.domain.redaction import Redactor
 from foundation.nearest import nearest
 from playbooks import templates
 from playbooks.schema import PlaybookAction, PlaybookStep
@@ -74,11 +75,9 @@ class BoundStep:
 class Binder:
     """Reads objects through the actions; changes nothing."""
 
-    def __init__(
-        self, actors: Actors, actions: Mapping[str, Action], redact: Callable[[str], str] = str
-    ) -> None:
-        """`redact` cuts secrets out of what people will read."""
-        self._actors, self._actions, self._redact = actors, actions, redact
+    def __init__(self, actors: Actors, actions: Mapping[str, Action], redactor: Redactor) -> None:
+        """`redactor` cuts what people will read."""
+        self._actors, self._actions, self._redactor = actors, actions, redactor
 
     def action(self, name: str) -> Action:
         """Return an action. Raises NotFoundError with the nearest one."""
@@ -112,7 +111,7 @@ class Binder:
             step=step,
             undo=self._undo(index, written, action, state, values),
             looked=_looked(state, preview, owner),
-            summary=self._redact(preview.summary),
+            summary=self._redactor.text(preview.summary),
             affected=tuple(str(each) for each in preview.affected),
             floor=action.floor,
         )
@@ -193,7 +192,7 @@ class Binder:
         try:
             await action.observe(self._actors, ref, parse_parameters(action, raw))
         except GitOwnedError as error:
-            return self._redact(error.change)
+            return self._redactor.text(error.change)
         except (ActionRefusedError, NotFoundError, BadArgumentError, LostRaceError):
             return ""
         return ""
@@ -223,25 +222,26 @@ class Binder:
             timeout_seconds=written.timeout_seconds,
             fingerprint="",  # known only after the step: the undo is bound to what it left
             state_before={UNDOES: index},
-            diff=(self._redact(spec.summary),),
+            diff=(self._redactor.text(spec.summary),),
         )
 
     def _diff(self, preview: Preview) -> tuple[str, ...]:
-        lines = [self._redact(str(self._hidden(line))) for line in preview.diff]
+        lines = [self._redactor.text(str(self._hidden(line))) for line in preview.diff]
         if len(lines) > LONGEST_DIFF:
             lines = [*lines[:LONGEST_DIFF], f"… and {len(lines) - LONGEST_DIFF} more"]
-        return tuple(lines) or (self._redact(preview.summary),)
+        return tuple(lines) or (self._redactor.text(preview.summary),)
 
     def clean(self, text: str) -> str:
         """Return text for people without secrets."""
-        return self._redact(text)
+        return self._redactor.text(text)
 
     def _hidden(self, line: DiffLine) -> DiffLine:
         """Hide both values of a line whose name alone says that they are secrets."""
         name = line.path.removesuffix(".value").rstrip("]")  # …env[DB_PASSWORD].value
         probe = f"{name}: {PROBE}"
-        if PROBE in self._redact(probe):
-            return replace(line, before=self._redact(line.before), after=self._redact(line.after))
+        if PROBE in self._redactor.text(probe):
+            before, after = map(self._redactor.text, (line.before, line.after))
+            return replace(line, before=before, after=after)
         return replace(line, before=HIDDEN, after=HIDDEN)
 
 

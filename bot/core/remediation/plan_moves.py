@@ -22,6 +22,7 @@ from bot.domain.guards import GUARDS
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import Plan, PlanStatus
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 
 TRIES = 12  # lost races before we give up; two hundred clicks need a few
@@ -54,7 +55,7 @@ class PlanMoves:
     store: Store
     clock: Clock
     texts: Texts
-    redact: Callable[[str], str] = str  # of what people type: reasons are kept and shown
+    redactor: Redactor  # of what people type: reasons are kept and shown
 
     async def attempt(
         self, plan_id: PlanId, judge: Callable[[Transaction, PlanRecord], Awaitable[bool]]

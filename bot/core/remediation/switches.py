@@ -14,7 +14,6 @@ it sees. One that starts beside a file notes that too; one that starts without h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from bot.core.ports import Clock, Store, Transaction
 from bot.core.remediation.gate import FREEZE, HALT, Gate
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, UserId
+from bot.domain.redaction import Redactor
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Switches:
     store: Store
     clock: Clock
     gate: Gate
-    redact: Callable[[str], str] = str  # of the reason that somebody gives
+    redactor: Redactor  # of the reason that somebody gives
 
     async def halt(
         self, user: UserId, reason: str, channel: ChannelId, right: str = "sre.halt"
@@ -96,7 +96,8 @@ class Switches:
         reason: str = "",
     ) -> Switched:
         who = self.gate.may(await self.gate.person(user), user, right, channel)
-        now, value, reason = self.clock.now(), self.redact(value), self.redact(reason)
+        now = self.clock.now()
+        value, reason = self.redactor.text(value), self.redactor.text(reason)
         async with self.store.begin() as tx:
             if not who.allowed:
                 facts = {"right": right}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from bot.core.ports import Store
+from bot.domain.redaction import Redactor
 from tools.kubernetes_objects import config_hash
 from tools.ports import ConfigVersion
 from tools.world import Baseline, Change, Labels, MetricName, Window, WorkloadRef
@@ -55,9 +56,9 @@ HOLDS_BINARY = "it holds binary data"
 class StoredConfigHistory:
     """The ConfigHistory port over the store; secrets never get there."""
 
-    def __init__(self, store: Store, redact: Callable[[Any], Any]) -> None:
-        """`redact` cuts secrets out of plain JSON; what it would change is not stored."""
-        self._store, self._redact = store, redact
+    def __init__(self, store: Store, redactor: Redactor) -> None:
+        """What `redactor` would change is not stored."""
+        self._store, self._redactor = store, redactor
 
     async def save(self, ref: WorkloadRef, item: Mapping[str, Any], at: datetime) -> bool:
         """Keep what a config map holds now; False when that is the newest version already."""
@@ -65,7 +66,7 @@ class StoredConfigHistory:
         withheld = ""
         if item.get("binaryData"):
             withheld = HOLDS_BINARY
-        elif self._redact(values) != values:
+        elif self._redactor.json(values) != values:
             withheld = HOLDS_SECRETS
         uid = str((item.get("metadata") or {}).get("uid", ""))
         version = ConfigVersion(

@@ -18,12 +18,12 @@ import structlog
 
 from bot.core.ports import Clock, Store
 from bot.domain.audit import Anchor
+from foundation.retries import RetryPolicy
 from tools.errors import BackendError, BackendUnavailableError
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY = timedelta(seconds=10)  # wall time; doubles with every failure
-LONGEST_RETRY = timedelta(minutes=5)
+RETRY = RetryPolicy(first=timedelta(seconds=10), longest=timedelta(minutes=5))  # wall time
 
 
 class AnchorPlace(Protocol):
@@ -86,7 +86,7 @@ class Anchoring:
             await standing.place.put(head)
         except BackendError as error:
             standing.failures += 1
-            wait = min(FIRST_RETRY * 2 ** min(standing.failures - 1, 8), LONGEST_RETRY, self.every)
+            wait = min(RETRY.wait_after(standing.failures), self.every)
             standing.due_at, standing.error = head.sealed_at + wait, str(error)
             return False
         standing.kept, standing.due_at = head, head.sealed_at + self.every

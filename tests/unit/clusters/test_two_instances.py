@@ -21,6 +21,7 @@ from bot.core.shared.stored_ports import StoredBaselines
 from bot.core.upkeep.doctor import State, examine
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.settings import ConfigError, Settings, load_settings
 from bot.store.store import SqlStore
@@ -111,7 +112,7 @@ def cycle_over(metrics: Metrics, store: SqlStore, clock: StoppedClock) -> Detect
         baselines=StoredBaselines(store),
         workers=workers,
         catalogue=lambda: CATALOGUE,
-        enricher=Enricher(clock, Sources(metrics, workers), tuple, Texts("en"), "UTC"),
+        enricher=Enricher(clock, Sources(metrics, workers), tuple, Texts("en"), "UTC", Redactor()),
         desk=FindingDesk(store, clock, lambda _: ChannelId("C0INC"), FindingConfig(Texts("en"))),
         settings=DetectorSettings(),
         on_cleared=on_cleared,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.core.upkeep.cluster_watch import WATCHED, ClusterWatch, essence_of
 from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
+from foundation.retries import RetryPolicy
 from sandbox.clock import ManualClock
 from sandbox.kubernetes.access import ACTOR_TOKEN
 from sandbox.kubernetes.cluster import Cluster
@@ -30,6 +31,7 @@ from tools.metrics_and_services import load_catalogue
 from tools.world import Change, Window, WorkloadRef
 
 Json = dict[str, Any]
+HASTY = RetryPolicy(first=timedelta(seconds=0.02), longest=timedelta(seconds=0.05))
 CATALOGUE = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
 MAP = WorkloadRef("default", "trading", "ConfigMap", "ledger-settings")
 MAPS = "/api/v1/namespaces/trading/configmaps"
@@ -93,7 +95,7 @@ async def watching(outside: Outside, store: SqlStore) -> AsyncIterator[StoredCon
     """Watch as the leader does, with the reading identity."""
     config = KubernetesConfig(kubeconfig=str(outside.server.reader_kubeconfig))
     reader = KubernetesReader(config)
-    history = StoredConfigHistory(store, Redactor([]).json)
+    history = StoredConfigHistory(store, Redactor([]))
     rows = ClusterWatch("default", store, StoppedClock(), lambda: CATALOGUE, history)
 
     async def seen(kind: str, before: Json | None, after: Json | None) -> None:
@@ -185,8 +187,7 @@ def outside_hpas(outside: Outside) -> list[tuple[str, str, str]]:
 async def test_a_change_made_while_the_api_was_away_is_told_once_when_it_is_back(
     outside: Outside, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(watch, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(watch, "AWAY", HASTY)
     async with watching(outside, store):
         await outside.write("PATCH", f"{MAPS}/{MAP.name}", {"data": {"level": "high"}})
         await told(outside, store, 1)
@@ -210,8 +211,7 @@ async def test_a_change_made_while_the_api_was_away_is_told_once_when_it_is_back
 async def test_a_forgotten_version_is_listed_again_and_nothing_is_lost_or_doubled(
     outside: Outside, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(watch, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(watch, "AWAY", HASTY)
     async with watching(outside, store):
         await outside.stop()
         outside.cluster.store.compact()

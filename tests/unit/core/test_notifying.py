@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -34,9 +35,9 @@ def subjects(receiver: Receiver) -> list[object]:
     return [each["subject"] for each in posted(receiver)]
 
 
-def notifier(store: SqlStore, receiver: Receiver) -> Notifier:
+def notifier(store: SqlStore, receiver: Receiver, clock: StoppedClock | None = None) -> Notifier:
     config = WebhookConfig(url=receiver.url, setting="notification.webhook.url")
-    return Notifier(store, StoppedClock(), Webhook(config))
+    return Notifier(store, clock or StoppedClock(), Webhook(config))
 
 
 async def happen(store: SqlStore, *subjects: str, kind: str = "plan.approved") -> None:
@@ -100,6 +101,29 @@ async def test_a_dead_receiver_gets_everything_when_it_is_back(
     assert subjects(receiver) == ["PLAN-1", "PLAN-2", "PLAN-3"]
     keys = [headers["Idempotency-Key"] for headers, _ in receiver.got]
     assert keys[1] == keys[2]  # the same key: a receiver may tell a repetition
+
+
+async def test_a_receiver_that_stays_dead_is_asked_ever_more_patiently_and_stays_told(
+    store: SqlStore, receiver: Receiver
+) -> None:
+    clock = StoppedClock()
+    told = notifier(store, receiver, clock)
+    await told.tick()
+    await happen(store, "PLAN-1")
+    receiver.answers = [503] * 20
+    asked: list[int] = []
+    for second in range(200):
+        with pytest.raises(BackendUnavailableError, match="answered 503"):
+            await told.tick()  # a failing job, though nobody is asked in most of them
+        if len(receiver.got) > len(asked):
+            asked.append(second)
+        clock.advance(timedelta(seconds=1))
+    assert asked == [0, 10, 30, 70, 130, 190]
+    receiver.answers = []
+    clock.advance(timedelta(minutes=1))
+    assert await told.tick() == 1
+    assert subjects(receiver) == ["PLAN-1"]
+    assert await told.tick() == 0  # well again: asked at once
 
 
 async def test_one_object_that_is_refused_for_good_does_not_hold_up_the_others(

@@ -11,12 +11,15 @@ what happened while nobody could look is one change from the last state to the p
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from foundation.retries import RetryPolicy
 from tools.backends.kubernetes.session import KubernetesSession, Object
 from tools.errors import BackendDeniedError, BackendError
 
@@ -24,7 +27,9 @@ log = structlog.get_logger(__name__)
 
 Seen = Callable[[str, Object | None, Object | None], Awaitable[None]]
 Essence = Callable[[Object], Object]
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts while the API is away
+AWAY = RetryPolicy(  # while the API does not answer; not all watches of it come back at once
+    first=timedelta(seconds=1), longest=timedelta(seconds=30), jitter_ratio=0.2
+)
 DENIED_PAUSE = 300.0  # a missing right does not come back by asking often
 
 
@@ -52,13 +57,13 @@ class Watch:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        pause = FIRST_PAUSE
+        failures = 0
         while True:
             try:
                 if not self.version:
                     await self._list()
                 await self._follow()
-                pause = FIRST_PAUSE
+                failures = 0
             except GoneError:
                 log.info("watch.relisted", kind=self.kind, namespace=self.namespace)
                 self.version = ""
@@ -68,8 +73,9 @@ class Watch:
                 await asyncio.sleep(DENIED_PAUSE)
             except BackendError as error:
                 log.warning("watch.interrupted", kind=self.kind, why=str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                failures += 1
+                chance = random.random()  # noqa: S311 - spreads questions, guards nothing
+                await asyncio.sleep(AWAY.wait_after(failures, chance).total_seconds())
 
     async def _list(self) -> None:
         items, version = await self._session.list_at(self.kind, self.namespace, {})

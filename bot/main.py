@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bot.composition.agent import agent_desk
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts, owner_name
-from bot.core.ports import ModelUnavailableError, Reply
+from bot.composition.terminal import terminal_desk
+from bot.core.ports import ModelUnavailableError, PlanRecord, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
 from bot.core.upkeep.doctor import Check, CheckFailedError, Row, examine
 from bot.domain.answer import Answer
@@ -57,12 +57,12 @@ async def serve(settings: Settings) -> None:
     await run_bot(settings)
 
 
-async def ask(settings: Settings, text: str, reply: Reply) -> Answer:
-    """Answer one question in the terminal."""
-    async with open_parts(settings) as parts:
+async def ask(settings: Settings, text: str, reply: Reply) -> tuple[Answer, PlanRecord | None]:
+    """Answer one question in the terminal; returns the plan too that was proposed on the way."""
+    async with open_parts(settings) as parts, AsyncExitStack() as stack:
         if parts.discovery is not None:
             await parts.discovery.refresh(DISCOVERY_SECONDS)
-        desk = agent_desk(parts, None)
+        desk = terminal_desk(parts, stack)
         voice = Voice(settings.installation.locale)
         question = Question(
             text, TERMINAL, "terminal", asker_name="somebody at the terminal", voice=voice
@@ -75,7 +75,10 @@ async def ask(settings: Settings, text: str, reply: Reply) -> Answer:
             )
         answer = await desk.answer(run, reply)
         assert answer is not None  # noqa: S101 - nobody can press Stop in a terminal
-        return answer
+        if answer.plan_id is None:
+            return answer, None
+        async with parts.store.begin() as tx:
+            return answer, await tx.plans.get(answer.plan_id)
 
 
 # --- what the command line opens without the rest -------------------------------------------

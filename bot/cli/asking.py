@@ -79,8 +79,8 @@ def ask(
 
     reply = TerminalReply(quiet=as_json)
     try:
-        answer = carry_out(answer_question(settings(), text, reply))
+        answer, plan = carry_out(answer_question(settings(), text, reply))
     except CommandFailedError as error:
         raise CommandFailedError(reply.failed or str(error)) from error
     if as_json:
-        show_json(answer_to_json(answer))
+        show_json(answer_to_json(answer, plan))

@@ -31,10 +31,13 @@ def access_config(section: AccessSection) -> AccessConfig:
 
 
 def with_channel_ids(access: AccessConfig, channel_id: Callable[[str], str]) -> AccessConfig:
-    """Return the same with channels by their ids, which only Slack knows."""
-    return replace(
-        access, channels={channel_id(name): held for name, held in access.channels.items()}
-    )
+    """Return the same with channels by their ids too, which only Slack knows.
+
+    By their names as well: a plan of `ask`, which asks no Slack, knows its channel by name only.
+    """
+    held = access.channels.items()
+    known = {each: holders for name, holders in held for each in (name, channel_id(name))}
+    return replace(access, channels=known)
 
 
 def _holders(place: str, held: Mapping[str, tuple[str, ...]]) -> Holders:

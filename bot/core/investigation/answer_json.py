@@ -9,8 +9,8 @@ from bot.domain.answer import Answer, Evidence
 from tools.world import Cause
 
 
-def answer_to_json(answer: Answer, plan: PlanRecord | None = None) -> dict[str, Any]:
-    """Return the object; healthy means an empty `causes`."""
+def answer_to_json(answer: Answer, plan: PlanRecord | None) -> dict[str, Any]:
+    """Return the object; healthy means an empty `causes`, `plan` is the one that it proposed."""
     usage = answer.usage
     return {
         "answer": answer.text,
@@ -18,7 +18,7 @@ def answer_to_json(answer: Answer, plan: PlanRecord | None = None) -> dict[str, 
         "confidence": round(answer.confidence, 3),
         "causes": [_cause(c) for c in answer.causes],
         "evidence": [_evidence(e) for e in answer.evidence],
-        "plan": _plan(answer, plan),
+        "plan": _plan(plan) if plan is not None else None,
         "mode": answer.mode,
         "usage": {
             "steps": usage.steps,
@@ -56,9 +56,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _plan(answer: Answer, record: PlanRecord | None) -> dict[str, Any] | None:
-    if record is None:
-        return {"id": answer.plan_id} if answer.plan_id else None
+def _plan(record: PlanRecord) -> dict[str, Any]:
     return {
         "id": record.plan.id,
         "title": record.plan.title,

@@ -12,6 +12,7 @@ from bot.domain.access import RIGHTS, AccessConfig, Role, decide, role_of
 from bot.domain.ids import UserId
 from bot.domain.policy import AutoTier, PolicyConfig, role_for, rule, strictest
 from bot.domain.risk import RiskConfig, RiskInputs, Tier, Trend, assess
+from bot.settings import with_channel_ids
 from tools.world import ServiceMode, Severity
 
 INPUTS = RiskInputs(
@@ -200,6 +201,16 @@ def test_reading_is_a_right_too() -> None:
 def test_a_service_names_its_own_approvers() -> None:
     assert not decide(person("UANN"), "plan.retry", CONFIG, service="wallet-service").allowed
     assert decide(person("UWES"), "plan.retry", CONFIG, service="wallet-service").allowed
+
+
+def test_a_channel_has_its_own_approvers_by_its_name_and_by_its_id() -> None:
+    own = {"#prod": {Role.APPROVER: ("UADA",)}}
+    written = AccessConfig(holders={Role.APPROVER: ("UANN",)}, channels=own)
+    known = with_channel_ids(written, {"#prod": "C1"}.__getitem__)
+    for channel in ("#prod", "C1"):  # a plan of `ask` knows only the name of its channel
+        assert not decide(person("UANN"), "plan.approve", known, channel).allowed
+        assert decide(person("UADA"), "plan.approve", known, channel).allowed
+    assert decide(person("UANN"), "plan.approve", known, "C2").allowed
 
 
 def test_channel_and_service_both_must_agree() -> None:

@@ -99,7 +99,8 @@ def test_holders_of_a_channel_are_found_by_its_id(tmp_path: Path) -> None:
     text = 'access: {admin: [U9], channels: {"#pay": {approver: [U1]}}}'
     named = load(tmp_path, text).access
     access = with_channel_ids(named, {"#pay": "C42"}.__getitem__)
-    assert access.channels == {"C42": {Role.APPROVER: ("U1",)}}
+    holders = {Role.APPROVER: ("U1",)}
+    assert access.channels == {"C42": holders, "#pay": holders}
     assert access.holders == named.holders
     assert access.holders[Role.ADMIN] == ("U9",)
     assert access.holders[Role.VIEWER] == ("*",)

@@ -22,14 +22,13 @@ BACKENDS = ("prometheus", "loki", "kubernetes")
 PlannerOf = Callable[[Running], PlanDesk]
 
 
-def agent_desk(parts: Parts, planner: PlannerOf | None) -> AgentDesk:
-    """Build the desk; `planner` gives a run its plan desk, None leaves proposing off."""
+def agent_desk(parts: Parts, planner: PlannerOf) -> AgentDesk:
+    """Build the desk; `planner` gives a run its plan desk."""
 
     def toolbox_of(run: Running, sheet: CauseSheet) -> Toolbox:
         shelf = ThreadEvidence(parts.store, run.place)
-        ports = {**parts.ports(), CauseSheet: sheet, EvidenceShelf: shelf}
-        if planner is not None:
-            ports[PlanDesk] = planner(run)
+        own: dict[type, object] = {CauseSheet: sheet, EvidenceShelf: shelf, PlanDesk: planner(run)}
+        ports = parts.ports() | own
         return Toolbox(described(usable(parts.shelf.tools()), ports), ports)
 
     return AgentDesk(

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,8 +26,8 @@ import numpy as np
 import pytest
 import yaml
 
-from bot.composition.agent import agent_desk
 from bot.composition.parts import open_parts
+from bot.composition.terminal import terminal_desk
 from bot.core.investigation.figures import FigureIndex
 from bot.core.ports import StepUpdate
 from bot.domain.answer import Answer, Evidence
@@ -133,8 +134,8 @@ def question(metric: str, window: tuple[datetime, datetime]) -> str:
 
 async def ask_all(environment: dict[str, str], prometheus: RealPrometheus) -> Session:
     settings = load_settings(environment)
-    async with open_parts(settings) as parts:
-        desk = agent_desk(parts, None)
+    async with open_parts(settings) as parts, AsyncExitStack() as stack:
+        desk = terminal_desk(parts, stack)
 
         async def ask(text: str, window: tuple[datetime, datetime]) -> Told:
             asked, reply = Question(text, TERMINAL, "terminal"), Quiet()

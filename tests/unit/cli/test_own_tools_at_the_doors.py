@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from bot.__main__ import main
-from bot.composition.agent import agent_desk
 from bot.composition.parts import open_parts
+from bot.composition.terminal import terminal_desk
 from bot.core.investigation.causes import CauseSheet
 from bot.domain.place import TERMINAL
 from bot.settings import load_settings
@@ -54,8 +55,8 @@ def test_a_broken_tool_is_named_to_the_line_and_nothing_starts(
 
 async def test_every_question_is_offered_the_tool_and_a_bad_reload_keeps_it(folder: Path) -> None:
     run = a_run(place=TERMINAL, asked_by=None)
-    async with open_parts(load_settings()) as parts:
-        desk = agent_desk(parts, None)
+    async with open_parts(load_settings()) as parts, AsyncExitStack() as stack:
+        desk = terminal_desk(parts, stack)
         box = desk._toolbox_of(run, CauseSheet())
         assert box.absent["consumer_lag"] == "Metrics"  # known, and off without Prometheus
         (folder / "kafka.py").write_text("1 / 0\n")

@@ -482,6 +482,8 @@ async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
     queue = office.queue(reply_for)
     await queue.tick()
     assert replies == []  # the thread is still busy
+    async with office.store.begin() as tx:
+        assert len(await tx.runs.queued(THREAD)) == 2
     await desk.answer(run, KeptReply())
     await queue.tick()
     async with asyncio.timeout(WAIT):

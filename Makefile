@@ -64,8 +64,8 @@ bench: setup ## measurements against peers (NAME=nab; BENCH_DATA=folder of recor
 
 # ---------------------------------------------------------------------------------------------- judge
 
-test: setup ## all tests, a worker per core, with coverage data; what needs a missing program skips with its reason
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(foreach package,$(filter-out bench,$(PACKAGES)),--cov=$(package)) --cov-branch --cov-report= $(PYTEST_ARGS)
+test: setup ## all tests, a worker per core, with coverage data and seconds per folder; what needs a missing program skips
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(foreach package,$(filter-out bench,$(PACKAGES)),--cov=$(package)) --cov-branch --cov-report= $(PYTEST_ARGS)
 
 check: lint types imports docs ## everything CI checks besides the tests
 
@@ -78,7 +78,7 @@ format: setup ## let ruff mend what it can
 	@$(BIN)/ruff format .
 
 types: setup ## mypy, strict
-	@$(BIN)/mypy $(PACKAGES) tests
+	@$(BIN)/mypy $(PACKAGES) tests conftest.py
 
 imports: setup ## the import law
 	@$(BIN)/lint-imports --no-cache

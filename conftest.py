@@ -1,0 +1,138 @@
+"""How the suite runs, whatever it tests.
+
+    longest first   slow files, then those of many tests: no worker ends with a long file alone
+    cheap coverage  measured where it is the purpose, with no trace inside SQLAlchemy's greenlets
+    seconds         per folder at the end of every run, so that growth is seen
+
+What every test lives in (no network, missing programs) stands in tests/conftest.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent
+
+# ------------------------------------------------------------------------------- longest first
+
+
+def _weight(items: list[pytest.Item]) -> tuple[bool, int]:
+    return any(item.get_closest_marker("slow") for item in items), len(items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order whole files by weight for workers that take file after file; alone, leave the order."""
+    if not (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
+        return
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    ordered = sorted(files.values(), key=_weight, reverse=True)
+    items[:] = [item for file in ordered for item in file]
+
+
+# ------------------------------------------------------------------------------- cheap coverage
+
+# Tracing makes Python twice as slow. What these folders reach is reached by unit and contract tests
+# too, and what they look for (an order of things, a kill, a whole story) no line count shows.
+UNMEASURED = ("e2e", "property", "safety", "scenario")
+
+
+class _Measuring:
+    """Coverage of this process, off while an unmeasured file runs."""
+
+    def __init__(self, controller: Any) -> None:
+        self._controller, self._on = controller, True
+
+    def turn(self, *, on: bool) -> None:
+        if on != self._on:
+            self._on = on
+            (self._controller.resume if on else self._controller.pause)()
+
+
+_measuring: list[_Measuring] = []  # none: this run measures nothing
+
+
+def _outside_of_greenlets() -> None:
+    """Trace the event loop's code only.
+
+    SQLAlchemy runs its engine in greenlets. coverage's own support for them looks the greenlet up
+    at every line, which costs more than the tests themselves; here the trace is lifted at each
+    switch into one and comes back with the loop.
+    """
+    import greenlet
+
+    lifted: list[Any] = []
+
+    def switched(_event: str, pair: tuple[Any, Any]) -> None:
+        left, entered = pair
+        if entered.parent is None:
+            if lifted:
+                sys.settrace(lifted.pop())
+        elif left.parent is None and sys.gettrace() is not None:
+            lifted[:] = [sys.gettrace()]
+            sys.settrace(None)
+
+    greenlet.settrace(switched)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Find out whether this process measures coverage."""
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    controller = getattr(plugin, "cov_controller", None)
+    if controller is not None:
+        _measuring[:] = [_Measuring(controller)]
+        _outside_of_greenlets()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure set-up, test and tear-down, or none of them."""
+    for measuring in _measuring:
+        parts = item.path.relative_to(ROOT).parts if item.path.is_relative_to(ROOT) else ()
+        measuring.turn(on=parts[:1] == ("tests",) and parts[1] not in UNMEASURED)
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Leave the measurement as its plugin expects it."""
+    for measuring in _measuring:
+        measuring.turn(on=True)
+
+
+# ------------------------------------------------------------------------------- seconds
+
+_seconds: dict[str, float] = {}
+_tests: Counter[str] = Counter()
+
+
+def _folder(nodeid: str) -> str:
+    """Return the folder of a test; below tests/unit the one that says of what."""
+    parts = nodeid.partition("::")[0].split("/")[:-1]
+    return "/".join(parts[:3] if parts[1:2] == ["unit"] else parts[:2])
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up what set-up, test and tear-down took."""
+    folder = _folder(report.nodeid)
+    _seconds[folder] = _seconds.get(folder, 0.0) + report.duration
+    _tests[folder] += report.when == "call"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the seconds of each folder, the longest first."""
+    if len(_seconds) < 2 or hasattr(terminalreporter.config, "workerinput"):
+        return
+    terminalreporter.section("seconds per folder, all workers together")
+    for folder, seconds in sorted(_seconds.items(), key=lambda each: -each[1]):
+        terminalreporter.line(f"{seconds:8.1f}  {_tests[folder]:5}  {folder}")
+    terminalreporter.line(f"{sum(_seconds.values()):8.1f}  {_tests.total():5}  in all")

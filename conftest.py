@@ -89,8 +89,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     plugin = session.config.pluginmanager.getplugin("_cov")
     controller = getattr(plugin, "cov_controller", None)
     if controller is not None:
-        _measuring[:] = [_Measuring(controller)]
         _outside_of_greenlets()
+        if not session.config.getoption("cov_context", None):  # who asks for contexts asks for all
+            _measuring[:] = [_Measuring(controller)]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -16,12 +16,35 @@ BENCHES = {
     "logs": "templates of log lines: grouping accuracy and speed, beside drain3",
     "perception": "a week of 200 series from a real Prometheus, beside prometheus-api-client",
     "safety": "guards, injection, race, load and crashes: what must never happen, counted",
+    "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }
-THOROUGH = frozenset({"safety"})  # benches that `--full` makes longer
+BY_NAME = frozenset({"mutants"})  # only when it is asked for
+OPTIONS = {  # what a bench takes besides; what is not given is its own default
+    "safety": ("seed", "whole"),
+    "mutants": ("seed", "sample", "paths", "tests", "tree", "again", "slow", "jobs"),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one bench and print what it found; the last line is JSON with `--json`."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.name and given.name not in BENCHES:
+        parser.error(f"no bench named {given.name!r}.{nearest(given.name, BENCHES)}")
+    if given.data is not None and not given.data.is_dir():
+        parser.error(f"--data {str(given.data)!r} is no folder")
+    for name in [given.name] if given.name else [n for n in BENCHES if n not in BY_NAME]:
+        asked = {each: getattr(given, each) for each in OPTIONS.get(name, ())}
+        chosen = {each: value for each, value in asked.items() if value is not None}
+        report = importlib.import_module(f"bench.{name}").run(given.data, **chosen)
+        report.show(Console(stderr=given.json))
+        if given.json:
+            sys.stdout.write(json.dumps(report.as_json()) + "\n")
+            sys.stdout.flush()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     listing = "\n".join(f"  {name:12} {sentence}" for name, sentence in BENCHES.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
@@ -29,23 +52,20 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=f"benches:\n{listing}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", default="", help="which bench; all when left out")
-    parser.add_argument("--data", type=Path, help="folder of recorded data; else it is generated")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
-    parser.add_argument("--full", action="store_true", help="safety: kill at reads as well")
-    given = parser.parse_args(arguments)
-    if given.name and given.name not in BENCHES:
-        parser.error(f"no bench named {given.name!r}.{nearest(given.name, BENCHES)}")
-    if given.data is not None and not given.data.is_dir():
-        parser.error(f"--data {str(given.data)!r} is no folder")
-    for name in [given.name] if given.name else list(BENCHES):
-        longer = {"full": True} if given.full and name in THOROUGH else {}
-        report = importlib.import_module(f"bench.{name}").run(given.data, **longer)
-        report.show(Console(stderr=given.json))
-        if given.json:
-            sys.stdout.write(json.dumps(report.as_json()) + "\n")
-            sys.stdout.flush()
-    return 0
+    add = parser.add_argument
+    add("name", nargs="?", default="", help="which bench; all but mutants when left out")
+    add("--data", type=Path, help="folder of recorded data; else it is generated")
+    add("--json", action="store_true", help="print one JSON object as last line")
+    add("--seed", type=int, help="safety, mutants: draws the sample")
+    add("--whole", action="store_true", default=None, help="safety: all, no sample")
+    add("--sample", type=int, help="mutants: how many")
+    add("--paths", nargs="+", help="mutants: files and folders to draw from")
+    add("--tests", nargs="+", help="mutants: folders and files of the tests that may notice")
+    add("--tree", type=Path, help="mutants: another tree than this one")
+    add("--again", type=Path, help="mutants: the ones of an earlier run, from its file")
+    add("--slow", action="store_true", default=None, help="mutants: slow tests may notice as well")
+    add("--jobs", type=int, help="mutants: how many at once")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
-from bot.core.remediation.permits import Permit, PermitForgedError
 from bot.domain.access import AccessConfig, Role
 from bot.domain.finding import Finding
 from bot.domain.ids import FindingId, PlanId, UserId
@@ -231,22 +229,7 @@ async def test_mode_auto_alone_does_not_let_a_plan_run(world: Production) -> Non
     assert (await world.record(plan)).status is PlanStatus.WAITING
 
 
-# --- permits ----------------------------------------------------------------------------------
-
-
-async def test_nobody_but_the_gate_makes_a_permit(world: Production) -> None:
-    plan = (await world.record(await world.planned("rollback"))).plan
-    with pytest.raises(PermitForgedError):
-        Permit(plan, plan.digest, (ANN,), object())
-
-
-async def test_a_permit_does_not_fit_another_plan(world: Production) -> None:
-    from bot.core.remediation import permits
-
-    plan = (await world.record(await world.planned("rollback"))).plan
-    other = replace(plan, body=replace(plan.body, playbook_id="other"))
-    with pytest.raises(PermitForgedError):
-        Permit(other, plan.digest, (ANN,), permits._SEAL)
+# --- switches ---------------------------------------------------------------------------------
 
 
 async def test_switches_are_audited_and_need_a_role(world: Production) -> None:

@@ -77,6 +77,26 @@ def test_gaps_are_bridged_only_up_to_the_limit_and_never_beyond_what_was_seen(
         assert np.isnan(bridged).any()
 
 
+@given(samples, st.sampled_from([90.0, 300.0, 420.0, 900.0, 86_400.0]), st.floats(0.0, 600.0))
+def test_a_coarser_grid_holds_the_median_of_each_of_its_slots(
+    drawn: list[Any], coarse: float, phase: float
+) -> None:
+    times = [EPOCH + phase + slot * 60.0 for slot, _ in drawn]
+    series = normalise(times, [v for _, v in drawn], step_seconds=60.0).series
+    result = resample(series, coarse)
+    slots_of = np.floor(series.times / coarse)
+    assert np.array_equal(result.times, coarse * np.arange(*_ends(slots_of)))
+    for at, value in zip(result.times, result.values, strict=True):
+        inside = series.values[slots_of == at / coarse]
+        known = inside[~np.isnan(inside)]
+        expected = np.median(known) if known.size else np.nan
+        assert np.array_equal(value, expected, equal_nan=True)
+
+
+def _ends(slots_of: Any) -> tuple[float, float]:
+    return (slots_of[0], slots_of[-1] + 1) if slots_of.size else (0, 0)
+
+
 @given(samples, st.sampled_from([60.0, 300.0, 900.0]))
 def test_a_coarser_grid_stays_within_the_values_it_summarises(
     drawn: list[Any], coarse: float

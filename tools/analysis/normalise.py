@@ -148,14 +148,11 @@ def resample(series: Series, step_seconds: float) -> Series:
     """Return medians on a coarser grid aligned to the epoch; a finer step changes nothing."""
     if step_seconds <= series.step_seconds or series.values.size == 0:
         return series
-    bucket = np.floor(series.times / step_seconds).astype(np.int64)
-    first = int(bucket[0])
-    medians = np.full(int(bucket[-1]) - first + 1, np.nan)
-    starts = np.flatnonzero(np.concatenate(([True], np.diff(bucket) > 0)))
-    for start, end in zip(starts, [*starts[1:], bucket.size], strict=True):
-        part = series.values[start:end]
-        part = part[~np.isnan(part)]
-        if part.size:
-            medians[int(bucket[start]) - first] = float(np.median(part))
+    import pandas as pd
+
+    samples = pd.Series(series.values, index=pd.to_datetime(series.times, unit="s"))
+    medians = samples.resample(pd.Timedelta(seconds=step_seconds), origin="epoch").median()
+    first = np.floor(series.times[0] / step_seconds)
     times = (first + np.arange(medians.size, dtype=np.float64)) * step_seconds
-    return replace(series, times=times, values=medians, step_seconds=float(step_seconds))
+    values: Floats = np.asarray(medians, dtype=np.float64)
+    return replace(series, times=times, values=values, step_seconds=float(step_seconds))

@@ -113,7 +113,6 @@ class JobState:
     job: Job
     seen: datetime | None = None  # the last slot that was started
     runs: int = 0
-    skipped: int = 0  # times it was due while it still ran
     error: str = ""  # why the last run failed; empty when it went well
 
 
@@ -196,7 +195,6 @@ class Scheduler:
             if slot is None:
                 continue
             if state.job.name in self._running:
-                state.skipped += isinstance(state.job.when, Cron)
                 continue
             state.seen = slot
             self._running.spawn(state.job.name, self._carry(state, slot))

@@ -21,7 +21,6 @@ from playbooks import triggers
 from playbooks.schema import Parameter, Playbook, PlaybookAction, PlaybookStep, Verify
 
 LIMITS = Limits(bytes=64 * 1024)  # it is stored beside its plan, and a person reads it
-SHIPPED = Path(__file__).with_name("library")
 
 
 class PlaybookError(ValueError):

@@ -2,6 +2,7 @@
 
     loopback only   a connection or name look-up beyond this machine fails the test that made it
     programs        a test marked needs_… or browser skips with its reason when one is absent
+    any speed       no test fails because an example took long; timeouts guard against hanging alone
     nothing skipped with SRE_AGENT_REQUIRE_ALL=1 (CI) a skip turns the whole run red
 
 Servers of a test listen on port 0 and are found by their printed or returned port.
@@ -15,7 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# ---------------------------------------------------------------------------- no verdict by speed
+
+# A machine is slow, shared, and imports pandas in the first example only.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 # ------------------------------------------------------------------------------- loopback only
 

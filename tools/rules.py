@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foundation.nearest import nearest
-from foundation.yaml_file import PathInFile, YamlFile, YamlFileError, parse_yaml, read_yaml
+from foundation.yaml_file import PathInFile, YamlFile, YamlFileError, read_yaml
 from tools.analysis.symptoms import Correlated, Rule, SuggestedAction
 from tools.errors import BadArgumentError
 
@@ -27,14 +27,6 @@ def load_rules(path: Path, metrics: Sequence[str] = ()) -> tuple[Rule, ...]:
     """Read a rule file; with `metrics` given, a metric that is not among them is an error."""
     try:
         return _rules(read_yaml(path), frozenset(metrics))
-    except YamlFileError as error:
-        raise RuleError(str(error)) from error
-
-
-def parse_rules(text: str, name: str = "rules", metrics: Sequence[str] = ()) -> tuple[Rule, ...]:
-    """Parse rules from YAML text; `name` is what complaints call the file."""
-    try:
-        return _rules(parse_yaml(text, name), frozenset(metrics))
     except YamlFileError as error:
         raise RuleError(str(error)) from error
 

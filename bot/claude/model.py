@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from bot.claude.prices import usd_micros
 from bot.core.ports import (
     ModelEvent,
@@ -26,8 +24,6 @@ from bot.core.ports import (
 
 if TYPE_CHECKING:
     import anthropic
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

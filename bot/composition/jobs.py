@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
-
 from bot.composition.parts import Parts, owner_name
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.learning import Learner
@@ -31,8 +29,6 @@ from bot.scheduler import Cron, Every, Job
 from bot.settings import audit_key
 from tools.backends.webhook import Webhook
 from tools.errors import BackendUnavailableError
-
-log = structlog.get_logger(__name__)
 
 SECOND, TEN_SECONDS, HOUR = timedelta(seconds=1), timedelta(seconds=10), timedelta(hours=1)
 

@@ -61,7 +61,6 @@ class OutboxWorker:
         self._wake = asyncio.Event()
         self._stopping = False
         self._loops: KeyedTasks[int] = KeyedTasks("outbox")
-        self._bot_user = ""
 
     def start(self) -> None:
         """Begin to work."""

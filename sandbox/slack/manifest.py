@@ -92,7 +92,6 @@ class Manifest:
     events: frozenset[str]
     commands: tuple[Command, ...]
     shortcuts: tuple[Shortcut, ...]
-    has_assistant: bool
     home_tab: bool
 
     def receives(self, subscription: str) -> bool:
@@ -122,7 +121,6 @@ def read_manifest(manifest: Json | None = None) -> Manifest:
             for s in features.get("shortcuts") or []
             if s.get("type") == "message"
         ),
-        has_assistant="assistant_view" in features or "agent_view" in features,
         home_tab=bool((features.get("app_home") or {}).get("home_tab_enabled")),
     )
 

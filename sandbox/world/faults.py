@@ -8,7 +8,6 @@ Metrics and logs are pure functions of (seed, series, time, intervals): no sampl
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,10 +67,6 @@ class FaultLog:
         *earlier, last = self.intervals(fault_id)
         closed = Interval(last.opened_at, max(at, last.opened_at))
         self._replace(fault_id, (*earlier, closed))
-
-    def snapshot(self) -> Mapping[str, tuple[Interval, ...]]:
-        """Return every fault with its intervals."""
-        return dict(self._intervals)
 
     def _replace(self, fault_id: str, rows: tuple[Interval, ...]) -> None:
         self._intervals[fault_id] = rows

@@ -23,11 +23,6 @@ def _pods(signals: Signals) -> Iterator[Pod]:
         yield from pods_of(timeline.view, service, timeline.origin)
 
 
-def node_of(pod: Pod) -> str:
-    """Return the node a pod runs on."""
-    return NODES[key_of(pod.name) % len(NODES)]
-
-
 def _per_pod(name: str, compute: Lives, **labels: str) -> Callable[[Signals], Iterator[Row]]:
     def rows(signals: Signals) -> Iterator[Row]:
         for pod in _pods(signals):

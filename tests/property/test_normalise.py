@@ -10,17 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.analysis.normalise import (
-    BASE_UNITS,
     counter_resets,
     fill_gaps,
-    in_base_unit,
     longest_gap,
     normalise,
     normalise_series,
-    per_second,
     resample,
 )
-from tools.world import Series
 
 EPOCH = 1_790_000_000.0
 slots = st.integers(min_value=0, max_value=300)
@@ -60,7 +56,8 @@ def test_normalising_twice_changes_nothing_more(drawn: list[Any], step: float, l
     times = [EPOCH + slot * step for slot, _ in drawn]
     once = normalise(times, [v for _, v in drawn], step_seconds=step, fill_limit=limit)
     twice = normalise_series(once.series, fill_limit=limit)
-    assert twice.is_unchanged
+    assert (twice.duplicates, twice.infinite, twice.dropped) == (0, 0, 0)
+    assert (twice.disordered, twice.filled) == (0, 0)
     assert np.array_equal(once.series.values, twice.series.values, equal_nan=True)
 
 
@@ -78,6 +75,26 @@ def test_gaps_are_bridged_only_up_to_the_limit_and_never_beyond_what_was_seen(
         assert np.nanmax(bridged) <= values[known].max() + 1e-6
     if longest_gap(values) > limit:
         assert np.isnan(bridged).any()
+
+
+@given(samples, st.sampled_from([90.0, 300.0, 420.0, 900.0, 86_400.0]), st.floats(0.0, 600.0))
+def test_a_coarser_grid_holds_the_median_of_each_of_its_slots(
+    drawn: list[Any], coarse: float, phase: float
+) -> None:
+    times = [EPOCH + phase + slot * 60.0 for slot, _ in drawn]
+    series = normalise(times, [v for _, v in drawn], step_seconds=60.0).series
+    result = resample(series, coarse)
+    slots_of = np.floor(series.times / coarse)
+    assert np.array_equal(result.times, coarse * np.arange(*_ends(slots_of)))
+    for at, value in zip(result.times, result.values, strict=True):
+        inside = series.values[slots_of == at / coarse]
+        known = inside[~np.isnan(inside)]
+        expected = np.median(known) if known.size else np.nan
+        assert np.array_equal(value, expected, equal_nan=True)
+
+
+def _ends(slots_of: Any) -> tuple[float, float]:
+    return (slots_of[0], slots_of[-1] + 1) if slots_of.size else (0, 0)
 
 
 @given(samples, st.sampled_from([60.0, 300.0, 900.0]))
@@ -132,26 +149,20 @@ def test_a_scrape_that_is_a_little_early_or_late_keeps_its_slot(
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=100))
-def test_the_report_says_what_share_is_missing_and_nothing_of_a_whole_series(
-    known: list[bool],
-) -> None:
+def test_the_missing_ratio_is_the_share_without_a_value(known: list[bool]) -> None:
     times = [EPOCH + 60.0 * k for k in range(len(known))]
     result = normalise(times, [1.0 if k else np.nan for k in known], step_seconds=60.0)
-    share = 100 * known.count(False) / len(known)
-    if all(known):
-        assert result.report() == ""
-    else:
-        assert result.report().startswith(f"{share:.3g} % of the window is missing (longest gap ")
+    assert result.missing_ratio == known.count(False) / len(known)
 
 
-def test_the_report_counts_everything_that_was_mended() -> None:
+def test_everything_that_was_mended_is_counted() -> None:
     at = [0.0, 60.0, 60.0, np.inf, 180.0, 120.0, 300.0]
     values = [1.0, 2.0, 3.0, 9.0, np.inf, 4.0, 5.0]
-    report = normalise(at, values, step_seconds=60.0, fill_limit=1).report()
-    assert report == (
-        "33.3 % of the window is missing (longest gap 2 min); 1 duplicates left out; "
-        "1 infinite values left out; 1 samples without a time left out; 1 samples put in order"
-    )
+    result = normalise(at, values, step_seconds=60.0, fill_limit=1)
+    assert result.missing_ratio == 2 / 6
+    assert result.longest_gap_seconds == 120.0
+    assert (result.duplicates, result.infinite) == (1, 1)
+    assert (result.dropped, result.disordered, result.filled) == (1, 1, 0)
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=3, max_size=40), st.data())
@@ -166,49 +177,15 @@ def test_a_stale_marker_is_a_missing_value(values: list[float], data: st.DataObj
     assert int(np.isnan(result.series.values).sum()) == 1
 
 
-# ------------------------------------------------------------------------- counters and units
-
-rises = st.lists(st.integers(0, 1000), min_size=1, max_size=60)
+# ------------------------------------------------------------------------- counters
 
 
-def series_of(values: Any, step: float = 15.0, unit: str = "") -> Series:
-    array = np.array(values, dtype=np.float64)
-    times = EPOCH + step * np.arange(array.size, dtype=np.float64)
-    return Series("m", (), times, array, step, unit)
-
-
-@given(rises, st.lists(st.integers(1, 59), max_size=5, unique=True), steps)
-def test_a_counter_that_begins_anew_loses_none_of_its_increase(
-    drawn: list[int], restarts: list[int], step: float
-) -> None:
-    """The sum of rates is the sum of rises, as far as a restart can be seen: the counter fell."""
-    total, shown = 10**6, []
-    for index, rise in enumerate(drawn):
-        total = rise if index in restarts and rise < total else total + rise
-        shown.append(float(total))
-    rates, resets = per_second(series_of(shown, step))
-    assert np.isnan(rates.values[0])
-    assert np.all(rates.values[1:] >= 0)
-    assert np.isclose(np.sum(rates.values[1:]) * step, sum(drawn[1:]))
-    assert resets == sum(b < a for a, b in pairwise(shown))
-    assert rates.unit == "1/s"
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60))
+def test_every_fall_of_a_counter_is_a_process_that_began_anew(shown: list[int]) -> None:
+    assert counter_resets(np.array(shown, dtype=float)) == sum(b < a for a, b in pairwise(shown))
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 10**6)), min_size=1, max_size=60))
-def test_a_gap_of_a_counter_stays_a_gap_of_its_rate(drawn: list[int | None]) -> None:
+def test_a_gap_of_a_counter_is_no_reset_and_hides_none(drawn: list[int | None]) -> None:
     values = np.array([np.nan if v is None else float(v) for v in drawn])
-    rates, _ = per_second(series_of(values))
-    known = ~np.isnan(values)
-    assert np.array_equal(~np.isnan(rates.values[1:]), known[1:] & known[:-1])
-    assert counter_resets(values[known]) == counter_resets(values)
-
-
-@given(st.sampled_from(sorted(BASE_UNITS)), st.lists(st.floats(-1e9, 1e9), max_size=20))
-def test_a_unit_is_converted_once_and_keeps_what_is_missing(unit: str, values: list[float]) -> None:
-    given_series = series_of([*values, np.nan], unit=unit)
-    base = in_base_unit(given_series)
-    assert base.unit in {"seconds", "ratio", "bytes"}
-    assert np.allclose(base.values, given_series.values * BASE_UNITS[unit][1], equal_nan=True)
-    again = in_base_unit(base)
-    assert again is base
-    assert in_base_unit(series_of(values, unit="orders/s")).unit == "orders/s"
+    assert counter_resets(values[~np.isnan(values)]) == counter_resets(values)

@@ -165,24 +165,6 @@ def _reference_end(series: Series) -> int:
     return max(end, series.times.size // 2)
 
 
-def score_series(
-    series: Series,
-    baseline: Baseline | None,
-    spec: MetricSpec,
-    settings: DetectorSettings | None = None,
-) -> Verdict | None:
-    """Judge the newest known sample, or return None when no sample is known."""
-    verdicts = _judge(
-        series,
-        residuals(series, baseline, spec),
-        baseline,
-        spec,
-        settings or DetectorSettings(),
-        newest_only=True,
-    )
-    return verdicts[-1] if verdicts else None
-
-
 def score_all(
     series: Series,
     baseline: Baseline | None,

@@ -1,8 +1,6 @@
 """From samples as a backend returns them to a regular grid, and what was changed on the way.
 
     samples (any order, duplicates, ±Inf, gaps) --normalise--> Series on a grid + Normalised counts
-    a counter's series                          --per_second--> Series of rates + number of resets
-    ms, percent, KiB …                          --in_base_unit--> seconds, ratio, bytes
 
 A *slot* is one place of the grid; times are epoch seconds, so the grid is UTC. When two samples
 fall into one slot, the later in the input wins. A gap stays NaN; it is bridged by straight lines up
@@ -20,16 +18,6 @@ import numpy.typing as npt
 from tools.world import Floats, Labels, Series
 
 TELL_MISSING_RATIO = 0.05  # from here on whoever reads a conclusion is told what is missing
-BASE_UNITS = {  # unit: (base unit, factor)
-    "ms": ("seconds", 1e-3), "milliseconds": ("seconds", 1e-3),
-    "us": ("seconds", 1e-6), "µs": ("seconds", 1e-6), "microseconds": ("seconds", 1e-6),
-    "ns": ("seconds", 1e-9), "nanoseconds": ("seconds", 1e-9),
-    "s": ("seconds", 1.0), "min": ("seconds", 60.0), "minutes": ("seconds", 60.0),
-    "h": ("seconds", 3600.0), "hours": ("seconds", 3600.0),
-    "%": ("ratio", 1e-2), "percent": ("ratio", 1e-2),
-    "B": ("bytes", 1.0), "kB": ("bytes", 1e3), "MB": ("bytes", 1e6), "GB": ("bytes", 1e9),
-    "KiB": ("bytes", 2.0**10), "MiB": ("bytes", 2.0**20), "GiB": ("bytes", 2.0**30),
-}  # fmt: skip
 MAX_SLOTS = 2_000_000  # a wrong step or one stray timestamp must not eat the memory
 
 
@@ -49,30 +37,6 @@ class Normalised:
     def missing_ratio(self) -> float:
         """Share of the grid that stayed without a value, in [0, 1]."""
         return self.series.missing_ratio
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether no sample was moved out, mended or invented."""
-        changed = self.duplicates or self.infinite or self.dropped or self.filled
-        return not (changed or self.disordered)
-
-    def report(self) -> str:
-        """Say in one sentence what is missing and what was mended; empty when nothing is."""
-        told = []
-        if self.missing_ratio:
-            told.append(
-                f"{self.missing_ratio * 100:.3g} % of the window is missing "
-                f"(longest gap {self.longest_gap_seconds / 60:.3g} min)"
-            )
-        counts = {
-            "slots bridged": self.filled,
-            "duplicates left out": self.duplicates,
-            "infinite values left out": self.infinite,
-            "samples without a time left out": self.dropped,
-            "samples put in order": self.disordered,
-        }
-        told += [f"{count:,} {what}" for what, count in counts.items() if count]
-        return "; ".join(told)
 
 
 def infer_step(times: npt.ArrayLike) -> float:
@@ -180,39 +144,15 @@ def counter_resets(values: Floats) -> int:
     return int((np.diff(known) < 0).sum())
 
 
-def per_second(series: Series) -> tuple[Series, int]:
-    """Return a counter's increase per second, and how many resets were mended.
-
-    After a reset the counter began at 0, so what it shows is the increase. A slot has a rate only
-    when it and the slot before it are known: nothing is said of a gap.
-    """
-    before, now = series.values[:-1], series.values[1:]
-    increase = np.where(now < before, now, now - before)
-    rates = np.concatenate(([np.nan], increase / series.step_seconds))[: series.values.size]
-    unit = f"{series.unit}/s" if series.unit else "1/s"
-    return replace(series, values=rates, unit=unit), counter_resets(series.values)
-
-
-def in_base_unit(series: Series) -> Series:
-    """Return the series in seconds, ratio or bytes; a unit that is none of these stays."""
-    base, factor = BASE_UNITS.get(series.unit, (series.unit, 1.0))
-    if base == series.unit:
-        return series
-    return replace(series, values=series.values * factor, unit=base)
-
-
 def resample(series: Series, step_seconds: float) -> Series:
     """Return medians on a coarser grid aligned to the epoch; a finer step changes nothing."""
     if step_seconds <= series.step_seconds or series.values.size == 0:
         return series
-    bucket = np.floor(series.times / step_seconds).astype(np.int64)
-    first = int(bucket[0])
-    medians = np.full(int(bucket[-1]) - first + 1, np.nan)
-    starts = np.flatnonzero(np.concatenate(([True], np.diff(bucket) > 0)))
-    for start, end in zip(starts, [*starts[1:], bucket.size], strict=True):
-        part = series.values[start:end]
-        part = part[~np.isnan(part)]
-        if part.size:
-            medians[int(bucket[start]) - first] = float(np.median(part))
+    import pandas as pd
+
+    samples = pd.Series(series.values, index=pd.to_datetime(series.times, unit="s"))
+    medians = samples.resample(pd.Timedelta(seconds=step_seconds), origin="epoch").median()
+    first = np.floor(series.times[0] / step_seconds)
     times = (first + np.arange(medians.size, dtype=np.float64)) * step_seconds
-    return replace(series, times=times, values=medians, step_seconds=float(step_seconds))
+    values: Floats = np.asarray(medians, dtype=np.float64)
+    return replace(series, times=times, values=values, step_seconds=float(step_seconds))

@@ -68,12 +68,6 @@ class _Collected:
     strays: int = 0  # lines with a time that was not asked for
 
 
-def logql(config: LokiConfig, *, service: str = "", text: str = "", level: str = "") -> str:
-    """Build a query from its parts."""
-    streams = selector(config.service_label, config.level_label, service=service, level=level)
-    return streams + line_filter(text)
-
-
 def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
     if response.status_code in {400, 422}:  # Loki writes errors as plain text
         text = body[:400].decode("utf-8", "replace").strip()

@@ -60,7 +60,7 @@ class OutboxRow:
     """One message that must be posted exactly once, then kept in step with its subject.
 
     `view` names a renderer of the Slack room and `ref` the subject's id; `body` carries what
-    cannot be looked up. `ts` is None until posted; `dirty` asks for chat.update.
+    cannot be looked up. `ts` is None until posted.
     """
 
     id: str
@@ -70,7 +70,6 @@ class OutboxRow:
     thread_ts: Ts | None
     body: Mapping[str, Any]
     ts: Ts | None = None
-    dirty: bool = False
     attempts: int = 0
     file_id: str = ""  # uploaded chart, so that it is uploaded once
     sent_at: datetime | None = None  # a post was attempted: look before posting again

@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from bot.core.ports import Clock, PlanRecord, StaleError, Store, Transaction
 from bot.core.remediation.gate import Gate, Look
 from bot.core.remediation.permits import Permit, mint
@@ -23,8 +21,6 @@ from bot.domain.audit import BOT
 from bot.domain.guards import Refusal, may_wait
 from bot.domain.ids import PlanId
 from bot.domain.plan import AT_WORK, PlanStatus
-
-log = structlog.get_logger(__name__)
 
 LINE = "plans.claim"
 MUTEX = timedelta(seconds=30)

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-
 from bot.core.ports import Clock, PlanRecord, Store
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import BreachForecast, Finding
@@ -28,8 +26,6 @@ from tools.errors import ToolError
 from tools.ports import Changes
 from tools.units import format_value
 from tools.world import Change, ChangeKind, Window
-
-log = structlog.get_logger(__name__)
 
 FIRST_SPAN = timedelta(days=1)  # what the first digest of a channel covers
 LONGEST_SPAN = timedelta(days=7)

@@ -106,7 +106,6 @@ def _row(row: Row[Any]) -> OutboxRow:
         thread_ts=row.thread_ts,
         body=from_json(row.body),
         ts=row.ts,
-        dirty=row.shown < row.revision,
         attempts=row.attempts,
         file_id=row.file_id,
         sent_at=row.sent_at,

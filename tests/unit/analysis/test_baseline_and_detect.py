@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tools.analysis.baseline import DAY, expected, learn
-from tools.analysis.detect import DetectorSettings, score_all, score_series, score_service
+from tools.analysis.detect import DetectorSettings, score_all, score_service
 from tools.analysis.normalise import normalise
 from tools.analysis.scan import scan
 from tools.errors import BadArgumentError
@@ -21,6 +21,7 @@ from tools.world import (
     MetricSpec,
     Series,
     Severity,
+    Verdict,
     labels_of,
 )
 
@@ -66,6 +67,12 @@ def recent(
     return series_of(times, values)
 
 
+def newest(series: Series, learned: Baseline | None, spec: MetricSpec) -> Verdict | None:
+    """Judge one series as the cycle judges a service that has no other."""
+    verdicts = score_service([(series, learned, spec)])
+    return verdicts[0] if verdicts else None
+
+
 def test_a_baseline_knows_the_day_and_the_weekend() -> None:
     times = np.arange(MONDAY, MONDAY + 7 * DAY, 1800.0)
     center, scale = expected(baseline(), times)
@@ -86,7 +93,7 @@ def test_a_flat_history_has_a_spread_that_is_not_zero() -> None:
     assert learned is not None
     assert learned.spread.min() > 0
     now = series_of(np.arange(MONDAY, MONDAY + 3600, 60.0), np.full(60, 5.0))
-    verdict = score_series(now, learned, LATENCY)
+    verdict = newest(now, learned, LATENCY)
     assert verdict is not None
     assert not verdict.anomalous
 
@@ -113,7 +120,7 @@ def test_a_history_with_holes_still_teaches() -> None:
 
 def test_a_sixfold_latency_is_critical_and_its_start_is_found() -> None:
     now = recent(lift=0.4, since_minutes=10)
-    verdict = score_series(now, baseline(), LATENCY)
+    verdict = newest(now, baseline(), LATENCY)
     assert verdict is not None
     assert verdict.anomalous
     assert verdict.severity is Severity.CRITICAL
@@ -141,16 +148,16 @@ def test_one_wild_sample_is_not_an_anomaly_at_short_steps() -> None:
     now = recent()
     values = now.values.copy()
     values[-1] = 3.0
-    verdict = score_series(replace(now, values=values), baseline(), LATENCY)
+    verdict = newest(replace(now, values=values), baseline(), LATENCY)
     assert verdict is not None
     assert not verdict.anomalous
 
 
 def test_a_good_direction_is_never_an_anomaly() -> None:
     now = recent(lift=-0.09, since_minutes=10)
-    up = score_series(now, baseline(), LATENCY)
-    down = score_series(now, baseline(), replace(LATENCY, bad_direction=Direction.DOWN))
-    both = score_series(now, baseline(), replace(LATENCY, bad_direction=Direction.BOTH))
+    up = newest(now, baseline(), LATENCY)
+    down = newest(now, baseline(), replace(LATENCY, bad_direction=Direction.DOWN))
+    both = newest(now, baseline(), replace(LATENCY, bad_direction=Direction.BOTH))
     assert up is not None
     assert down is not None
     assert both is not None
@@ -160,8 +167,8 @@ def test_a_good_direction_is_never_an_anomaly() -> None:
 
 def test_without_a_baseline_the_threshold_decides_and_says_so() -> None:
     now = recent(lift=0.4, since_minutes=10)
-    limited = score_series(now, None, replace(LATENCY, threshold=0.3))
-    unlimited = score_series(now, None, LATENCY)
+    limited = newest(now, None, replace(LATENCY, threshold=0.3))
+    unlimited = newest(now, None, LATENCY)
     assert limited is not None
     assert unlimited is not None
     assert (limited.method, limited.anomalous) == ("static", True)
@@ -174,11 +181,11 @@ def test_missing_samples_are_not_zero_and_an_empty_series_has_no_verdict() -> No
     now = recent(lift=0.4, since_minutes=20)
     values = now.values.copy()
     values[-3:] = np.nan
-    verdict = score_series(replace(now, values=values), baseline(), LATENCY)
+    verdict = newest(replace(now, values=values), baseline(), LATENCY)
     assert verdict is not None
     assert verdict.at.timestamp() == now.times[-4]
     assert verdict.anomalous
-    assert score_series(replace(now, values=np.full(values.size, np.nan)), None, LATENCY) is None
+    assert newest(replace(now, values=np.full(values.size, np.nan)), None, LATENCY) is None
 
 
 def test_the_metrics_of_a_service_vote_together() -> None:
@@ -251,6 +258,6 @@ def test_a_scan_respects_the_bad_direction() -> None:
 def test_a_series_is_never_changed_by_judging_it() -> None:
     now: Series = recent(lift=0.4, since_minutes=10)
     before = now.values.copy()
-    score_series(now, baseline(), LATENCY)
+    newest(now, baseline(), LATENCY)
     scan(now)
     assert np.array_equal(before, now.values)

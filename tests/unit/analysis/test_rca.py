@@ -9,7 +9,7 @@ import pytest
 
 from tools.analysis.rca import rank_causes
 from tools.analysis.symptoms import SeenChange, SeenEvent, SeenPattern, SeenVerdict, Symptoms
-from tools.rules import RuleError, load_rules, parse_rules
+from tools.rules import RuleError, load_rules
 from tools.world import (
     Change,
     ChangeKind,
@@ -289,9 +289,11 @@ def test_the_shipped_rules_load_and_know_the_platforms_metrics() -> None:
         ),
     ],
 )
-def test_a_wrong_rule_is_named_with_its_line(text: str, complaint: str) -> None:
+def test_a_wrong_rule_is_named_with_its_line(text: str, complaint: str, tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(RuleError, match=complaint):
-        parse_rules(text, "r.yaml", metrics=["cpu_usage"])
+        load_rules(file, metrics=["cpu_usage"])
 
 
 def test_a_rule_file_that_is_missing_is_named() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot.core.remediation.planner import Origin
@@ -8,7 +10,7 @@ from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, FindingId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
-from playbooks.loader import SHIPPED, load_library
+from playbooks.loader import load_library
 from tests.fakes.decision import ANN, INCIDENTS, RESTART, ROLLBACK, Production, library
 from tools.act.actions import ACTIONS
 from tools.world import (
@@ -259,7 +261,7 @@ async def test_the_shipped_playbooks_reproduce_the_users_table_at_five_sigma(
     from tools.world import WorkloadRef
 
     name, tier = TABLE[playbook]
-    world.playbooks = dict(load_library([SHIPPED], ACTIONS))
+    world.playbooks = dict(load_library([Path("playbooks/library")], ACTIONS))
     database = WorkloadRef("default", "data", "StatefulSet", "postgres")
     world.services["postgres"] = service("postgres", namespace="data", workloads=(database,))
     world.services["wallet-service"] = service("wallet-service", namespace="wallet", tier=1)

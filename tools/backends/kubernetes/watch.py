@@ -53,7 +53,6 @@ class Watch:
         self.version = ""  # empty: list first
         self.lists = 0  # how often everything was listed
         self.listed = asyncio.Event()  # set when everything was seen once
-        self.denied = ""
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -68,7 +67,6 @@ class Watch:
                 log.info("watch.relisted", kind=self.kind, namespace=self.namespace)
                 self.version = ""
             except BackendDeniedError as error:
-                self.denied = str(error)
                 log.warning("watch.denied", kind=self.kind, why=str(error))
                 await asyncio.sleep(DENIED_PAUSE)
             except BackendError as error:
@@ -80,7 +78,6 @@ class Watch:
     async def _list(self) -> None:
         items, version = await self._session.list_at(self.kind, self.namespace, {})
         self.lists += 1
-        self.denied = ""
         present = {_key(item): item for item in items}
         for key in [key for key in self.known if key not in present]:
             await self._gone(key)

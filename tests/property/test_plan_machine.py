@@ -258,7 +258,7 @@ class PlanMachine(RuleBasedStateMachine):
         {
             "nothing": lambda: None,
             "halt": lambda: self.halt(on=True),
-            "expire": lambda: self.world.clock.move(31 * 60),
+            "expire": lambda: self.world.clock.advance(minutes=31),
             "role": lambda: self.roles_change(()),
             "protect": lambda: self.protection_changes(on=True),
             "kill": lambda: self.killed_around_a_request(plan, "after"),
@@ -351,7 +351,7 @@ class PlanMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 31, 70, 301, 601, 1801]))
     def time_passes(self, seconds: int) -> None:
-        self.world.clock.move(seconds)
+        self.world.clock.advance(seconds=seconds)
         self.run_(self.world.bot.deadlines.expire_due())
 
     @rule(plan=plans, when=st.sampled_from(["before", "after"]))
@@ -382,7 +382,7 @@ class PlanMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-90, 40, 1860]))
     def clocks_part(self, seconds: int) -> None:
         """Wall time is set; world time goes on as before."""
-        self.world.clock._wall += timedelta(seconds=seconds)
+        self.world.clock.set_wall(seconds=seconds)
 
     @rule(plan=plans)
     def trigger_clears(self, plan: PlanId) -> None:

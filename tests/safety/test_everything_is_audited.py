@@ -150,7 +150,7 @@ async def a_plan_is_rejected(w: World) -> AsyncIterator[None]:
 
 async def a_plan_expires(w: World) -> AsyncIterator[None]:
     await w.production.planned("rollback")
-    w.production.clock.move(31 * 60)
+    w.production.clock.advance(minutes=31)
     yield
     await w.bot.deadlines.expire_due()
 
@@ -177,7 +177,7 @@ async def a_hold_ends(w: World) -> AsyncIterator[None]:
     w.production.policy = replace(w.production.policy, auto_tier=AutoTier.RUN)
     w.production.set_mode("shop", ServiceMode.AUTO)
     await w.production.planned("scale-up")
-    w.production.clock.move(40)
+    w.production.clock.advance(seconds=40)
     yield
     await w.production.run()
 
@@ -198,7 +198,7 @@ async def a_plan_is_refused_when_it_is_claimed(w: World) -> AsyncIterator[None]:
 async def a_plan_ran(w: World) -> PlanId:
     plan = await w.production.approved("rollback")
     await w.production.run()
-    w.production.clock.move(601)
+    w.production.clock.advance(seconds=601)
     return plan
 
 
@@ -317,14 +317,12 @@ async def files_are_read_again(w: World) -> AsyncIterator[None]:
 
 
 async def a_question_is_answered(w: World) -> AsyncIterator[None]:
-    w.office.clock.at = w.production.clock.now()
     w.office.feed(0.18, 0.91)
     yield
     await w.office.ask()
 
 
 async def a_budget_is_used_up(w: World) -> AsyncIterator[None]:
-    w.office.clock.at = w.production.clock.now()
     w.office.feed(0.18, 0.91)
     w.office.budget = Budget(usd_micros_per_day=0)
     w.office.claude = Claude(ClaudeConfig("no-key", base_url="http://127.0.0.1:9"))

@@ -41,7 +41,7 @@ async def test_what_a_model_proposes_waits_for_a_click_even_where_auto_plans_run
 ) -> None:
     desk = world.bot.planner.desk(Origin(Place(INCIDENTS), ANN))
     receipt = await desk.propose(SCALE)
-    world.clock.move(40)
+    world.clock.advance(seconds=40)
     await world.run()
     assert receipt.plan_id is not None
     assert (await world.record(receipt.plan_id)).status is PlanStatus.WAITING  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ async def test_what_a_model_proposes_waits_for_a_click_even_where_auto_plans_run
 
 async def test_what_the_detector_proposes_still_runs_after_its_hold(world: Production) -> None:
     receipt = await world.bot.planner.propose(SCALE)
-    world.clock.move(40)
+    world.clock.advance(seconds=40)
     await world.run()
     assert receipt.plan_id is not None
     assert len(world.cluster.sent) == 1

@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.store.store import SqlStore, open_store
-from sandbox.clock import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.sandboxed import Platform, platform
-
-
-@dataclass
-class StoryClock:
-    """World time is the sandbox's; wall time stands still unless the test moves it."""
-
-    world: ManualClock
-    wall_now: datetime = field(default_factory=lambda: datetime(2026, 11, 18, 10, 0, tzinfo=UTC))
-    ticks: float = 0.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.world.now(), tz=UTC)
-
-    def wall(self) -> datetime:
-        return self.wall_now
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    def let_people_wait(self, span: timedelta) -> None:
-        self.wall_now += span
 
 
 @pytest.fixture
@@ -42,8 +19,8 @@ async def outside(tmp_path: Path) -> AsyncIterator[Platform]:
 
 
 @pytest.fixture
-def clock(outside: Platform) -> StoryClock:
-    return StoryClock(outside.clock)
+def clock(outside: Platform) -> FakeClock:
+    return outside.clock
 
 
 @pytest.fixture

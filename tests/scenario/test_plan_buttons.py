@@ -341,7 +341,7 @@ async def test_an_expired_plan_is_proposed_again_from_its_card(shift: Shift) -> 
     plan = await shift.planned("rollback")
     async with shift.running() as room:
         await shift.card(plan, "plan.approve")
-        shift.world.clock.move(31 * 60)
+        shift.world.clock.advance(minutes=31)
         assert await shift.world.bot.deadlines.expire_due() == 1
         room.wake()
         card = await shift.card(plan, "plan.propose_again")

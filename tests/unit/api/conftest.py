@@ -21,7 +21,7 @@ from bot.domain.plan import PlanStatus
 from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore, open_store
 from bot.telemetry import SelfMetrics
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW
 from tools.errors import NotFoundError
 from tools.ports import Health
@@ -116,7 +116,7 @@ class World:
 async def api(tmp_path: Path) -> AsyncIterator[World]:
     store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
     await store.upgrade()
-    clock, metrics, desk = ManualClock(NOW + timedelta(minutes=1)), SelfMetrics("0.1.0"), Desk()
+    clock, metrics, desk = FakeClock(NOW + timedelta(minutes=1)), SelfMetrics("0.1.0"), Desk()
     world: World
 
     async def backends() -> list[Health]:

@@ -27,7 +27,7 @@ from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import UserId
 from bot.domain.redaction import Redactor
 from bot.store.store import open_store
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW, a_record, an_anomaly
 from tests.unit.api.conftest import ALICE, CATALOGUE, Brake, Desk, People
 
@@ -51,7 +51,7 @@ def an_app(path: Path) -> FastAPI:
 
     url = f"sqlite+aiosqlite:///{path}/sre-agent.db"
     asyncio.run(fill())
-    store, clock = LoopStore(url), ManualClock(NOW)
+    store, clock = LoopStore(url), FakeClock(NOW)
     return build_api(
         ApiDeps(
             store=store, clock=clock, catalogue=lambda: CATALOGUE,

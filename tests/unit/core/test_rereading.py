@@ -17,7 +17,7 @@ from bot.domain.place import Place
 from bot.locale import Texts
 from bot.store.store import SqlStore, open_store
 from playbooks.loader import load_library
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW
 from tools.act.actions import ACTIONS
 from tools.world import Catalogue
@@ -74,7 +74,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     files = Rereading(
         shelf=shelf,
         store=store,
-        clock=ManualClock(NOW),
+        clock=FakeClock(NOW),
         texts=Texts("en"),
         place=lambda: Place(ChannelId("C1")),
         admins=lambda: ("U0ALICE01",),

@@ -16,6 +16,7 @@ from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.place import TERMINAL
 from bot.domain.redaction import Redactor
 from bot.store.store import open_store
+from tests.fakes.clock import FakeClock
 from tests.fakes.reply import KeptReply
 from tests.fixtures.nouns import a_run
 from tools import tokens
@@ -25,14 +26,6 @@ from tools.catalog import ALL
 from tools.contract import Toolbox
 from tools.ports import Baselines, Clock, EvidenceShelf, Metrics
 from tools.world import Catalogue, Direction, MetricName, MetricSpec
-
-
-class Stopped:
-    def __init__(self, at: datetime) -> None:
-        self._at = at
-
-    def now(self) -> datetime:
-        return self._at
 
 
 class NoBaselines:
@@ -47,7 +40,7 @@ def peak_mib() -> float:
 
 
 async def main(url: str, end: str, folder: Path) -> None:
-    clock: Any = Stopped(datetime.fromtimestamp(int(end), tz=UTC))
+    clock = FakeClock(datetime.fromtimestamp(int(end), tz=UTC))
     store = await open_store(f"sqlite+aiosqlite:///{folder}/bot.db")
     await store.upgrade()
     metrics = Prometheus(PrometheusConfig(url=url))

@@ -14,7 +14,7 @@ from bot.composition.parts import open_shelf
 from bot.core.shared.live_files import Shelf
 from bot.settings import load_settings
 from bot.store.store import SqlStore, open_store
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW
 from tools.act.actions import ACTIONS
 
@@ -28,7 +28,7 @@ class Desk:
     store: SqlStore
 
     async def reload(self) -> str:
-        done = await self.shelf.reload("U0ADMIN01", self.store, ManualClock(NOW))
+        done = await self.shelf.reload("U0ADMIN01", self.store, FakeClock(NOW))
         return done.message if done.ok else f"REFUSED {done.message}"
 
     async def audited(self) -> list[dict[str, object]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bot.core.ports import Person, PlanRecord
@@ -314,18 +313,3 @@ class Production:
     def limits(self) -> tuple[int, int]:
         spec = self.cluster.objects["HorizontalPodAutoscaler", "trading", "shop"]["spec"]
         return spec["minReplicas"], spec["maxReplicas"]
-
-
-def empty_database(folder: Path) -> Path:
-    """Return a migrated database file without rows; copying it is faster than migrating."""
-    import asyncio
-
-    from bot.store.store import open_store
-
-    async def make() -> None:
-        store = await open_store(f"sqlite+aiosqlite:///{folder}/bot.db")
-        await store.upgrade()
-        await store.close()
-
-    asyncio.run(make())
-    return folder / "bot.db"

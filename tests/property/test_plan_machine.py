@@ -46,7 +46,7 @@ from tests.fakes.decision import (
     Production,
     library,
 )
-from tests.fixtures.memory import memory_store, migrated
+from tests.fixtures.memory import memory_store
 from tools.kubernetes_objects import STEP_ANNOTATION
 from tools.world import ServiceMode
 
@@ -115,7 +115,6 @@ class PlanMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        empty = migrated()
         self.runner = asyncio.Runner()
         self.shown: dict[str, dict[str, str]] = {}
         PlanMachine.taken -= 1  # the invariant is asked once more than there are steps
@@ -125,11 +124,11 @@ class PlanMachine(RuleBasedStateMachine):
         self.lives = 0
         self.resumed: dict[str, bool] = {}
         self.claimed: dict[str, Any] = {}
-        self.world = self.run_(self._build(empty))
+        self.world = self.run_(self._build())
         self.bots = [self.world.bot, self.world.replica("two")]
 
-    async def _build(self, empty: bytes) -> Production:
-        store = await memory_store(empty)
+    async def _build(self) -> Production:
+        store = await memory_store()
         cluster = WatchedCluster()
         cluster.judge = self.judge
         return Production(store, cluster=cluster, playbooks=SHELF)

@@ -27,13 +27,12 @@ from bot.store.schema import Base
 from tests.fakes.changes import FakeChanges
 from tests.fakes.decision import ADA, ANN, INCIDENTS, RAY, VIV, Production, library
 from tests.fakes.metrics import FakeMetrics
-from tests.fixtures.memory import memory_store, migrated
+from tests.fixtures.memory import memory_store
 from tests.unit.core.test_turn import Office
 from tools.errors import BackendRefusedError, OutcomeUnknownError
 from tools.world import Catalogue, ServiceMode
 
 SHELF = library()
-EMPTY = migrated()
 
 
 class DiedError(Exception):
@@ -97,7 +96,7 @@ class World:
 
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
-    store = MortalStore(await memory_store(EMPTY))
+    store = MortalStore(await memory_store())
     production = Production(store, playbooks=SHELF)  # type: ignore[arg-type]
     office = Office(store, production.clock, FakeMetrics(), FakeChanges())  # type: ignore[arg-type]
     try:

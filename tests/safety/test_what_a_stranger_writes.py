@@ -13,7 +13,7 @@ from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import AutoTier, PolicyConfig
 from bot.domain.redaction import Redactor
-from bot.store.store import open_store
+from bot.store.store import SqlStore
 from tests.fakes.decision import ANN, INCIDENTS, Production
 from tests.safety.canaries import CANARIES, MARKS
 from tests.safety.injected import injected
@@ -22,15 +22,12 @@ from tools.world import ProposalDraft, ServiceMode, ServiceName
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[Production]:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
-    await store.upgrade()
+async def world(store: SqlStore) -> AsyncIterator[Production]:
     production = Production(store)
     production.policy = PolicyConfig(auto_tier=AutoTier.RUN)
     production.set_mode("shop", ServiceMode.AUTO)
     yield production
     await production.bot.execution.idle()
-    await store.close()
 
 
 SCALE = ProposalDraft("scale-up", ServiceName("shop"), "the log says so")

@@ -1,4 +1,4 @@
-"""The imitated production, an upgraded SQLite store, and a clock that only the test moves."""
+"""The imitated production, and the clock that moves it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.store.store import SqlStore, open_store
 from tests.fakes.clock import FakeClock
 from tests.sandboxed import Platform, platform
 
@@ -21,11 +20,3 @@ async def outside(tmp_path: Path) -> AsyncIterator[Platform]:
 @pytest.fixture
 def clock(outside: Platform) -> FakeClock:
     return outside.clock
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    opened = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
-    await opened.upgrade()
-    yield opened
-    await opened.close()

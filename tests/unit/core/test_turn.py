@@ -32,7 +32,7 @@ from bot.domain.question import Question, Voice
 from bot.domain.redaction import Redactor
 from bot.domain.run import AgentRun, Done, Failed, Queued, Running, Stopped
 from bot.locale import Texts
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from sandbox.model.script import Turn, text, thinking, tool_use
 from sandbox.model.server import ModelServer, start_model
 from tests.fakes.changes import FakeChanges
@@ -194,15 +194,12 @@ class Office:
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
-    await store.upgrade()
+async def office(store: SqlStore) -> AsyncIterator[Office]:
     made = Office(store, FakeClock(), FakeMetrics(), FakeChanges())
     made.feed(0.18, 0.91)
     yield made
     if made.claude is not None:
         await made.claude.close()
-    await store.close()
 
 
 @pytest.fixture

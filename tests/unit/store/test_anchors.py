@@ -18,7 +18,7 @@ from bot.domain.audit import Anchor, Event
 from bot.settings import ConfigDocument, ConfigError
 from bot.settings.notification import anchor_config
 from bot.store.anchors import AnchorConfig, AnchorFile, AnchorWebhook, read_anchors
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.decision import START
 from tests.fixtures.webhook import Receiver, receiving
@@ -33,14 +33,6 @@ TEN_MINUTES = timedelta(minutes=10)
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as found:
         yield found
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[SqlStore]:
-    opened = await open_store("sqlite+aiosqlite://")
-    await opened.upgrade()
-    yield opened
-    await opened.close()
 
 
 async def sealed(store: SqlStore, count: int) -> None:

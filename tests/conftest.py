@@ -4,20 +4,30 @@
     programs        a test marked needs_… or browser skips with its reason when one is absent
     any speed       no test fails because an example took long; timeouts guard against hanging alone
     nothing skipped with SRE_AGENT_REQUIRE_ALL=1 (CI) a skip turns the whole run red
+    one run         what all processes of a run share, such as a PostgreSQL server, ends with it
+    store           an empty database at the newest schema, a copy per test
 
 Servers of a test listen on port 0 and are found by their printed or returned port.
 """
+
+from __future__ import annotations
 
 import ipaddress
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+from tests.fixtures.postgres import stop_shared_server
+from tests.fixtures.shared import begin_run, end_run
+
+if TYPE_CHECKING:
+    from bot.store.store import SqlStore
 
 # ---------------------------------------------------------------------------- no verdict by speed
 
@@ -84,8 +94,9 @@ def _getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
     return _real_getaddrinfo(host, *arguments, **options)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Close the doors before any test module is imported."""
+    config.stash[_BEGAN] = begin_run()
     socket.socket.connect = _connect  # type: ignore[method-assign, assignment]
     socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign, assignment]
     socket.socket.sendto = _sendto  # type: ignore[method-assign, assignment]
@@ -104,6 +115,30 @@ def loopback_only() -> Iterator[None]:
         tried = "; ".join(dict.fromkeys(_attempts))
         _attempts.clear()
         pytest.fail(f"tests stay on this machine, but this one tried {tried}")
+
+
+# ------------------------------------------------------------------------------- one run
+
+_BEGAN = pytest.StashKey[bool]()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what all processes of this run shared; xdist's workers have ended before."""
+    if config.stash.get(_BEGAN, False):
+        stop_shared_server()
+        end_run()
+
+
+# ------------------------------------------------------------------------------- databases
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    """A store on SQLite at the newest schema; a folder may ask for other databases."""
+    from tests.fixtures.database import sqlite_store  # the doors are closed before we import ours
+
+    async with sqlite_store(tmp_path / "sre-agent.db") as opened:
+        yield opened
 
 
 # ------------------------------------------------------------------------------- programs

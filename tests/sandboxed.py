@@ -1,4 +1,4 @@
-"""The sandbox's three backends on free ports, with a clock that only the test moves."""
+"""The sandbox's four backends on free ports; their world follows the clock of the test."""
 
 from __future__ import annotations
 
@@ -20,26 +20,17 @@ from sandbox.tempo.traces import Traces
 from sandbox.world.faults import FaultLog
 from sandbox.world.scenario import Story, load_scenario
 from sandbox.world.world import FAMILIES, SEED, World
+from tests.fakes.clock import FakeClock
 
 HOST = "127.0.0.1"
 START = datetime(2026, 11, 18, 10, 0, tzinfo=UTC)
 
 
 @dataclass
-class BotClock:
-    """The sandbox's clock behind our port."""
-
-    clock: ManualClock
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now(), tz=UTC)
-
-
-@dataclass
 class Platform:
-    """The running backends."""
+    """The running backends; `clock` is the bot's, and the sandbox's own follows it."""
 
-    clock: ManualClock
+    clock: FakeClock
     world: World
     cluster: Cluster
     prometheus_url: str
@@ -47,28 +38,28 @@ class Platform:
     tempo_url: str
     kubernetes: KubernetesServer
 
-    @property
-    def bot_clock(self) -> BotClock:
-        return BotClock(self.clock)
-
     def advance(self, seconds: float, step: float = 5.0) -> None:
         """Let world time pass; the cluster moves in small steps as it would."""
         left = seconds
         while left > 0:
-            self.clock.advance(min(step, left))
-            self.cluster.tick(self.clock.now())
+            self.clock.advance_world(seconds=min(step, left))
+            self._tick()
             left -= step
 
     def tell(self, scenario: str) -> None:
         """Begin a story now."""
-        self.cluster.tick(self.clock.now())
-        self.world.tell(Story(load_scenario(scenario), self.clock.now()))
+        self._tick()
+        self.world.tell(Story(load_scenario(scenario), self.clock.now().timestamp()))
+
+    def _tick(self) -> None:
+        self.cluster.tick(self.clock.now().timestamp())
 
 
 @asynccontextmanager
 async def platform(folder: Path) -> AsyncIterator[Platform]:
     """Start Prometheus, Loki and Kubernetes; stop them at the end."""
-    clock = ManualClock(START.timestamp())
+    ours, clock = FakeClock(START), ManualClock(START.timestamp())
+    ours.followers.append(clock.advance)
     faults = FaultLog(folder / "faults.json")
     cluster = Cluster(faults, clock.now())
     world = World(clock, faults, cluster)
@@ -86,7 +77,7 @@ async def platform(folder: Path) -> AsyncIterator[Platform]:
     await tempo.start(HOST, 0)
     kubernetes = await start_kubernetes(HOST, 0, cluster=cluster, clock=clock, state_dir=folder)
     try:
-        yield Platform(clock, world, cluster, prometheus.url, loki.url, tempo.url, kubernetes)
+        yield Platform(ours, world, cluster, prometheus.url, loki.url, tempo.url, kubernetes)
     finally:
         await kubernetes.close()
         await tempo.close()

@@ -1,14 +1,19 @@
-"""What reads, keeps or computes: backends, store, workers, knowledge, catalogue."""
+"""What reads, keeps or computes: backends, store, workers, knowledge, catalogue.
+
+open_adapters   what talks to the outside, as settings say; a test gives fakes instead
+join_parts      what stands on it, the same over whatever adapters
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bot.claude.model import Claude
 from bot.composition.instances import cluster_of, logs_of, metrics_of
@@ -22,6 +27,7 @@ from bot.settings import Settings
 from bot.slack.charts import render_chart
 from bot.store.store import open_store
 from bot.workers import ProcessWorkers
+from knowledge.documents import Document
 from knowledge.store import KnowledgeIndex, load_encoder
 from playbooks.loader import load_library
 from tools import catalog
@@ -99,6 +105,28 @@ class CurrentChanges:
         return await changes.recent(window, services)
 
 
+class WarmWorkers(Workers, Protocol):
+    """Workers that can be started before anybody waits for them."""
+
+    async def warm(self) -> None:
+        """Import what the first task would wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """What a bot reads, keeps and computes with; None is not configured."""
+
+    store: Store
+    workers: WarmWorkers
+    history: History
+    index_documents: Callable[[Sequence[Document]], Awaitable[object]]
+    model: Model | None = None
+    metrics: Metrics | None = None
+    logs: Logs | None = None
+    traces: Traces | None = None
+    cluster: Cluster | None = None
+
+
 @dataclass(slots=True)
 class Parts:
     """Everything that reads, keeps or computes; None is not configured."""
@@ -108,8 +136,8 @@ class Parts:
     store: Store
     shelf: Shelf
     actions: Mapping[str, Action]
-    workers: ProcessWorkers
-    knowledge: KnowledgeIndex
+    workers: WarmWorkers
+    index_documents: Callable[[Sequence[Document]], Awaitable[object]]
     model: Model | None
     metrics: Metrics | None
     logs: Logs | None
@@ -152,39 +180,64 @@ async def open_parts(
         database = await open_store(settings.files.database_url)
         stack.push_async_callback(database.close)
         await database.upgrade()
-        store = AnnouncingStore(database, subscribers)
         actions = load_actions(settings.files.actions)
         shelf = open_shelf(settings, actions)
-        workers = ProcessWorkers(processes=max(1, min(4, os.cpu_count() or 2)))
-        stack.push_async_callback(workers.close)
-        knowledge = await _knowledge(settings, stack)
-        cluster = cluster_of(settings, stack)
-        baselines = StoredBaselines(store)
-        metrics = metrics_of(settings, stack, shelf.catalogue)
-        yield Parts(
-            settings=settings,
-            clock=settings.clock,
-            store=store,
-            shelf=shelf,
-            actions=actions,
-            workers=workers,
-            knowledge=knowledge,
-            model=claude_of(settings, stack),
-            metrics=metrics,
-            logs=logs_of(settings, stack, shelf.catalogue),
-            traces=traces_of(settings, stack),
-            discovery=Discovery(metrics, settings.clock, shelf.catalogue, shelf.discover)
-            if metrics is not None
-            else None,
-            cluster=cluster,
-            changes=CurrentChanges(cluster, shelf, StoredChanges(store)),
-            history=KnowledgeHistory(knowledge),
-            baselines=baselines,
-            charts=ChartDesk(
-                store, settings.clock, workers, baselines, shelf.catalogue, render_chart
-            ),
-            detector=settings.detector,
-        )
+        adapters = await _open_adapters(settings, database, shelf, stack)
+        yield join_parts(settings, adapters, shelf, actions, subscribers)
+
+
+async def _open_adapters(
+    settings: Settings, store: Store, shelf: Shelf, stack: AsyncExitStack
+) -> Adapters:
+    workers = ProcessWorkers(processes=max(1, min(4, os.cpu_count() or 2)))
+    stack.push_async_callback(workers.close)
+    knowledge = await _knowledge(settings, stack)
+    return Adapters(
+        store=store,
+        workers=workers,
+        history=KnowledgeHistory(knowledge),
+        index_documents=knowledge.add,
+        model=claude_of(settings, stack),
+        metrics=metrics_of(settings, stack, shelf.catalogue),
+        logs=logs_of(settings, stack, shelf.catalogue),
+        traces=traces_of(settings, stack),
+        cluster=cluster_of(settings, stack),
+    )
+
+
+def join_parts(
+    settings: Settings,
+    adapters: Adapters,
+    shelf: Shelf,
+    actions: Mapping[str, Action],
+    subscribers: Sequence[Subscriber] = (),
+) -> Parts:
+    """Join what stands on the adapters; nothing is opened here."""
+    store = AnnouncingStore(adapters.store, subscribers)
+    clock, metrics = settings.clock, adapters.metrics
+    baselines = StoredBaselines(store)
+    return Parts(
+        settings=settings,
+        clock=clock,
+        store=store,
+        shelf=shelf,
+        actions=actions,
+        workers=adapters.workers,
+        index_documents=adapters.index_documents,
+        model=adapters.model,
+        metrics=metrics,
+        logs=adapters.logs,
+        traces=adapters.traces,
+        discovery=Discovery(metrics, clock, shelf.catalogue, shelf.discover)
+        if metrics is not None
+        else None,
+        cluster=adapters.cluster,
+        changes=CurrentChanges(adapters.cluster, shelf, StoredChanges(store)),
+        history=adapters.history,
+        baselines=baselines,
+        charts=ChartDesk(store, clock, adapters.workers, baselines, shelf.catalogue, render_chart),
+        detector=settings.detector,
+    )
 
 
 async def _knowledge(settings: Settings, stack: AsyncExitStack) -> KnowledgeIndex:

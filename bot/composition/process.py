@@ -23,7 +23,7 @@ from bot.api.server import ApiServer
 from bot.composition.agent import agent_desk
 from bot.composition.jobs import Work, schedule
 from bot.composition.parts import Parts, open_parts, owner_name
-from bot.composition.remediation import NobodyKnown, remediation_of
+from bot.composition.remediation import Hands, NobodyKnown, open_hands, remediation_of
 from bot.composition.watching import Watchers
 from bot.core.detection.alerts import AlertDesk
 from bot.core.detection.cycle import CycleReport, DetectionCycle
@@ -53,6 +53,7 @@ from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.settings import Settings, slack_config, with_channel_ids
 from bot.slack.app import SlackRoom, build_app
+from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
 from bot.telemetry import SelfMetrics
 from knowledge.documents import read_document
@@ -91,6 +92,9 @@ class Bot:
     api: ApiServer
     heartbeat: Heartbeat
     files: Rereading
+    desk: AgentDesk
+    watchers: Watchers
+    work: Work  # what the scheduler runs
 
 
 class RoomLater:
@@ -130,11 +134,18 @@ class RoomLater:
         return self.room.voice_of(channel) if self.room else Voice()
 
 
+def join_bot(parts: Parts, hands: Hands, metrics: SelfMetrics, slack: SlackConfig | None) -> Bot:
+    """Join the whole bot over its parts; nothing is started, connected or listened to."""
+    return _Builder(parts, hands, metrics, slack).build()
+
+
 async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     """Build and start everything; `stack` stops it in reverse order."""
     metrics = SelfMetrics(settings.installation.version)
     parts = await stack.enter_async_context(open_parts(settings, [metrics.on_event]))
-    bot = _Builder(parts, metrics, stack).build()
+    slack = slack_config(settings, owner_name()) if settings.slack is not None else None
+    bot = join_bot(parts, open_hands(settings, stack), metrics, slack)
+    stack.push_async_callback(bot.watchers.close)
     await bot.api.start()
     stack.push_async_callback(bot.api.stop)
     if bot.room is not None:
@@ -177,8 +188,10 @@ async def serve(settings: Settings) -> None:
 class _Builder:
     """Joins one bot's objects; every method is one room."""
 
-    def __init__(self, parts: Parts, metrics: SelfMetrics, stack: AsyncExitStack) -> None:
-        self.parts, self.metrics, self.stack = parts, metrics, stack
+    def __init__(
+        self, parts: Parts, hands: Hands, metrics: SelfMetrics, slack: SlackConfig | None
+    ) -> None:
+        self.parts, self.hands, self.metrics, self.slack = parts, hands, metrics, slack
         self.settings = parts.settings
         self.texts = Texts(self.settings.installation.locale)
         self.later = RoomLater()
@@ -194,7 +207,7 @@ class _Builder:
     def build(self) -> Bot:
         parts, later = self.parts, self.later
         remediation = remediation_of(
-            parts, later, lambda spec: Place(later.channel_of(spec)), later.channel_id, self.stack
+            parts, self.hands, later, lambda s: Place(later.channel_of(s)), later.channel_id
         )
         desk = agent_desk(parts, lambda run: remediation.planner.desk(_origin(run)))
         findings = FindingDesk(
@@ -217,7 +230,6 @@ class _Builder:
             files=self.files,
         )
         watchers = Watchers(parts, lambda: pulse.scheduler is not None and pulse.scheduler.leading)
-        self.stack.push_async_callback(watchers.close)
         jobs = [*schedule(work), *watchers.jobs()]
         scheduler = Scheduler(jobs, parts.clock, parts.store, owner_name(), metrics.job_failed)
         pulse.scheduler = scheduler
@@ -226,7 +238,19 @@ class _Builder:
         if room is not None and not room.config.app_token:  # HTTP mode: Slack calls us, signed
             api.add_route("/slack/events", room.handle_http, methods=["POST"])
         server = ApiServer(self.settings.api, api)
-        return Bot(parts, room, scheduler, run_queue, remediation, server, pulse, self.files)
+        return Bot(
+            parts=parts,
+            room=room,
+            scheduler=scheduler,
+            run_queue=run_queue,
+            remediation=remediation,
+            api=server,
+            heartbeat=pulse,
+            files=self.files,
+            desk=desk,
+            watchers=watchers,
+            work=work,
+        )
 
     def _access(self) -> AccessConfig:
         return with_channel_ids(self.settings.access, self.later.channel_id)
@@ -240,11 +264,11 @@ class _Builder:
         digests: DigestDesk,
         postmortems: PostmortemDesk,
     ) -> SlackRoom | None:
-        if self.settings.slack is None:
+        if self.slack is None:
             return None
         parts = self.parts
         return build_app(
-            slack_config(self.settings, owner_name()),
+            self.slack,
             SlackDeps(
                 store=parts.store,
                 clock=parts.clock,
@@ -299,7 +323,7 @@ class _Builder:
 
         async def index(path: Path) -> None:
             document = await asyncio.to_thread(read_document, path, self.settings.files.export_dir)
-            await parts.knowledge.add([document])
+            await parts.index_documents([document])
 
         return PostmortemDesk(
             store=parts.store,
@@ -375,7 +399,7 @@ class _Builder:
             registry=metrics.registry,
             pulse=pulse.pulse,
             version=self.settings.installation.version,
-            directory=self.later if self.settings.slack else None,
+            directory=self.later if self.slack is not None else None,
             plans=remediation.approvals,
             switches=remediation.switches,
             alerts=AlertDesk(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 
 from bot.composition.instances import acting_clusters
 from bot.composition.parts import Parts, owner_name
@@ -14,11 +15,29 @@ from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.domain.ids import UserId
 from bot.domain.place import Place
 from bot.locale import Texts
-from bot.settings import with_channel_ids
+from bot.settings import Settings, with_channel_ids
 from tools.act.contract import Actors
 from tools.backends.http import HttpEndpoints
 from tools.errors import NotFoundError
+from tools.ports import ClusterActor, HttpCaller
 from tools.world import ServiceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """The acting identities, by the cluster's name, and whom HTTP actions may call."""
+
+    clusters: Mapping[str, ClusterActor] = field(default_factory=dict)
+    http: HttpCaller | None = None
+
+
+def open_hands(settings: Settings, stack: AsyncExitStack) -> Hands:
+    """Build what acts."""
+    endpoints = None
+    if settings.http_actions.hosts:
+        endpoints = HttpEndpoints(settings.http_actions, wall=settings.clock.wall)
+        stack.push_async_callback(endpoints.close)
+    return Hands(acting_clusters(settings, stack), endpoints)
 
 
 class NobodyKnown:
@@ -45,10 +64,10 @@ async def nothing_noticed(service: str) -> Notices:  # noqa: ARG001 - the port's
 
 def remediation_of(
     parts: Parts,
+    hands: Hands,
     directory: Directory,
     place_of: Callable[[ServiceSpec | None], Place],
     channel_id: Callable[[str], str],
-    stack: AsyncExitStack,
 ) -> Remediation:
     """Build the decision side."""
     settings = parts.settings
@@ -64,10 +83,6 @@ def remediation_of(
         if parts.metrics is not None
         else None
     )
-    endpoints = None
-    if settings.http_actions.hosts:
-        endpoints = HttpEndpoints(settings.http_actions, wall=parts.clock.wall)
-        stack.push_async_callback(endpoints.close)
     halt_file = settings.files.halt_file
     return build_remediation(
         RemediationPorts(
@@ -76,8 +91,8 @@ def remediation_of(
             directory=directory,
             actors=Actors(
                 parts.clock,
-                http=endpoints,
-                clusters=acting_clusters(settings, stack),
+                http=hands.http,
+                clusters=hands.clusters,
                 config_history=StoredConfigHistory(parts.store, settings.redactor),
                 redact=settings.redactor.text,
             ),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bot.composition.agent import agent_desk
 from bot.composition.parts import Parts, owner_name
-from bot.composition.remediation import NobodyKnown, remediation_of
+from bot.composition.remediation import NobodyKnown, open_hands, remediation_of
 from bot.core.investigation.desk import AgentDesk
 from bot.core.remediation.planner import Origin, Planner
 from bot.domain.ids import ChannelId
@@ -45,5 +45,6 @@ def terminal_desk(parts: Parts, stack: AsyncExitStack) -> AgentDesk:
         named = service.channel if service is not None else ""
         return Place(ChannelId(named or slack.incidents_channel))
 
-    planner = remediation_of(parts, NobodyKnown(), place_of, str, stack).planner
+    hands = open_hands(settings, stack)
+    planner = remediation_of(parts, hands, NobodyKnown(), place_of, str).planner
     return agent_desk(parts, lambda _run: ServiceChannels(parts, planner, place_of))

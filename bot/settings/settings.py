@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from bot.api.config import ApiConfig
 from bot.claude.model import ClaudeConfig
-from bot.clock import WorldClock
 from bot.core.detection.cycle import CycleConfig
 from bot.core.detection.learning import LearningConfig
-from bot.core.ports import Budget, FileLayout, Installation
+from bot.core.ports import Budget, Clock, FileLayout, Installation
 from bot.core.reports.digests import DigestSchedule
 from bot.domain.access import AccessConfig
 from bot.domain.policy import PolicyConfig
@@ -45,7 +44,7 @@ class Settings:
     document: ConfigDocument  # what was written; all below is what follows from it
     installation: Installation
     files: FileLayout
-    clock: WorldClock
+    clock: Clock
     log: LogConfig
     # what is asked
     slack: SlackCredentials | None

@@ -20,13 +20,13 @@ async def test_traffic_shows_the_platform_as_it_is_drawn(outside: Platform) -> N
     known = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
     prometheus = Prometheus(PrometheusConfig(url=outside.prometheus_url))
     told: list[tuple[Call, ...]] = []
-    await Discovery(prometheus, outside.bot_clock, lambda: known, told.append).refresh()
+    await Discovery(prometheus, outside.clock, lambda: known, told.append).refresh()
     assert {(c.client, c.server) for c in told[0]} == DRAWN
     gateway = next(c for c in told[0] if (c.client, c.server) == ("gateway", "order-api"))
     assert 100 < gateway.per_second < 300  # the signal's 185 requests per second, by the hour
     assert 0 < gateway.failed_ratio < 0.02
 
-    mesh, now = COUNTERS[1], outside.bot_clock.now()
+    mesh, now = COUNTERS[1], outside.clock.now()
     total = await prometheus.query(mesh.total, now)
     failed = await prometheus.query(mesh.failed, now)
     calls = calls_of(mesh, total, failed, known)

@@ -63,7 +63,7 @@ def production(store: SqlStore) -> Production:
     shop = world.cluster.objects["Deployment", "trading", "shop"]
     shop["spec"]["template"]["spec"]["containers"][0]["image"] = "shop:1"
     shop["metadata"]["annotations"]["sre-agent/step"] = f"{UNDOING}/do/0"
-    world.clock.move(3600)
+    world.clock.advance(seconds=3600)
     return world
 
 

@@ -102,8 +102,8 @@ async def test_upgrading_twice_and_downgrading_to_nothing_both_work(store: SqlSt
         assert await tx.inbox.backlog() == 0
 
 
-async def test_replicas_that_upgrade_at_once_take_turns(database_url: str) -> None:
-    replicas = [await open_store(database_url) for _ in range(4)]
+async def test_replicas_that_upgrade_at_once_take_turns(empty_database_url: str) -> None:
+    replicas = [await open_store(empty_database_url) for _ in range(4)]
     await asyncio.gather(*(replica.upgrade() for replica in replicas))
     assert all([await replica.healthy() for replica in replicas])
     for replica in replicas:

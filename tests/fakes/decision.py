@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.core.ports import Person, PlanRecord
@@ -24,6 +23,7 @@ from bot.domain.step_run import StepRun
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from playbooks.loader import Loaded, parse
+from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tools.act.actions import ACTIONS
 from tools.act.contract import Action, Actors
@@ -42,26 +42,6 @@ START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 INCIDENTS = ChannelId("C1INCIDENTS")
 VIV, RAY, ANN, BOB, ADA = (UserId(f"U{name}") for name in ("VIV", "RAY", "ANN", "BOB", "ADA"))
 GUEST = UserId("UGUEST")
-
-
-class ManualClock:
-    """World and wall time that move only by hand."""
-
-    def __init__(self) -> None:
-        self._now = self._wall = START
-
-    def now(self) -> datetime:
-        return self._now
-
-    def wall(self) -> datetime:
-        return self._wall
-
-    def monotonic(self) -> float:
-        return (self._wall - START).total_seconds()
-
-    def move(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
-        self._wall += timedelta(seconds=seconds)
 
 
 class FakeDirectory:
@@ -221,7 +201,7 @@ class Production:
     """Everything one test needs; `replica` builds another bot over the same store and cluster."""
 
     store: SqlStore
-    clock: ManualClock = field(default_factory=ManualClock)
+    clock: FakeClock = field(default_factory=lambda: FakeClock(START))
     directory: FakeDirectory = field(default_factory=FakeDirectory)
     cluster: FakeCluster = field(default_factory=FakeCluster)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
@@ -333,18 +313,3 @@ class Production:
     def limits(self) -> tuple[int, int]:
         spec = self.cluster.objects["HorizontalPodAutoscaler", "trading", "shop"]["spec"]
         return spec["minReplicas"], spec["maxReplicas"]
-
-
-def empty_database(folder: Path) -> Path:
-    """Return a migrated database file without rows; copying it is faster than migrating."""
-    import asyncio
-
-    from bot.store.store import open_store
-
-    async def make() -> None:
-        store = await open_store(f"sqlite+aiosqlite:///{folder}/bot.db")
-        await store.upgrade()
-        await store.close()
-
-    asyncio.run(make())
-    return folder / "bot.db"

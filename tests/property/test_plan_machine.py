@@ -46,7 +46,7 @@ from tests.fakes.decision import (
     Production,
     library,
 )
-from tests.fixtures.memory import memory_store, migrated
+from tests.fixtures.memory import memory_store
 from tools.kubernetes_objects import STEP_ANNOTATION
 from tools.world import ServiceMode
 
@@ -115,7 +115,6 @@ class PlanMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        empty = migrated()
         self.runner = asyncio.Runner()
         self.shown: dict[str, dict[str, str]] = {}
         PlanMachine.taken -= 1  # the invariant is asked once more than there are steps
@@ -125,11 +124,11 @@ class PlanMachine(RuleBasedStateMachine):
         self.lives = 0
         self.resumed: dict[str, bool] = {}
         self.claimed: dict[str, Any] = {}
-        self.world = self.run_(self._build(empty))
+        self.world = self.run_(self._build())
         self.bots = [self.world.bot, self.world.replica("two")]
 
-    async def _build(self, empty: bytes) -> Production:
-        store = await memory_store(empty)
+    async def _build(self) -> Production:
+        store = await memory_store()
         cluster = WatchedCluster()
         cluster.judge = self.judge
         return Production(store, cluster=cluster, playbooks=SHELF)
@@ -258,7 +257,7 @@ class PlanMachine(RuleBasedStateMachine):
         {
             "nothing": lambda: None,
             "halt": lambda: self.halt(on=True),
-            "expire": lambda: self.world.clock.move(31 * 60),
+            "expire": lambda: self.world.clock.advance(minutes=31),
             "role": lambda: self.roles_change(()),
             "protect": lambda: self.protection_changes(on=True),
             "kill": lambda: self.killed_around_a_request(plan, "after"),
@@ -351,7 +350,7 @@ class PlanMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 31, 70, 301, 601, 1801]))
     def time_passes(self, seconds: int) -> None:
-        self.world.clock.move(seconds)
+        self.world.clock.advance(seconds=seconds)
         self.run_(self.world.bot.deadlines.expire_due())
 
     @rule(plan=plans, when=st.sampled_from(["before", "after"]))
@@ -382,7 +381,7 @@ class PlanMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-90, 40, 1860]))
     def clocks_part(self, seconds: int) -> None:
         """Wall time is set; world time goes on as before."""
-        self.world.clock._wall += timedelta(seconds=seconds)
+        self.world.clock.set_wall(seconds=seconds)
 
     @rule(plan=plans)
     def trigger_clears(self, plan: PlanId) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import pickle
 import shutil
 import sys
@@ -40,7 +41,6 @@ HOST = "127.0.0.1"
 PATIENCE = 120.0  # wall seconds for one life
 REQUESTS = {"undone": 6, "done": 3}  # mutating requests of each story
 STORIES = tuple(REQUESTS)
-MIGRATING = asyncio.Lock()
 TOLD = frozenset({PlanStatus.OUTCOME_UNKNOWN, PlanStatus.HALTED, PlanStatus.UNVERIFIED})
 ENDS = TOLD | {PlanStatus.SUCCEEDED, PlanStatus.ROLLED_BACK}
 Json = dict[str, Any]
@@ -240,13 +240,12 @@ async def measure(folder: Path, *, full: bool) -> Crashes:
 
 async def on_sqlite(folder: Path, *, full: bool) -> Crashes:
     """Run both stories on SQLite; each point gets a copy of a migrated file."""
-    template, made = folder / "template.db", itertools.count()
-    await migrate(f"sqlite+aiosqlite:///{template}")
+    from tests.fixtures.database import sqlite_copy
+
+    made = itertools.count()
 
     async def copied() -> str:
-        path = folder / f"bot-{next(made)}.db"
-        await asyncio.to_thread(shutil.copy, template, path)
-        return f"sqlite+aiosqlite:///{path}"
+        return await asyncio.to_thread(sqlite_copy, folder / f"bot-{next(made)}.db")
 
     return await _both("sqlite", folder, copied, full=full)
 
@@ -255,20 +254,20 @@ async def on_postgres(folder: Path, *, full: bool) -> Crashes:
     """Run both stories on PostgreSQL; each point gets a copy of a migrated database."""
     import asyncpg
 
+    from tests.fixtures.database import postgres_copy
     from tests.fixtures.postgres import postgres_server
 
     with postgres_server() as postgres:
-        template, made = postgres.create_database(), itertools.count()
-        await migrate(template)
-        server, name = template.rsplit("/", 1)
+        server, name = postgres_copy(postgres).rsplit("/", 1)
+        mine, made = f"crash_{os.getpid()}", itertools.count()
         connection = await asyncpg.connect(f"{server}/postgres")
 
         async def cloned() -> str:
             number = next(made)
             if number:  # nobody asks the one before any more, and each takes eight megabytes
-                await connection.execute(f"DROP DATABASE crash_{number - 1} WITH (FORCE)")
-            await connection.execute(f"CREATE DATABASE crash_{number} TEMPLATE {name}")
-            return f"{server}/crash_{number}"
+                await connection.execute(f"DROP DATABASE {mine}_{number - 1} WITH (FORCE)")
+            await connection.execute(f"CREATE DATABASE {mine}_{number} TEMPLATE {name}")
+            return f"{server}/{mine}_{number}"
 
         try:
             return await _both("postgres", folder, cloned, full=full)
@@ -284,11 +283,3 @@ async def _both(
         for told in STORIES:
             found.add(await Matrix(kind, folder, fresh, lives, told).run(full=full))
     return found
-
-
-async def migrate(url: str) -> None:
-    """Bring an empty database to the newest schema; Alembic knows one migration at a time."""
-    async with MIGRATING:
-        store = await open_store(url)
-        await store.upgrade()
-        await store.close()

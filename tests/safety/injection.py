@@ -26,6 +26,7 @@ from bot.main import read_settings
 from bot.store.store import open_store
 from sandbox.model.server import start_model
 from sandbox.slack.server import start_slack
+from tests.fixtures.database import sqlite_copy
 from tests.safety.canaries import MARKS, found_in
 from tests.safety.outside import (
     HOST,
@@ -49,8 +50,7 @@ AT_THE_END = "reason"  # what a person types who may act is suffered last
 async def staged(folder: Path) -> AsyncIterator[Stage]:
     """Build the stage and open its Slack room."""
     settings = read_settings("INFO")
-    store = await open_store(f"sqlite+aiosqlite:///{folder}/bot.db")
-    await store.upgrade()
+    store = await open_store(sqlite_copy(folder / "bot.db"))
     model, slack = await start_model(HOST, 0), await start_slack(HOST, 0)
     own = mount_own_tool(folder)
     try:

@@ -36,6 +36,7 @@ from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import open_store
 from playbooks.loader import parse
+from tests.fakes.clock import FakeClock
 from tests.fakes.decision import ANN, INCIDENTS, FakeDirectory, service
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors
@@ -146,31 +147,20 @@ class MarkedActor(KubernetesActor):
         return after
 
 
-class FileClock:
-    """World and wall time in a file: the next life goes on where the last one stood."""
+def clock_in(path: Path) -> FakeClock:
+    """Return a clock that goes on where the last life's stood, and keeps in the file how far."""
+    passed = float(path.read_text()) if path.exists() else 0.0
+    clock = FakeClock(START + timedelta(seconds=passed))
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seconds = float(path.read_text()) if path.exists() else 0.0
+    def keep(_seconds: float) -> None:
+        path.write_text(str((clock.now() - START).total_seconds()))
 
-    def now(self) -> datetime:
-        """World time."""
-        return START + timedelta(seconds=self._seconds)
-
-    wall = now
-
-    def monotonic(self) -> float:
-        """Seconds that only rise."""
-        return self._seconds
-
-    def move(self, seconds: float) -> None:
-        """Let time pass."""
-        self._seconds += seconds
-        self._path.write_text(str(self._seconds))
+    clock.followers.append(keep)
+    return clock
 
 
 def remedy_of(
-    store: Store, clock: FileClock, actor: KubernetesActor, *, helps: bool
+    store: Store, clock: FakeClock, actor: KubernetesActor, *, helps: bool
 ) -> Remediation:
     """Build the decision side over the imitated production."""
 
@@ -200,7 +190,7 @@ def remedy_of(
 
 async def live(job: Job) -> None:
     """Live one life: go on from wherever the database stands, to the end of the plan."""
-    marks, clock = Marks(job), FileClock(Path(job.clock))
+    marks, clock = Marks(job), clock_in(Path(job.clock))
     watch_commits(marks)
     store = await open_store(job.database)
     actor = MarkedActor(KubernetesConfig(kubeconfig_act=job.kubeconfig), marks)
@@ -216,7 +206,7 @@ async def live(job: Job) -> None:
             await bot.execution.run_due()
             async with store.begin() as tx:
                 await tx.audit.seal(AUDIT_KEY)
-            clock.move(301 if record.status is PlanStatus.VERIFYING else 31)
+            clock.advance(seconds=301 if record.status is PlanStatus.VERIFYING else 31)
     finally:
         await actor.close()
         await store.close()

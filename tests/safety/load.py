@@ -56,9 +56,8 @@ def _quantile(values: list[float], share: float) -> float:
 
 
 async def measure(url: str) -> Load:
-    """Measure on the database of a URL."""
+    """Measure on the migrated database of a URL."""
     store = await open_store(url)
-    await store.upgrade()
     found = Load()
     try:
         production = Production(store)
@@ -138,11 +137,12 @@ async def _seal(store: SqlStore, over: asyncio.Event) -> None:
 
 async def both(folder: Path) -> dict[str, Load]:
     """Measure SQLite and PostgreSQL, one after the other."""
+    from tests.fixtures.database import postgres_copy, sqlite_copy
     from tests.fixtures.postgres import postgres_server
 
-    found = {"sqlite": await measure(f"sqlite+aiosqlite:///{folder}/load.db")}
+    found = {"sqlite": await measure(sqlite_copy(folder / "load.db"))}
     with postgres_server() as postgres:
-        found["postgres"] = await measure(postgres.create_database())
+        found["postgres"] = await measure(postgres_copy(postgres))
     return found
 
 

@@ -34,6 +34,7 @@ from sandbox.main import Ports, Sandbox, up
 from sandbox.slack.deeds import DeedError
 from sandbox.slack.people import INCIDENTS
 from tests.fakes.decision import FakeDirectory, service
+from tests.fixtures.database import postgres_copy
 from tests.fixtures.postgres import postgres_server
 from tests.safety.life import AUDIT_KEY
 from tools.act.actions import ACTIONS
@@ -76,9 +77,8 @@ class Raced:
 async def measure(folder: Path, clicks: int = CLICKS) -> Raced:
     """Start two bots, propose one plan, click."""
     with postgres_server() as postgres:
-        url = postgres.create_database()
+        url = postgres_copy(postgres)
         store = await open_store(url)
-        await store.upgrade()
         sandbox = await up(
             "noisy_night", 1.0, Ports(0, 0, 0, 0, 0), folder / "sandbox", after_seconds=86_400.0
         )

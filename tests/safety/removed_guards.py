@@ -6,14 +6,12 @@ planner, approvals and execution over a small production. Here they are only cou
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.domain.guards import GUARDS
-from bot.store.store import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +39,31 @@ async def measure(folder: Path) -> Guarded:
     """Tell every story twice: with its guard, and without."""
     from tests.unit.decision.test_guards import STORIES
 
-    empty = folder / "empty.db"
-    store = await open_store(f"sqlite+aiosqlite:///{empty}")
-    await store.upgrade()
-    await store.close()
     broken, unnoticed = [], []
     for number, name in enumerate(tuple(GUARDS)):
         story = STORIES.get(name)
         if story is None:
             unnoticed.append(name)
             continue
-        if not await _green(name, empty, folder / f"with-{number}.db"):
+        if not await _green(name, folder / f"with-{number}.db"):
             broken.append(name)
         with without(name):
-            if await _green(name, empty, folder / f"without-{number}.db"):
+            if await _green(name, folder / f"without-{number}.db"):
                 unnoticed.append(name)
     return Guarded(len(GUARDS), tuple(broken), tuple(unnoticed))
 
 
-async def _green(name: str, empty: Path, database: Path) -> bool:
+async def _green(name: str, database: Path) -> bool:
     from tests.fakes.decision import Production
+    from tests.fixtures.database import sqlite_store
     from tests.unit.decision.test_guards import STORIES
 
-    shutil.copy(empty, database)
-    store = await open_store(f"sqlite+aiosqlite:///{database}")
-    production = Production(store)
-    try:
-        await STORIES[name](production)
-    except AssertionError:
-        return False
-    finally:
-        await production.bot.execution.idle()
-        await store.close()
+    async with sqlite_store(database) as store:
+        production = Production(store)
+        try:
+            await STORIES[name](production)
+        except AssertionError:
+            return False
+        finally:
+            await production.bot.execution.idle()
     return True

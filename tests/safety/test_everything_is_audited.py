@@ -27,13 +27,12 @@ from bot.store.schema import Base
 from tests.fakes.changes import FakeChanges
 from tests.fakes.decision import ADA, ANN, INCIDENTS, RAY, VIV, Production, library
 from tests.fakes.metrics import FakeMetrics
-from tests.fixtures.memory import memory_store, migrated
+from tests.fixtures.memory import memory_store
 from tests.unit.core.test_turn import Office
 from tools.errors import BackendRefusedError, OutcomeUnknownError
 from tools.world import Catalogue, ServiceMode
 
 SHELF = library()
-EMPTY = migrated()
 
 
 class DiedError(Exception):
@@ -97,7 +96,7 @@ class World:
 
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
-    store = MortalStore(await memory_store(EMPTY))
+    store = MortalStore(await memory_store())
     production = Production(store, playbooks=SHELF)  # type: ignore[arg-type]
     office = Office(store, production.clock, FakeMetrics(), FakeChanges())  # type: ignore[arg-type]
     try:
@@ -150,7 +149,7 @@ async def a_plan_is_rejected(w: World) -> AsyncIterator[None]:
 
 async def a_plan_expires(w: World) -> AsyncIterator[None]:
     await w.production.planned("rollback")
-    w.production.clock.move(31 * 60)
+    w.production.clock.advance(minutes=31)
     yield
     await w.bot.deadlines.expire_due()
 
@@ -177,7 +176,7 @@ async def a_hold_ends(w: World) -> AsyncIterator[None]:
     w.production.policy = replace(w.production.policy, auto_tier=AutoTier.RUN)
     w.production.set_mode("shop", ServiceMode.AUTO)
     await w.production.planned("scale-up")
-    w.production.clock.move(40)
+    w.production.clock.advance(seconds=40)
     yield
     await w.production.run()
 
@@ -198,7 +197,7 @@ async def a_plan_is_refused_when_it_is_claimed(w: World) -> AsyncIterator[None]:
 async def a_plan_ran(w: World) -> PlanId:
     plan = await w.production.approved("rollback")
     await w.production.run()
-    w.production.clock.move(601)
+    w.production.clock.advance(seconds=601)
     return plan
 
 
@@ -317,14 +316,12 @@ async def files_are_read_again(w: World) -> AsyncIterator[None]:
 
 
 async def a_question_is_answered(w: World) -> AsyncIterator[None]:
-    w.office.clock.at = w.production.clock.now()
     w.office.feed(0.18, 0.91)
     yield
     await w.office.ask()
 
 
 async def a_budget_is_used_up(w: World) -> AsyncIterator[None]:
-    w.office.clock.at = w.production.clock.now()
     w.office.feed(0.18, 0.91)
     w.office.budget = Budget(usd_micros_per_day=0)
     w.office.claude = Claude(ClaudeConfig("no-key", base_url="http://127.0.0.1:9"))

@@ -13,7 +13,7 @@ from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import AutoTier, PolicyConfig
 from bot.domain.redaction import Redactor
-from bot.store.store import open_store
+from bot.store.store import SqlStore
 from tests.fakes.decision import ANN, INCIDENTS, Production
 from tests.safety.canaries import CANARIES, MARKS
 from tests.safety.injected import injected
@@ -22,15 +22,12 @@ from tools.world import ProposalDraft, ServiceMode, ServiceName
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[Production]:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
-    await store.upgrade()
+async def world(store: SqlStore) -> AsyncIterator[Production]:
     production = Production(store)
     production.policy = PolicyConfig(auto_tier=AutoTier.RUN)
     production.set_mode("shop", ServiceMode.AUTO)
     yield production
     await production.bot.execution.idle()
-    await store.close()
 
 
 SCALE = ProposalDraft("scale-up", ServiceName("shop"), "the log says so")
@@ -41,7 +38,7 @@ async def test_what_a_model_proposes_waits_for_a_click_even_where_auto_plans_run
 ) -> None:
     desk = world.bot.planner.desk(Origin(Place(INCIDENTS), ANN))
     receipt = await desk.propose(SCALE)
-    world.clock.move(40)
+    world.clock.advance(seconds=40)
     await world.run()
     assert receipt.plan_id is not None
     assert (await world.record(receipt.plan_id)).status is PlanStatus.WAITING  # type: ignore[arg-type]
@@ -50,7 +47,7 @@ async def test_what_a_model_proposes_waits_for_a_click_even_where_auto_plans_run
 
 async def test_what_the_detector_proposes_still_runs_after_its_hold(world: Production) -> None:
     receipt = await world.bot.planner.propose(SCALE)
-    world.clock.move(40)
+    world.clock.advance(seconds=40)
     await world.run()
     assert receipt.plan_id is not None
     assert len(world.cluster.sent) == 1

@@ -30,7 +30,7 @@ from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from bot.workers import ProcessWorkers
-from tests.fakes.clock import StoppedClock
+from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers, MortalWorkers, die_drawing
 from tools.analysis import detect
@@ -71,7 +71,7 @@ CATALOGUE = Catalogue(
 class Errors(FakeMetrics):
     """Error rates of two services; `trouble` says which of them fail since ten minutes."""
 
-    def __init__(self, clock: StoppedClock, *trouble: str) -> None:
+    def __init__(self, clock: FakeClock, *trouble: str) -> None:
         super().__init__()
         self.clock = clock
         self.tell(*trouble)
@@ -99,7 +99,7 @@ class World:
     """A detection cycle over two failing services, every part of it replaceable."""
 
     store: SqlStore
-    clock: StoppedClock = field(default_factory=StoppedClock)
+    clock: FakeClock = field(default_factory=FakeClock)
     workers: Workers = field(default_factory=InlineWorkers)
     render: Callable[[ChartSpec], bytes] = draw
     trouble: tuple[str, ...] = ("order-api", "ledger")
@@ -519,5 +519,5 @@ async def test_a_cycle_that_failed_in_part_beats_and_is_a_failing_job(store: Sql
         cast("Readiness", SimpleNamespace(learned=True)),
     )
     with pytest.raises(BackendUnavailableError, match="judging ledger: failed unexpectedly"):
-        await job(StoppedClock().now())
+        await job(FakeClock().now())
     assert beats == [report]

@@ -19,9 +19,9 @@ from bot.domain.ids import ChannelId, UserId
 from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
+from tests.fakes.clock import FakeClock
 from tests.fakes.workers import InlineWorkers
 from tests.sandboxed import Platform
-from tests.scenario.conftest import StoryClock
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, bind, parse_parameters
 from tools.analysis.detect import DetectorSettings
@@ -73,7 +73,7 @@ async def roll_back(outside: Platform) -> None:
     """Roll order-api back as the bot would: with the acting identity."""
     kubeconfig = str(outside.kubernetes.actor_kubeconfig)
     actor = KubernetesActor(KubernetesConfig(kubeconfig=kubeconfig, kubeconfig_act=kubeconfig))
-    actors = Actors(outside.bot_clock, actor)
+    actors = Actors(outside.clock, actor)
     action = ACTIONS["deployment_rollback"]
     target = WorkloadRef("default", "trading", "Deployment", "order-api")
     state = await action.observe(actors, target, parse_parameters(action, {}))
@@ -82,7 +82,7 @@ async def roll_back(outside: Platform) -> None:
 
 
 @pytest.fixture
-async def watch(outside: Platform, clock: StoryClock, store: SqlStore) -> AsyncIterator[Watch]:
+async def watch(outside: Platform, clock: FakeClock, store: SqlStore) -> AsyncIterator[Watch]:
     prometheus = Prometheus(PrometheusConfig(url=outside.prometheus_url))
     reader = KubernetesReader(
         KubernetesConfig(kubeconfig=str(outside.kubernetes.reader_kubeconfig))
@@ -180,7 +180,7 @@ async def test_a_noisy_night_is_not_told(watch: Watch) -> None:
 
 async def test_a_muted_service_is_watched_but_not_told(watch: Watch) -> None:
     async with watch.store.begin() as tx:
-        until = watch.outside.bot_clock.now().replace(year=2027)
+        until = watch.outside.clock.now().replace(year=2027)
         for service in ("order-api", "gateway"):
             await tx.mutes.add(Mute(ServiceName(service), "", until, UserId("U1")))
     watch.outside.tell("bad_deploy")

@@ -7,7 +7,6 @@ clear refusal, and an audit row.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -31,11 +30,11 @@ from bot.domain.redaction import Redactor
 from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
-from bot.store.store import open_store
+from bot.store.store import SqlStore
 from foundation.retries import RetryPolicy
 from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS
 from sandbox.slack.server import SlackServer, Timing, start_slack
-from tests.fakes.decision import SCALE, Production, empty_database, library
+from tests.fakes.decision import SCALE, Production, library
 from tests.fixtures.rooms import connected
 from tools.errors import OutcomeUnknownError
 from tools.world import Catalogue, ProposalDraft, ServiceName
@@ -155,15 +154,8 @@ async def deliver(room: SlackRoom, body: dict[str, Any]) -> None:
     await room.inbox.idle()
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return empty_database(tmp_path_factory.mktemp("empty"))
-
-
 @pytest.fixture
-async def shift(empty: Path, tmp_path: Path) -> AsyncIterator[Shift]:
-    shutil.copy(empty, tmp_path / "bot.db")
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
+async def shift(store: SqlStore) -> AsyncIterator[Shift]:
     world = Production(store, policy=PolicyConfig(break_glass=True))
     for user in (ALICE, BOB, CAROL):
         world.directory.people[UserId(user)] = Person(UserId(user), user.lower())
@@ -173,7 +165,6 @@ async def shift(empty: Path, tmp_path: Path) -> AsyncIterator[Shift]:
     yield Shift(slack, world)
     await world.bot.execution.idle()
     await slack.close()
-    await store.close()
 
 
 async def test_clicks_from_two_phones_and_of_two_people_are_one_execution(shift: Shift) -> None:
@@ -341,7 +332,7 @@ async def test_an_expired_plan_is_proposed_again_from_its_card(shift: Shift) -> 
     plan = await shift.planned("rollback")
     async with shift.running() as room:
         await shift.card(plan, "plan.approve")
-        shift.world.clock.move(31 * 60)
+        shift.world.clock.advance(minutes=31)
         assert await shift.world.bot.deadlines.expire_due() == 1
         room.wake()
         card = await shift.card(plan, "plan.propose_again")

@@ -38,7 +38,7 @@ from bot.slack.app import SlackRoom, build_app
 from bot.slack.charts import render_chart
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from foundation.retries import RetryPolicy
 from sandbox.slack.people import (
     ALICE,
@@ -284,13 +284,10 @@ async def slack() -> AsyncIterator[SlackServer]:
 
 
 @pytest.fixture
-async def story(slack: SlackServer, tmp_path: Path) -> AsyncIterator[Story]:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
-    await store.upgrade()
+def story(slack: SlackServer, store: SqlStore) -> Story:
     made = Story(slack, store)
     made.feed()
-    yield made
-    await store.close()
+    return made
 
 
 async def test_a_mention_becomes_an_answer_with_progress_chart_and_buttons(story: Story) -> None:

@@ -40,18 +40,18 @@ class NoBaselines:
 
 async def asked(outside: Platform, *, traced: bool) -> tuple[Diagnosis, Recorder]:
     """Ask why order latency is up, with what the sandbox shows now."""
-    now = outside.bot_clock.now()
+    now = outside.clock.now()
     prometheus = Prometheus(PrometheusConfig(url=outside.prometheus_url))
     tempo = Tempo(TracingConfig(url=outside.tempo_url))
     deploy = Change(
-        outside.bot_clock.now().replace(minute=0),
+        outside.clock.now().replace(minute=0),
         ChangeKind.DEPLOY,
         "order-api",
         "order-api 2.14.0",
     )
     ports: dict[type, object] = {
         Metrics: prometheus,
-        Clock: outside.bot_clock,
+        Clock: outside.clock,
         Catalogue: CATALOGUE,
         Workers: InlineWorkers(),
         Baselines: NoBaselines(),

@@ -18,6 +18,7 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.resources import find_resource
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
+from tests.fakes.clock import FakeClock
 from tests.unit.act.wire import Wire
 from tools.act.actions import ACTIONS
 from tools.act.contract import ActionResult, Actors, Bound, TargetState, bind, parse_parameters
@@ -50,7 +51,7 @@ class Stage:
     """The simulated production, the acting identity, and the words of a test."""
 
     cluster: Cluster
-    clock: ManualClock
+    clock: FakeClock
     server: KubernetesServer
     wire: Wire
     actor: KubernetesActor
@@ -58,16 +59,13 @@ class Stage:
 
     @property
     def actors(self) -> Actors:
-        ours = Actors(self, self.actor, waiting=Patience(self.pass_time))
+        ours = Actors(self.clock, self.actor, waiting=Patience(self.pass_time))
         return replace(ours, **self.extra)
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now(), tz=UTC)
 
     def pass_time(self, seconds: float) -> None:
         """Let world time pass; the cluster moves from timer to timer as it would."""
-        self.clock.advance(seconds)
-        self.cluster.tick(self.clock.now())
+        self.clock.advance(seconds=seconds)
+        self.cluster.tick(self.clock.now().timestamp())
 
     @property
     def effects(self) -> list[str]:
@@ -146,7 +144,8 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> str:
 async def stage(production: str, tmp_path: Path) -> AsyncIterator[Stage]:
     state = tmp_path / "cluster.json"
     state.write_text(production, encoding="utf-8")
-    clock = ManualClock(START.timestamp())
+    ours, clock = FakeClock(START), ManualClock(START.timestamp())
+    ours.followers.append(clock.advance)
     cluster = Cluster(FaultLog(), clock.now(), path=state)
     cluster._path = None  # nobody continues from this state: writing it takes time
     server = await start_kubernetes(HOST, 0, cluster=cluster, clock=clock, state_dir=tmp_path)
@@ -156,7 +155,7 @@ async def stage(production: str, tmp_path: Path) -> AsyncIterator[Stage]:
         config = yaml.safe_load(text.replace(server.url, wire.url))
         kubeconfig.write_text(yaml.safe_dump(config), encoding="utf-8")
         actor = KubernetesActor(KubernetesConfig(kubeconfig_act=str(kubeconfig)))
-        yield Stage(cluster, clock, server, wire, actor)
+        yield Stage(cluster, ours, server, wire, actor)
         await actor.close()
     with contextlib.suppress(asyncio.CancelledError):
         await server.close()

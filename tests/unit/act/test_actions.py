@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, Bound, Probe, TargetState, bind, parse_parameters, target_of
@@ -24,11 +24,6 @@ HPA = {
     },
     "status": {"currentReplicas": 3},
 }
-
-
-class StoppedClock:
-    def now(self) -> datetime:
-        return datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def template(image: str, config: str = "shop-v2", extra: str = "") -> dict[str, Any]:
@@ -72,7 +67,7 @@ def cluster(**labels: str) -> FakeCluster:
 
 
 def actors(world: FakeCluster) -> Actors:
-    return Actors(StoppedClock(), world)
+    return Actors(FakeClock(), world)
 
 
 async def observed(world: FakeCluster, name: str, raw: dict[str, Any] | None = None) -> TargetState:
@@ -287,9 +282,7 @@ async def test_a_failover_patches_the_status_of_the_database_cluster() -> None:
 async def test_without_an_acting_identity_every_cluster_action_is_refused() -> None:
     action = ACTIONS["scale"]
     with pytest.raises(ActionRefusedError, match="KUBECONFIG_ACT"):
-        await action.observe(
-            Actors(StoppedClock()), SHOP, parse_parameters(action, {"replicas": 1})
-        )
+        await action.observe(Actors(FakeClock()), SHOP, parse_parameters(action, {"replicas": 1}))
 
 
 async def test_what_was_approved_survives_json() -> None:

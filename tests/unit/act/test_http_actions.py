@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from playbooks.templates import TemplateError, fill
+from tests.fakes.clock import FakeClock
 from tests.fixtures import loopback
 from tests.unit.act.wire import Wire
 from tools.act.actions import ACTIONS
@@ -109,7 +110,7 @@ class Office:
 
     @property
     def actors(self) -> Actors:
-        ours = Actors(Stopped(), http=self.http)
+        ours = Actors(FakeClock(NOW), http=self.http)
         return replace(ours, waiting=self.waiting) if self.waiting else ours
 
     async def observe(self, name: str, **raw: Any) -> TargetState:
@@ -126,11 +127,6 @@ class Office:
         spec = ACTIONS[name].undo_of(state)
         assert spec is not None
         return await self.run(await self.bound(name, **spec.parameters), "PLAN-1/undo/0")
-
-
-class Stopped:
-    def now(self) -> datetime:
-        return NOW
 
 
 @pytest.fixture

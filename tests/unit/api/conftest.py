@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,9 +18,9 @@ from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus
 from bot.domain.redaction import Redactor
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from bot.telemetry import SelfMetrics
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW
 from tools.errors import NotFoundError
 from tools.ports import Health
@@ -113,10 +112,8 @@ class World:
 
 
 @pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[World]:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
-    await store.upgrade()
-    clock, metrics, desk = ManualClock(NOW + timedelta(minutes=1)), SelfMetrics("0.1.0"), Desk()
+async def api(store: SqlStore) -> AsyncIterator[World]:
+    clock, metrics, desk = FakeClock(NOW + timedelta(minutes=1)), SelfMetrics("0.1.0"), Desk()
     world: World
 
     async def backends() -> list[Health]:
@@ -140,4 +137,3 @@ async def api(tmp_path: Path) -> AsyncIterator[World]:
                 token = ApiToken(f"TOK-{number}", UserId(user), "test", NOW)
                 await tx.tokens.add(token, sha256_of(f"sre_{user}"))
         yield world
-    await store.close()

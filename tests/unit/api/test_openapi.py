@@ -27,7 +27,8 @@ from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import UserId
 from bot.domain.redaction import Redactor
 from bot.store.store import open_store
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
+from tests.fixtures.database import sqlite_store, sqlite_url
 from tests.fixtures.nouns import NOW, a_record, an_anomaly
 from tests.unit.api.conftest import ALICE, CATALOGUE, Brake, Desk, People
 
@@ -41,17 +42,14 @@ def an_app(path: Path) -> FastAPI:
     """An application over a small database; the event loop of each request opens its own store."""
 
     async def fill() -> None:
-        store = await open_store(url)
-        await store.upgrade()
-        async with store.begin() as tx:
+        async with sqlite_store(file) as store, store.begin() as tx:
             await tx.tokens.add(ApiToken("TOK-1", UserId(ALICE), "", NOW), sha256_of("sre_test"))
             await tx.anomalies.save(an_anomaly())
             await tx.plans.add(a_record())
-        await store.close()
 
-    url = f"sqlite+aiosqlite:///{path}/sre-agent.db"
+    file = path / "sre-agent.db"
     asyncio.run(fill())
-    store, clock = LoopStore(url), ManualClock(NOW)
+    store, clock = LoopStore(sqlite_url(file)), FakeClock(NOW)
     return build_api(
         ApiDeps(
             store=store, clock=clock, catalogue=lambda: CATALOGUE,

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from tests.fakes.clock import FakeClock
 from tests.fixtures import loopback
 from tests.fixtures.loopback import HOST, Answer, after, free_port, says
 from tests.fixtures.tls import Certificate, self_signed
@@ -415,21 +416,13 @@ async def test_half_a_million_points_leave_the_event_loop_free(store: Store) -> 
 # ------------------------------------------------------------------------------- clocks
 
 
-@dataclass
-class Clock:
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
-
-
 def time_says(at: datetime) -> Answer:
     scalar = {"resultType": "scalar", "result": [at.timestamp(), f"{at.timestamp()}"]}
     return says({"status": "success", "data": scalar})
 
 
 async def test_a_server_whose_clock_is_behind_explains_the_empty_end(store: Store) -> None:
-    client = Prometheus(PrometheusConfig(url=store.url), clock=Clock(END))
+    client = Prometheus(PrometheusConfig(url=store.url), clock=FakeClock(END))
     store.day = time_says(END - timedelta(minutes=12))
     health = await client.health()
     assert health.up
@@ -449,7 +442,7 @@ async def test_a_server_whose_clock_is_behind_explains_the_empty_end(store: Stor
 
 
 async def test_a_server_whose_clock_is_ahead_is_told_by_its_health(store: Store) -> None:
-    client = Prometheus(PrometheusConfig(url=store.url), clock=Clock(END))
+    client = Prometheus(PrometheusConfig(url=store.url), clock=FakeClock(END))
     store.day = time_says(END + timedelta(minutes=5))
     assert "its clock is 5 min ahead of ours" in (await client.health()).detail
     await client.close()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from tests.fakes.clock import FakeClock
 from tools.backends import condition as module
 from tools.backends.condition import Condition
 from tools.backends.prometheus import Prometheus, PrometheusConfig
@@ -19,28 +20,15 @@ from tools.world import Window
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-@dataclass
-class Time:
-    """Monotonic and wall time that only the test moves."""
-
-    passed: float = 0.0
-
-    def time(self) -> float:
-        return self.passed
-
-    def wall(self) -> datetime:
-        return NOON + timedelta(seconds=self.passed)
+@pytest.fixture
+def moving(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock(NOON)
+    monkeypatch.setattr(module, "monotonic", clock.monotonic)
+    return clock
 
 
 @pytest.fixture
-def moving(monkeypatch: pytest.MonkeyPatch) -> Time:
-    time = Time()
-    monkeypatch.setattr(module, "monotonic", time.time)
-    return time
-
-
-@pytest.fixture
-def known(moving: Time) -> Condition:
+def known(moving: FakeClock) -> Condition:
     condition = Condition("prometheus")
     condition.wall = moving.wall
     return condition
@@ -72,24 +60,24 @@ def test_two_failures_of_the_last_ten_are_degraded_and_a_run_of_good_ones_is_wel
 
 
 def test_six_failures_in_a_row_are_down_since_the_first_of_them(
-    known: Condition, moving: Time
+    known: Condition, moving: FakeClock
 ) -> None:
     for _ in range(6):
         fail(known)
-        moving.passed += 1
+        moving.advance(seconds=1)
     assert known.word == "down"
     assert known.since == NOON
-    moving.passed += 1
+    moving.advance(seconds=1)
     health = known.health("prometheus", up=False, detail="refused")
     assert (health.word, health.since) == ("down", NOON)
 
 
 def test_twenty_seconds_without_an_answer_are_down_however_few_the_calls(
-    known: Condition, moving: Time
+    known: Condition, moving: FakeClock
 ) -> None:
     def hang() -> None:
         with known.attempt():
-            moving.passed += 30
+            moving.advance(seconds=30)
             raise BackendUnavailableError("prometheus", "no answer within 30 s")
 
     with pytest.raises(BackendUnavailableError):
@@ -110,10 +98,10 @@ def test_while_it_is_down_a_call_fails_at_once_with_reason_time_and_what_happens
 
 
 def test_one_call_finds_out_and_a_good_one_lets_everybody_in(
-    known: Condition, moving: Time
+    known: Condition, moving: FakeClock
 ) -> None:
     fail(known, 6)
-    moving.passed += 5
+    moving.advance(seconds=5)
     with known.attempt(), pytest.raises(BackendUnavailableError), known.attempt():
         raise AssertionError("only one may find out")
     assert known.word == "up"
@@ -121,27 +109,27 @@ def test_one_call_finds_out_and_a_good_one_lets_everybody_in(
 
 
 def test_a_backend_that_stays_dead_is_asked_less_and_less_but_every_minute(
-    known: Condition, moving: Time
+    known: Condition, moving: FakeClock
 ) -> None:
     fail(known, 6)
     pauses = []
     for _ in range(6):
-        began = moving.passed
+        began = moving.monotonic()
         while True:
-            moving.passed += 1
+            moving.advance(seconds=1)
             with pytest.raises(BackendUnavailableError) as caught, known.attempt():
                 raise BackendUnavailableError("prometheus", "still refused")
             if "still" in str(caught.value) and "down" not in str(caught.value):
                 break
-        pauses.append(moving.passed - began)
+        pauses.append(moving.monotonic() - began)
     assert pauses == [5, 10, 20, 40, 60, 60]
 
 
 def test_a_call_that_is_given_up_says_nothing_and_the_next_one_finds_out(
-    known: Condition, moving: Time
+    known: Condition, moving: FakeClock
 ) -> None:
     fail(known, 6)
-    moving.passed += 5
+    moving.advance(seconds=5)
     with pytest.raises(asyncio.CancelledError), known.attempt():
         raise asyncio.CancelledError
     assert known.word == "down"
@@ -177,7 +165,7 @@ class Server:
 
 
 async def test_a_dead_prometheus_is_not_asked_by_every_question_and_comes_back(
-    moving: Time,
+    moving: FakeClock,
 ) -> None:
     server = Server(alive=False)
     config = PrometheusConfig(url="http://prometheus", retry_wait_seconds=0.001)
@@ -191,7 +179,7 @@ async def test_a_dead_prometheus_is_not_asked_by_every_question_and_comes_back(
     health = await prometheus.health()
     assert (health.word, health.since) == ("down", NOON)
     server.alive = True
-    moving.passed += 5
+    moving.advance(seconds=5)
     assert await prometheus.query_range("up{job='a'}", hour) == []
     assert prometheus.condition.word == "up"
     await prometheus.close()

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from dataclasses import dataclass, field
-from itertools import count
 
 import pytest
 
+from tests.fakes.clock import FakeClock, settle
 from tools.backends.budget import QueryBudget
 from tools.errors import BackendError, QueryBudgetError
 
 
 @dataclass
-class Time:
-    """Seconds that pass only when everybody waits."""
-
-    at: float = 0.0
-    sleepers: list[tuple[float, int, asyncio.Future[None]]] = field(default_factory=list)
-    numbers: count[int] = field(default_factory=count)
-
-    def now(self) -> float:
-        return self.at
-
-    async def pause(self, seconds: float) -> None:
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self.sleepers, (self.at + seconds, next(self.numbers), woken))
-        await woken
-
-    async def pass_until_done(self, *tasks: asyncio.Task[None]) -> None:
-        while not all(task.done() for task in tasks):
-            for _ in range(5):
-                await asyncio.sleep(0)
-            if self.sleepers and not all(task.done() for task in tasks):
-                at, _, woken = heapq.heappop(self.sleepers)
-                if not woken.done():  # else whoever slept was cancelled
-                    self.at = at
-                    woken.set_result(None)
-
-
-@dataclass
 class Desk:
-    time: Time
+    clock: FakeClock
     budget: QueryBudget
     served: list[tuple[str, float]] = field(default_factory=list)
 
@@ -51,25 +23,25 @@ class Desk:
     ) -> asyncio.Task[None]:
         async def asking() -> None:
             await self.budget.take(patience=patience, background=background)
-            self.served.append((name, self.time.at))
+            self.served.append((name, self.clock.monotonic()))
 
         return asyncio.create_task(asking())
 
 
 def desk(per_minute: int) -> Desk:
-    time = Time()
+    clock = FakeClock()
     budget = QueryBudget(
         "prometheus", per_minute, setting="prometheus.queries_per_minute",
-        now=time.now, pause=time.pause,
+        now=clock.monotonic, pause=clock.sleep,
     )  # fmt: skip
-    return Desk(time, budget)
+    return Desk(clock, budget)
 
 
 @pytest.mark.parametrize("per_minute", [1, 4, 60, 1200])
 async def test_no_minute_sees_more_questions_than_the_budget(per_minute: int) -> None:
     ours = desk(per_minute)
     asked = [ours.ask(str(k), background=bool(k % 3)) for k in range(min(3 * per_minute, 300))]
-    await ours.time.pass_until_done(*asked)
+    await ours.clock.advance_until_done(*asked)
     times = sorted(at for _, at in ours.served)
     assert len(times) == len(asked)
     for begin in times:
@@ -81,29 +53,27 @@ async def test_no_minute_sees_more_questions_than_the_budget(per_minute: int) ->
 async def test_the_detection_cycle_leaves_a_share_for_questions_of_people() -> None:
     ours = desk(80)  # 20 at once, 5 of them kept
     cycle = [ours.ask(f"cycle {k}", background=True) for k in range(40)]
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await settle()
     assert len(ours.served) == 15
     people = [ours.ask(f"person {k}") for k in range(5)]
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await settle()
     assert [name for name, _ in ours.served[15:]] == [f"person {k}" for k in range(5)]
-    assert ours.time.at == 0
-    await ours.time.pass_until_done(*cycle, *people)
+    assert ours.clock.monotonic() == 0
+    await ours.clock.advance_until_done(*cycle, *people)
 
 
 async def test_people_who_come_later_are_served_before_a_waiting_cycle() -> None:
     ours = desk(4)  # one at once, then one every twenty seconds
     first = ours.ask("first")
-    await ours.time.pass_until_done(first)
+    await ours.clock.advance_until_done(first)
     tasks = [ours.ask("cycle", background=True), ours.ask("one"), ours.ask("two")]
-    await ours.time.pass_until_done(*tasks)
+    await ours.clock.advance_until_done(*tasks)
     assert [name for name, _ in ours.served] == ["first", "one", "two", "cycle"]
 
 
 async def test_what_cannot_be_served_in_time_is_told_at_once_that_it_is_the_budget() -> None:
     ours = desk(4)
-    await ours.time.pass_until_done(ours.ask("first"))
+    await ours.clock.advance_until_done(ours.ask("first"))
     with pytest.raises(QueryBudgetError) as caught:
         await ours.budget.take(patience=5, background=False)
     assert isinstance(caught.value, BackendError)
@@ -112,19 +82,18 @@ async def test_what_cannot_be_served_in_time_is_told_at_once_that_it_is_the_budg
         "ask again in a minute, or raise prometheus.queries_per_minute"
     )
     waited = ours.ask("patient", patience=20)
-    await ours.time.pass_until_done(waited)
+    await ours.clock.advance_until_done(waited)
     assert [(name, round(at)) for name, at in ours.served[1:]] == [("patient", 20)]
 
 
 async def test_whoever_gives_up_waiting_leaves_the_queue() -> None:
     ours = desk(4)
-    await ours.time.pass_until_done(ours.ask("first"))
+    await ours.clock.advance_until_done(ours.ask("first"))
     gone = ours.ask("gone")
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await settle()
     gone.cancel()
     await asyncio.gather(gone, return_exceptions=True)
-    await ours.time.pass_until_done(ours.ask("next", patience=21))
+    await ours.clock.advance_until_done(ours.ask("next", patience=21))
     assert [name for name, _ in ours.served] == ["first", "next"]
 
 

@@ -25,7 +25,7 @@ from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.settings import ConfigError, Settings, load_settings
 from bot.store.store import SqlStore
-from tests.fakes.clock import StoppedClock
+from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
@@ -65,7 +65,7 @@ SERVICES = [a_service("order-api", "eu-1"), a_service("order-api@us-1", "us-1")]
 CATALOGUE = Catalogue({SPEC.name: SPEC}, {each.name: each for each in SERVICES})
 
 
-def failing(clock: StoppedClock) -> FakeMetrics:
+def failing(clock: FakeClock) -> FakeMetrics:
     """A store whose order-api began to fail ten minutes ago."""
     end = clock.now().timestamp()
     times = [end - 60.0 * k for k in range(240, -1, -1)]
@@ -99,7 +99,7 @@ def two(eu: FakeMetrics, us: FakeMetrics) -> MetricsFleet:
     return MetricsFleet("prometheus", placed, clusters)
 
 
-def cycle_over(metrics: Metrics, store: SqlStore, clock: StoppedClock) -> DetectionCycle:
+def cycle_over(metrics: Metrics, store: SqlStore, clock: FakeClock) -> DetectionCycle:
     workers = InlineWorkers()
 
     async def on_cleared(_finding: Finding) -> None:
@@ -123,7 +123,7 @@ async def test_a_finding_of_one_comes_while_the_other_hangs_and_the_silent_one_i
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
-    clock = StoppedClock()
+    clock = FakeClock()
     async with asyncio.timeout(20):
         report = await cycle_over(two(failing(clock), Hanging()), store, clock).run()
     assert [finding.service for finding in report.told] == ["order-api"]
@@ -132,7 +132,7 @@ async def test_a_finding_of_one_comes_while_the_other_hangs_and_the_silent_one_i
 
 
 async def test_the_same_trouble_in_two_clusters_is_two_anomalies(store: SqlStore) -> None:
-    clock = StoppedClock()
+    clock = FakeClock()
     report = await cycle_over(two(failing(clock), failing(clock)), store, clock).run()
     assert report.opened == 2
     async with store.begin() as tx:
@@ -144,7 +144,7 @@ async def test_what_hangs_is_neither_opened_nor_resolved(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
-    clock = StoppedClock()
+    clock = FakeClock()
     await cycle_over(two(failing(clock), failing(clock)), store, clock).run()
     clock.advance(timedelta(minutes=10))
     report = await cycle_over(two(failing(clock), Hanging()), store, clock).run()
@@ -164,7 +164,7 @@ def a_deployment(uid: str) -> dict[str, Any]:
 
 async def test_a_step_reads_and_acts_in_its_own_cluster_only() -> None:
     eu, us = FakeCluster([a_deployment("u-eu")]), FakeCluster([a_deployment("u-us")])
-    actors = Actors(StoppedClock(), clusters={"eu-1": eu, "us-1": us})
+    actors = Actors(FakeClock(), clusters={"eu-1": eu, "us-1": us})
     action = ACTIONS["rollout_restart"]
     target = WorkloadRef("us-1", "trading", "Deployment", "order-api")
     state = await action.observe(actors, target, parse_parameters(action, {}))
@@ -173,7 +173,7 @@ async def test_a_step_reads_and_acts_in_its_own_cluster_only() -> None:
 
 
 async def test_a_cluster_without_an_acting_identity_is_refused_by_name() -> None:
-    actors = Actors(StoppedClock(), clusters={"eu-1": FakeCluster([a_deployment("u-eu")])})
+    actors = Actors(FakeClock(), clusters={"eu-1": FakeCluster([a_deployment("u-eu")])})
     action = ACTIONS["rollout_restart"]
     target = WorkloadRef("us-1", "trading", "Deployment", "order-api")
     with pytest.raises(ActionRefusedError, match="'us-1'"):
@@ -305,7 +305,7 @@ prometheus:
         assert metrics is not None
         gaps = LiveGaps({"loki": "not configured"}, {"prometheus": metrics, "loki": None})
         assert dict(gaps) == {"loki": "not configured"}
-        now = StoppedClock().now()
+        now = FakeClock().now()
         for _ in range(6):
             with pytest.raises(BackendUnavailableError):
                 await fleet.pick(metrics, "us").query("vector(1)", now)

@@ -24,7 +24,7 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.resources import EVENTS
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
-from tests.fakes.clock import StoppedClock
+from tests.fakes.clock import FakeClock
 from tools.backends.kubernetes import KubernetesConfig, KubernetesReader, watch
 from tools.backends.kubernetes.watch import Watch
 from tools.metrics_and_services import load_catalogue
@@ -96,7 +96,7 @@ async def watching(outside: Outside, store: SqlStore) -> AsyncIterator[StoredCon
     config = KubernetesConfig(kubeconfig=str(outside.server.reader_kubeconfig))
     reader = KubernetesReader(config)
     history = StoredConfigHistory(store, Redactor([]))
-    rows = ClusterWatch("default", store, StoppedClock(), lambda: CATALOGUE, history)
+    rows = ClusterWatch("default", store, FakeClock(), lambda: CATALOGUE, history)
 
     async def seen(kind: str, before: Json | None, after: Json | None) -> None:
         await rows.seen(kind, before, after)
@@ -116,7 +116,7 @@ async def watching(outside: Outside, store: SqlStore) -> AsyncIterator[StoredCon
 
 
 async def changes(store: SqlStore) -> list[Change]:
-    now = StoppedClock().now()
+    now = FakeClock().now()
     async with store.begin() as tx:
         return await tx.changes.recent(Window(now.replace(hour=0), now))
 

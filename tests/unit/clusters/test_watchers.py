@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from bot.composition.parts import Parts
 from bot.composition.watching import Watchers
 from bot.domain.redaction import Redactor
-from tests.fakes.clock import StoppedClock
+from tests.fakes.clock import FakeClock
 from tools.backends.kubernetes.reader import KubernetesReader
 
 
@@ -56,7 +56,7 @@ def parts_of(reader: FakeReader) -> Parts:
     return cast(
         "Parts",
         SimpleNamespace(
-            cluster=reader, store=None, clock=StoppedClock(), shelf=shelf, settings=settings
+            cluster=reader, store=None, clock=FakeClock(), shelf=shelf, settings=settings
         ),
     )
 

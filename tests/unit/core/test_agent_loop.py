@@ -22,7 +22,7 @@ from bot.core.ports import Budget, ModelUnavailableError, ToolUse
 from bot.domain.answer import Usage
 from sandbox.model.script import Turn, text, thinking, tool_use
 from sandbox.model.server import ModelServer, start_model
-from tests.fakes.clock import StoppedClock
+from tests.fakes.clock import FakeClock
 from tools.contract import Risk, Toolbox, ToolResult, tool
 
 KEY = "sandbox-model"
@@ -57,7 +57,7 @@ class Room:
     """One conversation with everything that was said and called in it."""
 
     model: ModelServer
-    clock: StoppedClock = field(default_factory=StoppedClock)
+    clock: FakeClock = field(default_factory=FakeClock)
     said: list[str] = field(default_factory=list)
     called: list[ToolUse] = field(default_factory=list)
     stop_after: int | None = None  # tool calls after which somebody presses Stop

@@ -13,7 +13,7 @@ from bot.domain.plan_life import Succeeded
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from tests.fakes.changes import FakeChanges
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW, a_finding, a_record
 from tools.errors import BackendUnavailableError
 from tools.world import Change, ChangeKind
@@ -22,7 +22,7 @@ DIGEST = ChannelId("C0DIGEST")
 HOUR = timedelta(hours=1)
 
 
-def a_desk(store: SqlStore, clock: ManualClock, language: str = "en", **more: Any) -> DigestDesk:
+def a_desk(store: SqlStore, clock: FakeClock, language: str = "en", **more: Any) -> DigestDesk:
     return DigestDesk(store, clock, lambda _: Texts(language), **more)
 
 
@@ -36,7 +36,7 @@ async def told(store: SqlStore) -> list[dict]:
 
 
 async def test_nothing_new_is_one_line(store: SqlStore) -> None:
-    await a_desk(store, ManualClock(NOW)).tell(DIGEST, NOW)
+    await a_desk(store, FakeClock(NOW)).tell(DIGEST, NOW)
     (body,) = await told(store)
     assert (body["view"], body["channel"], body["quiet"]) == ("digest", DIGEST, True)
     assert body["sections"] == []
@@ -44,7 +44,7 @@ async def test_nothing_new_is_one_line(store: SqlStore) -> None:
 
 
 async def test_a_slot_is_told_once_whoever_else_tries(store: SqlStore) -> None:
-    clock = ManualClock(NOW)
+    clock = FakeClock(NOW)
     assert await a_desk(store, clock).tell(DIGEST, NOW)
     assert not await a_desk(store, clock).tell(DIGEST, NOW)
     assert len(await told(store)) == 1
@@ -53,9 +53,9 @@ async def test_a_slot_is_told_once_whoever_else_tries(store: SqlStore) -> None:
 
 
 async def test_a_digest_tells_what_changed_since_the_last_one(store: SqlStore) -> None:
-    clock = ManualClock(NOW)
+    clock = FakeClock(NOW)
     await a_desk(store, clock).tell(DIGEST, NOW)
-    clock.pass_(hours=24)
+    clock.advance(hours=24)
     slot = clock.now()
     old = replace(a_finding("FND-0000aa"), opened_at=NOW - HOUR, resolved_at=NOW + HOUR)
     new = replace(a_finding("FND-0000bb"), opened_at=NOW + 2 * HOUR)
@@ -101,7 +101,7 @@ async def test_a_dead_backend_is_named_and_the_rest_is_told(store: SqlStore) -> 
         async def recent(self, *_: object) -> list[Change]:
             raise BackendUnavailableError("kubernetes", "connection refused")
 
-    await a_desk(store, ManualClock(NOW), changes=Dead()).tell(DIGEST, NOW)
+    await a_desk(store, FakeClock(NOW), changes=Dead()).tell(DIGEST, NOW)
     (body,) = await told(store)
     assert body["sections"] == [
         {"title": "Could not be looked at", "lines": ["kubernetes: connection refused"]}
@@ -111,7 +111,7 @@ async def test_a_dead_backend_is_named_and_the_rest_is_told(store: SqlStore) -> 
 async def test_a_digest_somebody_asks_for_takes_nothing_from_the_scheduled_one(
     store: SqlStore,
 ) -> None:
-    clock = ManualClock(NOW)
+    clock = FakeClock(NOW)
     desk = a_desk(store, clock, "zh")
     asked = await desk.preview(DIGEST)
     assert await desk.tell(DIGEST, NOW)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from bot.core.shared.live_files import Shelf, Shelved
 from bot.core.upkeep.discovery import COUNTERS, Discovery
+from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fixtures.nouns import NOW
 from tools.contract import Toolbox
@@ -19,11 +19,6 @@ from tools.world import Call, Catalogue, ServiceName
 
 TRACES, ISTIO = COUNTERS
 TIMES = [NOW.timestamp() - 60.0, NOW.timestamp()]
-
-
-class StoppedClock:
-    def now(self) -> datetime:
-        return NOW
 
 
 @pytest.fixture
@@ -53,7 +48,7 @@ def meshed(metrics: FakeMetrics, rate: float, reporter: str, **labels: str) -> N
 
 
 async def discovered(metrics: FakeMetrics, shelf: Shelf) -> Catalogue:
-    await Discovery(metrics, StoppedClock(), shelf.catalogue, shelf.discover).refresh()
+    await Discovery(metrics, FakeClock(NOW), shelf.catalogue, shelf.discover).refresh()
     return shelf.catalogue()
 
 
@@ -137,7 +132,7 @@ async def test_a_silent_prometheus_keeps_what_was_seen_before(
     metrics: FakeMetrics, shelf: Shelf
 ) -> None:
     seen(metrics, 4.0, "market-data", "ledger")
-    discovery = Discovery(metrics, StoppedClock(), shelf.catalogue, shelf.discover)
+    discovery = Discovery(metrics, FakeClock(NOW), shelf.catalogue, shelf.discover)
     await discovery.refresh()
     metrics.broken = BackendUnavailableError("prometheus", "gone")
     await discovery.refresh()

@@ -17,7 +17,7 @@ from bot.domain.audit import BOT, Event
 from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
 from bot.telemetry import LogConfig, SelfMetrics, Tracing, configure_logging
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW, an_anomaly
 from tools.ports import Health
 from tools.world import Catalogue, ServiceName, ServiceSpec, Severity
@@ -67,7 +67,7 @@ def an_alert(*, firing: bool = True, name: str = "PodDown", **labels: str) -> Al
 
 
 async def test_an_alert_is_an_anomaly_once_however_often_it_is_delivered(store: SqlStore) -> None:
-    desk = AlertDesk(store, ManualClock(NOW), lambda: CATALOGUE, Redactor())
+    desk = AlertDesk(store, FakeClock(NOW), lambda: CATALOGUE, Redactor())
     first = await desk.receive([an_alert(), an_alert(), an_alert(pod="b")])
     assert (len(first.opened), first.unchanged) == (2, 1)
     again = await desk.receive([an_alert()])
@@ -118,7 +118,7 @@ async def test_self_metrics_count_what_happened_and_what_waits(store: SqlStore) 
         await tx.inbox.add("Ev1", "event", {}, NOW)
     backends = [Health("prometheus", up=True), Health("loki", up=False)]
     backends.append(Health("kubernetes", up=False, configured=False))
-    await metrics.collect(store, ManualClock(NOW), backends)
+    await metrics.collect(store, FakeClock(NOW), backends)
     text = generate_latest(metrics.registry).decode()
     for line in (
         'sre_agent_remediation_total{action="pod_restart",outcome="succeeded"} 1.0',

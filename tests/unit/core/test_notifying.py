@@ -13,7 +13,7 @@ from bot.domain.audit import Event
 from bot.settings import ConfigDocument, ConfigError
 from bot.settings.notification import webhook_config
 from bot.store.store import SqlStore
-from tests.fakes.clock import StoppedClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.webhook import Receiver, receiving
 from tools.backends.webhook import Webhook, WebhookConfig
 from tools.errors import BackendRefusedError, BackendUnavailableError
@@ -35,16 +35,16 @@ def subjects(receiver: Receiver) -> list[object]:
     return [each["subject"] for each in posted(receiver)]
 
 
-def notifier(store: SqlStore, receiver: Receiver, clock: StoppedClock | None = None) -> Notifier:
+def notifier(store: SqlStore, receiver: Receiver, clock: FakeClock | None = None) -> Notifier:
     config = WebhookConfig(url=receiver.url, setting="notification.webhook.url")
-    return Notifier(store, clock or StoppedClock(), Webhook(config))
+    return Notifier(store, clock or FakeClock(), Webhook(config))
 
 
 async def happen(store: SqlStore, *subjects: str, kind: str = "plan.approved") -> None:
     async with store.begin() as tx:
         for subject in subjects:
             facts = {"service": "order-api"}
-            at = StoppedClock().now()
+            at = FakeClock().now()
             event = Event(kind, at, "UANN", subject, facts=facts, private="Bob is on sick leave")
             await tx.audit.append(event)
         await tx.audit.seal(KEY)
@@ -106,7 +106,7 @@ async def test_a_dead_receiver_gets_everything_when_it_is_back(
 async def test_a_receiver_that_stays_dead_is_asked_ever_more_patiently_and_stays_told(
     store: SqlStore, receiver: Receiver
 ) -> None:
-    clock = StoppedClock()
+    clock = FakeClock()
     told = notifier(store, receiver, clock)
     await told.tick()
     await happen(store, "PLAN-1")

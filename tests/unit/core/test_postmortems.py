@@ -24,7 +24,7 @@ from bot.locale import Texts
 from bot.store.store import SqlStore
 from knowledge.documents import read_folder
 from tests.fakes.changes import FakeChanges
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import ALICE, MINUTE, NOW, PLACE, a_finding, a_record, an_incident
 from tools.errors import NotFoundError
 from tools.world import Change, ChangeKind
@@ -67,7 +67,7 @@ def a_desk(store: SqlStore, folder: Path, indexed: list[Path] | None = None) -> 
     )
     return PostmortemDesk(
         store=store,
-        clock=ManualClock(NOW + timedelta(hours=1)),
+        clock=FakeClock(NOW + timedelta(hours=1)),
         sources=PostmortemSources(FakeChanges([deploy]), Talk(), index),
         export_dir=folder,
         redactor=Redactor(),

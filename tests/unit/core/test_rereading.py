@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +14,9 @@ from bot.core.upkeep.rereading import Rereading
 from bot.domain.ids import ChannelId
 from bot.domain.place import Place
 from bot.locale import Texts
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from playbooks.loader import load_library
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW
 from tools.act.actions import ACTIONS
 from tools.world import Catalogue
@@ -57,12 +56,10 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+def desk(store: SqlStore, tmp_path: Path) -> Desk:
     folder = tmp_path / "playbooks"
     folder.mkdir()
     (folder / "restart.yaml").write_text(PLAYBOOK, encoding="utf-8")
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
-    await store.upgrade()
 
     def read() -> Shelved:
         return Shelved(Catalogue({}, {}), (), load_library([folder], ACTIONS))
@@ -74,13 +71,12 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     files = Rereading(
         shelf=shelf,
         store=store,
-        clock=ManualClock(NOW),
+        clock=FakeClock(NOW),
         texts=Texts("en"),
         place=lambda: Place(ChannelId("C1")),
         admins=lambda: ("U0ALICE01",),
     )
-    yield Desk(folder, store, files, shelf)
-    await store.close()
+    return Desk(folder, store, files, shelf)
 
 
 async def test_nothing_is_read_again_while_nothing_has_changed(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.scheduler import LEASE_TTL, Cron, Every, Job, ScheduleError, Scheduler
 from bot.store.store import SqlStore
-from tests.fakes.clocks import ManualClock
+from tests.fakes.clock import FakeClock
 
 FRIDAY = datetime(2026, 11, 20, 8, 59, 0, tzinfo=UTC)
 
@@ -30,22 +30,22 @@ async def tick(scheduler: Scheduler) -> tuple[str, ...]:
 
 
 def a_scheduler(
-    store: SqlStore, clock: ManualClock, *jobs: Job, owner: str = "a", **more: Any
+    store: SqlStore, clock: FakeClock, *jobs: Job, owner: str = "a", **more: Any
 ) -> Scheduler:
     return Scheduler(jobs, clock, store, owner, **more)
 
 
 async def test_an_interval_runs_at_once_and_then_every_time_it_has_passed(store: SqlStore) -> None:
-    clock, diary = ManualClock(), Diary()
+    clock, diary = FakeClock(), Diary()
     scheduler = a_scheduler(store, clock, Job("cycle", Every(timedelta(seconds=60)), diary))
     for _ in range(121):
         await tick(scheduler)
-        clock.pass_(seconds=1)
+        clock.advance(seconds=1)
     assert len(diary.slots) == 3
 
 
 async def test_a_faster_world_makes_world_jobs_faster_and_wall_jobs_not(store: SqlStore) -> None:
-    clock, world, wall = ManualClock(speed=10), Diary(), Diary()
+    clock, world, wall = FakeClock(speed=10), Diary(), Diary()
     scheduler = a_scheduler(
         store,
         clock,
@@ -54,17 +54,17 @@ async def test_a_faster_world_makes_world_jobs_faster_and_wall_jobs_not(store: S
     )
     for _ in range(60):
         await tick(scheduler)
-        clock.pass_(seconds=1)
+        clock.advance(seconds=1)
     assert (len(world.slots), len(wall.slots)) == (10, 1)
 
 
 async def test_a_digest_is_due_at_nine_on_working_days_of_its_zone(store: SqlStore) -> None:
-    clock, diary = ManualClock(FRIDAY, speed=600), Diary()
+    clock, diary = FakeClock(FRIDAY, speed=600), Diary()
     cron = Cron("0 9 * * mon-fri", "Europe/Berlin")
     scheduler = a_scheduler(store, clock, Job("digest", cron, diary))
     while clock.now() < FRIDAY + timedelta(days=4):
         await tick(scheduler)
-        clock.pass_(seconds=1)
+        clock.advance(seconds=1)
     assert [f"{s:%a %H:%M}" for s in diary.slots] == ["Mon 09:00", "Tue 09:00"]
     assert {s.astimezone(UTC).hour for s in diary.slots} == {8}
 
@@ -74,7 +74,7 @@ async def test_a_slot_missed_by_minutes_is_caught_up_on_and_one_missed_by_hours_
 ) -> None:
     for minutes, expected in ((20, 1), (300, 0)):
         diary = Diary()
-        clock = ManualClock(FRIDAY + timedelta(minutes=1 + minutes))
+        clock = FakeClock(FRIDAY + timedelta(minutes=1 + minutes))
         job = Job("digest", Cron("0 9 * * mon-fri"), diary)
         await tick(a_scheduler(store, clock, job))
         assert len(diary.slots) == expected
@@ -96,7 +96,7 @@ def test_a_schedule_that_cannot_be_read_says_what_to_write(expression: str, name
 
 
 async def test_a_job_that_still_runs_is_not_started_again(store: SqlStore) -> None:
-    clock, going, begun = ManualClock(), asyncio.Event(), []
+    clock, going, begun = FakeClock(), asyncio.Event(), []
 
     async def slow(slot: datetime) -> None:
         begun.append(slot)
@@ -106,7 +106,7 @@ async def test_a_job_that_still_runs_is_not_started_again(store: SqlStore) -> No
     for _ in range(5):
         await scheduler.run_due()
         await asyncio.sleep(0)
-        clock.pass_(seconds=1)
+        clock.advance(seconds=1)
     assert len(begun) == 1
     going.set()
     await scheduler.idle()
@@ -115,7 +115,7 @@ async def test_a_job_that_still_runs_is_not_started_again(store: SqlStore) -> No
 
 
 async def test_a_failing_job_is_told_and_stops_no_other(store: SqlStore) -> None:
-    clock, diary, told = ManualClock(), Diary(), []
+    clock, diary, told = FakeClock(), Diary(), []
 
     async def broken(_: datetime) -> None:
         raise ValueError("no such metric 'cpu'")
@@ -128,7 +128,7 @@ async def test_a_failing_job_is_told_and_stops_no_other(store: SqlStore) -> None
         on_failure=lambda name, error: told.append((name, str(error))),
     )
     await tick(scheduler)
-    clock.pass_(seconds=1)
+    clock.advance(seconds=1)
     await tick(scheduler)
     assert told == [("broken", "no such metric 'cpu'")] * 2
     assert len(diary.slots) == 2
@@ -136,7 +136,7 @@ async def test_a_failing_job_is_told_and_stops_no_other(store: SqlStore) -> None
 
 
 async def test_only_the_leader_runs_leader_jobs_and_a_dead_one_is_followed(store: SqlStore) -> None:
-    clock = ManualClock(FRIDAY)
+    clock = FakeClock(FRIDAY)
     first, second, own = Diary(), Diary(), Diary()
     cron = Cron("0 9 * * mon-fri")
     a = a_scheduler(store, clock, Job("digest", cron, first), owner="a")
@@ -151,19 +151,19 @@ async def test_only_the_leader_runs_leader_jobs_and_a_dead_one_is_followed(store
     await tick(b)
     assert (a.leading, b.leading, len(own.slots)) == (True, False, 1)
     # a dies at 8:59; nobody leads at nine, and b still tells the digest once a's lease is over.
-    clock.pass_(seconds=60 - LEASE_TTL.total_seconds() + 5)
+    clock.advance(seconds=60 - LEASE_TTL.total_seconds() + 5)
     await tick(a)
-    clock.pass_(seconds=11)
+    clock.advance(seconds=11)
     await tick(b)
     assert second.slots == []
-    clock.pass_(seconds=LEASE_TTL.total_seconds())
+    clock.advance(seconds=LEASE_TTL.total_seconds())
     await tick(b)
     assert b.leading
     assert len(second.slots) == 1
 
 
 async def test_stopping_lets_a_job_end_and_gives_the_lease_back(store: SqlStore) -> None:
-    clock, ended = ManualClock(), []
+    clock, ended = FakeClock(), []
 
     async def last(_: datetime) -> None:
         await asyncio.sleep(0)
@@ -185,7 +185,7 @@ async def test_the_wall_tick_starts_jobs_by_itself(store: SqlStore) -> None:
     async def note(_: datetime) -> None:
         begun.set()
 
-    scheduler = a_scheduler(store, ManualClock(), Job("first", Every(timedelta(hours=1)), note))
+    scheduler = a_scheduler(store, FakeClock(), Job("first", Every(timedelta(hours=1)), note))
     scheduler.start()
     await asyncio.wait_for(begun.wait(), timeout=5)
     await scheduler.stop()

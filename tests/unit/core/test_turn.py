@@ -32,11 +32,11 @@ from bot.domain.question import Question, Voice
 from bot.domain.redaction import Redactor
 from bot.domain.run import AgentRun, Done, Failed, Queued, Running, Stopped
 from bot.locale import Texts
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from sandbox.model.script import Turn, text, thinking, tool_use
 from sandbox.model.server import ModelServer, start_model
 from tests.fakes.changes import FakeChanges
-from tests.fakes.clock import StoppedClock
+from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.reply import KeptReply
 from tests.fakes.workers import InlineWorkers
@@ -101,7 +101,7 @@ class Office:
     """A desk on a real store with fake production, and what it said."""
 
     store: SqlStore
-    clock: StoppedClock
+    clock: FakeClock
     metrics: FakeMetrics
     changes: FakeChanges
     model: ModelServer | None = None
@@ -111,7 +111,7 @@ class Office:
 
     def feed(self, level: float, latest: float, service: str = "order-api") -> None:
         """Give the metric six quiet hours and an unquiet last quarter of an hour."""
-        end = self.clock.at.timestamp()
+        end = self.clock.now().timestamp()
         times = end - 60.0 * np.arange(13 * 60, -1, -1)
         values = level * (1 + 0.02 * np.sin(np.arange(times.size)))
         values[-15:] = latest
@@ -194,15 +194,12 @@ class Office:
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
-    await store.upgrade()
-    made = Office(store, StoppedClock(), FakeMetrics(), FakeChanges())
+async def office(store: SqlStore) -> AsyncIterator[Office]:
+    made = Office(store, FakeClock(), FakeMetrics(), FakeChanges())
     made.feed(0.18, 0.91)
     yield made
     if made.claude is not None:
         await made.claude.close()
-    await store.close()
 
 
 @pytest.fixture

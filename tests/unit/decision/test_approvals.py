@@ -89,11 +89,11 @@ async def test_a_yes_to_one_plan_does_not_open_another(world: Production) -> Non
 async def test_unanswered_plans_are_reminded_once_and_expire(world: Production) -> None:
     plan = await world.planned("rollback")
     assert await world.bot.deadlines.remind_due() == 0
-    world.clock.move(26 * 60)
+    world.clock.advance(minutes=26)
     assert await world.bot.deadlines.remind_due() == 1
     assert await world.bot.deadlines.remind_due() == 0
     assert await world.bot.deadlines.expire_due() == 0
-    world.clock.move(5 * 60)
+    world.clock.advance(minutes=5)
     assert await world.bot.deadlines.expire_due() == 1
     assert await world.bot.deadlines.expire_due() == 0
     assert (await world.record(plan)).status is PlanStatus.EXPIRED
@@ -101,7 +101,7 @@ async def test_unanswered_plans_are_reminded_once_and_expire(world: Production) 
 
 async def test_an_expired_plan_can_be_proposed_again_as_a_new_one(world: Production) -> None:
     plan = await world.planned("rollback")
-    world.clock.move(31 * 60)
+    world.clock.advance(minutes=31)
     await world.bot.deadlines.expire_due()
     denied = await world.bot.approvals.propose_again(plan, VIV, INCIDENTS)
     assert denied.refused_by == "access"
@@ -115,7 +115,7 @@ async def test_an_expired_plan_can_be_proposed_again_as_a_new_one(world: Product
 
 async def test_an_approved_plan_that_could_not_start_expires(world: Production) -> None:
     plan = await world.approved("rollback")
-    world.clock.move(31 * 60)
+    world.clock.advance(minutes=31)
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.EXPIRED
     assert world.cluster.sent == []
@@ -194,10 +194,10 @@ async def held(world: Production) -> PlanId:
 async def test_a_held_plan_runs_when_the_hold_ends(world: Production) -> None:
     await held(world)
     await world.run()
-    world.clock.move(29)
+    world.clock.advance(seconds=29)
     await world.run()
     assert world.cluster.sent == []
-    world.clock.move(1)
+    world.clock.advance(seconds=1)
     await world.run()
     assert world.limits() == (4, 6)
 
@@ -205,7 +205,7 @@ async def test_a_held_plan_runs_when_the_hold_ends(world: Production) -> None:
 async def test_a_held_plan_can_be_stopped(world: Production) -> None:
     plan = await held(world)
     assert (await world.bot.approvals.stop(plan, RAY, INCIDENTS)).accepted
-    world.clock.move(60)
+    world.clock.advance(seconds=60)
     await world.run()
     assert world.cluster.sent == []
     assert (await world.record(plan)).status is PlanStatus.WITHDRAWN
@@ -214,7 +214,7 @@ async def test_a_held_plan_can_be_stopped(world: Production) -> None:
 async def test_a_held_plan_asks_after_all_when_policy_became_stricter(world: Production) -> None:
     plan = await held(world)
     world.policy = PolicyConfig(auto_tier=AutoTier.ASK)
-    world.clock.move(31)
+    world.clock.advance(seconds=31)
     await world.run()
     assert world.cluster.sent == []
     assert (await world.record(plan)).status is PlanStatus.WAITING

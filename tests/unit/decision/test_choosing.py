@@ -51,7 +51,7 @@ async def test_what_helped_before_goes_first(world: Production) -> None:
     plan = await world.approved("rollback")
     await world.run()
     world.metrics["order_error_rate", "shop"] = 0.0
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
     world.metrics["order_error_rate", "shop"] = 0.4
@@ -88,7 +88,7 @@ async def test_a_plan_that_is_watched_is_not_taken_over_by_another_replica(
     plan = await world.approved("rollback")
     await world.run()
     for _ in range(8):
-        world.clock.move(4)
+        world.clock.advance(seconds=4)
         world.bot.execution._verifier._looked[plan] = world.clock.wall()  # no look is due
         await world.run()
         await world.run(other)
@@ -135,9 +135,9 @@ async def test_a_waiting_plan_keeps_its_bytes_when_its_playbook_changes(world: P
     assert world.limits() == (4, 6)  # two more, as it was shown
     assert (await world.record(plan)).plan.body.playbook_sha256 == before.body.playbook_sha256
     world.metrics["cpu_usage", "shop"] = 0.1
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run()
-    world.clock.move(600)
+    world.clock.advance(seconds=600)
     new = (await world.record(await world.planned("scale-up"))).plan
     assert new.body.playbook_sha256 != before.body.playbook_sha256
     assert new.body.steps[0].parameters != before.body.steps[0].parameters

@@ -23,12 +23,12 @@ async def test_an_approved_plan_runs_once_and_is_verified(world: Production) -> 
     assert world.images()["shop"] == "shop:1"
     assert (await world.record(plan)).status is PlanStatus.VERIFYING
     world.metrics["order_error_rate", "shop"] = 0.001
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run()
     record = await world.record(plan)
     assert record.status is PlanStatus.SUCCEEDED
     assert "order_error_rate = 0.001" in record.outcome
-    world.clock.move(3600)
+    world.clock.advance(seconds=3600)
     await world.run()
     assert len(world.cluster.sent) == 1
     kinds = await world.audit(plan)
@@ -48,7 +48,7 @@ async def test_the_approver_is_told_the_end_in_the_thread_of_the_card(world: Pro
     plan = await world.approved("rollback")
     await world.run()
     world.metrics["order_error_rate", "shop"] = 0.0
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run()
     record = await world.record(plan)
     async with world.store.begin() as tx:
@@ -71,7 +71,7 @@ async def test_what_did_not_help_is_undone_in_reverse_order(world: Production) -
     assert world.images() == {"shop": "shop:1", "cart": "cart:1"}
     assert world.limits() == (4, 6)
     world.metrics["order_error_rate", "shop"] = 0.5
-    world.clock.move(601)
+    world.clock.advance(seconds=601)
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.ROLLED_BACK
     assert world.images() == {"shop": "shop:2", "cart": "cart:2"}
@@ -83,7 +83,7 @@ async def test_what_did_not_help_is_undone_in_reverse_order(world: Production) -
 async def test_no_data_is_neither_success_nor_failure(world: Production) -> None:
     plan = await world.approved("rollback")
     await world.run()
-    world.clock.move(601)
+    world.clock.advance(seconds=601)
     await world.run()
     record = await world.record(plan)
     assert record.status is PlanStatus.UNVERIFIED
@@ -94,7 +94,7 @@ async def test_success_is_not_believed_before_the_settling_time(world: Productio
     world.metrics["order_error_rate", "shop"] = 0.0
     plan = await world.approved("rollback")
     await world.run()
-    world.clock.move(20)
+    world.clock.advance(seconds=20)
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.VERIFYING
 
@@ -107,7 +107,7 @@ async def test_a_pod_that_was_restarted_in_vain_has_no_way_back_and_says_so(
     assert world.cluster.sent[0][0] == "delete"
     assert world.cluster.sent[0][1].name == "shop-h2-1"  # the one that was not ready
     world.metrics["memory_usage", "shop"] = 0.99
-    world.clock.move(601)
+    world.clock.advance(seconds=601)
     await world.run()
     record = await world.record(plan)
     assert record.status is PlanStatus.FAILED
@@ -175,7 +175,7 @@ async def test_an_unproved_effect_is_handed_to_a_person_and_not_repeated(
     world: Production,
 ) -> None:
     plan = await unknown_plan(world)
-    world.clock.move(300)
+    world.clock.advance(seconds=300)
     await world.run()
     assert world.cluster.sent == []
     assert (await world.steps(plan))[0].phase is StepPhase.UNKNOWN
@@ -297,7 +297,7 @@ async def test_an_object_that_somebody_else_changed_after_the_step_is_not_undone
     item["spec"]["template"]["spec"]["containers"][0]["image"] = "shop:9"
     world.cluster.put(item)
     world.metrics["order_error_rate", "shop"] = 0.5
-    world.clock.move(601)
+    world.clock.advance(seconds=601)
     await world.run()
     record = await world.record(plan)
     assert record.status is PlanStatus.OUTCOME_UNKNOWN
@@ -361,10 +361,10 @@ async def test_a_kill_at_any_commit_repeats_nothing(
     world.store.begin = begin  # type: ignore[method-assign]
     other = world.replica("two")
     for _ in range(4):
-        world.clock.move(31)
+        world.clock.advance(seconds=31)
         await world.run(other)
     world.metrics["order_error_rate", "shop"] = 0.0
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run(other)
     assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
     assert len(world.cluster.sent) == 3
@@ -390,7 +390,7 @@ async def test_a_kill_around_the_request_repeats_nothing(world: Production, afte
     other = world.replica("two")
     await world.run(other)
     assert len(world.cluster.sent) == int(after)  # the dead owner's heartbeat is not old enough
-    world.clock.move(31)
+    world.clock.advance(seconds=31)
     await world.run(other)
     assert len(world.cluster.sent) == 1
     assert (await world.record(plan)).status is PlanStatus.VERIFYING
@@ -413,7 +413,7 @@ async def test_a_step_without_effect_is_sent_again_once_and_never_a_third_time(
     for life in ("one", "two"):
         with pytest.raises(Killed):
             await world.replica(life).execution.drive(plan)
-        world.clock.move(31)
+        world.clock.advance(seconds=31)
     await world.replica("three").execution.drive(plan)
     assert tried == [f"{plan}/do/0"] * 2
     assert (await world.record(plan)).status is PlanStatus.OUTCOME_UNKNOWN

@@ -132,12 +132,12 @@ async def stopped(world: Production) -> None:
 
 async def expiry(world: Production) -> None:
     plan = await world.planned("rollback")
-    world.clock.move(31 * 60)
+    world.clock.advance(minutes=31)
     said = await world.bot.approvals.approve(plan, ANN, INCIDENTS)
     assert said.refused_by == "expiry"
     assert said.status is PlanStatus.EXPIRED
     late = await world.approved("rollback", "cart")
-    world.clock.move(31 * 60)
+    world.clock.advance(minutes=31)
     await not_run(world, late, PlanStatus.EXPIRED, "expiry")
 
 
@@ -190,11 +190,11 @@ async def cooldown(world: Production) -> None:
     await world.run()
     assert (await world.propose("hpa_scale", add_replicas="1")).refused_by == "cooldown"  # busy
     world.metrics["cpu_usage", "shop"] = 0.1
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
     assert (await world.propose("hpa_scale", add_replicas="1")).refused_by == "cooldown"
-    world.clock.move(300)
+    world.clock.advance(seconds=300)
     assert (await world.propose("hpa_scale", add_replicas="1")).refused_by == ""
 
 
@@ -207,7 +207,7 @@ async def concurrency(world: Production) -> None:
     assert (await world.record(other)).status is PlanStatus.APPROVED  # it waits its turn
     assert world.images()["cart"] == "cart:2"
     world.metrics["order_error_rate", "shop"] = 0.0
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run()
     await world.run()
     assert world.images()["cart"] == "cart:1"

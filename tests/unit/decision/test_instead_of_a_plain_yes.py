@@ -136,7 +136,7 @@ async def test_the_glass_opens_no_other_guard(world: Production) -> None:
     world.policy = PolicyConfig(break_glass=True, protected_namespaces=("trading",))
     assert (await glass(world, plan)).refused_by == "protected_namespace"
     world.policy = PolicyConfig(break_glass=True)
-    world.clock.move(31 * 60)
+    world.clock.advance(minutes=31)
     assert (await glass(world, plan)).status is PlanStatus.EXPIRED
     await world.run()
     assert world.cluster.sent == []
@@ -184,7 +184,7 @@ async def test_an_edited_plan_is_a_new_plan_with_its_own_digest_and_time(
     world: Production,
 ) -> None:
     old = await choosing(world)
-    world.clock.move(600)
+    world.clock.advance(seconds=600)
     said = await edit(world, old, add_replicas="3")
     new = await newest(world)
     assert said.accepted
@@ -291,7 +291,7 @@ async def test_who_ends_a_plan_is_not_told_what_they_did(world: Production) -> N
 async def test_expiry_tells_those_who_said_yes(world: Production) -> None:
     plan = await world.planned("manual")
     await world.approve(plan, ANN)
-    world.clock.move(31 * 60)
+    world.clock.advance(minutes=31)
     assert await world.bot.deadlines.expire_due() == 1
     (told,) = await notices(world, plan)
     assert told["mentions"] == [ANN]
@@ -307,14 +307,14 @@ async def test_the_longer_cooldown_of_playbook_and_policy_counts(world: Producti
     plan = await world.approved("quick", "shop", RAY)
     await world.run()
     world.metrics["cpu_usage", "shop"] = 0.1
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
     assert (await world.propose("quick")).refused_by == "cooldown"  # policy's five minutes
-    world.clock.move(4 * 60)
+    world.clock.advance(minutes=4)
     assert (await world.propose("slow")).refused_by == "cooldown"  # the playbook's fifteen
     assert (await world.propose("quick")).plan_id is not None
-    world.clock.move(10 * 60)
+    world.clock.advance(minutes=10)
     assert (await world.propose("slow")).plan_id is not None
 
 
@@ -325,7 +325,7 @@ async def test_a_playbooks_cooldown_is_asked_again_at_the_claim(world: Productio
     first = await world.approved("scale-up", "shop", RAY)
     await world.run()
     world.metrics["cpu_usage", "shop"] = 0.1
-    world.clock.move(70)
+    world.clock.advance(seconds=70)
     await world.run()
     assert (await world.record(first)).status is PlanStatus.SUCCEEDED
     record = await world.record(waiting)
@@ -333,7 +333,7 @@ async def test_a_playbooks_cooldown_is_asked_again_at_the_claim(world: Productio
         case = await world.bot.gate.case(tx, record)
     from bot.domain.guards import GUARDS
 
-    world.clock.move(7 * 60)
+    world.clock.advance(minutes=7)
     assert "wait" in GUARDS["cooldown"].says(case)
 
 
@@ -342,7 +342,7 @@ async def test_owners_are_told_and_hold_no_right(world: Production) -> None:
     plan = await world.planned("manual")
     assert (await world.record(plan)).plan.owners == (VIV, "trading")
     assert (await world.approve(plan, VIV)).refused_by == "access"
-    world.clock.move(26 * 60)
+    world.clock.advance(minutes=26)
     assert await world.bot.deadlines.remind_due() == 1
     (reminder,) = await notices(world, plan)
     assert reminder["mentions"] == [VIV, "trading"]

@@ -98,7 +98,7 @@ async def test_the_brake_over_http_takes_an_admin_both_ways_and_says_since_when(
     await world.run()
     assert world.cluster.sent == []
     assert (await world.record(plan)).status is PlanStatus.HALTED
-    world.clock.move(60)
+    world.clock.advance(seconds=60)
     status = (await http.get("/api/v1/status", headers=as_(ADA))).json()
     assert status["halted_by"] == ADA
     assert status["halted_since"] == START.isoformat().replace("+00:00", "Z")

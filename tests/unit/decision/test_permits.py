@@ -87,7 +87,7 @@ async def test_a_plan_whose_bytes_were_changed_while_it_was_watched_stops(
     async with world.store._engine.begin() as connection:
         edited = "UPDATE plans SET body = replace(body, 'shop-h1', 'shop-h9')"
         assert (await connection.execute(text(edited))).rowcount == 1
-    world.clock.move(6)
+    world.clock.advance(seconds=6)
     await world.run()
     record = await world.record(plan)
     assert record.status is PlanStatus.HALTED
@@ -133,7 +133,7 @@ async def test_an_undo_step_that_a_person_proved_leads_on_with_the_way_back(
 
     world.actions["hpa_scale"] = Silent()
     world.metrics["order_error_rate", "shop"] = 0.5
-    world.clock.move(601)
+    world.clock.advance(seconds=601)
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.OUTCOME_UNKNOWN
     world.actions["hpa_scale"] = real()

@@ -15,7 +15,7 @@ from bot.domain.place import Place
 from bot.slack.directory import FRESH, ChannelBook, SlackDirectory, SlackHistory
 from sandbox.slack.people import ALICE, GUEST, INCIDENTS, ONCALL_GROUP, STRANGER
 from sandbox.slack.server import SlackServer, start_slack
-from tests.fakes.clock import StoppedClock
+from tests.fakes.clock import FakeClock
 from tools.errors import BackendUnavailableError, NotFoundError
 
 
@@ -37,7 +37,7 @@ def asked(slack: SlackServer, method: str) -> int:
 
 
 async def test_people_are_known_with_their_groups_and_flags(client: AsyncWebClient) -> None:
-    directory = SlackDirectory(client, StoppedClock(), lambda: {ONCALL_GROUP})
+    directory = SlackDirectory(client, FakeClock(), lambda: {ONCALL_GROUP})
     alice = await directory.person(UserId(ALICE))
     assert (alice.name, alice.groups, alice.email) == (
         "alice",
@@ -54,7 +54,7 @@ async def test_people_are_known_with_their_groups_and_flags(client: AsyncWebClie
 async def test_a_person_is_asked_for_again_after_five_minutes(
     slack: SlackServer, client: AsyncWebClient
 ) -> None:
-    clock = StoppedClock()
+    clock = FakeClock()
     directory = SlackDirectory(client, clock, lambda: {ONCALL_GROUP})
     for _ in range(3):
         await directory.person(UserId(ALICE))
@@ -67,7 +67,7 @@ async def test_a_person_is_asked_for_again_after_five_minutes(
 async def test_an_unknown_person_and_a_dead_slack_are_told_apart(
     slack: SlackServer, client: AsyncWebClient
 ) -> None:
-    directory = SlackDirectory(client, StoppedClock(), lambda: {"S0NOBODY0"})
+    directory = SlackDirectory(client, FakeClock(), lambda: {"S0NOBODY0"})
     with pytest.raises(NotFoundError, match="U0NOBODY0"):
         await directory.person(UserId("U0NOBODY0"))
     assert (await directory.person(UserId(ALICE))).groups == ()
@@ -77,7 +77,7 @@ async def test_an_unknown_person_and_a_dead_slack_are_told_apart(
 
 
 async def test_channels_are_found_by_name(client: AsyncWebClient) -> None:
-    book = ChannelBook(client, StoppedClock())
+    book = ChannelBook(client, FakeClock())
     assert book.known("#incidents") == "#incidents"
     assert await book.id_of("#incidents") == INCIDENTS
     assert book.known("#incidents") == INCIDENTS
@@ -91,7 +91,7 @@ async def test_channels_are_found_by_name(client: AsyncWebClient) -> None:
 async def test_history_holds_what_people_wrote_and_nothing_else(
     slack: SlackServer, client: AsyncWebClient
 ) -> None:
-    book = ChannelBook(client, StoppedClock())
+    book = ChannelBook(client, FakeClock())
     first = slack.post_as("alice", "#incidents", "latency is up")
     slack.post_as("bob", "#incidents", "looking", first)
     await client.chat_postMessage(channel=INCIDENTS, thread_ts=first, text="I am the bot")

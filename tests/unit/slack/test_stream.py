@@ -26,7 +26,7 @@ from bot.domain.run import Running
 from bot.slack.app import SlackRoom, build_app
 from bot.slack.config import SlackConfig
 from bot.slack.doors import SlackDeps
-from bot.store.store import SqlStore, open_store
+from bot.store.store import SqlStore
 from sandbox.slack.people import ALICE, INCIDENTS
 from sandbox.slack.server import SlackServer, start_slack
 from tests.fixtures.nouns import a_run
@@ -62,11 +62,9 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(store: SqlStore) -> AsyncIterator[Bench]:
     manifest = yaml.safe_load(Path("slack-manifest.yaml").read_text(encoding="utf-8"))
     slack = await start_slack(manifest=manifest)
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
-    await store.upgrade()
     access = AccessConfig(holders={Role.ADMIN: (EVERYONE,)})
     room = build_app(
         SlackConfig(
@@ -83,7 +81,6 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     )
     yield Bench(slack, store, room)
     await slack.close()
-    await store.close()
 
 
 def an_answer(text: str) -> Answer:

@@ -18,8 +18,9 @@ from bot.domain.audit import Anchor, Event
 from bot.settings import ConfigDocument, ConfigError
 from bot.settings.notification import anchor_config
 from bot.store.anchors import AnchorConfig, AnchorFile, AnchorWebhook, read_anchors
-from bot.store.store import SqlStore, open_store
-from tests.fakes.decision import START, ManualClock
+from bot.store.store import SqlStore
+from tests.fakes.clock import FakeClock
+from tests.fakes.decision import START
 from tests.fixtures.webhook import Receiver, receiving
 from tools.errors import BackendRefusedError, BackendUnavailableError
 
@@ -32,14 +33,6 @@ TEN_MINUTES = timedelta(minutes=10)
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as found:
         yield found
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[SqlStore]:
-    opened = await open_store("sqlite+aiosqlite://")
-    await opened.upgrade()
-    yield opened
-    await opened.close()
 
 
 async def sealed(store: SqlStore, count: int) -> None:
@@ -94,7 +87,7 @@ async def test_a_webhook_that_says_no_is_told_without_its_secret_address(
 async def test_a_dead_webhook_delays_no_file_and_gets_the_newest_end_when_it_is_back(
     receiver: Receiver, store: SqlStore, tmp_path: Path
 ) -> None:
-    clock, path = ManualClock(), tmp_path / "anchors.jsonl"
+    clock, path = FakeClock(START), tmp_path / "anchors.jsonl"
     places = AnchorConfig(path, receiver.url, SECRET).places()
     anchoring = Anchoring(store, clock, places, TEN_MINUTES)
     receiver.status = 503
@@ -103,12 +96,12 @@ async def test_a_dead_webhook_delays_no_file_and_gets_the_newest_end_when_it_is_
         await anchoring.tick()
     assert [each.count for each in read_anchors(path)] == [3]
     await sealed(store, 2)  # sealing went on
-    clock.move(5)
+    clock.advance(seconds=5)
     with pytest.raises(BackendUnavailableError, match="answered 503"):
         await anchoring.tick()  # still told, not yet tried again
     assert len(receiver.got) == 1
     receiver.status = 200
-    clock.move(6)
+    clock.advance(seconds=6)
     assert await anchoring.tick() == 1
     assert json.loads(receiver.got[-1][1])["count"] == 5
     assert [each.count for each in read_anchors(path)] == [3]  # its ten minutes are not over
@@ -117,14 +110,14 @@ async def test_a_dead_webhook_delays_no_file_and_gets_the_newest_end_when_it_is_
 async def test_a_chain_that_did_not_grow_is_not_anchored_again(
     store: SqlStore, tmp_path: Path
 ) -> None:
-    clock, path = ManualClock(), tmp_path / "anchors.jsonl"
+    clock, path = FakeClock(START), tmp_path / "anchors.jsonl"
     anchoring = Anchoring(store, clock, AnchorConfig(path).places(), TEN_MINUTES)
     assert await anchoring.tick() == 0  # nothing is sealed yet
     await sealed(store, 1)
     kept = []
     for _ in range(3):
         kept.append(await anchoring.tick())
-        clock.move(601)
+        clock.advance(seconds=601)
     assert kept == [1, 0, 0]
     await sealed(store, 1)
     assert await anchoring.tick() == 1

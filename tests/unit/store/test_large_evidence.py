@@ -10,14 +10,14 @@ from pathlib import Path
 from bot.core.investigation.evidence_pages import ThreadEvidence
 from bot.domain.ids import EvidenceId, RunId
 from bot.domain.place import TERMINAL
-from bot.store.store import open_store
+from bot.store.store import SqlStore
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-async def test_a_large_result_is_compressed_and_comes_back_as_it_was(tmp_path: Path) -> None:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
-    await store.upgrade()
+async def test_a_large_result_is_compressed_and_comes_back_as_it_was(
+    store: SqlStore, tmp_path: Path
+) -> None:
     rows = [{"at": 1_795_000_000 + k, "值": f"v{k} 🔥"} for k in range(20_000)]
     async with store.begin() as tx:
         for payload in ({"rows": rows[:3]}, {"rows": rows}):
@@ -33,8 +33,7 @@ async def test_a_large_result_is_compressed_and_comes_back_as_it_was(tmp_path: P
     page = await ThreadEvidence(store, TERMINAL).page(" e2", 2)
     assert page.text.startswith("the rest\nrows:\n  - at=1795000000; 值=v0 🔥\n")
     assert page.lines == 20_002  # the rest, the name of the list, and its rows
-    await store.close()
-    with closing(sqlite3.connect(tmp_path / "bot.db")) as raw:
+    with closing(sqlite3.connect(tmp_path / "sre-agent.db")) as raw:
         small, large = (body for (body,) in raw.execute("SELECT body FROM evidence ORDER BY seq"))
     assert small.startswith("{")
     assert large.startswith("zlib:")

@@ -15,8 +15,10 @@ from bot.core.investigation.evidence_pages import ThreadEvidence
 from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.place import TERMINAL
 from bot.domain.redaction import Redactor
-from bot.store.store import open_store
+from bot.store.store import SqlStore
+from tests.fakes.clock import FakeClock
 from tests.fakes.reply import KeptReply
+from tests.fixtures.database import sqlite_store
 from tests.fixtures.nouns import a_run
 from tools import tokens
 from tools.backends.prometheus.adapter import Prometheus
@@ -25,14 +27,6 @@ from tools.catalog import ALL
 from tools.contract import Toolbox
 from tools.ports import Baselines, Clock, EvidenceShelf, Metrics
 from tools.world import Catalogue, Direction, MetricName, MetricSpec
-
-
-class Stopped:
-    def __init__(self, at: datetime) -> None:
-        self._at = at
-
-    def now(self) -> datetime:
-        return self._at
 
 
 class NoBaselines:
@@ -47,9 +41,12 @@ def peak_mib() -> float:
 
 
 async def main(url: str, end: str, folder: Path) -> None:
-    clock: Any = Stopped(datetime.fromtimestamp(int(end), tz=UTC))
-    store = await open_store(f"sqlite+aiosqlite:///{folder}/bot.db")
-    await store.upgrade()
+    clock = FakeClock(datetime.fromtimestamp(int(end), tz=UTC))
+    async with sqlite_store(folder / "bot.db") as store:
+        await ask(store, clock, url, folder)
+
+
+async def ask(store: SqlStore, clock: FakeClock, url: str, folder: Path) -> None:
     metrics = Prometheus(PrometheusConfig(url=url))
     name = MetricName("load")
     spec = MetricSpec(name, "x", "up", "ratio", "Load", Direction.UP, 0.9, "service")
@@ -78,7 +75,6 @@ async def main(url: str, end: str, folder: Path) -> None:
     }
     sys.stdout.write(json.dumps(told))
     await metrics.close()
-    await store.close()
 
 
 if __name__ == "__main__":

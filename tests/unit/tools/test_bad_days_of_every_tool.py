@@ -18,6 +18,7 @@ import pytest
 from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.redaction import Redactor
 from tests.fakes.changes import FakeChanges
+from tests.fakes.clock import FakeClock
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.property.test_evidence_pages import Kept
@@ -61,11 +62,6 @@ REMOTE: dict[type, str] = {
 ARGUMENTS = {"metric": "order_latency_p99", "service": "order-api", "expression": "up"}
 ASKING = [tool for tool in ALL if REMOTE.keys() & set(tool.injected.values())]
 NEXT_STEP = re.compile(r"check that|ask again|set |is right|is running|look at|raise |point")
-
-
-class StoppedClock:
-    def now(self) -> datetime:
-        return NOW
 
 
 class NoBaselines:
@@ -121,7 +117,7 @@ async def ports(
         Traces: opened[2],
         Cluster: cluster,
         Changes: ClusterChanges(cluster, catalogue, FakeChanges().recent),
-        Clock: StoppedClock(),
+        Clock: FakeClock(NOW),
         Catalogue: catalogue,
         Baselines: NoBaselines(),
         Workers: InlineWorkers(),

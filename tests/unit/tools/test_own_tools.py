@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tools.act.contract import Actors
 from tools.catalog import ALL, GIVEN, load_tools
@@ -27,11 +28,6 @@ from tools.ports import Clock, ClusterActor, PlanDesk
 """
 
 
-class StoppedClock:
-    def now(self) -> datetime:
-        return NOW
-
-
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
     """The page's own code, mounted as the page says."""
@@ -48,7 +44,7 @@ def box(mounted: Path) -> Toolbox:
     times = [NOW.timestamp() - 60.0 * k for k in range(60, -1, -1)]
     metrics.put(QUERY, {"consumergroup": "ledger"}, times, [2.0] * 61)
     metrics.put(QUERY, {"consumergroup": "orders"}, times, [10.0] * 60 + [4000.0])
-    return Toolbox(load_tools([mounted]), {Metrics: metrics, Clock: StoppedClock()})
+    return Toolbox(load_tools([mounted]), {Metrics: metrics, Clock: FakeClock(NOW)})
 
 
 async def test_the_tool_of_the_page_is_called_like_a_shipped_one(box: Toolbox) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tools.errors import BackendUnavailableError, BadArgumentError
 from tools.observe import promql
@@ -19,12 +20,6 @@ from tools.world import Labels, Series, Window
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOUR = Window(NOW - timedelta(hours=1), NOW)
 STEP = timedelta(seconds=15)
-
-
-@dataclass
-class Clock:
-    def now(self) -> datetime:
-        return NOW
 
 
 @dataclass
@@ -58,7 +53,7 @@ class Sized(FakeMetrics):
 
 
 async def ask(metrics: FakeMetrics, expression: str) -> Any:
-    return await query_promql.function(metrics, Clock(), expression)
+    return await query_promql.function(metrics, FakeClock(NOW), expression)
 
 
 @pytest.mark.parametrize(

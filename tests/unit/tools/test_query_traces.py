@@ -10,6 +10,7 @@ import pytest
 from bot.core.investigation.figures import FigureIndex
 from bot.domain.answer import Evidence
 from bot.domain.ids import EvidenceId
+from tests.fakes.clock import FakeClock
 from tests.fakes.traces import FakeTraces, span
 from tools.contract import Toolbox
 from tools.errors import BackendUnavailableError, BadArgumentError, NotFoundError
@@ -21,11 +22,6 @@ from tools.world import Catalogue
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CATALOGUE = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
-
-
-class StoppedClock:
-    def now(self) -> datetime:
-        return NOW
 
 
 def order(number: int, whole: float, failed: str = "") -> Trace:
@@ -49,7 +45,7 @@ def traces() -> FakeTraces:
 
 @pytest.fixture
 def box(traces: FakeTraces) -> Toolbox:
-    return Toolbox((query_traces,), {Traces: traces, Clock: StoppedClock(), Catalogue: CATALOGUE})
+    return Toolbox((query_traces,), {Traces: traces, Clock: FakeClock(NOW), Catalogue: CATALOGUE})
 
 
 async def test_the_summary_says_whose_own_work_the_time_is(box: Toolbox) -> None:
@@ -127,7 +123,7 @@ async def test_a_dead_store_is_named(box: Toolbox, traces: FakeTraces) -> None:
 
 
 async def test_without_a_trace_store_the_tool_is_off_and_says_so() -> None:
-    off = Toolbox((query_traces,), {Clock: StoppedClock(), Catalogue: CATALOGUE})
+    off = Toolbox((query_traces,), {Clock: FakeClock(NOW), Catalogue: CATALOGUE})
     with pytest.raises(NotFoundError, match=r"is off: .*Traces"):
         await off.call("query_traces", {"service": "order-api"})
 
@@ -140,6 +136,6 @@ async def test_names_as_long_as_a_page_do_not_fill_the_answer(box: Toolbox) -> N
         for k in range(90)
     ]
     wide = FakeTraces([Trace("ab" * 16, tuple(spans))])
-    ports = {Traces: wide, Clock: StoppedClock(), Catalogue: CATALOGUE}
+    ports = {Traces: wide, Clock: FakeClock(NOW), Catalogue: CATALOGUE}
     result = await Toolbox((query_traces,), ports).call("query_traces", {"service": "order-api"})
     assert len(result.summary) < 6_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pytest
 from bot.composition.parts import open_shelf
 from bot.core.shared.live_files import Shelf
 from bot.settings import load_settings
-from bot.store.store import SqlStore, open_store
-from tests.fakes.clocks import ManualClock
+from bot.store.store import SqlStore
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW
 from tools.act.actions import ACTIONS
 
@@ -28,7 +27,7 @@ class Desk:
     store: SqlStore
 
     async def reload(self) -> str:
-        done = await self.shelf.reload("U0ADMIN01", self.store, ManualClock(NOW))
+        done = await self.shelf.reload("U0ADMIN01", self.store, FakeClock(NOW))
         return done.message if done.ok else f"REFUSED {done.message}"
 
     async def audited(self) -> list[dict[str, object]]:
@@ -37,18 +36,15 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+def desk(store: SqlStore, tmp_path: Path) -> Desk:
     for name in ("metrics", "services", "rca_rules"):
         shutil.copy(ROOT / "config" / f"{name}.yaml", tmp_path / f"{name}.yaml")
     paths = ", ".join(f"{n}: '{tmp_path / n}.yaml'" for n in ("metrics", "services", "rca_rules"))
     library = ROOT / "playbooks" / "library"
     config = tmp_path / "config.yaml"
     config.write_text(f"paths: {{{paths}, playbooks: ['{library}']}}\n", encoding="utf-8")
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
-    await store.upgrade()
     shelf = open_shelf(load_settings({"SRE_AGENT_CONFIG": str(config)}), ACTIONS)
-    yield Desk(tmp_path, shelf, store)
-    await store.close()
+    return Desk(tmp_path, shelf, store)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.changes import FakeChanges
+from tests.fakes.clock import FakeClock
 from tests.fakes.logs import FakeLogs
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
@@ -29,11 +30,6 @@ from tools.world import (
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[3]
-
-
-class StoppedClock:
-    def now(self) -> datetime:
-        return NOW
 
 
 class NoBaselines:
@@ -77,7 +73,7 @@ def box(catalogue: Catalogue, metrics: FakeMetrics) -> Toolbox:
     ports: dict[type, Any] = {
         Metrics: metrics,
         Logs: FakeLogs(lines),
-        Clock: StoppedClock(),
+        Clock: FakeClock(NOW),
         Catalogue: catalogue,
         Baselines: NoBaselines(),
         Workers: InlineWorkers(),

@@ -53,9 +53,9 @@ TASK_STARTERS = {
 
 # A broad except belongs to an outer boundary and reports what it caught; the line says why as well.
 BROAD_EXCEPT: dict[str, str] = {
+    "bot/core/shared/isolation.py": "one part that crashes is named, and the rest is told",
     "bot/core/shared/announcing.py": "a subscriber that fails costs nobody but itself",
     "bot/core/detection/cycle.py": "one service that cannot be judged is named, the rest is judged",
-    "bot/core/detection/isolation.py": "one part that crashes is named, and the rest is told",
     "bot/core/upkeep/doctor.py": "whatever fails is a row of the doctor's report",
     "bot/core/remediation/execution.py": "one plan's drive; its row stays and is taken over",
     "bot/core/investigation/recorder.py": "a tool that crashes is a gap of the answer, not its end",

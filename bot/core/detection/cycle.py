@@ -20,8 +20,8 @@ import structlog
 from bot.core.detection import grouping
 from bot.core.detection.enrichment import Enricher, Extra
 from bot.core.detection.findings import FindingDesk
-from bot.core.detection.isolation import isolated, unexpected
 from bot.core.ports import Clock, Store, Transaction
+from bot.core.shared.isolation import isolated, unexpected
 from bot.domain.anomaly import Anomaly, Resolved, fingerprint_of, observe, open_anomaly
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bot.core.detection.isolation import isolated
 from bot.core.ports import Clock
 from bot.core.shared.charts import ChartDesk
+from bot.core.shared.isolation import isolated
 from bot.domain.anomaly import Anomaly
 from bot.domain.finding import BreachForecast
 from bot.domain.redaction import Redactor

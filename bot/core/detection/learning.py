@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.core.detection.isolation import isolated
 from bot.core.ports import Clock, Store
+from bot.core.shared.isolation import isolated
 from bot.domain.audit import BOT, Event
 from tools.analysis.baseline import learn
 from tools.background import in_background

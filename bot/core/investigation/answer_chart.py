@@ -5,33 +5,41 @@ Diagnosis ──> worst series ──ChartDesk──> ChartSpec + spans + foreca
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import replace
-
-import structlog
 
 from bot.core.investigation.investigator import Diagnosis
 from bot.core.shared.charts import ChartDesk
+from bot.core.shared.isolation import isolated
 from bot.domain.chart import ChartSpec, ForecastBand, Span
 from bot.locale import Texts
-from tools.errors import ToolError
 from tools.world import Series
 
-log = structlog.get_logger(__name__)
 
+async def draw_answer(
+    desk: ChartDesk,
+    diagnosis: Diagnosis,
+    timezone: str,
+    texts: Texts,
+    gaps: MutableMapping[str, str],
+) -> str:
+    """Draw the chart of a diagnosis and return its id, or empty when there is none to draw.
 
-async def draw_answer(desk: ChartDesk, diagnosis: Diagnosis, timezone: str, texts: Texts) -> str:
-    """Draw the chart of a diagnosis and return its id, or empty when there is none to draw."""
+    A chart that cannot be drawn is a gap of the answer, never its end.
+    """
     series = choose(diagnosis)
     if series is None:
         return ""
+    return await isolated("chart", _draw(desk, series, diagnosis, timezone, texts), gaps, "")
+
+
+async def _draw(
+    desk: ChartDesk, series: Series, diagnosis: Diagnosis, timezone: str, texts: Texts
+) -> str:
     verdicts = [v.verdict for v in diagnosis.observed.abnormal]
     changes = [c.change for c in diagnosis.observed.changes]
-    try:
-        spec = await desk.spec(series, verdicts, changes, timezone, texts)
-        return await desk.keep(_with_judgement(spec, series, diagnosis), series, texts)
-    except ToolError as error:  # a dead worker must not cost the answer
-        log.warning("chart.failed", metric=series.metric, why=str(error))
-        return ""
+    spec = await desk.spec(series, verdicts, changes, timezone, texts)
+    return await desk.keep(_with_judgement(spec, series, diagnosis), series, texts)
 
 
 def choose(diagnosis: Diagnosis) -> Series | None:

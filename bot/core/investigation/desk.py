@@ -159,7 +159,9 @@ class AgentDesk:
         chart = ""
         if self._charts is not None:
             timezone = question.voice.timezone
-            chart = await draw_answer(self._charts, diagnosis, timezone, turn.texts)
+            gaps: dict[str, str] = {}
+            chart = await draw_answer(self._charts, diagnosis, timezone, turn.texts, gaps)
+            turn.recorder.gaps |= {part: self._redactor.text(why) for part, why in gaps.items()}
         why_not = ""
         if self._by_model is not None:
             why_not = await used_up(turn, self._config.budget, self._store, self._clock)
@@ -169,8 +171,8 @@ class AgentDesk:
                 except ModelUnavailableError as error:
                     log.warning("model.unavailable", run_id=turn.run.id, why=str(error))
                     why_not = turn.texts.say("gap.claude", why=error)
-        gaps = {**self._config.gaps, **({"claude": why_not} if why_not else {})}
-        return replace(await self._without_model(turn, diagnosis, gaps), chart=chart)
+        absent = {**self._config.gaps, **({"claude": why_not} if why_not else {})}
+        return replace(await self._without_model(turn, diagnosis, absent), chart=chart)
 
     async def _without_model(
         self, turn: Turn, diagnosis: Diagnosis, gaps: Mapping[str, str]

@@ -39,7 +39,7 @@ from tests.fakes.changes import FakeChanges
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.reply import KeptReply
-from tests.fakes.workers import InlineWorkers
+from tests.fakes.workers import InlineWorkers, MortalWorkers
 from tests.fixtures.nouns import a_finding
 from tools.analysis.detect import DetectorSettings
 from tools.contract import Toolbox
@@ -72,6 +72,10 @@ TOOLS = (query_metric, detect_anomalies, recent_changes, forecast_metric, propos
 def draw(spec: ChartSpec) -> bytes:
     """Stand in for the real drawing, which tests/unit/test_charts.py judges."""
     return f"png of {spec.title}".encode()
+
+
+def misdraw(_spec: ChartSpec) -> bytes:
+    raise ValueError("Image size of 99999x9 pixels is too large")
 
 
 def catalogue() -> Catalogue:
@@ -108,6 +112,8 @@ class Office:
     owner: str = "host:1"
     budget: Budget = field(default_factory=Budget)
     claude: Claude | None = None
+    render: Callable[[ChartSpec], bytes] = draw
+    workers: InlineWorkers = field(default_factory=InlineWorkers)
 
     def feed(self, level: float, latest: float, service: str = "order-api") -> None:
         """Give the metric six quiet hours and an unquiet last quarter of an hour."""
@@ -119,7 +125,7 @@ class Office:
         self.metrics.put(QUERY, {"service": service}, times.tolist(), values.tolist())
 
     def desk(self) -> AgentDesk:
-        workers, baselines = InlineWorkers(), StoredBaselines(self.store)
+        workers, baselines = self.workers, StoredBaselines(self.store)
         known = catalogue()
         ports: dict[type, object] = {
             WorldTime: self.clock,
@@ -146,7 +152,7 @@ class Office:
             investigator=Investigator(catalogue),
             toolbox_of=toolbox_of,
             redactor=Redactor([SECRET]),
-            charts=ChartDesk(self.store, self.clock, workers, baselines, catalogue, draw),
+            charts=ChartDesk(self.store, self.clock, workers, baselines, catalogue, self.render),
             model=self.claude,
             config=DeskConfig(
                 owner=self.owner, budget=self.budget, gaps={"loki": "not configured (set LOKI_URL)"}
@@ -225,6 +231,26 @@ async def test_without_claude_the_investigator_answers_with_evidence_and_a_chart
         png, alt = await tx.charts.get(answer.chart)
     assert png.startswith(b"png of order_latency_p99")
     assert "order-api" in alt
+
+
+async def test_a_worker_that_dies_drawing_costs_the_chart_and_not_the_answer(
+    office: Office,
+) -> None:
+    office.workers = MortalWorkers("draw")
+    answer, reply = await office.ask()
+    assert answer.causes[0].service == "order-api"
+    assert answer.chart == ""
+    assert "chart: worker processes died twice while running draw" in answer.gaps
+    assert "chart: worker processes died twice" in reply.text
+
+
+async def test_a_chart_that_cannot_be_drawn_is_a_gap_and_not_the_end_of_the_answer(
+    office: Office,
+) -> None:
+    office.render = misdraw
+    answer, _ = await office.ask()
+    assert answer.causes[0].service == "order-api"
+    assert "chart: failed unexpectedly (ValueError)" in answer.gaps
 
 
 async def test_a_healthy_platform_blames_nobody(office: Office) -> None:

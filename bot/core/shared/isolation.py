@@ -31,10 +31,10 @@ async def isolated(
         return await asked
     except ToolError as error:
         failed[part] = str(error)
-        log.warning("detection.part_missing", part=part, why=str(error))
+        log.warning("part.missing", part=part, why=str(error))
     except Exception as error:  # the boundary of one part: reported, named, and the rest goes on
         failed[part] = unexpected(error)
-        log.exception("detection.part_crashed", part=part)
+        log.exception("part.crashed", part=part)
     return otherwise
 
 

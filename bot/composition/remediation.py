@@ -94,7 +94,6 @@ def remediation_of(
                 http=hands.http,
                 clusters=hands.clusters,
                 config_history=StoredConfigHistory(parts.store, settings.redactor),
-                redact=settings.redactor.text,
             ),
             actions=parts.actions,
             library=parts.shelf.library,

@@ -18,7 +18,7 @@ An action decides nothing about approval; whoever calls `execute` holds the perm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -64,7 +64,6 @@ class Actors:
     clusters: Mapping[str, ClusterActor] = field(default_factory=lambda: MappingProxyType({}))
     config_history: ConfigHistory | None = None
     waiting: Pauses = field(default_factory=NoPauses)  # of the step that runs
-    redact: Callable[[str], str] = str  # cuts secrets out of what an outcome quotes
 
     def need_cluster(self, name: str = "") -> ClusterActor:
         """Return the acting identity of a cluster. Raises ActionRefusedError when there is none."""

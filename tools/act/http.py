@@ -111,7 +111,7 @@ class HttpCall:
             f"{asked['url']} answered {reply.status}",
             bound.target,
             bound.fingerprint,
-            {"status": reply.status, "text": actors.redact(reply.text[:500])},
+            {"status": reply.status, "text": reply.text[:500]},
         )
 
     def undo_of(self, state: TargetState) -> UndoSpec | None:

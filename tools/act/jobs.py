@@ -87,7 +87,7 @@ class RunJob:
                 raise OutcomeUnknownError(
                     f"job {ref.name} still runs after the time this step has; look at its pods"
                 )
-        tail = actors.redact(await _log(cluster, ref))
+        tail = await _log(cluster, ref)
         if end != "Complete":
             raise BackendRefusedError("kubernetes", f"job {ref.name} failed ({end}): {tail[-300:]}")
         response = {"job": ref.name, "status": end, "log": tail}

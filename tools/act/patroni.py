@@ -116,7 +116,7 @@ class PatroniSwitchover:
                     "the time this step has; look at Patroni"
                 )
         after = fingerprint_of({"url": url, "leader": wanted})
-        response = {"status": reply.status, "text": actors.redact(reply.text[:200])}
+        response = {"status": reply.status, "text": reply.text[:200]}
         return ActionResult(f"{wanted} leads {url}", bound.target, after, response)
 
     def undo_of(self, state: TargetState) -> UndoSpec | None:

@@ -100,7 +100,7 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         notice=ports.notice,
         risk=ports.risk,
     )
-    progress = Progress(store, clock, gate, ports.texts, ports.owner)
+    progress = Progress(store, clock, gate, ports.texts, ports.owner, ports.redactor)
     execution = Execution(
         clock=clock,
         actors=ports.actors,

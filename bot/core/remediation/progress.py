@@ -27,6 +27,7 @@ from bot.domain.ids import PlanId
 from bot.domain.incident import TimelineEntry
 from bot.domain.place import Place
 from bot.domain.plan import Plan, PlanStatus, Position
+from bot.domain.redaction import Redactor
 from bot.domain.step_run import StepDone, StepIntended, StepRun, StepSent
 from bot.locale import Texts
 from tools.act.contract import ActionResult
@@ -58,9 +59,18 @@ class NotOursError(Exception):
 class Progress:
     """Writes down what a process does with its plans."""
 
-    def __init__(self, store: Store, clock: Clock, gate: Gate, texts: Texts, owner: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        gate: Gate,
+        texts: Texts,
+        owner: str,
+        redactor: Redactor,
+    ) -> None:
+        """`redactor` cuts what a target, an action or an error says of a step."""
         self._store, self._clock, self._gate = store, clock, gate
-        self._texts, self._owner = texts, owner
+        self._texts, self._owner, self._redactor = texts, owner, redactor
 
     # --- steps ----------------------------------------------------------------------------
 
@@ -115,8 +125,9 @@ class Progress:
         async def write(tx: Transaction, _: PlanRecord) -> None:
             run, now = await _run(tx, plan.id, position), self._clock.now()
             sent, after = _still(run, StepSent), outcome.fingerprint
-            moved = step_run.finish(sent, now, outcome.detail, after)
-            facts = {"after": after, "response": dict(outcome.response)}
+            moved = step_run.finish(sent, now, self._redactor.text(outcome.detail), after)
+            response = self._redactor.json(dict(outcome.response))
+            facts = {"after": after, "response": response}
             await self._step_row(tx, plan, moved, "step.succeeded", facts)
             step = plan.body.at(position)
             change = Change(
@@ -140,7 +151,7 @@ class Progress:
             now = self._clock.now()
             run = await _run(tx, plan.id, position) or StepIntended(plan.id, position, now)
             begun = run if isinstance(run, StepSent) else _still(run, StepIntended)
-            moved = step_run.fail(begun, now, note[:LONGEST_NOTE])
+            moved = step_run.fail(begun, now, self._redactor.text(note)[:LONGEST_NOTE])
             await self._step_row(tx, plan, moved, "step.failed", {})
 
         await self._ours(plan.id, write)
@@ -150,7 +161,8 @@ class Progress:
 
         async def write(tx: Transaction, _: PlanRecord) -> None:
             run = _still(await _run(tx, plan.id, position), StepSent)
-            moved = step_run.lose(run, self._clock.now(), note[:LONGEST_NOTE])
+            said = self._redactor.text(note)[:LONGEST_NOTE]
+            moved = step_run.lose(run, self._clock.now(), said)
             await self._step_row(tx, plan, moved, "step.unknown", {})
 
         await self._ours(plan.id, write)
@@ -195,8 +207,9 @@ class Progress:
         async def write(
             tx: Transaction, record: PlanRecord, now: life.Running | life.Verifying
         ) -> life.Undoing:
-            state = life.take_back(now, why[:LONGEST_WHY])
-            await self.move(tx, record.to(state), "plan.undoing", BOT, {"why": why})
+            clean = self._redactor.text(why)
+            state = life.take_back(now, clean[:LONGEST_WHY])
+            await self.move(tx, record.to(state), "plan.undoing", BOT, {"why": clean})
             return state
 
         return await self._leave(plan.id, leaving, write)
@@ -212,8 +225,9 @@ class Progress:
         """End a plan by a move of `plan_life` and tell those who answered for it."""
 
         async def write(tx: Transaction, record: PlanRecord, now: S) -> None:
-            text = self._texts.say(key, id=plan.id, title=plan.title, why=why)
-            await self._end(tx, record, end(now, text, self._clock.now()), why)
+            clean = self._redactor.text(why)
+            text = self._texts.say(key, id=plan.id, title=plan.title, why=clean)
+            await self._end(tx, record, end(now, text, self._clock.now()), clean)
 
         await self._leave(plan.id, leaving, write)
 
@@ -225,7 +239,7 @@ class Progress:
         refusal: Refusal,
     ) -> None:
         """End an approved plan that a guard refuses when it is claimed or gone on with."""
-        plan, why = record.plan, refusal.message
+        plan, why = record.plan, self._redactor.text(refusal.message)
         facts = {"guard": refusal.guard, "why": why}
         await tx.audit.append(self._event(plan, "plan.refused", BOT, facts))
         text = self._texts.say("plan.end.refused", id=plan.id, title=plan.title, why=why)

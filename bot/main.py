@@ -204,7 +204,7 @@ async def _tools_detail(settings: Settings) -> str:
 
 
 async def _slack_detail(settings: Settings) -> str:
-    from bot.slack.app import check_slack
+    from bot.slack.workspace import check_slack
 
     well, detail = await check_slack(slack_config(settings, owner_name()))
     if not well:

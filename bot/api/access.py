@@ -59,8 +59,6 @@ async def _caller(
         token = await tx.tokens.find(sha256_of(bearer.credentials))
     if token is None:
         raise ProblemError(401, f"this token is unknown or revoked; {HOW_TO_GET_ONE}")
-    if deps.directory is None:
-        return Caller(token, Person(token.user, token.name), deps)
     try:
         person = await deps.directory.person(token.user)
     except NotFoundError as error:

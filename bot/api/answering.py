@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from bot.api.access import Caller, deny, needs
-from bot.api.deps import PlanAnswers
 from bot.api.problems import ProblemError, described
 from bot.api.schemas import ApproveIn, BreakGlassIn, RejectIn, SaidOut
 from bot.core.remediation.approvals import Said
@@ -26,8 +25,8 @@ async def approve(
 ) -> SaidOut:
     """Say yes to one plan, as the token's owner."""
     await _own_name(caller, "approver", body.approver, plan_id)
-    desk, channel = await _desk(caller, plan_id)
-    return _told(await desk.approve(PlanId(plan_id), caller.token.user, channel, body.digest))
+    channel, user = await _channel(caller, plan_id), caller.token.user
+    return _told(await caller.deps.plans.approve(PlanId(plan_id), user, channel, body.digest))
 
 
 @router.post("/{plan_id}/reject")
@@ -36,8 +35,8 @@ async def reject(
 ) -> SaidOut:
     """Say no to one plan, as the token's owner."""
     await _own_name(caller, "rejector", body.rejector, plan_id)
-    desk, channel = await _desk(caller, plan_id)
-    return _told(await desk.reject(PlanId(plan_id), caller.token.user, body.reason, channel))
+    channel, user = await _channel(caller, plan_id), caller.token.user
+    return _told(await caller.deps.plans.reject(PlanId(plan_id), user, body.reason, channel))
 
 
 @router.post("/{plan_id}/break-glass")
@@ -48,9 +47,9 @@ async def break_glass(
 ) -> SaidOut:
     """Open a MANUAL plan alone, where `auto_remediation.break_glass` allows it."""
     await _own_name(caller, "approver", body.approver, plan_id)
-    desk, channel = await _desk(caller, plan_id)
-    user, reason = caller.token.user, body.reason
-    return _told(await desk.break_glass(PlanId(plan_id), user, reason, channel, body.digest))
+    channel, user = await _channel(caller, plan_id), caller.token.user
+    plan, reason = PlanId(plan_id), body.reason
+    return _told(await caller.deps.plans.break_glass(plan, user, reason, channel, body.digest))
 
 
 async def _own_name(caller: Caller, field: str, name: str, plan_id: str) -> None:
@@ -61,15 +60,11 @@ async def _own_name(caller: Caller, field: str, name: str, plan_id: str) -> None
     raise ProblemError(403, f"{why}; answer with your own token")
 
 
-async def _desk(caller: Caller, plan_id: str) -> tuple[PlanAnswers, ChannelId]:
-    """Return who takes answers, and the channel of the plan's card, where rights are judged."""
-    if caller.deps.plans is None:
-        raise ProblemError(
-            503, "plans are off: nothing is configured that could act; see `python -m bot doctor`"
-        )
+async def _channel(caller: Caller, plan_id: str) -> ChannelId:
+    """Return the channel of the plan's card, where rights are judged."""
     async with caller.deps.store.begin() as tx:
         record = await tx.plans.get(PlanId(plan_id))
-    return caller.deps.plans, record.plan.place.channel
+    return record.plan.place.channel
 
 
 def _told(said: Said) -> SaidOut:

@@ -5,56 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
-from bot.core.detection.alerts import Alert, AlertReceipt
+from bot.core.detection.alerts import AlertDesk
 from bot.core.ports import VERSION, Clock, Directory, Store
-from bot.core.remediation.approvals import Said
-from bot.core.remediation.switches import Switch, Switched
+from bot.core.remediation.approvals import Approvals
+from bot.core.remediation.switches import Switches
 from bot.domain.access import AccessConfig
-from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.redaction import Redactor
 from tools.ports import Health
 from tools.world import Catalogue
-
-
-class PlanAnswers(Protocol):
-    """Answering plans: `bot.core.remediation.approvals`, the same as behind the buttons."""
-
-    async def approve(
-        self, plan_id: PlanId, user: UserId, channel: ChannelId, digest: str = ""
-    ) -> Said: ...
-
-    async def reject(
-        self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId
-    ) -> Said: ...
-
-    async def break_glass(
-        self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId, digest: str = ""
-    ) -> Said: ...
-
-
-class Brake(Protocol):
-    """The kill switch: `bot.core.remediation.switches.Switches`, the same as behind `/sre halt`."""
-
-    async def halt(
-        self, user: UserId, reason: str, channel: ChannelId, right: str = "sre.halt"
-    ) -> Switched: ...
-
-    async def resume(
-        self, user: UserId, channel: ChannelId, reason: str = "", right: str = "sre.resume"
-    ) -> Switched: ...
-
-    async def now(self) -> tuple[Switch, Switch]: ...
-
-
-class AlertIntake(Protocol):
-    """Taking alerts in: `bot.core.detection.alerts.AlertDesk`."""
-
-    async def receive(self, alerts: Sequence[Alert]) -> AlertReceipt: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +40,21 @@ async def _no_backends() -> Sequence[Health]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiDeps:
-    """Everything the routes use. None is not configured."""
+    """Everything the routes use."""
 
     store: Store
     clock: Clock
     catalogue: Callable[[], Catalogue]
     access: Callable[[], AccessConfig]
+    directory: Directory
     registry: CollectorRegistry
     pulse: Callable[[], Pulse]
+    plans: Approvals  # the same answers as behind the buttons
+    switches: Switches  # the same kill switch as behind `/sre halt`
+    alerts: AlertDesk
     version: str = VERSION
-    directory: Directory | None = None  # None: people are known by the id of their token alone
-    plans: PlanAnswers | None = None
-    switches: Brake | None = None  # the kill switch
-    alerts: AlertIntake | None = None
     backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
     before_scrape: Callable[[], Awaitable[None]] = _nothing
     redactor: Redactor = field(default_factory=Redactor)  # for what machines tell us

@@ -22,7 +22,6 @@ from bot.api.schemas import (
     number,
 )
 from bot.core.ports import PlanRecord
-from bot.core.remediation.switches import Switch
 from bot.domain.anomaly import acknowledge
 from bot.domain.audit import Event
 from bot.domain.ids import AnomalyId, PlanId
@@ -41,7 +40,7 @@ async def status(caller: Annotated[Caller, Depends(needs("api.status"))]) -> Sta
     deps = caller.deps
     pulse, backends = deps.pulse(), await deps.backends()
     up = {h.name.partition(" ")[0] for h in backends if h.configured and h.up}
-    halt, freeze = await deps.switches.now() if deps.switches else (Switch(), Switch())
+    halt, freeze = await deps.switches.now()
     async with deps.store.begin() as tx:
         anomalies = await tx.anomalies.active()
         findings = await tx.findings.open()

@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from bot.api.access import Caller, needs
-from bot.api.deps import Brake
 from bot.api.problems import ProblemError, described
 from bot.api.schemas import SwitchIn, SwitchOut
-from bot.core.remediation.switches import Switched
+from bot.core.remediation.switches import Switched, Switches
 from bot.domain.ids import ChannelId
 
 router = APIRouter(prefix="/api/v1", tags=["switches"], responses=described(401, 403, 422, 503))
@@ -20,7 +19,7 @@ NOWHERE = ChannelId("")  # the general roles count: no channel's own
 @router.post("/halt")
 async def halt(body: SwitchIn, caller: Annotated[Caller, Depends(needs("api.halt"))]) -> SwitchOut:
     """Stop every plan before its next step."""
-    switches = _switches(caller)
+    switches = caller.deps.switches
     done = await switches.halt(caller.token.user, body.reason, NOWHERE, "api.halt")
     return await _now(switches, done)
 
@@ -30,18 +29,12 @@ async def resume(
     body: SwitchIn, caller: Annotated[Caller, Depends(needs("api.resume"))]
 ) -> SwitchOut:
     """Let plans run again."""
-    switches = _switches(caller)
+    switches = caller.deps.switches
     done = await switches.resume(caller.token.user, NOWHERE, body.reason, "api.resume")
     return await _now(switches, done)
 
 
-def _switches(caller: Caller) -> Brake:
-    if caller.deps.switches is None:
-        raise ProblemError(503, "the switches are off: nothing is configured that could act")
-    return caller.deps.switches
-
-
-async def _now(switches: Brake, done: Switched) -> SwitchOut:
+async def _now(switches: Switches, done: Switched) -> SwitchOut:
     if not done.accepted:
         raise ProblemError(403, f"{done.why}; ask an admin")
     halted, _ = await switches.now()

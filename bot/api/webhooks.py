@@ -29,9 +29,6 @@ async def alerts(
     """Take a delivery of Alertmanager's webhook; repeated deliveries change nothing."""
     if body.version != "4":
         raise ProblemError(422, f"version: only Alertmanager's '4' is known, got {body.version!r}")
-    intake = caller.deps.alerts
-    if intake is None:
-        raise ProblemError(503, "alerts are off: detection is not running; set PROMETHEUS_URL")
     told = []
     for index, each in enumerate(body.alerts):
         name = each.labels.get("alertname", "")
@@ -39,7 +36,7 @@ async def alerts(
             raise ProblemError(422, f"alerts.{index}.labels: 'alertname' is missing")
         at = _aware(each.startsAt)
         told.append(Alert(name, each.status == "firing", each.labels, at, each.annotations))
-    receipt = await intake.receive(told)
+    receipt = await caller.deps.alerts.receive(told)
     return AlertsOut(
         opened=list(receipt.opened), resolved=list(receipt.resolved), unchanged=receipt.unchanged
     )

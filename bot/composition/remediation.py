@@ -1,26 +1,22 @@
-"""What plans, asks and acts: the decision side over the parts and Slack's directory."""
+"""What plans, asks and acts: the decision side over the parts and Slack's people."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from bot.composition.instances import acting_clusters
 from bot.composition.parts import Parts, owner_name
-from bot.core.ports import Directory, Person
+from bot.composition.slack import People
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.core.remediation.measuring import Measuring, Notices
 from bot.core.shared.stored_ports import StoredConfigHistory
-from bot.domain.ids import UserId
-from bot.domain.place import Place
 from bot.locale import Texts
 from bot.settings import Settings, with_channel_ids
 from tools.act.contract import Actors
 from tools.backends.http import HttpEndpoints
-from tools.errors import NotFoundError
 from tools.ports import ClusterActor, HttpCaller
-from tools.world import ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +36,6 @@ def open_hands(settings: Settings, stack: AsyncExitStack) -> Hands:
     return Hands(acting_clusters(settings, stack), endpoints)
 
 
-class NobodyKnown:
-    """The directory of a bot without Slack: it knows nobody, so nobody may answer a plan."""
-
-    async def person(self, user: UserId) -> Person:
-        """Raise NotFoundError."""
-        raise NotFoundError(f"nobody knows {user!r}: Slack is not configured")
-
-    async def by_email(self, email: str) -> Person | None:  # noqa: ARG002 - the port's signature
-        """Return None."""
-        return None
-
-
 async def nothing_measured(metric: str, service: str) -> float | None:  # noqa: ARG001 - the port's
     """Stand in where no Prometheus is configured: no data."""
     return None
@@ -62,14 +46,8 @@ async def nothing_noticed(service: str) -> Notices:  # noqa: ARG001 - the port's
     return Notices(None, None, True)
 
 
-def remediation_of(
-    parts: Parts,
-    hands: Hands,
-    directory: Directory,
-    place_of: Callable[[ServiceSpec | None], Place],
-    channel_id: Callable[[str], str],
-) -> Remediation:
-    """Build the decision side."""
+def remediation_of(parts: Parts, hands: Hands, people: People) -> Remediation:
+    """Build the decision side; who is not known may answer no plan."""
     settings = parts.settings
     measuring = (
         Measuring(
@@ -88,7 +66,7 @@ def remediation_of(
         RemediationPorts(
             store=parts.store,
             clock=parts.clock,
-            directory=directory,
+            directory=people.directory,
             actors=Actors(
                 parts.clock,
                 http=hands.http,
@@ -100,9 +78,9 @@ def remediation_of(
             catalogue=parts.shelf.catalogue,
             measure=measuring.measure if measuring else nothing_measured,
             notice=measuring.notice if measuring else nothing_noticed,
-            place_of=place_of,
+            place_of=people.place_of,
             texts=Texts(settings.installation.locale),
-            access=lambda: with_channel_ids(settings.access, channel_id),
+            access=lambda: with_channel_ids(settings.access, people.channels.known),
             policy=lambda: settings.policy,
             risk=lambda: settings.risk,
             halt_file=lambda: f"the file {halt_file} exists" if halt_file.exists() else "",

@@ -5,19 +5,18 @@ model ──propose_plan──> the plan waits in the store ──> its card, dr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.composition.agent import agent_desk
+from bot.composition.no_slack import NoSlack
 from bot.composition.parts import Parts, owner_name
-from bot.composition.remediation import NobodyKnown, open_hands, remediation_of
+from bot.composition.remediation import open_hands, remediation_of
+from bot.composition.slack import People, people_of
 from bot.core.investigation.desk import AgentDesk
 from bot.core.remediation.planner import Origin, Planner
-from bot.domain.ids import ChannelId
-from bot.domain.place import TERMINAL, Place
 from bot.settings import slack_config
-from tools.world import ProposalDraft, ProposalReceipt, ServiceSpec
+from tools.world import ProposalDraft, ProposalReceipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +25,22 @@ class ServiceChannels:
 
     parts: Parts
     planner: Planner
-    place_of: Callable[[ServiceSpec | None], Place]
+    people: People
 
     async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
         """Turn a draft into a plan card, or say which guard refused it."""
         service = self.parts.shelf.catalogue().services.get(draft.service)
-        return await self.planner.desk(Origin(self.place_of(service))).propose(draft)
+        return await self.planner.desk(Origin(self.people.place_of(service))).propose(draft)
 
 
 def terminal_desk(parts: Parts, stack: AsyncExitStack) -> AgentDesk:
-    """Build the desk; `stack` closes what only proposing needed."""
+    """Build the desk; `stack` closes what only proposing needed.
+
+    Slack's channels are known by the names the configuration gives them; nobody in it is asked.
+    """
     settings = parts.settings
     slack = slack_config(settings, owner_name()) if settings.slack is not None else None
-
-    def place_of(service: ServiceSpec | None) -> Place:
-        if slack is None:
-            return TERMINAL
-        named = service.channel if service is not None else ""
-        return Place(ChannelId(named or slack.incidents_channel))
-
-    hands = open_hands(settings, stack)
-    planner = remediation_of(parts, hands, NobodyKnown(), place_of, str).planner
-    return agent_desk(parts, lambda _run: ServiceChannels(parts, planner, place_of))
+    known = people_of(slack, settings.access, parts.store, parts.clock)
+    people = replace(known, directory=NoSlack())
+    planner = remediation_of(parts, open_hands(settings, stack), people).planner
+    return agent_desk(parts, lambda _run: ServiceChannels(parts, planner, people))

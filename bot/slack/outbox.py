@@ -17,7 +17,6 @@ from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.ports import Clock, OutboxRow, StaleError, Store
 from bot.core.shared.keyed_tasks import KeyedTasks
@@ -25,12 +24,10 @@ from bot.domain.ids import ChannelId, Ts
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import MOST_FALLBACK, Block, context, cut, fit, image
 from bot.slack.calls import METADATA_POST, judge
-from bot.slack.config import SlackConfig
-from bot.slack.directory import ChannelBook
 from bot.slack.reporting import report
 from bot.slack.uploads import upload_chart
 from bot.slack.views import Views
-from bot.slack.voices import Voices
+from bot.slack.workspace import Workspace
 from foundation.nearest import nearest
 from tools.errors import BackendError, NotFoundError
 
@@ -45,19 +42,10 @@ _SLACK_ERRORS = (SlackClientError, OSError, TimeoutError)
 class OutboxWorker:
     """Works the outbox off."""
 
-    def __init__(
-        self,
-        config: SlackConfig,
-        store: Store,
-        clock: Clock,
-        client: AsyncWebClient,
-        voices: Voices,
-        book: ChannelBook,
-        views: Views,
-    ) -> None:
-        """`client` must not repeat calls whose fate is unknown."""
-        self._config, self._store, self._clock, self._client = config, store, clock, client
-        self._voices, self._book, self._views = voices, book, views
+    def __init__(self, workspace: Workspace, store: Store, clock: Clock, views: Views) -> None:
+        self._config, self._client = workspace.config, workspace.poster
+        self._book, self._channels = workspace.book, workspace.channels
+        self._store, self._clock, self._views = store, clock, views
         self._wake = asyncio.Event()
         self._stopping = False
         self._loops: KeyedTasks[int] = KeyedTasks("outbox")
@@ -122,7 +110,7 @@ class OutboxWorker:
                 f"no view {row.view!r} draws messages.{nearest(row.view, self._views)}"
             )
         channel = await self._book.id_of(row.channel)
-        texts = self._voices.texts(channel)
+        texts = self._channels.texts_of(channel)
         async with self._store.begin() as tx:
             rendered = await renderer(row, tx, texts)
         blocks = fit(await self._with_chart(row, rendered), texts)
@@ -144,7 +132,7 @@ class OutboxWorker:
                 if row.attempts < 2:
                     raise
                 log.warning("chart.upload_failed", row=row.id, why=judge(error).text)
-                note = self._voices.texts(row.channel).say("slack.chart_missing", alt=alt)
+                note = self._channels.texts_of(row.channel).say("slack.chart_missing", alt=alt)
                 return _insert(rendered, context(note))
             async with self._store.begin() as tx:
                 await tx.outbox.uploaded(row.id, file_id)

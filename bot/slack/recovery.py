@@ -11,15 +11,14 @@ from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.ports import Clock, Store
 from bot.domain.ids import RunId
 from bot.domain.place import TERMINAL
 from bot.domain.run import Done
 from bot.slack.calls import METADATA_ANSWER
-from bot.slack.directory import ChannelBook
 from bot.slack.stream import SlackReplies, SlackReply
+from bot.slack.workspace import Workspace
 
 log = structlog.get_logger(__name__)
 
@@ -31,15 +30,10 @@ class Recovery:
     """Finishes what was said only halfway."""
 
     def __init__(
-        self,
-        client: AsyncWebClient,
-        store: Store,
-        clock: Clock,
-        book: ChannelBook,
-        replies: SlackReplies,
+        self, workspace: Workspace, store: Store, clock: Clock, replies: SlackReplies
     ) -> None:
-        self._client, self._store, self._clock = client, store, clock
-        self._book, self._replies = book, replies
+        self._workspace, self._replies = workspace, replies
+        self._store, self._clock = store, clock
 
     async def finish_what_was_said(self) -> int:
         """Complete the messages of answered runs; returns how many needed it."""
@@ -75,9 +69,9 @@ class Recovery:
         """Say whether a run's message carries the mark of a finished answer."""
         if run.stream_ts is None:
             return False
-        channel = await self._book.id_of(run.place.channel)
+        channel = await self._workspace.book.id_of(run.place.channel)
         try:
-            answer: Any = await self._client.conversations_replies(
+            answer: Any = await self._workspace.client.conversations_replies(
                 channel=channel,
                 ts=run.place.thread_ts or run.stream_ts,
                 oldest=run.stream_ts,

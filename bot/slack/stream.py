@@ -11,14 +11,14 @@ answer nobody will finish: it is deleted before the run, taken over, begins agai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.ports import Clock, Reply, StepUpdate, Store
+from bot.core.shared.silent_reply import SilentReply
 from bot.domain.answer import Answer
 from bot.domain.ids import ChannelId, Ts
 from bot.domain.place import TERMINAL
@@ -26,9 +26,8 @@ from bot.domain.run import Done, Running
 from bot.slack.blocks import answer as view
 from bot.slack.blocks.text import Block, context, cut, escape, fit, markdown, prose
 from bot.slack.calls import METADATA_ANSWER, judge
-from bot.slack.directory import ChannelBook
 from bot.slack.uploads import upload_chart
-from bot.slack.voices import Voices
+from bot.slack.workspace import Workspace
 from tools.errors import BackendError, NotFoundError
 
 log = structlog.get_logger(__name__)
@@ -46,38 +45,14 @@ MARKS = {"in_progress": "⏳", "complete": "✓", "error": "✗"}
 _ERRORS = (SlackClientError, BackendError, NotFoundError, OSError, TimeoutError)
 
 
-class SilentReply:
-    """Shows nothing: for runs that live outside Slack."""
-
-    async def step(self, update: StepUpdate) -> None:
-        """Show nothing."""
-
-    async def say(self, text: str) -> None:
-        """Show nothing."""
-
-    async def finish(self, run: Running, answer: Answer) -> None:
-        """Show nothing."""
-
-    async def fail(self, run: Running, text: str) -> None:
-        """Show nothing."""
-
-
 class SlackReplies:
     """Makes the reply of any run."""
 
-    def __init__(
-        self,
-        client: AsyncWebClient,
-        poster: AsyncWebClient,
-        store: Store,
-        clock: Clock,
-        voices: Voices,
-        book: ChannelBook,
-        hosts: Collection[str],
-    ) -> None:
-        """`poster` must not repeat calls whose fate is unknown."""
-        self.client, self.poster, self.store, self.clock = client, poster, store, clock
-        self.voices, self.book, self.hosts = voices, book, hosts
+    def __init__(self, workspace: Workspace, store: Store, clock: Clock) -> None:
+        self.client, self.poster = workspace.client, workspace.poster
+        self.book, self.channels = workspace.book, workspace.channels
+        self.hosts = workspace.config.link_hosts
+        self.store, self.clock = store, clock
         self._me: Mapping[str, Any] | None = None
 
     def for_run(self, run: Running, *, fresh: bool) -> Reply:
@@ -85,6 +60,10 @@ class SlackReplies:
         if run.place.channel == TERMINAL.channel:
             return SilentReply()
         return SlackReply(self, run, fresh=fresh)
+
+    def of_run(self, run: Running) -> Reply:
+        """Return where a run's answer appears; safe for any run row, also after a restart."""
+        return self.for_run(run, fresh=False)
 
     async def me(self) -> Mapping[str, Any]:
         """Return who the bot is (auth.test, once)."""
@@ -99,7 +78,7 @@ class SlackReply:
 
     def __init__(self, around: SlackReplies, run: Running | Done, *, fresh: bool) -> None:
         self._around, self._run, self._fresh = around, run, fresh
-        self._texts = around.voices.texts(run.place.channel)
+        self._texts = around.channels.texts_of(run.place.channel)
         self._channel: ChannelId = run.place.channel
         self._thread = run.place.thread_ts
         self._ts: Ts | None = None

@@ -18,9 +18,7 @@ Renderer = Callable[[OutboxRow, Transaction, Texts], Awaitable[Rendered]]
 Views = Mapping[str, Renderer]
 
 
-def views_over(
-    hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling] | None = None
-) -> Views:
+def views_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling]) -> Views:
     """Return the table of renderers. Each raises NotFoundError when its subject is gone."""
 
     async def draw_finding(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
@@ -32,7 +30,7 @@ def views_over(
     async def draw_plan(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
         record = await tx.plans.get(PlanId(row.ref))
         steps = await tx.plans.steps(record.plan.id)
-        return plan.render(record, steps, ruling(record) if ruling else None, texts)
+        return plan.render(record, steps, ruling(record), texts)
 
     async def draw_answer(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
         return answer.render(await tx.runs.get(RunId(row.ref)), texts, hosts)

@@ -35,9 +35,8 @@ from bot.domain.policy import PolicyConfig, rule
 from bot.domain.run import Running
 from bot.locale import Texts
 from bot.main import Settings
-from bot.slack.app import SlackRoom, build_app
+from bot.slack.app import SlackRoom
 from bot.slack.config import SlackConfig
-from bot.slack.doors import SlackDeps
 from bot.store.store import SqlStore
 from foundation.retries import RetryPolicy
 from sandbox.model.server import ModelServer
@@ -57,6 +56,7 @@ from tests.fakes.decision import (
 from tests.fakes.logs import FakeLogs
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
+from tests.fixtures.rooms import deps_over, room_over
 from tests.safety.canaries import CANARIES, planted_config, planted_lines
 from tests.safety.model import QUERY, Obedient
 from tests.safety.outside import TraceStore, let_it_say
@@ -257,18 +257,17 @@ class Stage:
                 first=timedelta(milliseconds=50), longest=timedelta(minutes=5), give_up_after=6
             ),
         )
-        deps = SlackDeps(
-            store=self.store,
-            clock=self.clock,
+        deps = deps_over(
+            self.store,
+            self.clock,
+            self.remedy,
+            self.access,
+            self.catalogue,
             questions=self.desk,
             redactor=self.settings.redactor,
-            access=self.access,
-            catalogue=self.catalogue,
-            plans=self.remedy.approvals,
-            switches=self.remedy.switches,
             ruling=lambda r: rule(r.plan.tier, self.mode, self.policy),
         )
-        return build_app(config, deps)
+        return room_over(config, deps)
 
     # --- one text -------------------------------------------------------------------------
 

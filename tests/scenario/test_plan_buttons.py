@@ -26,33 +26,21 @@ from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig
-from bot.domain.redaction import Redactor
-from bot.slack.app import SlackRoom, build_app
+from bot.slack.app import SlackRoom
 from bot.slack.config import SlackConfig
-from bot.slack.doors import SlackDeps
 from bot.store.store import SqlStore
 from foundation.retries import RetryPolicy
 from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS
 from sandbox.slack.server import SlackServer, Timing, start_slack
 from tests.fakes.decision import SCALE, Production, library
-from tests.fixtures.rooms import connected
+from tests.fixtures.rooms import connected, deps_over, room_over
 from tools.errors import OutcomeUnknownError
-from tools.world import Catalogue, ProposalDraft, ServiceName
+from tools.world import ProposalDraft, ServiceName
 
 WAIT = 15.0
 CHOOSING = SCALE.replace("{add_replicas: 2}", '{add_replicas: "{{ add_replicas }}"}') + (
     'parameters: {add_replicas: {description: how many more, default: 2, pattern: "[1-5]"}}\n'
 )
-
-
-class Nothing:
-    """Questions that nobody asks here."""
-
-    async def open(self, question: object, run_id: object = None) -> None:
-        raise AssertionError(f"nobody asks: {question!r} {run_id!r}")
-
-    async def answer(self, run: object, reply: object) -> None:
-        raise AssertionError(f"nobody asks: {run!r} {reply!r}")
 
 
 @dataclass
@@ -76,19 +64,8 @@ class Shift:
             lease=timedelta(seconds=5),
         )
         world = self.world
-        deps = SlackDeps(
-            store=world.store,
-            clock=WorldClock(),
-            questions=Nothing(),
-            redactor=Redactor(),
-            access=lambda: world.access,
-            catalogue=lambda: Catalogue({}, {}),
-            plans=world.bot.approvals,
-            switches=world.bot.switches,
-            ruling=world.bot.gate.ruling,
-            directory=world.directory,
-        )
-        return build_app(config, deps)
+        deps = deps_over(world.store, WorldClock(), world.bot, lambda: world.access)
+        return room_over(config, deps, world.directory)
 
     def running(self) -> AbstractAsyncContextManager[SlackRoom]:
         return connected(self.room())

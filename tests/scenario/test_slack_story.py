@@ -16,12 +16,11 @@ import pytest
 import yaml
 
 from bot.clock import WorldClock
-from bot.core.detection.triage import AlarmDesk
 from bot.core.investigation.causes import CauseSheet, usable
 from bot.core.investigation.desk import AgentDesk
 from bot.core.investigation.investigator import Investigator
 from bot.core.investigation.turn import DeskConfig
-from bot.core.remediation.approvals import Said
+from bot.core.remediation.approvals import Approvals, Said
 from bot.core.shared.charts import ChartDesk
 from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.access import AccessConfig, Role
@@ -34,10 +33,9 @@ from bot.domain.policy import PolicyConfig, rule
 from bot.domain.question import Question
 from bot.domain.redaction import Redactor
 from bot.domain.run import AgentRun, Done, Running
-from bot.slack.app import SlackRoom, build_app
+from bot.slack.app import SlackRoom
 from bot.slack.charts import render_chart
 from bot.slack.config import SlackConfig
-from bot.slack.doors import SlackDeps
 from bot.store.store import SqlStore
 from foundation.retries import RetryPolicy
 from sandbox.slack.people import (
@@ -50,10 +48,11 @@ from sandbox.slack.people import (
 )
 from sandbox.slack.server import SlackServer, Timing, start_slack
 from tests.fakes.changes import FakeChanges
+from tests.fakes.decision import Production
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.nouns import a_finding, a_record, an_anomaly, an_incident
-from tests.fixtures.rooms import connected
+from tests.fixtures.rooms import connected, deps_over, room_over
 from tools.analysis.detect import DetectorSettings
 from tools.contract import Toolbox
 from tools.observe.anomalies import detect_anomalies
@@ -85,8 +84,10 @@ def catalogue() -> Catalogue:
     return Catalogue({metric.name: metric}, {service.name: service})
 
 
-class KeptPlans:
+class KeptPlans(Approvals):
     """Answers plans by writing down who asked; the real approvals have their own tests."""
+
+    __setattr__ = object.__setattr__  # the real one is frozen
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
@@ -95,7 +96,10 @@ class KeptPlans:
         self.asked.append(what)
         return Said(True, PlanStatus.APPROVED, "Noted.")
 
-    async def approve(self, plan_id: PlanId, user: UserId, channel: ChannelId) -> Said:
+    async def approve(
+        self, plan_id: PlanId, user: UserId, channel: ChannelId, digest: str = ""
+    ) -> Said:
+        assert not digest
         return self._keep("approve", plan_id, user, channel)
 
     async def reject(self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId) -> Said:
@@ -108,16 +112,17 @@ class KeptPlans:
         return self._keep("undo", plan_id, user, channel)
 
     async def resolve_unknown(
-        self, plan_id: PlanId, user: UserId, verdict: str, channel: ChannelId
+        self, plan_id: PlanId, user: UserId, verdict: str, channel: ChannelId | None = None
     ) -> Said:
-        return self._keep("resolve", plan_id, user, verdict, channel)
+        return self._keep("resolve", plan_id, user, verdict, str(channel))
 
     async def propose_again(self, plan_id: PlanId, user: UserId, channel: ChannelId) -> Said:
         return self._keep("again", plan_id, user, channel)
 
     async def break_glass(
-        self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId
+        self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId, digest: str = ""
     ) -> Said:
+        assert not digest
         return self._keep("break_glass", plan_id, user, reason, channel)
 
     async def edit(
@@ -126,7 +131,7 @@ class KeptPlans:
         return self._keep("edit", plan_id, user, str(dict(values)), channel)
 
 
-class HeldDesk:
+class HeldDesk(AgentDesk):
     """A desk whose answers wait until the test lets them go."""
 
     def __init__(self, desk: AgentDesk) -> None:
@@ -196,20 +201,17 @@ class Story:
 
     def room(self) -> SlackRoom:
         policy = PolicyConfig()
-        return build_app(
-            self.config(),
-            SlackDeps(
-                store=self.store,
-                clock=self.clock,
-                questions=self.held or self.desk(),
-                redactor=Redactor(),
-                access=lambda: ACCESS,
-                catalogue=catalogue,
-                plans=self.plans,
-                alarms=AlarmDesk(self.store, self.clock),
-                ruling=lambda r: rule(r.plan.tier, ServiceMode.APPROVE, policy),
-            ),
+        deps = deps_over(
+            self.store,
+            self.clock,
+            Production(self.store).bot,
+            lambda: ACCESS,
+            catalogue,
+            questions=self.held or self.desk(),
+            plans=self.plans,
+            ruling=lambda r: rule(r.plan.tier, ServiceMode.APPROVE, policy),
         )
+        return room_over(self.config(), deps)
 
     def running(self) -> AbstractAsyncContextManager[SlackRoom]:
         return connected(self.room())
@@ -340,7 +342,8 @@ def _page(slack: SlackServer, user: str, words: str) -> dict[str, Any] | None:
 async def test_an_envelope_that_comes_twice_is_one_run(story: Story) -> None:
     """The first delivery is committed but its acknowledgement is lost, so Slack sends it again."""
     session = aiohttp.ClientSession()
-    opened = await story.room().client.apps_connections_open(app_token=story.slack.app_token)
+    client = story.room().workspace.client
+    opened = await client.apps_connections_open(app_token=story.slack.app_token)
     async with session, session.ws_connect(str(opened["url"])) as deaf:
         assert (await deaf.receive_json())["type"] == "hello"
         ts = story.slack.post_as("alice", "#incidents", "@sre why is order latency up?")
@@ -379,7 +382,7 @@ async def test_a_post_whose_worker_died_before_the_commit_is_found_and_not_repea
         row = await tx.outbox.claim("dead", story.clock.wall(), timedelta(0))
         assert row is not None
         await tx.outbox.sending(row_id, story.clock.now())
-    posted = await room.client.chat_postMessage(
+    posted = await room.workspace.client.chat_postMessage(
         channel=INCIDENTS,
         text="once only",
         metadata={"event_type": "sre_agent_outbox", "event_payload": {"id": row_id}},
@@ -400,11 +403,11 @@ async def test_an_unfinished_stream_of_a_dead_process_is_replaced(story: Story) 
     run = await story.desk().open(question)
     assert run is not None
     room = story.room()
-    begun = await room.client.chat_startStream(
+    begun = await room.workspace.client.chat_startStream(
         channel=INCIDENTS, thread_ts=ts, recipient_user_id=ALICE, recipient_team_id="T0NOVAEX1",
         markdown_text="Looking at",
     )  # fmt: skip
-    await story.desk().answer(run, room.reply_for(run))
+    await story.desk().answer(run, room.replies.of_run(run))
     (only,) = story.slack.thread("#incidents", ts)[1:]
     assert only["ts"] != begun["ts"]
     assert "answer.helpful" in _actions(only)
@@ -462,7 +465,9 @@ async def test_an_unknown_button_is_answered_with_one_clear_line(story: Story) -
                 }
             ],
         }  # fmt: skip
-        card = await room.client.chat_postMessage(channel=INCIDENTS, text="old", blocks=[block])
+        card = await room.workspace.client.chat_postMessage(
+            channel=INCIDENTS, text="old", blocks=[block]
+        )
         assert await story.slack.click("alice", "#incidents", str(card["ts"]), "plan.aprove")
         said = await story.whisper_to("alice", "plan.aprove")
     assert "Did you mean 'plan.approve'?" in said["text"]
@@ -645,7 +650,9 @@ async def test_the_home_tab_shows_what_waits(story: Story) -> None:
 
 async def test_the_bot_hears_not_itself(story: Story) -> None:
     async with story.running() as room:
-        await room.client.chat_postMessage(channel=INCIDENTS, text=f"<@{BOT_USER_ID}> why?")
+        await room.workspace.client.chat_postMessage(
+            channel=INCIDENTS, text=f"<@{BOT_USER_ID}> why?"
+        )
         story.slack.post_as("alice", "#incidents", "no question")
         await story.wait_for(lambda: story.slack.parts.socket.undelivered == 0)
         await room.inbox.idle()

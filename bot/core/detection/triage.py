@@ -23,7 +23,7 @@ LONGEST_MUTE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmDesk:
+class Triage:
     """Keeps what people say about anomalies."""
 
     store: Store

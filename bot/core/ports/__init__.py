@@ -1,7 +1,7 @@
 """What the use cases need from outside: store, Slack, model, people. Protocols that state failure.
 
     clock          world and wall time
-    slack          inbox, outbox, the channel's own messages
+    slack          inbox, outbox, channels and their own messages
     people         directory and API tokens
     model          one streamed turn of a language model
     investigation  agent runs: conversation, evidence, cost, the reply while it is made
@@ -50,7 +50,15 @@ from bot.core.ports.model import (
 from bot.core.ports.people import ApiToken, ApiTokens, Directory, Person
 from bot.core.ports.remediation import ConfigVersions, PlanRecord, Plans
 from bot.core.ports.reports import Digests, Postmortems
-from bot.core.ports.slack import ChannelHistory, Inbox, InboxItem, Message, Outbox, OutboxRow
+from bot.core.ports.slack import (
+    ChannelHistory,
+    Channels,
+    Inbox,
+    InboxItem,
+    Message,
+    Outbox,
+    OutboxRow,
+)
 from bot.core.ports.store import (
     Audit,
     AuditRow,
@@ -75,6 +83,7 @@ __all__ = [
     "ChainReport",
     "ChangeRows",
     "ChannelHistory",
+    "Channels",
     "Charts",
     "Clock",
     "ConfigVersions",

@@ -1,4 +1,4 @@
-"""Slack in and out: envelopes kept before the ack, messages that must be posted once.
+"""Slack in and out: envelopes kept before the ack, messages that must be posted once, channels.
 
 envelope --add--> inbox --claim--> done | failed (again, or parked for a person)
 subject --post--> outbox --claim--> sending --> posted --refresh--> updated
@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from bot.domain.ids import ChannelId, Ts
 from bot.domain.place import Place
+from bot.domain.question import Voice
+from tools.world import ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +157,20 @@ class ChannelHistory(Protocol):
 
     async def messages(self, place: Place, since: datetime, until: datetime) -> list[Message]:
         """Return people's messages in a thread or channel, oldest first."""
+        ...
+
+
+class Channels(Protocol):
+    """What channels are called, which one is whose, how each is spoken to. Never waits."""
+
+    def known(self, name: str) -> ChannelId:
+        """Return a channel's id if its name is known by now, else the name as it is."""
+        ...
+
+    def of_service(self, service: ServiceSpec | None) -> ChannelId:
+        """Return the channel a service's findings and plans go to; None: the general one."""
+        ...
+
+    def voice_of(self, channel: ChannelId) -> Voice:
+        """Return how a channel is spoken to."""
         ...

@@ -37,16 +37,6 @@ class Said:
     text: str
     refused_by: str = ""  # name of the guard or "access"
 
-    @property
-    def ok(self) -> bool:
-        """Whether it was accepted; what listeners ask."""
-        return self.accepted
-
-    @property
-    def message(self) -> str:
-        """The sentence for the person."""
-        return self.text
-
 
 @dataclass(frozen=True, slots=True)
 class PlanMoves:

@@ -61,9 +61,6 @@ async def propose(room: Room, deed: Deed) -> None:
     run = await _admitted(room, deed)
     if run is None:
         return
-    if room.deps.proposals is None:
-        await room.say_privately(deed, "slack.off", what="plans")
-        return
     await room.say_privately(deed, "slack.proposing")
     told = await room.deps.proposals.for_answer(run.id, deed.user, deed.place)
     await room.whisper(deed, ours(told.message))

@@ -48,14 +48,12 @@ async def _status(room: Room, deed: Deed, _: str) -> None:
         texts.say("slack.status.findings"): str(len(findings)),
         texts.say("slack.status.plans"): str(len(plans)),
     }
-    if room.deps.switches is not None:
-        halt, freeze = await room.deps.switches.now()
-        if halt.why:
-            lines[texts.say("slack.status.halted")] = _set_by(halt, texts)
-        if freeze.why:
-            lines[texts.say("slack.status.frozen")] = _set_by(freeze, texts)
-    if room.deps.status is not None:
-        lines |= await room.deps.status()
+    halt, freeze = await room.deps.switches.now()
+    if halt.why:
+        lines[texts.say("slack.status.halted")] = _set_by(halt, texts)
+    if freeze.why:
+        lines[texts.say("slack.status.frozen")] = _set_by(freeze, texts)
+    lines |= await room.deps.status()
     await room.whisper(deed, view.status_lines(lines, texts))
 
 
@@ -66,9 +64,6 @@ async def _plans(room: Room, deed: Deed, _: str) -> None:
 
 
 async def _digest(room: Room, deed: Deed, _: str) -> None:
-    if room.deps.digests is None:
-        await room.say_privately(deed, "slack.off", what="digest")
-        return
     texts = room.texts(deed)
     body = await room.deps.digests.preview(deed.channel)
     rendered = papers.digest(body, texts, room.config.link_hosts)
@@ -76,16 +71,13 @@ async def _digest(room: Room, deed: Deed, _: str) -> None:
 
 
 async def _mute(room: Room, deed: Deed, rest: str) -> None:
-    if room.deps.alarms is None:
-        await room.say_privately(deed, "slack.off", what="alarms")
-        return
     service, _, span = rest.partition(" ")
     duration = _duration(span.strip() or "1h")
     if not service or duration is None:
         await room.say_privately(deed, "slack.mute_usage", given=rest)
         return
     try:
-        mute = await room.deps.alarms.mute(service, duration, deed.user, room.deps.catalogue())
+        mute = await room.deps.triage.mute(service, duration, deed.user, room.deps.catalogue())
     except BadArgumentError as error:
         await room.say_privately(deed, "slack.gone", why=error)
         return
@@ -106,9 +98,6 @@ def _duration(text: str) -> timedelta | None:
 
 
 async def _switch(room: Room, deed: Deed, reason: str) -> None:
-    if room.deps.switches is None:
-        await room.say_privately(deed, "slack.off", what="switches")
-        return
     word = deed.text.partition(" ")[0].lower()
     why = room.deps.redactor.text(reason)
     match word:
@@ -127,10 +116,7 @@ async def _switch(room: Room, deed: Deed, reason: str) -> None:
 
 
 async def _reload(room: Room, deed: Deed, _: str) -> None:
-    if room.deps.reload is None:
-        await room.say_privately(deed, "slack.off", what="reload")
-        return
-    told = await room.deps.reload(deed.user)
+    told = await room.deps.files.reload(deed.user)
     await room.whisper(deed, ours(told.message))
 
 

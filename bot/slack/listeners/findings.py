@@ -16,9 +16,9 @@ from tools.errors import NotFoundError
 async def acknowledge(room: Room, deed: Deed) -> None:
     """Note that somebody looks after it."""
     finding = await _admitted(room, deed, deed.value)
-    if finding is None or room.deps.alarms is None:
+    if finding is None:
         return
-    count = await room.deps.alarms.acknowledge(finding.id, deed.user)
+    count = await room.deps.triage.acknowledge(finding.id, deed.user)
     key = "slack.acknowledged" if count else "slack.nothing_changed"
     await room.say_privately(deed, key, id=finding.id, count=count)
     room.outbox.wake()
@@ -27,9 +27,9 @@ async def acknowledge(room: Room, deed: Deed) -> None:
 async def false_alarm(room: Room, deed: Deed) -> None:
     """Close it as none; the detector learns from it."""
     finding = await _admitted(room, deed, deed.value)
-    if finding is None or room.deps.alarms is None:
+    if finding is None:
         return
-    count = await room.deps.alarms.false_alarm(finding.id, deed.user)
+    count = await room.deps.triage.false_alarm(finding.id, deed.user)
     key = "slack.false_alarm" if count else "slack.nothing_changed"
     await room.say_privately(deed, key, id=finding.id, count=count)
     room.outbox.wake()
@@ -38,14 +38,14 @@ async def false_alarm(room: Room, deed: Deed) -> None:
 async def mute(room: Room, deed: Deed) -> None:
     """Silence the finding's service for the chosen hours."""
     finding = await _admitted(room, deed, deed.block_id)
-    if finding is None or room.deps.alarms is None:
+    if finding is None:
         return
     if deed.value not in MUTE_HOURS:
         await room.say_privately(
             deed, "slack.malformed", why=f"mute {deed.value!r} is none of {', '.join(MUTE_HOURS)}"
         )
         return
-    mute = await room.deps.alarms.mute(
+    mute = await room.deps.triage.mute(
         finding.service, timedelta(hours=int(deed.value)), deed.user, room.deps.catalogue()
     )
     await room.say_muted(deed, mute.service, mute.until)
@@ -56,9 +56,6 @@ async def propose(room: Room, deed: Deed) -> None:
     finding = await _admitted(room, deed, deed.value)
     if finding is None:
         return
-    if room.deps.proposals is None:
-        await room.say_privately(deed, "slack.off", what="plans")
-        return
     await room.say_privately(deed, "slack.proposing")
     told = await room.deps.proposals.for_finding(finding.id, deed.user, deed.place)
     await room.whisper(deed, ours(told.message))
@@ -68,10 +65,10 @@ async def propose(room: Room, deed: Deed) -> None:
 async def declare(room: Room, deed: Deed) -> None:
     """Declare an incident."""
     finding = await _admitted(room, deed, deed.value)
-    if finding is None or room.deps.alarms is None:
+    if finding is None:
         return
     spec = room.deps.catalogue().services.get(finding.service)
-    incident = await room.deps.alarms.declare(finding.id, deed.user, spec.tier if spec else 2)
+    incident = await room.deps.triage.declare(finding.id, deed.user, spec.tier if spec else 2)
     await room.say_privately(deed, "slack.declared", id=incident)
     room.outbox.wake()
 
@@ -85,6 +82,4 @@ async def _admitted(room: Room, deed: Deed, name: str) -> Finding | None:
         return None
     if await room.admits(deed, deed.name, finding.service) is None:
         return None
-    if room.deps.alarms is None:
-        await room.say_privately(deed, "slack.off", what="alarms")
     return finding

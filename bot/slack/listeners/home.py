@@ -19,6 +19,6 @@ async def opened(room: Room, deed: Deed) -> None:
     async with room.deps.store.begin() as tx:
         plans = await tx.plans.list(WAITING)
         findings = await tx.findings.open()
-    status = await room.deps.status() if room.deps.status else {}
+    status = await room.deps.status()
     shown = view.home(plans, findings, status, room.texts(deed))
     await room.client.views_publish(user_id=deed.user, view=shown)

@@ -6,17 +6,17 @@ import re
 from collections.abc import Awaitable, Callable
 
 from bot.core.ports import PlanRecord
+from bot.core.remediation.approvals import Approvals, Said
 from bot.domain.ids import PlanId
 from bot.slack.blocks import papers
 from bot.slack.blocks import plan as card
 from bot.slack.blocks.text import ours
 from bot.slack.deeds import Deed, pack
-from bot.slack.doors import PlanAnswers, Told
 from bot.slack.ids import FormId
 from bot.slack.listeners.room import Room
 from tools.errors import NotFoundError
 
-Answer = Callable[[PlanAnswers, PlanId], Awaitable[Told]]
+Answer = Callable[[Approvals, PlanId], Awaitable[Said]]
 SHORTEST_REASON = 3
 
 
@@ -154,9 +154,6 @@ async def _answer(room: Room, deed: Deed, answer: Answer) -> None:
     record = await _admitted(room, deed)
     if record is None:
         return
-    if room.deps.plans is None:
-        await room.say_privately(deed, "slack.off", what="plans")
-        return
-    told = await answer(room.deps.plans, record.plan.id)
-    await room.whisper(deed, ours(told.message))
+    said = await answer(room.deps.plans, record.plan.id)
+    await room.whisper(deed, ours(said.text))
     room.outbox.wake()

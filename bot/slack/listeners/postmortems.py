@@ -33,9 +33,6 @@ async def from_message(room: Room, deed: Deed) -> None:
 
 async def _draft(room: Room, deed: Deed, place: Place, named: str) -> None:
     desk = room.deps.postmortems
-    if desk is None:
-        await room.say_privately(deed, "slack.off", what="postmortems")
-        return
     try:
         incident = await desk.find_incident(place, named)
         if incident is None:
@@ -68,7 +65,7 @@ async def complete(room: Room, deed: Deed) -> dict[str, str]:
 async def edit(room: Room, deed: Deed) -> None:
     """Keep what the form says."""
     report = await _admitted(room, deed)
-    if report is None or room.deps.postmortems is None:
+    if report is None:
         return
     fields = {name: deed.fields[name] for name in papers.SECTIONS if name in deed.fields}
     try:
@@ -83,7 +80,7 @@ async def edit(room: Room, deed: Deed) -> None:
 async def publish(room: Room, deed: Deed) -> None:
     """Publish the draft."""
     report = await _admitted(room, deed)
-    if report is None or room.deps.postmortems is None:
+    if report is None:
         return
     try:
         await room.deps.postmortems.publish(report.id, deed.user)

@@ -10,10 +10,9 @@ from typing import Any
 
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.core.ports import Directory, Person
+from bot.core.ports import Person
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.access import decide
 from bot.domain.audit import Event
@@ -24,14 +23,12 @@ from bot.domain.run import Running
 from bot.locale import Texts
 from bot.slack.blocks.text import DAY_AND_TIME, Block, cut, date, escape, heard, section
 from bot.slack.calls import judge
-from bot.slack.config import SlackConfig
 from bot.slack.deeds import COMMAND, SHORTCUT, Deed
-from bot.slack.directory import ChannelBook
-from bot.slack.doors import SlackDeps
+from bot.slack.deps import SlackDeps
 from bot.slack.outbox import OutboxWorker
 from bot.slack.reporting import report
 from bot.slack.stream import SlackReplies
-from bot.slack.voices import Voices
+from bot.slack.workspace import Workspace
 from tools.errors import BackendUnavailableError, NotFoundError
 
 log = structlog.get_logger(__name__)
@@ -44,24 +41,17 @@ class Room:
     """The room as listeners see it."""
 
     def __init__(
-        self,
-        config: SlackConfig,
-        deps: SlackDeps,
-        client: AsyncWebClient,
-        directory: Directory,
-        book: ChannelBook,
-        voices: Voices,
-        replies: SlackReplies,
-        outbox: OutboxWorker,
+        self, workspace: Workspace, deps: SlackDeps, replies: SlackReplies, outbox: OutboxWorker
     ) -> None:
-        self.config, self.deps, self.client = config, deps, client
-        self.directory, self.book, self.voices = directory, book, voices
-        self.replies, self.outbox = replies, outbox
+        self.config, self.client = workspace.config, workspace.client
+        self.directory, self.book = workspace.directory, workspace.book
+        self.channels = workspace.channels
+        self.deps, self.replies, self.outbox = deps, replies, outbox
         self._runs: KeyedTasks[RunId] = KeyedTasks("run")
 
     def texts(self, deed: Deed) -> Texts:
         """Return the texts of the channel where it happened."""
-        return self.voices.texts(deed.channel)
+        return self.channels.texts_of(deed.channel)
 
     # ------------------------------------------------------------------ who may
 
@@ -225,7 +215,7 @@ class Room:
             trigger=trigger,
             asked_by=deed.user,
             asker_name=person.name,
-            voice=self.voices.of(place.channel),
+            voice=self.channels.voice_of(place.channel),
         )
         run = await self.deps.questions.open(question, run_id)
         if run is None:

@@ -12,10 +12,10 @@ from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
 from bot.core.detection.alerts import AlertDesk
 from bot.core.ports import ApiToken, Person
-from bot.core.remediation.approvals import Said
-from bot.core.remediation.switches import Switch, Switched
+from bot.core.remediation.approvals import Approvals, Said
+from bot.core.remediation.switches import Switch, Switched, Switches
 from bot.domain.access import AccessConfig, Role
-from bot.domain.ids import UserId
+from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.plan import PlanStatus
 from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
@@ -55,39 +55,49 @@ class People:
         return next((p for p in PEOPLE.values() if p.email == email), None)
 
 
-class Desk:
+class Desk(Approvals):
     """Plan answers that remember what they were asked, and say what they are told to say."""
+
+    __setattr__ = object.__setattr__  # the real one is frozen
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.says = Said(True, PlanStatus.APPROVED, "approved")
 
-    async def approve(self, plan_id: str, user: str, channel: str, digest: str = "") -> Said:
+    async def approve(
+        self, plan_id: PlanId, user: UserId, channel: ChannelId, digest: str = ""
+    ) -> Said:
         self.asked.append(("approve", plan_id, user, channel, digest))
         return self.says
 
     async def break_glass(
-        self, plan_id: str, user: str, reason: str, channel: str, digest: str = ""
+        self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId, digest: str = ""
     ) -> Said:
         self.asked.append(("break_glass", plan_id, user, reason, channel, digest))
         return self.says
 
-    async def reject(self, plan_id: str, user: str, reason: str, channel: str) -> Said:
+    async def reject(self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId) -> Said:
         self.asked.append(("reject", plan_id, user, reason, channel))
         return self.says
 
 
-class Brake:
+class Brake(Switches):
     """A kill switch from memory that obeys everybody."""
+
+    __setattr__ = object.__setattr__  # the real one is frozen
 
     def __init__(self) -> None:
         self.switch = Switch()
 
-    async def halt(self, user: str, reason: str, channel: str, right: str = "") -> Switched:
+    async def halt(
+        self, user: UserId, reason: str, channel: ChannelId, right: str = ""
+    ) -> Switched:
         self.switch = Switch(reason, user, NOW)
         return Switched(True)
 
-    async def resume(self, user: str, channel: str, reason: str = "", right: str = "") -> Switched:
+    async def resume(
+        self, user: UserId, channel: ChannelId, reason: str = "", right: str = ""
+    ) -> Switched:
         self.switch = Switch()
         return Switched(True)
 
@@ -125,6 +135,7 @@ async def api(store: SqlStore) -> AsyncIterator[World]:
     deps = ApiDeps(
         store=store, clock=clock, catalogue=lambda: CATALOGUE, access=lambda: ACCESS,
         registry=metrics.registry, pulse=lambda: world.pulse[0], directory=People(), plans=desk,
+        switches=Brake(),
         alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()), backends=backends,
         before_scrape=scrape,
     )  # fmt: skip

@@ -11,10 +11,12 @@ from prometheus_client import CollectorRegistry
 from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
+from bot.core.detection.alerts import AlertDesk
 from bot.core.ports import ApiToken
 from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig
+from bot.domain.redaction import Redactor
 from tests.fakes.decision import ADA, ANN, BOB, RAY, START, Production
 from tools.world import Catalogue
 
@@ -35,6 +37,7 @@ async def http(world: Production) -> AsyncIterator[httpx.AsyncClient]:
         directory=world.directory,
         plans=world.bot.approvals,
         switches=world.bot.switches,
+        alerts=AlertDesk(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),
     )
     async with world.store.begin() as tx:
         for user in (ADA, ANN, BOB, RAY):

@@ -18,29 +18,17 @@ from bot.clock import WorldClock
 from bot.core.ports import StepUpdate
 from bot.domain.access import EVERYONE, AccessConfig, Role
 from bot.domain.answer import Answer, Usage
-from bot.domain.ids import ChannelId, RunId, Ts, UserId
+from bot.domain.ids import ChannelId, Ts, UserId
 from bot.domain.place import TERMINAL, Place
-from bot.domain.question import Question
-from bot.domain.redaction import Redactor
 from bot.domain.run import Running
-from bot.slack.app import SlackRoom, build_app
+from bot.slack.app import SlackRoom
 from bot.slack.config import SlackConfig
-from bot.slack.doors import SlackDeps
 from bot.store.store import SqlStore
 from sandbox.slack.people import ALICE, INCIDENTS
 from sandbox.slack.server import SlackServer, start_slack
+from tests.fakes.decision import Production
 from tests.fixtures.nouns import a_run
-from tools.world import Catalogue
-
-
-class NoDesk:
-    """Nobody asks here."""
-
-    async def open(self, question: Question, run_id: RunId | None = None) -> Running | None:
-        return None
-
-    async def answer(self, run: Running, reply: Any) -> Answer | None:
-        return None
+from tests.fixtures.rooms import deps_over, room_over
 
 
 @dataclass
@@ -66,19 +54,11 @@ async def bench(store: SqlStore) -> AsyncIterator[Bench]:
     manifest = yaml.safe_load(Path("slack-manifest.yaml").read_text(encoding="utf-8"))
     slack = await start_slack(manifest=manifest)
     access = AccessConfig(holders={Role.ADMIN: (EVERYONE,)})
-    room = build_app(
-        SlackConfig(
-            bot_token=slack.bot_token, owner="t:1", api_url=slack.api_url, signing_secret="s3cret"
-        ),
-        SlackDeps(
-            store=store,
-            clock=WorldClock(),
-            questions=NoDesk(),
-            redactor=Redactor(),
-            access=lambda: access,
-            catalogue=lambda: Catalogue({}, {}),
-        ),
+    config = SlackConfig(
+        bot_token=slack.bot_token, owner="t:1", api_url=slack.api_url, signing_secret="s3cret"
     )
+    deps = deps_over(store, WorldClock(), Production(store).bot, lambda: access)
+    room = room_over(config, deps)
     yield Bench(slack, store, room)
     await slack.close()
 
@@ -164,7 +144,7 @@ async def test_a_taken_over_run_replaces_what_the_dead_process_left(bench: Bench
         left = await tx.runs.running_in(run.place)
     assert left is not None
     assert left.stream_ts == bench.replies(run)[0]["ts"]
-    again = bench.room.reply_for(left)
+    again = bench.room.replies.of_run(left)
     await again.say("**All well** [E1].")
     await again.finish(left, an_answer("**All well** [E1]."))
     (shown,) = bench.replies(run)
@@ -174,7 +154,7 @@ async def test_a_taken_over_run_replaces_what_the_dead_process_left(bench: Bench
 
 async def test_a_run_of_the_terminal_says_nothing_in_slack(bench: Bench) -> None:
     run = a_run(place=TERMINAL)
-    reply = bench.room.reply_for(run)
+    reply = bench.room.replies.of_run(run)
     await reply.say("hello")
     await reply.finish(run, an_answer("hello"))
     assert bench.slack.calls == []

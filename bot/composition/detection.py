@@ -1,0 +1,67 @@
+"""What watches the world over the parts: the detection cycle and the learner of baselines."""
+
+from __future__ import annotations
+
+from bot.composition.parts import Parts
+from bot.core.detection.cycle import DetectionCycle
+from bot.core.detection.enrichment import Enricher, Sources
+from bot.core.detection.findings import FindingDesk
+from bot.core.detection.learning import Learner
+from bot.core.remediation.assembly import Remediation
+from bot.domain.finding import Finding
+from bot.locale import Texts
+
+
+def learner_of(parts: Parts) -> Learner | None:
+    """Return what learns baselines; None where no metrics store is configured."""
+    if parts.metrics is None:
+        return None
+    return Learner(
+        parts.store,
+        parts.clock,
+        parts.metrics,
+        parts.workers,
+        parts.shelf.catalogue,
+        parts.settings.learning,
+    )
+
+
+def cycle_of(
+    parts: Parts, findings: FindingDesk, remediation: Remediation
+) -> DetectionCycle | None:
+    """Return the detection cycle; None where no metrics store is configured."""
+    settings = parts.settings
+    if parts.metrics is None:
+        return None
+    sources = Sources(
+        parts.metrics,
+        parts.workers,
+        parts.logs,
+        parts.cluster,
+        parts.changes,
+        parts.history,
+        parts.charts,
+    )
+
+    async def on_cleared(finding: Finding) -> None:
+        await remediation.deadlines.trigger_cleared(finding)
+
+    return DetectionCycle(
+        store=parts.store,
+        clock=parts.clock,
+        metrics=parts.metrics,
+        baselines=parts.baselines,
+        workers=parts.workers,
+        catalogue=parts.shelf.catalogue,
+        enricher=Enricher(
+            parts.clock,
+            sources,
+            parts.shelf.rules,
+            Texts(settings.installation.locale),
+            settings.digest.timezone,
+            settings.redactor,
+        ),
+        desk=findings,
+        settings=parts.detector,
+        on_cleared=on_cleared,
+    )

@@ -1,0 +1,77 @@
+"""How the process and what it depends on are: for health, readiness, status and self metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from bot.api.deps import Pulse
+from bot.composition.parts import Parts
+from bot.core.detection.cycle import CycleReport
+from bot.locale import Texts
+from bot.scheduler import Scheduler
+from bot.telemetry import SelfMetrics
+from tools.fleet import healths_of
+from tools.ports import HasHealth, Health
+
+
+class Heartbeat:
+    """How the process is."""
+
+    def __init__(self, parts: Parts, texts: Texts) -> None:
+        """Not ready until the start-up says so."""
+        self._parts, self._texts = parts, texts
+        self.ready = False
+        self.scheduler: Scheduler | None = None
+        self.last_cycle_at: datetime | None = None
+
+    def leads(self) -> bool:
+        """Say whether this process is the leader now."""
+        return self.scheduler is not None and self.scheduler.leading
+
+    def beat(self, metrics: SelfMetrics) -> Callable[[CycleReport], None]:
+        """Return what is called after every detection cycle."""
+
+        def on_cycle(report: CycleReport) -> None:
+            self.last_cycle_at = self._parts.clock.now()
+            metrics.cycle_finished(report.seconds)
+
+        return on_cycle
+
+    async def backends(self) -> Sequence[Health]:
+        """Ask every instance of every configured backend how it is."""
+        asked = await asyncio.gather(*(healths_of(each) for each in _backends(self._parts)))
+        return [health for found in asked for health in found]
+
+    async def status(self) -> Mapping[str, str]:
+        """Return the lines of `/sre status`."""
+        lines = {h.name: told_health(h, self._texts) for h in await self.backends()}
+        return lines | {name: f"off ({how})" for name, how in self._parts.settings.off.items()}
+
+    def pulse(self) -> Pulse:
+        """Return the state of the process."""
+        scheduler = self.scheduler
+        failing = {n: s.error for n, s in scheduler.states.items() if s.error} if scheduler else {}
+        return Pulse(
+            ready=self.ready,
+            leading=self.leads(),
+            last_cycle_at=self.last_cycle_at,
+            mode="claude" if self._parts.model is not None else "deterministic",
+            off=tuple(sorted(self._parts.settings.off)),
+            failing_jobs=failing,
+        )
+
+
+def told_health(health: Health, texts: Texts) -> str:
+    """Return how a backend is, as a person reads it."""
+    since = f"{health.since:%Y-%m-%d %H:%M} UTC" if health.since else ""
+    if health.word not in {"down", "degraded"}:
+        return texts.say("slack.status.up")
+    if not since:
+        return texts.say(f"slack.status.{health.word}", why=health.detail)
+    return texts.say(f"slack.status.{health.word}_since", since=since, why=health.detail)
+
+
+def _backends(parts: Parts) -> Sequence[HasHealth]:
+    return [b for b in (parts.metrics, parts.logs, parts.traces, parts.cluster) if b is not None]

@@ -1,0 +1,85 @@
+"""Slack as it is known before anything is answered there: who people are, what channels are called.
+
+workspace = open_workspace(config, clock, groups)     nothing is connected
+core is built over workspace.directory, .history and .channels
+the room (`bot.slack.app`) is built over core and the workspace
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from slack_sdk.errors import SlackClientError
+from slack_sdk.http_retry.builtin_async_handlers import (
+    AsyncConnectionErrorRetryHandler,
+    AsyncRateLimitErrorRetryHandler,
+)
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.core.ports import Clock, Directory
+from bot.domain.access import AccessConfig
+from bot.slack.channels import SlackChannels
+from bot.slack.config import SlackConfig
+from bot.slack.directory import ChannelBook, SlackDirectory, SlackHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The clients, and what is looked up with them."""
+
+    config: SlackConfig
+    client: AsyncWebClient  # repeats a call whose connection broke
+    poster: AsyncWebClient  # never repeats a post whose fate is unknown
+    directory: Directory
+    history: SlackHistory
+    book: ChannelBook
+    channels: SlackChannels
+
+
+def open_workspace(
+    config: SlackConfig, clock: Clock, groups: Callable[[], Collection[str]]
+) -> Workspace:
+    """Build a workspace. `groups` names the user groups whose membership matters."""
+    client = _client(config, repeats=True)
+    book = ChannelBook(client, clock)
+    return Workspace(
+        config=config,
+        client=client,
+        poster=_client(config, repeats=False),
+        directory=SlackDirectory(client, clock, groups),
+        history=SlackHistory(client, book),
+        book=book,
+        channels=SlackChannels(config, book),
+    )
+
+
+def groups_of(access: AccessConfig) -> frozenset[str]:
+    """Return the user groups that hold a role somewhere."""
+    scopes = [access.holders, *access.channels.values(), *access.services.values()]
+    named = {name for scope in scopes for names in scope.values() for name in names}
+    return frozenset(name for name in named if name.startswith("S"))
+
+
+async def check_slack(config: SlackConfig) -> tuple[bool, str]:
+    """Say whether Slack knows our token, for doctor; nothing is built or connected."""
+    client = _client(config, repeats=False)
+    try:
+        me = await client.auth_test()
+    except (SlackClientError, OSError, TimeoutError) as error:
+        why = " ".join(str(error).split())
+        return False, f"{config.api_url}: {why}"
+    finally:
+        if client.session is not None:
+            await client.session.close()
+    return True, f"connected as {me['user']} to {me['team']}"
+
+
+def _client(config: SlackConfig, *, repeats: bool) -> AsyncWebClient:
+    handlers: list[Any] = [AsyncRateLimitErrorRetryHandler(max_retry_count=2)]
+    if repeats:
+        handlers.insert(0, AsyncConnectionErrorRetryHandler())
+    return AsyncWebClient(
+        token=config.bot_token, base_url=config.api_url, retry_handlers=handlers, timeout=15
+    )

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.triage import Triage
 from bot.core.ports import VERSION, Clock, Directory, Store
 from bot.core.remediation.approvals import Approvals
 from bot.core.remediation.switches import Switches
@@ -54,6 +55,7 @@ class ApiDeps:
     plans: Approvals  # the same answers as behind the buttons
     switches: Switches  # the same kill switch as behind `/sre halt`
     alerts: AlertDesk
+    triage: Triage
     version: str = VERSION
     backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
     before_scrape: Callable[[], Awaitable[None]] = _nothing

@@ -22,7 +22,6 @@ from bot.api.schemas import (
     number,
 )
 from bot.core.ports import PlanRecord
-from bot.domain.anomaly import acknowledge
 from bot.domain.audit import Event
 from bot.domain.ids import AnomalyId, PlanId
 from bot.domain.plan import PlanStatus
@@ -122,27 +121,10 @@ async def acknowledge_anomaly(
     anomaly_id: str, caller: Annotated[Caller, Depends(needs("api.acknowledge"))]
 ) -> AnomalyOut:
     """Note that the token's owner has seen an anomaly; twice is once."""
-    deps = caller.deps
-    async with deps.store.begin() as tx:
+    async with caller.deps.store.begin() as tx:
         found = await tx.anomalies.get(AnomalyId(anomaly_id))
     await _readable(caller, found.service, anomaly_id)
-    async with deps.store.begin() as tx:
-        current = await tx.anomalies.get(found.id)
-        seen = acknowledge(current, caller.token.user, deps.clock.now())
-        if seen is not current:
-            await tx.anomalies.save(seen)
-            for finding in await tx.findings.open():
-                if seen.id in finding.anomalies:
-                    await tx.outbox.refresh("finding", finding.id)
-            await tx.audit.append(
-                Event(
-                    kind="anomaly.acknowledged",
-                    at=deps.clock.now(),
-                    actor=caller.token.user,
-                    subject=seen.id,
-                    facts={"door": "api"},
-                )
-            )
+    seen = await caller.deps.triage.acknowledge_anomaly(found.id, caller.token.user)
     return AnomalyOut.of(seen)
 
 

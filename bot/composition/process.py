@@ -130,6 +130,7 @@ class _Builder:
         self.texts = Texts(self.settings.installation.locale)
         self.people = people_of(slack, self.settings.access, parts.store, parts.clock)
         self.pulse = Heartbeat(parts, self.texts)
+        self.triage = Triage(parts.store, parts.clock)
         self.files = Rereading(
             shelf=parts.shelf,
             store=parts.store,
@@ -202,7 +203,7 @@ class _Builder:
             postmortems=postmortems_of(parts, self.people),
             digests=digests,
             switches=remediation.switches,
-            triage=Triage(parts.store, parts.clock),
+            triage=self.triage,
             files=self.files,
             status=self.pulse.status,
             ruling=remediation.gate.ruling,
@@ -247,6 +248,7 @@ class _Builder:
             alerts=AlertDesk(
                 parts.store, parts.clock, parts.shelf.catalogue, self.settings.redactor
             ),
+            triage=self.triage,
             backends=pulse.backends,
             before_scrape=before_scrape,
         )

@@ -1,6 +1,9 @@
 """What people say about anomalies: seen, mute, false alarm; and declaring an incident.
 
-finding ──acknowledge / false_alarm──> its active anomalies, timeline, post, audit: one transaction
+    finding ──acknowledge / false_alarm──> its active anomalies ──┐
+    anomaly ──acknowledge_anomaly──────────────────────────────────┴─> row, timeline, post, audit
+
+Whichever door it comes through, one transaction keeps all of it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from bot.core.ports import Clock, Mute, Store, Transaction
 from bot.domain.anomaly import Anomaly, acknowledge, mark_false_alarm
 from bot.domain.audit import Event
 from bot.domain.finding import Finding
-from bot.domain.ids import ChannelId, FindingId, IncidentId, UserId
+from bot.domain.ids import AnomalyId, ChannelId, FindingId, IncidentId, UserId
 from bot.domain.incident import Incident, Priority, TimelineEntry
 from bot.domain.place import Place
 from foundation.nearest import nearest
@@ -24,7 +27,7 @@ LONGEST_MUTE = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Triage:
-    """Keeps what people say about anomalies."""
+    """Keeps what people say about anomalies. Raises NotFoundError for what does not exist."""
 
     store: Store
     clock: Clock
@@ -33,14 +36,29 @@ class Triage:
         """Note that a person has seen a finding; returns how many anomalies that changed."""
         async with self.store.begin() as tx:
             finding = await tx.findings.get(finding_id)
-            now = self.clock.now()
-            changed = [
-                moved
-                for anomaly in await _anomalies(tx, finding)
-                if anomaly.active and (moved := acknowledge(anomaly, user, now)) != anomaly
-            ]
-            await self._keep(tx, finding, changed, "anomaly.acknowledged", user, "acknowledged")
-        return len(changed)
+            seen = await self._acknowledge(tx, finding, await _anomalies(tx, finding), user)
+        return len(seen)
+
+    async def acknowledge_anomaly(self, anomaly_id: AnomalyId, user: UserId) -> Anomaly:
+        """Note that a person has seen one anomaly; returns it as it is now. Twice is once."""
+        async with self.store.begin() as tx:
+            anomaly = await tx.anomalies.get(anomaly_id)
+            told = [f for f in await tx.findings.open() if anomaly_id in f.anomalies]
+            finding = told[0] if told else None  # a lesser anomaly is kept and never told
+            seen = await self._acknowledge(tx, finding, [anomaly], user)
+        return seen[0] if seen else anomaly
+
+    async def _acknowledge(
+        self, tx: Transaction, finding: Finding | None, anomalies: list[Anomaly], user: UserId
+    ) -> list[Anomaly]:
+        now = self.clock.now()
+        changed = [
+            moved
+            for anomaly in anomalies
+            if anomaly.active and (moved := acknowledge(anomaly, user, now)) != anomaly
+        ]
+        await self._keep(tx, finding, changed, "anomaly.acknowledged", user, "acknowledged")
+        return changed
 
     async def false_alarm(self, finding_id: FindingId, user: UserId) -> int:
         """Close a finding's anomalies as none; returns how many that were."""
@@ -58,16 +76,19 @@ class Triage:
     async def _keep(
         self,
         tx: Transaction,
-        finding: Finding,
+        finding: Finding | None,
         changed: list[Anomaly],
         kind: str,
         user: UserId,
         word: str,
     ) -> None:
         now = self.clock.now()
+        facts = {"finding": finding.id} if finding is not None else {}
         for anomaly in changed:
             await tx.anomalies.save(anomaly)
-            await tx.audit.append(Event(kind, now, user, anomaly.id, facts={"finding": finding.id}))
+            await tx.audit.append(Event(kind, now, user, anomaly.id, facts=facts))
+        if finding is None:
+            return
         if changed and finding.incident is not None:
             entry = TimelineEntry(now, word, "person", user, finding.id)
             await tx.incidents.note(finding.incident, entry)

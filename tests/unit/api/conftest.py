@@ -11,6 +11,7 @@ from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken, Person
 from bot.core.remediation.approvals import Approvals, Said
 from bot.core.remediation.switches import Switch, Switched, Switches
@@ -135,7 +136,7 @@ async def api(store: SqlStore) -> AsyncIterator[World]:
     deps = ApiDeps(
         store=store, clock=clock, catalogue=lambda: CATALOGUE, access=lambda: ACCESS,
         registry=metrics.registry, pulse=lambda: world.pulse[0], directory=People(), plans=desk,
-        switches=Brake(),
+        switches=Brake(), triage=Triage(store, clock),
         alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()), backends=backends,
         before_scrape=scrape,
     )  # fmt: skip

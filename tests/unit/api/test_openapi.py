@@ -22,6 +22,7 @@ from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken, Transaction
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import UserId
@@ -56,6 +57,7 @@ def an_app(path: Path) -> FastAPI:
             access=lambda: AccessConfig({Role.ADMIN: ("*",)}), registry=CollectorRegistry(),
             pulse=lambda: Pulse(ready=True), directory=People(), plans=Desk(), switches=Brake(),
             alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()),
+            triage=Triage(store, clock),
         )
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken
 from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus
@@ -38,6 +39,7 @@ async def http(world: Production) -> AsyncIterator[httpx.AsyncClient]:
         plans=world.bot.approvals,
         switches=world.bot.switches,
         alerts=AlertDesk(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),
+        triage=Triage(world.store, world.clock),
     )
     async with world.store.begin() as tx:
         for user in (ADA, ANN, BOB, RAY):

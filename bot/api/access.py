@@ -5,7 +5,6 @@ Authorization: Bearer TOKEN ──sha256──> tx.tokens ──> user ──dir
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,17 +15,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from bot.api.deps import ApiDeps, Deps
 from bot.api.problems import ProblemError
 from bot.core.ports import ApiToken, Person
+from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import decide
 from bot.domain.audit import Event
 from tools.errors import NotFoundError
 
 HOW_TO_GET_ONE = "create one with `python -m bot token create USER_ID`"
 _scheme = HTTPBearer(auto_error=False, description="A token of `python -m bot token create`")
-
-
-def sha256_of(token: str) -> str:
-    """Return what the store keeps of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +35,14 @@ class Caller:
     def may_read(self, service: str) -> bool:
         """Say whether this person may see a service's figures."""
         return decide(self.person, "service.read", self.deps.access(), service=service).allowed
+
+    async def must_read(self, service: str, subject: str) -> None:
+        """Refuse, and write down, what is about a service this person may not see."""
+        if not self.may_read(service):
+            await deny(self, "service.read", subject, f"no right to read {service}")
+            raise ProblemError(
+                403, f"{self.person.id} may not read the service {service!r}; ask an admin"
+            )
 
     def is_called(self, name: str) -> bool:
         """Say whether a body's `approver` or `rejector` means this person."""

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from bot.api import answering, health, reading, switching, webhooks
 from bot.api.deps import ApiDeps
 from bot.api.limits import MOST_BYTES, BodyLimit
 from bot.api.problems import Problem, install_problems
+from bot.api.routes import (
+    alerts,
+    anomalies,
+    approvals,
+    baselines,
+    deployments,
+    health,
+    plans,
+    status,
+    switches,
+)
+
+ROUTES = (
+    health, status, anomalies, baselines, plans, approvals, switches, alerts, deployments,
+)  # fmt: skip
 
 
 def build_api(deps: ApiDeps, *, most_bytes: int = MOST_BYTES) -> FastAPI:
@@ -22,14 +36,8 @@ def build_api(deps: ApiDeps, *, most_bytes: int = MOST_BYTES) -> FastAPI:
     app.state.deps = deps
     app.add_middleware(BodyLimit, most_bytes=most_bytes)
     install_problems(app)
-    for router in (
-        health.router,
-        reading.router,
-        answering.router,
-        switching.router,
-        webhooks.router,
-    ):
-        app.include_router(router)
+    for each in ROUTES:
+        app.include_router(each.router)
     _describe_problems(app)
     return app
 

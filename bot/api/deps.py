@@ -11,12 +11,13 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.baseline_import import BaselineImport
+from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
 from bot.core.ports import VERSION, Clock, Directory, Store
 from bot.core.remediation.approvals import Approvals
 from bot.core.remediation.switches import Switches
 from bot.domain.access import AccessConfig
-from bot.domain.redaction import Redactor
 from tools.ports import Health
 from tools.world import Catalogue
 
@@ -56,10 +57,11 @@ class ApiDeps:
     switches: Switches  # the same kill switch as behind `/sre halt`
     alerts: AlertDesk
     triage: Triage
+    baselines: BaselineImport
+    deployments: Deployments
     version: str = VERSION
     backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
     before_scrape: Callable[[], Awaitable[None]] = _nothing
-    redactor: Redactor = field(default_factory=Redactor)  # for what machines tell us
 
 
 def deps_of(request: Request) -> ApiDeps:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from bot.core.ports import StaleError
-from tools.errors import BackendError, NotFoundError
+from tools.errors import BackendError, BadArgumentError, NotFoundError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -77,6 +77,10 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(NotFoundError)
     async def _not_found(_: Request, error: NotFoundError) -> JSONResponse:
         return problem_response(404, str(error))
+
+    @app.exception_handler(BadArgumentError)
+    async def _bad_argument(_: Request, error: BadArgumentError) -> JSONResponse:
+        return problem_response(422, str(error))
 
     @app.exception_handler(StaleError)
     async def _stale(_: Request, error: StaleError) -> JSONResponse:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +13,7 @@ from bot.cli.ending import carry_out, fail, settings, show_json
 
 if TYPE_CHECKING:
     from bot.core.ports import ApiToken
+    from bot.core.upkeep.api_tokens import Tokens
 
 db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 token = typer.Typer(no_args_is_help=True, help="Tokens of the REST API.")
@@ -64,23 +67,10 @@ def create(
 
 
 async def _create(user: str, name: str) -> tuple[str, ApiToken]:
-    import hashlib
-    import secrets
+    from bot.domain.ids import UserId
 
-    from bot.core.ports import ApiToken
-    from bot.domain.audit import Event
-    from bot.domain.ids import UserId, mint
-    from bot.main import open_database
-
-    found = settings()
-    secret = f"sre_{secrets.token_urlsafe(32)}"
-    made = ApiToken(mint("TOK"), UserId(user), name, found.clock.now())
-    async with open_database(found) as store, store.begin() as tx:
-        await tx.tokens.add(made, hashlib.sha256(secret.encode()).hexdigest())
-        await tx.audit.append(
-            Event("token.created", made.created_at, "terminal", made.id, facts={"user": user})
-        )
-    return secret, made
+    async with _tokens() as tokens:
+        return await tokens.create(UserId(user), name)
 
 
 @token.command("list")
@@ -106,10 +96,8 @@ def list_tokens(as_json: Json = False) -> None:
 
 
 async def _list() -> list[ApiToken]:
-    from bot.main import open_database
-
-    async with open_database(settings()) as store, store.begin() as tx:
-        return await tx.tokens.list()
+    async with _tokens() as tokens:
+        return await tokens.all()
 
 
 @token.command()
@@ -121,13 +109,15 @@ def revoke(token_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 
 async def _revoke(token_id: str) -> bool:
-    from bot.domain.audit import Event
+    async with _tokens() as tokens:
+        return await tokens.revoke(token_id)
+
+
+@asynccontextmanager
+async def _tokens() -> AsyncIterator[Tokens]:
+    from bot.core.upkeep.api_tokens import Tokens
     from bot.main import open_database
 
     found = settings()
-    now = found.clock.now()
-    async with open_database(found) as store, store.begin() as tx:
-        known = await tx.tokens.revoke(token_id, now)
-        if known:
-            await tx.audit.append(Event("token.revoked", now, "terminal", token_id))
-    return known
+    async with open_database(found) as store:
+        yield Tokens(store, found.clock)

@@ -27,6 +27,8 @@ from bot.composition.reports import digests_of, postmortems_of
 from bot.composition.slack import people_of, room_over
 from bot.composition.watching import Watchers
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.baseline_import import BaselineImport
+from bot.core.detection.deployments import Deployments
 from bot.core.detection.finding_reply import FindingReply
 from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.detection.triage import Triage
@@ -229,15 +231,15 @@ class _Builder:
 
     def _api_deps(self, remediation: Remediation) -> ApiDeps:
         parts, metrics, pulse = self.parts, self.metrics, self.pulse
+        catalogue, redactor = parts.shelf.catalogue, self.settings.redactor
 
         async def before_scrape() -> None:
             await metrics.collect(parts.store, parts.clock, await pulse.backends())
 
         return ApiDeps(
             store=parts.store,
-            redactor=self.settings.redactor,
             clock=parts.clock,
-            catalogue=parts.shelf.catalogue,
+            catalogue=catalogue,
             access=self._access,
             registry=metrics.registry,
             pulse=pulse.pulse,
@@ -245,10 +247,10 @@ class _Builder:
             directory=self.people.directory if self.people.slack else TokenOwners(),
             plans=remediation.approvals,
             switches=remediation.switches,
-            alerts=AlertDesk(
-                parts.store, parts.clock, parts.shelf.catalogue, self.settings.redactor
-            ),
+            alerts=AlertDesk(parts.store, parts.clock, catalogue, redactor),
             triage=self.triage,
+            baselines=BaselineImport(parts.store, parts.clock, catalogue),
+            deployments=Deployments(parts.store, parts.clock, catalogue, redactor),
             backends=pulse.backends,
             before_scrape=before_scrape,
         )

@@ -14,11 +14,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from slack_bolt.async_app import AsyncBoltRequest
 
-from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.baseline_import import BaselineImport
+from bot.core.detection.deployments import Deployments
 from bot.core.ports import ApiToken, Person
+from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import AnomalyId, ChannelId, IncidentId, Ts, UserId
 from bot.domain.place import Place
@@ -107,6 +109,8 @@ async def over_http(deps: SlackDeps, world: Production) -> None:
         switches=deps.switches,
         alerts=AlertDesk(deps.store, deps.clock, catalogue, deps.redactor),
         triage=deps.triage,
+        baselines=BaselineImport(deps.store, deps.clock, catalogue),
+        deployments=Deployments(deps.store, deps.clock, catalogue),
     )
     transport = httpx.ASGITransport(build_api(api))
     async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:

@@ -7,14 +7,16 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.baseline_import import BaselineImport
+from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken, Person
 from bot.core.remediation.approvals import Approvals, Said
 from bot.core.remediation.switches import Switch, Switched, Switches
+from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.plan import PlanStatus
@@ -137,6 +139,8 @@ async def api(store: SqlStore) -> AsyncIterator[World]:
         store=store, clock=clock, catalogue=lambda: CATALOGUE, access=lambda: ACCESS,
         registry=metrics.registry, pulse=lambda: world.pulse[0], directory=People(), plans=desk,
         switches=Brake(), triage=Triage(store, clock),
+        baselines=BaselineImport(store, clock, lambda: CATALOGUE),
+        deployments=Deployments(store, clock, lambda: CATALOGUE),
         alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()), backends=backends,
         before_scrape=scrape,
     )  # fmt: skip

@@ -18,12 +18,14 @@ from schemathesis.checks import (
 )
 from schemathesis.core.result import Ok
 
-from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.baseline_import import BaselineImport
+from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken, Transaction
+from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import UserId
 from bot.domain.redaction import Redactor
@@ -58,6 +60,8 @@ def an_app(path: Path) -> FastAPI:
             pulse=lambda: Pulse(ready=True), directory=People(), plans=Desk(), switches=Brake(),
             alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()),
             triage=Triage(store, clock),
+            baselines=BaselineImport(store, clock, lambda: CATALOGUE),
+            deployments=Deployments(store, clock, lambda: CATALOGUE),
         )
     )  # fmt: skip
 

@@ -8,12 +8,14 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bot.api.access import sha256_of
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
 from bot.core.detection.alerts import AlertDesk
+from bot.core.detection.baseline_import import BaselineImport
+from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken
+from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig
@@ -40,6 +42,8 @@ async def http(world: Production) -> AsyncIterator[httpx.AsyncClient]:
         switches=world.bot.switches,
         alerts=AlertDesk(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),
         triage=Triage(world.store, world.clock),
+        baselines=BaselineImport(world.store, world.clock, lambda: Catalogue({}, {})),
+        deployments=Deployments(world.store, world.clock, lambda: Catalogue({}, {})),
     )
     async with world.store.begin() as tx:
         for user in (ADA, ANN, BOB, RAY):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from bot.api.access import Caller, needs
 from bot.api.problems import ProblemError, described
-from bot.api.schemas import SwitchIn, SwitchOut
+from bot.api.schemas.switches import SwitchIn, SwitchOut
 from bot.core.remediation.switches import Switched, Switches
 from bot.domain.ids import ChannelId
 

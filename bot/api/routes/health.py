@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import generate_latest
 
 from bot.api.deps import Deps
-from bot.api.schemas import Alive, Dependency, HealthOut, ReadyOut
+from bot.api.schemas.health import Alive, Dependency, HealthOut, ReadyOut
 from tools.ports import Health
 
 router = APIRouter(tags=["health"])

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from bot.api.access import Caller, deny, needs
 from bot.api.problems import ProblemError, described
-from bot.api.schemas import ApproveIn, BreakGlassIn, RejectIn, SaidOut
+from bot.api.schemas.plans import ApproveIn, BreakGlassIn, RejectIn, SaidOut
 from bot.core.remediation.approvals import Said
 from bot.domain.ids import ChannelId, PlanId
 

@@ -1,0 +1,42 @@
+"""Alerts, as Alertmanager tells them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from bot.api.access import Caller, needs
+from bot.api.problems import ProblemError, described
+from bot.api.schemas.alerts import AlertsIn, AlertsOut
+from bot.core.detection.alerts import Alert
+
+router = APIRouter(
+    prefix="/api/v1", tags=["webhooks"], responses=described(401, 403, 413, 422, 503)
+)
+
+
+@router.post("/alerts")
+async def alerts(
+    body: AlertsIn, caller: Annotated[Caller, Depends(needs("api.alerts"))]
+) -> AlertsOut:
+    """Take a delivery of Alertmanager's webhook; repeated deliveries change nothing."""
+    if body.version != "4":
+        raise ProblemError(422, f"version: only Alertmanager's '4' is known, got {body.version!r}")
+    told = []
+    for index, each in enumerate(body.alerts):
+        name = each.labels.get("alertname", "")
+        if not name:
+            raise ProblemError(422, f"alerts.{index}.labels: 'alertname' is missing")
+        at = aware(each.startsAt)
+        told.append(Alert(name, each.status == "firing", each.labels, at, each.annotations))
+    receipt = await caller.deps.alerts.receive(told)
+    return AlertsOut(
+        opened=list(receipt.opened), resolved=list(receipt.resolved), unchanged=receipt.unchanged
+    )
+
+
+def aware(at: datetime) -> datetime:
+    """Return a time in UTC; one without a zone is taken as UTC."""
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,24 @@
+"""The kill switch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.api.schemas.common import Out
+
+
+class SwitchIn(BaseModel):
+    """Why the kill switch is set or let go."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(min_length=1, max_length=3000)
+
+
+class SwitchOut(Out):
+    """The kill switch as it stands now. A halt file stays in force until it is removed."""
+
+    halted: str
+    halted_by: str
+    halted_since: datetime | None

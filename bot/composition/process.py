@@ -32,6 +32,7 @@ from bot.core.detection.deployments import Deployments
 from bot.core.detection.finding_reply import FindingReply
 from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.detection.triage import Triage
+from bot.core.investigation.answer_reactions import AnswerReactions
 from bot.core.investigation.desk import AgentDesk
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.ports import Reply
@@ -200,6 +201,7 @@ class _Builder:
             access=self._access,
             catalogue=parts.shelf.catalogue,
             questions=desk,
+            reactions=AnswerReactions(parts.store, parts.clock, self.settings.redactor.text),
             plans=remediation.approvals,
             proposals=remediation.proposals,
             postmortems=postmortems_of(parts, self.people),

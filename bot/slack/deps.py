@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from bot.core.detection.triage import Triage
+from bot.core.investigation.answer_reactions import AnswerReactions
 from bot.core.investigation.desk import AgentDesk
 from bot.core.ports import Clock, PlanRecord, Store
 from bot.core.remediation.approvals import Approvals
@@ -30,6 +31,7 @@ class SlackDeps:
     access: Callable[[], AccessConfig]
     catalogue: Callable[[], Catalogue]
     questions: AgentDesk
+    reactions: AnswerReactions  # to answers
     plans: Approvals
     proposals: ProposalDesk
     postmortems: PostmortemDesk

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.core.investigation.unshown_answers import leave_to_outbox
 from bot.core.ports import Clock, Reply, StepUpdate, Store
 from bot.core.shared.silent_reply import SilentReply
 from bot.domain.answer import Answer
@@ -342,11 +343,7 @@ class SlackReply:
 
     async def _leave_to_outbox(self, apology: str = "") -> None:
         """Slack does not listen now; the answer is posted when it does."""
-        view_name, body = ("notice", {"text": apology}) if apology else ("answer", {})
-        async with self._around.store.begin() as tx:
-            await tx.outbox.post(
-                f"answer:{self._run.id}", view_name, self._run.id, self._run.place, body
-            )
+        await leave_to_outbox(self._around.store, self._run, apology)
         log.warning("answer.left_to_outbox", run_id=self._run.id)
 
     # ------------------------------------------------------------------ after a restart

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.core.investigation.evidence_pages import turn_to
-from bot.core.ports import Feedback
-from bot.domain.audit import Event
 from bot.domain.ids import EvidenceId, RunId
 from bot.domain.run import AgentRun
 from bot.slack.blocks import answer as view
@@ -39,8 +37,7 @@ async def ask_why(room: Room, deed: Deed) -> None:
 async def explained(room: Room, deed: Deed) -> None:
     """The form's text."""
     if await _admitted(room, deed) is not None:
-        text = room.deps.redactor.text(deed.fields.get("reason", "").strip())
-        await _keep(room, deed, helpful=False, text=text)
+        await _keep(room, deed, helpful=False, why=deed.fields.get("reason", ""))
 
 
 async def stop(room: Room, deed: Deed) -> None:
@@ -48,11 +45,7 @@ async def stop(room: Room, deed: Deed) -> None:
     run = await _admitted(room, deed)
     if run is None:
         return
-    async with room.deps.store.begin() as tx:
-        asked = await tx.runs.request_stop(run.id, room.deps.clock.wall())
-        if asked:
-            now = room.deps.clock.now()
-            await tx.audit.append(Event("answer.stop_asked", now, deed.user, run.id))
+    asked = await room.deps.reactions.stop(run.id, deed.user)
     await room.say_privately(deed, "slack.stopping" if asked else "slack.over_already")
 
 
@@ -124,12 +117,7 @@ async def _admitted(room: Room, deed: Deed) -> AgentRun | None:
     return None if await room.admits(deed, deed.name) is None else run
 
 
-async def _keep(room: Room, deed: Deed, *, helpful: bool, text: str = "") -> None:
+async def _keep(room: Room, deed: Deed, *, helpful: bool, why: str = "") -> None:
     run_id = RunId(deed.value or deed.subject)
-    now = room.deps.clock.now()
-    async with room.deps.store.begin() as tx:
-        await tx.feedback.save(Feedback(run_id, deed.user, helpful, now, text))
-        await tx.audit.append(
-            Event("answer.rated", now, deed.user, run_id, facts={"helpful": helpful}, private=text)
-        )
+    await room.deps.reactions.rate(run_id, deed.user, helpful=helpful, why=why)
     await room.say_privately(deed, "slack.thanks")

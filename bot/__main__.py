@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from bot.cli import asking, auditing, checking, database, library, rbac, shelf
+from bot.cli import asking, auditing, checking, database, knowledge_base, library, rbac
 from bot.cli.ending import CommandFailedError, carry_out, settings
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ app.command()(checking.doctor)
 app.command("check-config")(checking.check_config)
 app.add_typer(auditing.app, name="audit")
 app.add_typer(library.app, name="playbooks")
-app.add_typer(shelf.app, name="knowledge")
+app.add_typer(knowledge_base.app, name="knowledge")
 app.add_typer(database.db, name="db")
 app.add_typer(database.token, name="token")
 app.command()(rbac.rbac)

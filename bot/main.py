@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from bot.composition.config_check import check_config
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.composition.terminal import terminal_desk
@@ -34,13 +35,13 @@ __all__ = [
     "ConfigError",
     "Settings",
     "ask",
+    "check_config",
     "examine_all",
     "kept_anchors",
     "migrate",
     "open_database",
     "open_knowledge",
     "read_settings",
-    "schedule_error",
     "seal_key",
     "serve",
 ]
@@ -137,17 +138,6 @@ async def migrate(settings: Settings, direction: str, revision: str) -> str:
         else:
             await store.upgrade(revision)
         return store.url.render_as_string(hide_password=True)
-
-
-def schedule_error(cron: str, timezone: str) -> str:
-    """Say what is wrong with a schedule; empty when it can be read."""
-    from bot.scheduler import Cron, ScheduleError
-
-    try:
-        Cron(cron, timezone)
-    except ScheduleError as error:
-        return str(error)
-    return ""
 
 
 async def examine_all(settings: Settings) -> list[Row]:

@@ -112,7 +112,8 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Say which trigger conditions and preconditions would hold for given facts; runs nothing."""
-    from playbooks.triggers import TriggerFacts, parse
+    from playbooks.simulation import simulate as simulated
+    from playbooks.triggers import TriggerFacts
 
     playbook = _one(playbook_id).playbook
     given = _metrics(metric or [])
@@ -122,22 +123,17 @@ def simulate(
         events=None if event is None else frozenset(event),
         logs=None if log is None else tuple(log),
     )
-    conditions = {
-        "trigger": {text: parse(text).evaluate(facts) for text in playbook.trigger_conditions},
-        "precondition": {text: parse(text).evaluate(facts) for text in playbook.preconditions},
-    }
-    fits = any(v is True for v in conditions["trigger"].values()) and all(
-        v is True for v in conditions["precondition"].values()
-    )
+    found = simulated(playbook, facts)
+    conditions = {"trigger": found.trigger, "precondition": found.precondition}
     steps = [{"name": s.name, "action": s.action, "target": s.target} for s in playbook.steps]
     if as_json:
-        show_json({"id": playbook.id, "fits": fits, "conditions": conditions, "steps": steps})
+        show_json({"id": playbook.id, "fits": found.fits, "conditions": conditions, "steps": steps})
         return
     words: dict[Any, str] = {True: "holds", False: "does not hold", None: "unknown"}
-    for sort, found in conditions.items():
-        for text, value in found.items():
+    for sort, texts in conditions.items():
+        for text, value in texts.items():
             typer.echo(f"{sort:<13} {words[value]:<14} {text}")
-    typer.echo(f"{playbook.id} would {'' if fits else 'not '}be proposed")
+    typer.echo(f"{playbook.id} would {'' if found.fits else 'not '}be proposed")
     for number, step in enumerate(steps, 1):
         typer.echo(f"step {number}: {step['action']} on {step['target']} ({step['name']})")
 

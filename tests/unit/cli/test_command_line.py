@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.__main__ import app, main
-from bot.cli import rbac
+from tools.act import rbac
 from tools.act.actions import ACTIONS
 
 ROOT = Path(__file__).parents[3]

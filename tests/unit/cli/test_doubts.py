@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.doubts import doubts_of
+from bot.composition.config_doubts import doubts_of
 from bot.settings import load_settings
 
 SERVICES = ("order-api", "ledger")

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from bot.domain.access import Holders, Role
+from bot.settings import Settings
 from foundation.nearest import nearest
-
-if TYPE_CHECKING:
-    from bot.main import Settings
 
 _HOLDER = re.compile(r"\*|[SUW][A-Z0-9]{2,}")
 _CHANNEL = re.compile(r"#[^\s#]+|[CGD][A-Z0-9]{2,}")

@@ -1,0 +1,134 @@
+"""What check-config asks: every file the start reads, keys that no longer act, what to doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.composition.config_doubts import doubts_of
+from bot.scheduler import Cron, ScheduleError
+from bot.settings import Settings
+from playbooks.loader import PlaybookError, load_library
+from tools.act.actions import ACTIONS, load_actions
+from tools.catalog import ALL, load_tools
+from tools.extensions import ExtensionError
+from tools.metrics_and_services import CatalogueError, load_metrics, load_services
+from tools.rules import RuleError, load_rules
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of one file or folder. `error` is empty when it is good."""
+
+    path: str
+    detail: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReport:
+    """What was found about the configuration."""
+
+    files: Sequence[Checked]
+    retired: Mapping[str, str]  # keys that can no longer act, with the reason
+    doubts: Sequence[str]  # right in form, but resolving to nothing or nobody
+    off: Mapping[str, str]  # what is off, with what would switch it on
+
+    @property
+    def errors(self) -> list[str]:
+        """What is wrong, file by file."""
+        return [each.error for each in self.files if each.error]
+
+
+def check_config(found: Settings) -> ConfigReport:
+    """Read every file the bot reads at its start."""
+    return ConfigReport(
+        files=[Checked(str(found.files.config), "configuration"), *_files(found)],
+        retired=found.retired,
+        doubts=_doubts(found),
+        off=found.off,
+    )
+
+
+def _doubts(found: Settings) -> list[str]:
+    """Return what is right in form and resolves to nothing."""
+    try:
+        return doubts_of(found, _services(found))
+    except CatalogueError:
+        return doubts_of(found, ())  # told as an error of the file
+
+
+def _services(found: Settings) -> list[str]:
+    """Return the names of the services, with their clusters checked as at the start."""
+    return list(
+        load_services(
+            found.files.services,
+            cluster=found.default_cluster,
+            clusters=found.cluster_names,
+        )
+    )
+
+
+def _files(found: Settings) -> list[Checked]:
+    """Read what the document names; a bad file does not keep the others from being read."""
+    files = found.files
+    checked: list[Checked] = []
+    metrics: list[str] = []
+    try:
+        metrics = [str(name) for name in load_metrics(files.metrics)]
+        checked.append(Checked(str(files.metrics), f"{len(metrics)} metrics"))
+    except CatalogueError as error:
+        checked.append(Checked(str(files.metrics), error=str(error)))
+    try:
+        services = _services(found)
+        checked.append(Checked(str(files.services), f"{len(services)} services"))
+    except CatalogueError as error:
+        checked.append(Checked(str(files.services), error=str(error)))
+    try:
+        rules = load_rules(files.rca_rules, metrics)
+        checked.append(Checked(str(files.rca_rules), f"{len(rules)} rules"))
+    except RuleError as error:
+        checked.append(Checked(str(files.rca_rules), error=str(error)))
+    library_folders, action_folders = _named(files.playbooks), _named(files.actions) or "actions"
+    actions = ACTIONS
+    try:
+        actions = load_actions(files.actions)
+        told = f"{len(actions) - len(ACTIONS)} actions of your own"
+        checked.append(Checked(action_folders, told))
+    except ExtensionError as error:
+        checked.append(Checked(action_folders, error=str(error)))
+    try:
+        library = load_library(files.playbooks, actions, metrics)
+        checked.append(Checked(library_folders, f"{len(library)} playbooks"))
+    except PlaybookError as error:
+        checked.append(Checked(library_folders, error=str(error)))
+    checked += [*_own_tools(found), _schedule(found)]
+    return checked
+
+
+def _named(folders: Iterable[Path]) -> str:
+    return ", ".join(str(folder) for folder in folders)
+
+
+def _own_tools(found: Settings) -> list[Checked]:
+    """Load the tools a team added, as the start does."""
+    named = _named(found.files.tools) or "tools"
+    try:
+        tools = load_tools(found.files.tools)
+    except ExtensionError as error:
+        return [Checked(named, error=str(error))]
+    own = [each.name for each in tools if each not in ALL]
+    told = f", {len(own)} of them your own: {', '.join(own)}" if own else ""
+    return [Checked(named, f"{len(tools)} tools{told}")]
+
+
+def _schedule(found: Settings) -> Checked:
+    """Read the digest's schedule."""
+    digest = found.digest
+    name = f"{found.files.config}: slack.digest"
+    try:
+        Cron(digest.cron, digest.timezone)
+    except ScheduleError as error:
+        return Checked(name, error=f"{found.files.config}: slack.digest.cron: {error}")
+    return Checked(name, f"{digest.cron} in {digest.timezone}")

@@ -23,7 +23,8 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackClientError
 
 from bot.slack.deps import SlackDeps
-from bot.slack.inbox import FrontDoor, InboxWorker
+from bot.slack.front_door import FrontDoor
+from bot.slack.inbox import InboxWorker
 from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import LISTENERS
 from bot.slack.outbox import OutboxWorker

@@ -61,6 +61,7 @@ BROAD_EXCEPT: dict[str, str] = {
     "bot/core/investigation/recorder.py": "a tool that crashes is a gap of the answer, not its end",
     "bot/core/investigation/run_queue.py": "a background run; the desk told its row and thread",
     "bot/scheduler.py": "a job that fails is told and stops no other",
+    "bot/slack/front_door.py": "a listener that fails is told to its person; the rest is heard",
     "bot/slack/inbox.py": "a listener that fails is told to its person; the loop goes on hearing",
     "bot/slack/listeners/room.py": "a background run; the desk told its row and thread",
     "bot/slack/outbox.py": "the loop that posts goes on posting",

@@ -156,6 +156,11 @@ class Story:
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     plans: KeptPlans = field(default_factory=KeptPlans)
     held: HeldDesk | None = None
+    judged: int = 0  # how often it was asked who may
+
+    def access(self) -> AccessConfig:
+        self.judged += 1
+        return ACCESS
 
     def desk(self) -> AgentDesk:
         workers, baselines = InlineWorkers(), StoredBaselines(self.store)
@@ -205,7 +210,7 @@ class Story:
             self.store,
             self.clock,
             Production(self.store).bot,
-            lambda: ACCESS,
+            self.access,
             catalogue,
             questions=self.held or self.desk(),
             plans=self.plans,
@@ -327,6 +332,10 @@ async def test_the_evidence_behind_an_answer_opens_in_a_modal(story: Story) -> N
         await story.wait_for(lambda: _page(story.slack, "carol", "page 1:"))
         assert await story.slack.click("carol", "#incidents", answer["ts"], "answer.helpful")
         await story.whisper_to("carol", "Thank you")
+
+
+def _question(slack: SlackServer) -> dict[str, Any] | None:
+    return next((m for m in slack.messages("#incidents") if "asks" in m["text"]), None)
 
 
 def _modal(slack: SlackServer, user: str) -> dict[str, Any] | None:
@@ -506,6 +515,36 @@ async def test_carol_may_not_approve_and_that_is_audited(story: Story) -> None:
     assert (denied.event.actor, denied.event.facts["right"]) == (CAROL, "plan.approve")
 
 
+async def test_a_right_is_judged_once_per_click_however_the_click_is_worked_on(
+    story: Story,
+) -> None:
+    def judged() -> int:
+        story.judged, count = 0, story.judged
+        return count
+
+    async with story.running() as room:
+        card = await story.plan_card()
+        judged()
+        assert await story.slack.command("alice", "#incidents", "/ask why is order latency up?")
+        asked = await story.wait_for(lambda: _question(story.slack))
+        answer = await story.answer_in(asked["ts"])
+        assert judged() == 1
+        assert await story.slack.click("alice", "#incidents", card, "plan.approve")
+        await story.whisper_to("alice", "Noted")
+        assert judged() == 1
+        assert await story.slack.click("alice", "#incidents", card, "plan.reject")
+        await story.wait_for(lambda: _modal(story.slack, "alice"))
+        sent = await story.slack.submit("alice", {"reason": {"text": {"value": "not today"}}})
+        assert sent["ok"]
+        await story.wait_for(lambda: len(story.plans.asked) == 2)
+        assert judged() == 2  # the button that opened the form, and the form
+        assert await story.slack.click("alice", "#incidents", answer["ts"], "answer.unhelpful")
+        await story.wait_for(lambda: _modal(story.slack, "alice"))
+        await story.whisper_to("alice", "Thank you")
+        await room.inbox.idle()
+        assert judged() == 1
+
+
 async def test_alice_approves_and_bob_rejects_with_a_reason(story: Story) -> None:
     async with story.running():
         card = await story.plan_card()
@@ -561,11 +600,7 @@ async def test_a_question_during_a_run_waits_with_eyes_on_it(story: Story) -> No
 async def test_the_command_ask_posts_the_question_and_answers_below_it(story: Story) -> None:
     async with story.running():
         assert await story.slack.command("alice", "#incidents", "/ask why is order latency up?")
-        asked = await story.wait_for(
-            lambda: next(
-                (m for m in story.slack.messages("#incidents") if "asks" in m["text"]), None
-            )
-        )
+        asked = await story.wait_for(lambda: _question(story.slack))
         answer = await story.answer_in(asked["ts"])
     assert "order_latency_p99" in answer["text"]
 

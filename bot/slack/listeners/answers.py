@@ -2,98 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bot.core.investigation.evidence_pages import turn_to
+from bot.core.ports import Transaction
 from bot.domain.ids import EvidenceId, RunId
 from bot.domain.run import AgentRun
 from bot.slack.blocks import answer as view
 from bot.slack.blocks import papers
 from bot.slack.blocks.text import Block, ours
-from bot.slack.deeds import Deed, pack
 from bot.slack.ids import FormId
+from bot.slack.interactions import Interaction, pack
+from bot.slack.listeners.listener import About
 from bot.slack.listeners.room import Room
 from tools.errors import NotFoundError
 
 
-async def helpful(room: Room, deed: Deed) -> None:
+async def of_button(tx: Transaction, given: Interaction) -> About[AgentRun]:
+    """Return the run that a button or a form names."""
+    run = await tx.runs.get(RunId(given.value or given.subject))
+    return About(run, run.id)
+
+
+async def of_page(tx: Transaction, click: Interaction) -> About[AgentRun]:
+    """Return the run of a page that a button names (`RUN-…/E3/2`)."""
+    run = await tx.runs.get(RunId(click.value.partition("/")[0]))
+    return About(run, run.id)
+
+
+async def helpful(room: Room, click: Interaction, run: AgentRun) -> None:
     """👍."""
-    if await _admitted(room, deed) is not None:
-        await _keep(room, deed, helpful=True)
+    await _rate(room, click, run, helpful=True)
 
 
-async def unhelpful(room: Room, deed: Deed) -> None:
-    """👎, kept at once; the form that follows may add why."""
-    if await _admitted(room, deed) is not None:
-        await _keep(room, deed, helpful=False)
+async def unhelpful(room: Room, click: Interaction, run: AgentRun) -> None:
+    """👎, kept at once; the form that opens beside it may add why."""
+    await _rate(room, click, run, helpful=False)
 
 
-async def ask_why(room: Room, deed: Deed) -> None:
+async def ask_why(room: Room, click: Interaction) -> None:
     """Ask what was wrong with the answer."""
-    form = papers.reason_form(FormId.ANSWER_UNHELPFUL, pack(deed, deed.value), room.texts(deed))
-    await room.open_modal(deed, form)
+    form = papers.reason_form(FormId.ANSWER_UNHELPFUL, pack(click, click.value), room.texts(click))
+    await room.open_modal(click, form)
 
 
-async def explained(room: Room, deed: Deed) -> None:
+async def explained(room: Room, form: Interaction, run: AgentRun) -> None:
     """The form's text."""
-    if await _admitted(room, deed) is not None:
-        await _keep(room, deed, helpful=False, why=deed.fields.get("reason", ""))
+    await _rate(room, form, run, helpful=False, why=form.fields.get("reason", ""))
 
 
-async def stop(room: Room, deed: Deed) -> None:
+async def stop(room: Room, click: Interaction, run: AgentRun) -> None:
     """Stop the run before its next step."""
-    run = await _admitted(room, deed)
-    if run is None:
-        return
-    asked = await room.deps.reactions.stop(run.id, deed.user)
-    await room.say_privately(deed, "slack.stopping" if asked else "slack.over_already")
+    asked = await room.deps.reactions.stop(run.id, click.user)
+    await room.say_privately(click, "slack.stopping" if asked else "slack.over_already")
 
 
-async def propose(room: Room, deed: Deed) -> None:
+async def propose(room: Room, click: Interaction, run: AgentRun) -> None:
     """Look for a playbook that fits the answer's causes."""
-    run = await _admitted(room, deed)
-    if run is None:
-        return
-    await room.say_privately(deed, "slack.proposing")
-    told = await room.deps.proposals.for_answer(run.id, deed.user, deed.place)
-    await room.whisper(deed, ours(told.message))
+    await room.say_privately(click, "slack.proposing")
+    proposed = await room.deps.proposals.for_answer(run.id, click.user, click.place)
+    await room.whisper(click, ours(proposed.message))
     room.outbox.wake()
 
 
-async def evidence(room: Room, deed: Deed) -> None:
+async def evidence(room: Room, click: Interaction, run: AgentRun) -> None:
     """Show what the answer stands on."""
-    run = await _admitted(room, deed)
-    if run is None:
-        return
     async with room.deps.store.begin() as tx:
         found = await tx.evidence.of_run(run.id)
     shown = view.evidence(
-        found, room.texts(deed), room.config.link_hosts, run_id=run.id, carries=pack(deed, run.id)
+        found, room.texts(click), room.config.link_hosts, run_id=run.id, carries=pack(click, run.id)
     )
-    await room.open_modal(deed, shown)
+    await room.open_modal(click, shown)
 
 
-async def open_evidence(room: Room, deed: Deed) -> None:
+async def open_evidence(room: Room, click: Interaction, run: AgentRun) -> None:
     """Show the full result of one piece of evidence, over the list."""
-    shown = await _page(room, deed)
+    shown = await _page(room, click, run)
     if shown is not None:
-        await room.push_modal(deed, shown)
+        await room.push_modal(click, shown)
 
 
-async def turn_evidence(room: Room, deed: Deed) -> None:
+async def turn_evidence(room: Room, click: Interaction, run: AgentRun) -> None:
     """Turn the page."""
-    shown = await _page(room, deed)
+    shown = await _page(room, click, run)
     if shown is not None:
-        await room.turn_modal(deed, shown)
+        await room.turn_modal(click, shown)
 
 
-async def _page(room: Room, deed: Deed) -> Block | None:
-    """Return the page a button names (`RUN-…/E3/2`), None after telling why not."""
-    run_id, _, rest = deed.value.partition("/")
-    evidence_id, _, number = rest.partition("/")
-    run = await _admitted(room, replace(deed, value=run_id))
-    if run is None:
-        return None
+async def _page(room: Room, click: Interaction, run: AgentRun) -> Block | None:
+    """Return the page a button names, None after telling why not."""
+    evidence_id, _, number = click.value.partition("/")[2].partition("/")
     async with room.deps.store.begin() as tx:
         found = {each.id: each for each in await tx.evidence.of_run(run.id)}
     try:
@@ -102,22 +98,13 @@ async def _page(room: Room, deed: Deed) -> Block | None:
             raise NotFoundError(f"{run.id} has no evidence {evidence_id!r}")
         page = await turn_to(chosen, int(number) if number.isdecimal() else 1)
     except NotFoundError as error:
-        await room.say_privately(deed, "slack.gone", why=error)
+        await room.say_privately(click, "slack.gone", why=error)
         return None
-    return view.evidence_page(chosen, page, room.texts(deed), run.id, pack(deed, run.id))
+    return view.evidence_page(chosen, page, room.texts(click), run.id, pack(click, run.id))
 
 
-async def _admitted(room: Room, deed: Deed) -> AgentRun | None:
-    try:
-        async with room.deps.store.begin() as tx:
-            run = await tx.runs.get(RunId(deed.value or deed.subject))
-    except NotFoundError as error:
-        await room.say_privately(deed, "slack.gone", why=error)
-        return None
-    return None if await room.admits(deed, deed.name) is None else run
-
-
-async def _keep(room: Room, deed: Deed, *, helpful: bool, why: str = "") -> None:
-    run_id = RunId(deed.value or deed.subject)
-    await room.deps.reactions.rate(run_id, deed.user, helpful=helpful, why=why)
-    await room.say_privately(deed, "slack.thanks")
+async def _rate(
+    room: Room, given: Interaction, run: AgentRun, *, helpful: bool, why: str = ""
+) -> None:
+    await room.deps.reactions.rate(run.id, given.user, helpful=helpful, why=why)
+    await room.say_privately(given, "slack.thanks")

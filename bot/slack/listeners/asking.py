@@ -7,7 +7,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.domain.place import Place
 from bot.slack.calls import judge
-from bot.slack.deeds import Deed
+from bot.slack.interactions import Interaction
 from bot.slack.listeners.room import Room
 
 log = structlog.get_logger(__name__)
@@ -16,26 +16,29 @@ SAID_BY_PEOPLE = frozenset({"", "file_share", "thread_broadcast"})
 PROMPTS = ("latency", "changes", "healthy", "similar")
 
 
-async def mentioned(room: Room, deed: Deed) -> None:
+def by_a_person(message: Interaction) -> bool:
+    """Say whether a person wrote it."""
+    return not message.bot and message.subtype in SAID_BY_PEOPLE
+
+
+def to_us_alone(message: Interaction) -> bool:
+    """Say whether a person wrote it in a direct message or the assistant pane."""
+    return message.direct and bool(message.user) and by_a_person(message)
+
+
+async def mentioned(room: Room, event: Interaction, _: None) -> None:
     """`@sre …` in a channel: answered in the thread, which begins at the message if need be."""
-    if deed.bot or deed.subtype not in SAID_BY_PEOPLE:
-        return
-    await room.ask(deed, deed.place, "mention", "mention", deed.text)
+    await room.ask(event, event.place, "mention")
 
 
-async def messaged(room: Room, deed: Deed) -> None:
+async def messaged(room: Room, event: Interaction, _: None) -> None:
     """A direct message, or one in the assistant pane."""
-    if not deed.direct or deed.bot or not deed.user or deed.subtype not in SAID_BY_PEOPLE:
-        return
-    trigger = "assistant" if deed.assistant else "dm"
-    await room.ask(deed, deed.place, trigger, "ask", deed.text)
+    await room.ask(event, event.place, "assistant" if event.assistant else "dm")
 
 
-async def assistant_started(room: Room, deed: Deed) -> None:
+async def assistant_started(room: Room, event: Interaction, _: None) -> None:
     """The assistant pane was opened: offer what can be asked."""
-    if await room.admits(deed, "assistant") is None:
-        return
-    texts = room.texts(deed)
+    texts = room.texts(event)
     prompts = [
         {
             "title": texts.say(f"slack.prompt.{name}_title"),
@@ -45,8 +48,8 @@ async def assistant_started(room: Room, deed: Deed) -> None:
     ]
     try:
         await room.client.assistant_threads_setSuggestedPrompts(
-            channel_id=deed.channel,
-            thread_ts=str(deed.thread_ts),
+            channel_id=event.channel,
+            thread_ts=str(event.thread_ts),
             title=texts.say("slack.prompt.title"),
             prompts=prompts,
         )
@@ -54,24 +57,20 @@ async def assistant_started(room: Room, deed: Deed) -> None:
         log.info("prompts.failed", why=judge(error).text)
 
 
-async def commanded(room: Room, deed: Deed) -> None:
+async def commanded(room: Room, command: Interaction, _: None) -> None:
     """`/ask TEXT`: a message of its own, answered in its thread."""
-    if await room.admits(deed, "command.ask") is None:
+    if not command.text:
+        await room.say_privately(command, "slack.ask_what")
         return
-    if not deed.text:
-        await room.say_privately(deed, "slack.ask_what")
-        return
-    place = await room.thread_for(deed, deed.text)
+    place = await room.thread_for(command, command.text)
     if place is not None:
-        await room.ask(deed, place, "command", "command.ask", deed.text)
+        await room.ask(command, place, "command")
 
 
-async def about_message(room: Room, deed: Deed) -> None:
+async def about_message(room: Room, shortcut: Interaction, _: None) -> None:
     """The shortcut "Ask about this": the message is the question, its thread the place."""
-    if await room.admits(deed, "message.ask") is None:
+    if not await room.book.is_member(shortcut.channel):
+        await room.say_privately(shortcut, "slack.invite_me")
         return
-    if not await room.book.is_member(deed.channel):
-        await room.say_privately(deed, "slack.invite_me")
-        return
-    place = Place(deed.channel, deed.thread_ts or deed.ts)
-    await room.ask(deed, place, "shortcut", "message.ask", deed.text)
+    place = Place(shortcut.channel, shortcut.thread_ts or shortcut.ts)
+    await room.ask(shortcut, place, "shortcut")

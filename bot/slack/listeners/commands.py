@@ -1,46 +1,40 @@
-"""`/sre WORD …`: the router and its words."""
+"""`/sre WORD …`: what each word does."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from bot.core.remediation.switches import Switch
+from bot.core.remediation.switches import Switch, Switched
 from bot.locale import Texts
 from bot.slack.blocks import home as view
 from bot.slack.blocks import papers
 from bot.slack.blocks.text import fit, ours
-from bot.slack.deeds import Deed
 from bot.slack.ids import Subcommand
+from bot.slack.interactions import Interaction
 from bot.slack.listeners.home import WAITING
 from bot.slack.listeners.room import Room
 from foundation.nearest import nearest
 from tools.errors import BadArgumentError
 
-Word = Callable[[Room, Deed, str], Awaitable[None]]
 _SPAN = re.compile(r"^(\d{1,4})\s*(m|min|h|d)$")
 _UNITS = {"m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
 
-async def sre(room: Room, deed: Deed) -> None:
-    """Find the word, check its right, do it."""
-    word, _, rest = deed.text.partition(" ")
-    word = word.lower() or Subcommand.HELP
-    if word not in WORDS:
-        hint = nearest(word, map(str, WORDS))
-        await room.say_privately(deed, "slack.unknown_word", word=word, hint=hint)
-        return
-    if await room.admits(deed, f"sre.{word}") is not None:
-        await WORDS[word](room, deed, rest.strip())
+async def unknown(room: Room, command: Interaction, _: None) -> None:
+    """A word that is none."""
+    hint = nearest(command.word, map(str, Subcommand))
+    await room.say_privately(command, "slack.unknown_word", word=command.word, hint=hint)
 
 
-async def _help(room: Room, deed: Deed, _: str) -> None:
-    await room.whisper(deed, room.texts(deed).say("slack.help"))
+async def show_help(room: Room, command: Interaction, _: None) -> None:
+    """What can be typed."""
+    await room.whisper(command, room.texts(command).say("slack.help"))
 
 
-async def _status(room: Room, deed: Deed, _: str) -> None:
-    texts = room.texts(deed)
+async def status(room: Room, command: Interaction, _: None) -> None:
+    """How the bot is."""
+    texts = room.texts(command)
     async with room.deps.store.begin() as tx:
         findings = await tx.findings.open()
         plans = await tx.plans.list(WAITING)
@@ -54,34 +48,37 @@ async def _status(room: Room, deed: Deed, _: str) -> None:
     if freeze.why:
         lines[texts.say("slack.status.frozen")] = _set_by(freeze, texts)
     lines |= await room.deps.status()
-    await room.whisper(deed, view.status_lines(lines, texts))
+    await room.whisper(command, view.status_lines(lines, texts))
 
 
-async def _plans(room: Room, deed: Deed, _: str) -> None:
+async def plans(room: Room, command: Interaction, _: None) -> None:
+    """The plans that wait."""
     async with room.deps.store.begin() as tx:
         found = await tx.plans.list(WAITING)
-    await room.whisper(deed, view.plan_lines(found, room.texts(deed)))
+    await room.whisper(command, view.plan_lines(found, room.texts(command)))
 
 
-async def _digest(room: Room, deed: Deed, _: str) -> None:
-    texts = room.texts(deed)
-    body = await room.deps.digests.preview(deed.channel)
+async def digest(room: Room, command: Interaction, _: None) -> None:
+    """The digest as it would be told now, to one person."""
+    texts = room.texts(command)
+    body = await room.deps.digests.preview(command.channel)
     rendered = papers.digest(body, texts, room.config.link_hosts)
-    await room.whisper(deed, rendered.text, fit(rendered.blocks, texts))
+    await room.whisper(command, rendered.text, fit(rendered.blocks, texts))
 
 
-async def _mute(room: Room, deed: Deed, rest: str) -> None:
-    service, _, span = rest.partition(" ")
+async def mute(room: Room, command: Interaction, _: None) -> None:
+    """Silence a service for a while: `SERVICE [90m]`."""
+    service, __, span = command.rest.partition(" ")
     duration = _duration(span.strip() or "1h")
     if not service or duration is None:
-        await room.say_privately(deed, "slack.mute_usage", given=rest)
+        await room.say_privately(command, "slack.mute_usage", given=command.rest)
         return
     try:
-        mute = await room.deps.triage.mute(service, duration, deed.user, room.deps.catalogue())
+        mute = await room.deps.triage.mute(service, duration, command.user, room.deps.catalogue())
     except BadArgumentError as error:
-        await room.say_privately(deed, "slack.gone", why=error)
+        await room.say_privately(command, "slack.gone", why=error)
         return
-    await room.say_muted(deed, mute.service, mute.until)
+    await room.say_muted(command, mute.service, mute.until)
 
 
 def _set_by(switch: Switch, texts: Texts) -> str:
@@ -97,38 +94,37 @@ def _duration(text: str) -> timedelta | None:
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
-async def _switch(room: Room, deed: Deed, reason: str) -> None:
-    word = deed.text.partition(" ")[0].lower()
-    why = room.deps.redactor.text(reason)
-    match word:
-        case Subcommand.HALT:
-            done = await room.deps.switches.halt(deed.user, why, deed.channel)
-        case Subcommand.RESUME:
-            done = await room.deps.switches.resume(deed.user, deed.channel)
-        case Subcommand.FREEZE:
-            done = await room.deps.switches.freeze(deed.user, why, deed.channel)
-        case _:
-            done = await room.deps.switches.unfreeze(deed.user, deed.channel)
+async def halt(room: Room, command: Interaction, _: None) -> None:
+    """Stop every plan before its next step."""
+    why = room.deps.redactor.text(command.rest)
+    await _tell(room, command, await room.deps.switches.halt(command.user, why, command.channel))
+
+
+async def resume(room: Room, command: Interaction, _: None) -> None:
+    """Let plans run again."""
+    await _tell(room, command, await room.deps.switches.resume(command.user, command.channel))
+
+
+async def freeze(room: Room, command: Interaction, _: None) -> None:
+    """Refuse new plans and claims."""
+    why = room.deps.redactor.text(command.rest)
+    await _tell(room, command, await room.deps.switches.freeze(command.user, why, command.channel))
+
+
+async def unfreeze(room: Room, command: Interaction, _: None) -> None:
+    """End the freeze."""
+    await _tell(room, command, await room.deps.switches.unfreeze(command.user, command.channel))
+
+
+async def _tell(room: Room, command: Interaction, done: Switched) -> None:
     if done.accepted:
-        await room.say_privately(deed, f"slack.switched.{word}")
+        await room.say_privately(command, f"slack.switched.{command.word}")
     else:
-        await room.say_privately(deed, "slack.denied", right=f"sre.{word}", why=done.why)
+        right = f"sre.{command.word}"
+        await room.say_privately(command, "slack.denied", right=right, why=done.why)
 
 
-async def _reload(room: Room, deed: Deed, _: str) -> None:
-    told = await room.deps.files.reload(deed.user)
-    await room.whisper(deed, ours(told.message))
-
-
-WORDS: dict[str, Word] = {
-    Subcommand.HELP: _help,
-    Subcommand.STATUS: _status,
-    Subcommand.PLANS: _plans,
-    Subcommand.DIGEST: _digest,
-    Subcommand.MUTE: _mute,
-    Subcommand.HALT: _switch,
-    Subcommand.RESUME: _switch,
-    Subcommand.FREEZE: _switch,
-    Subcommand.UNFREEZE: _switch,
-    Subcommand.RELOAD: _reload,
-}
+async def reload(room: Room, command: Interaction, _: None) -> None:
+    """Read catalogue, rules, playbooks and tools again."""
+    done = await room.deps.files.reload(command.user)
+    await room.whisper(command, ours(done.message))

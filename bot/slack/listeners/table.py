@@ -1,102 +1,145 @@
-"""The one table of listeners: what each name of Slack leads to.
-
-quick   while the trigger lives (about 3 s): open a modal
-check   of a form, while it waits: errors by input
-work    from the inbox: everything else, tried again when it fails
-"""
+"""The one table of listeners: what each name of Slack leads to, and the right it needs."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any
 
-from bot.slack.deeds import ACTION, COMMAND, EVENT, FORM, SHORTCUT, Deed
-from bot.slack.ids import ActionId, Command, EventType, FormId, ShortcutId
+from bot.slack.ids import ActionId, Command, EventType, FormId, ShortcutId, Subcommand
+from bot.slack.interactions import ACTION, COMMAND, EVENT, SHORTCUT, VIEW, Interaction
 from bot.slack.listeners import answers, asking, commands, findings, home, plans, postmortems
-from bot.slack.listeners.room import Room
+from bot.slack.listeners.listener import Listener, nothing
 from foundation.nearest import nearest
-
-Work = Callable[[Room, Deed], Awaitable[None]]
-Check = Callable[[Room, Deed], Awaitable[dict[str, str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One row: a kind and a name of Slack, and what happens."""
-
-    kind: str
-    name: str
-    work: Work | None = None
-    quick: Work | None = None
-    check: Check | None = None
 
 
 class Table:
     """Listeners by kind and name."""
 
-    def __init__(self, listeners: Iterable[Listener]) -> None:
+    def __init__(self, listeners: Iterable[Listener[Any]]) -> None:
         """Raises ValueError when a name has two listeners."""
-        self._rows: dict[tuple[str, str], Listener] = {}
+        self._rows: dict[tuple[str, str], Listener[Any]] = {}
         for each in listeners:
             if (each.kind, each.name) in self._rows:
                 raise ValueError(f"{each.kind} {each.name!r} has two listeners")
             self._rows[each.kind, each.name] = each
 
-    def find(self, deed: Deed) -> Listener | None:
-        """Return the listener of a deed."""
-        return self._rows.get((deed.kind, deed.name))
+    def find(self, interaction: Interaction) -> Listener[Any] | None:
+        """Return the listener of an interaction; of a command, that of its first word if any."""
+        worded = (interaction.kind, f"{interaction.name} {interaction.word}")
+        named = (interaction.kind, interaction.name)
+        return self._rows.get(worded) or self._rows.get(named)
+
+    def rows(self, kind: str) -> list[Listener[Any]]:
+        """Return every row of a kind."""
+        return [row for (of, _), row in self._rows.items() if of == kind]
 
     def names(self, kind: str) -> frozenset[str]:
         """Return every name of a kind."""
-        return frozenset(str(name) for of, name in self._rows if of == kind)
+        return frozenset(str(row.name) for row in self.rows(kind))
 
-    def nearest(self, deed: Deed) -> str:
+    def nearest(self, interaction: Interaction) -> str:
         """Return what the person may have meant."""
-        return nearest(deed.name, self.names(deed.kind))
+        return nearest(interaction.name, self.names(interaction.kind))
 
 
-LISTENERS = Table(
-    (
-        Listener(EVENT, EventType.MENTION, asking.mentioned),
-        Listener(EVENT, EventType.MESSAGE, asking.messaged),
-        Listener(EVENT, EventType.HOME, home.opened),
-        Listener(EVENT, EventType.ASSISTANT_STARTED, asking.assistant_started),
-        Listener(EVENT, EventType.ASSISTANT_CONTEXT),
-        Listener(COMMAND, Command.SRE, commands.sre),
-        Listener(COMMAND, Command.ASK, asking.commanded),
-        Listener(COMMAND, Command.POSTMORTEM, postmortems.commanded),
-        Listener(SHORTCUT, ShortcutId.ASK, asking.about_message),
-        Listener(SHORTCUT, ShortcutId.POSTMORTEM, postmortems.from_message),
-        Listener(ACTION, ActionId.PLAN_APPROVE, plans.approve),
-        Listener(ACTION, ActionId.PLAN_REJECT, quick=plans.ask_why),
-        Listener(ACTION, ActionId.PLAN_DETAILS, quick=plans.details),
-        Listener(ACTION, ActionId.PLAN_STOP, plans.stop),
-        Listener(ACTION, ActionId.PLAN_DONE, plans.resolve),
-        Listener(ACTION, ActionId.PLAN_UNDONE, plans.resolve),
-        Listener(ACTION, ActionId.PLAN_RETRY, plans.resolve),
-        Listener(ACTION, ActionId.PLAN_UNDO, plans.undo),
-        Listener(ACTION, ActionId.PLAN_PROPOSE_AGAIN, plans.propose_again),
-        Listener(ACTION, ActionId.PLAN_EDIT, quick=plans.open_choices),
-        Listener(ACTION, ActionId.PLAN_BREAK_GLASS, quick=plans.ask_for_glass),
-        Listener(ACTION, ActionId.ANOMALY_ACKNOWLEDGE, findings.acknowledge),
-        Listener(ACTION, ActionId.ANOMALY_MUTE, findings.mute),
-        Listener(ACTION, ActionId.ANOMALY_FALSE_ALARM, findings.false_alarm),
-        Listener(ACTION, ActionId.FINDING_PROPOSE, findings.propose),
-        Listener(ACTION, ActionId.INCIDENT_DECLARE, findings.declare),
-        Listener(ACTION, ActionId.ANSWER_HELPFUL, answers.helpful),
-        Listener(ACTION, ActionId.ANSWER_UNHELPFUL, answers.unhelpful, quick=answers.ask_why),
-        Listener(ACTION, ActionId.ANSWER_STOP, answers.stop),
-        Listener(ACTION, ActionId.ANSWER_PROPOSE, answers.propose),
-        Listener(ACTION, ActionId.EVIDENCE_SHOW, quick=answers.evidence),
-        Listener(ACTION, ActionId.EVIDENCE_OPEN, quick=answers.open_evidence),
-        Listener(ACTION, ActionId.EVIDENCE_PREVIOUS, quick=answers.turn_evidence),
-        Listener(ACTION, ActionId.EVIDENCE_NEXT, quick=answers.turn_evidence),
-        Listener(ACTION, ActionId.POSTMORTEM_EDIT, quick=postmortems.open_form),
-        Listener(ACTION, ActionId.POSTMORTEM_PUBLISH, postmortems.publish),
-        Listener(FORM, FormId.PLAN_REJECT, plans.reject, check=plans.reason_given),
-        Listener(FORM, FormId.PLAN_EDIT, plans.edit, check=plans.choices_fit),
-        Listener(FORM, FormId.PLAN_BREAK_GLASS, plans.break_glass, check=plans.reason_given),
-        Listener(FORM, FormId.ANSWER_UNHELPFUL, answers.explained),
-        Listener(FORM, FormId.POSTMORTEM_EDIT, postmortems.edit, check=postmortems.complete),
-    )
+EVENTS = (
+    Listener(
+        EVENT, EventType.MENTION, nothing,
+        right="mention", heeds=asking.by_a_person, work=asking.mentioned,
+    ),
+    Listener(
+        EVENT, EventType.MESSAGE, nothing,
+        right="ask", heeds=asking.to_us_alone, work=asking.messaged,
+    ),
+    Listener(
+        EVENT, EventType.HOME, nothing, right="home", heeds=home.is_home, work=home.opened,
+    ),
+    Listener(
+        EVENT, EventType.ASSISTANT_STARTED, nothing,
+        right="assistant", work=asking.assistant_started,
+    ),
+    Listener(EVENT, EventType.ASSISTANT_CONTEXT, nothing, right=None),
+)  # fmt: skip
+
+COMMANDS = (
+    Listener(COMMAND, Command.ASK, nothing, right="command.ask", work=asking.commanded),
+    Listener(
+        COMMAND, Command.POSTMORTEM, nothing,
+        right="command.postmortem", work=postmortems.commanded,
+    ),
+    Listener(COMMAND, Command.SRE, nothing, right=None, work=commands.unknown),
+    *(
+        Listener(COMMAND, f"{Command.SRE} {word}", nothing, right=f"sre.{word}", work=work)
+        for word, work in {
+            Subcommand.HELP: commands.show_help,
+            Subcommand.STATUS: commands.status,
+            Subcommand.PLANS: commands.plans,
+            Subcommand.DIGEST: commands.digest,
+            Subcommand.MUTE: commands.mute,
+            Subcommand.HALT: commands.halt,
+            Subcommand.RESUME: commands.resume,
+            Subcommand.FREEZE: commands.freeze,
+            Subcommand.UNFREEZE: commands.unfreeze,
+            Subcommand.RELOAD: commands.reload,
+        }.items()
+    ),
+)  # fmt: skip
+
+SHORTCUTS = (
+    Listener(SHORTCUT, ShortcutId.ASK, nothing, work=asking.about_message),
+    Listener(SHORTCUT, ShortcutId.POSTMORTEM, nothing, work=postmortems.from_message),
 )
+
+BUTTONS = (
+    Listener(ACTION, ActionId.PLAN_APPROVE, plans.of_card, work=plans.approve),
+    Listener(ACTION, ActionId.PLAN_REJECT, plans.of_card, quick=plans.ask_why),
+    Listener(ACTION, ActionId.PLAN_DETAILS, plans.of_card, quick=plans.details),
+    Listener(ACTION, ActionId.PLAN_STOP, plans.of_card, work=plans.stop),
+    Listener(ACTION, ActionId.PLAN_DONE, plans.of_card, work=plans.resolve),
+    Listener(ACTION, ActionId.PLAN_UNDONE, plans.of_card, work=plans.resolve),
+    Listener(ACTION, ActionId.PLAN_RETRY, plans.of_card, work=plans.resolve),
+    Listener(ACTION, ActionId.PLAN_UNDO, plans.of_card, work=plans.undo),
+    Listener(ACTION, ActionId.PLAN_PROPOSE_AGAIN, plans.of_card, work=plans.propose_again),
+    Listener(ACTION, ActionId.PLAN_EDIT, plans.of_card, quick=plans.open_choices),
+    Listener(ACTION, ActionId.PLAN_BREAK_GLASS, plans.of_card, quick=plans.ask_for_glass),
+    Listener(
+        ACTION, ActionId.ANOMALY_ACKNOWLEDGE, findings.of_button, work=findings.acknowledge
+    ),
+    Listener(ACTION, ActionId.ANOMALY_MUTE, findings.of_choice, work=findings.mute),
+    Listener(
+        ACTION, ActionId.ANOMALY_FALSE_ALARM, findings.of_button, work=findings.false_alarm
+    ),
+    Listener(ACTION, ActionId.FINDING_PROPOSE, findings.of_button, work=findings.propose),
+    Listener(ACTION, ActionId.INCIDENT_DECLARE, findings.of_button, work=findings.declare),
+    Listener(ACTION, ActionId.ANSWER_HELPFUL, answers.of_button, work=answers.helpful),
+    Listener(
+        ACTION, ActionId.ANSWER_UNHELPFUL, answers.of_button,
+        work=answers.unhelpful, beside=answers.ask_why,
+    ),
+    Listener(ACTION, ActionId.ANSWER_STOP, answers.of_button, work=answers.stop),
+    Listener(ACTION, ActionId.ANSWER_PROPOSE, answers.of_button, work=answers.propose),
+    Listener(ACTION, ActionId.EVIDENCE_SHOW, answers.of_button, quick=answers.evidence),
+    Listener(ACTION, ActionId.EVIDENCE_OPEN, answers.of_page, quick=answers.open_evidence),
+    Listener(ACTION, ActionId.EVIDENCE_PREVIOUS, answers.of_page, quick=answers.turn_evidence),
+    Listener(ACTION, ActionId.EVIDENCE_NEXT, answers.of_page, quick=answers.turn_evidence),
+    Listener(ACTION, ActionId.POSTMORTEM_EDIT, postmortems.of_draft, quick=postmortems.open_form),
+    Listener(ACTION, ActionId.POSTMORTEM_PUBLISH, postmortems.of_draft, work=postmortems.publish),
+)  # fmt: skip
+
+FORMS = (
+    Listener(
+        VIEW, FormId.PLAN_REJECT, plans.of_card, check=plans.reason_given, work=plans.reject
+    ),
+    Listener(VIEW, FormId.PLAN_EDIT, plans.of_card, check=plans.choices_fit, work=plans.edit),
+    Listener(
+        VIEW, FormId.PLAN_BREAK_GLASS, plans.of_card,
+        check=plans.reason_given, work=plans.break_glass,
+    ),
+    Listener(VIEW, FormId.ANSWER_UNHELPFUL, answers.of_button, work=answers.explained),
+    Listener(
+        VIEW, FormId.POSTMORTEM_EDIT, postmortems.of_draft,
+        check=postmortems.complete, work=postmortems.edit,
+    ),
+)  # fmt: skip
+
+LISTENERS = Table((*EVENTS, *COMMANDS, *SHORTCUTS, *BUTTONS, *FORMS))

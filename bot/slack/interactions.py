@@ -1,6 +1,6 @@
-"""What a person did in Slack, parsed once at the door: every payload becomes one frozen Deed.
+"""What a person did in Slack: every payload becomes one frozen Interaction.
 
-    event, block_actions, view_submission, message_action, slash command ──parse──> Deed
+    event, block_actions, view_submission, message_action, slash command ──parse──> Interaction
 
 A payload with a missing or wrong field is a `MalformedError` that names it.
 """
@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bot.domain.ids import ChannelId, Ts, UserId
 from bot.domain.place import Place
 
-EVENT, ACTION, COMMAND, FORM, SHORTCUT = "event", "action", "command", "view", "shortcut"
+EVENT, ACTION, COMMAND, VIEW, SHORTCUT = "event", "action", "command", "view", "shortcut"
 NOWHERE = ChannelId("")
 _KIND_OF_TYPE = {
     "block_actions": ACTION,
-    "view_submission": FORM,
+    "view_submission": VIEW,
     "message_action": SHORTCUT,
     "shortcut": SHORTCUT,
     "view_closed": "closed",
@@ -34,7 +34,7 @@ class MalformedError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Interaction:
     """One thing somebody did. Empty text is absent."""
 
     kind: str
@@ -58,6 +58,16 @@ class Deed:
     subject: str = ""  # what a form is about
     tab: str = ""
     view_id: str = ""  # of the modal a button stands in
+
+    @property
+    def word(self) -> str:
+        """The first word of a command's text, in small letters; `help` when there is none."""
+        return self.text.partition(" ")[0].lower() or "help"
+
+    @property
+    def rest(self) -> str:
+        """A command's text behind its first word."""
+        return self.text.partition(" ")[2].strip()
 
     @property
     def place(self) -> Place:
@@ -190,13 +200,13 @@ def dedupe_key(body: Mapping[str, Any]) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def parse(kind: str, body: Mapping[str, Any]) -> Deed:
+def parse(kind: str, body: Mapping[str, Any]) -> Interaction:
     """Read an envelope. Raises MalformedError."""
     readers = {
         EVENT: _read_event,
         ACTION: _read_click,
         COMMAND: _read_command,
-        FORM: _read_form,
+        VIEW: _read_form,
         SHORTCUT: _read_shortcut,
     }
     reader = readers.get(kind)
@@ -210,11 +220,11 @@ def parse(kind: str, body: Mapping[str, Any]) -> Deed:
         raise MalformedError(f"field {where!r}: {first['msg'].lower()}") from error
 
 
-def _read_event(body: Mapping[str, Any]) -> Deed:
+def _read_event(body: Mapping[str, Any]) -> Interaction:
     event = _Event.model_validate(body["event"])
     if event.type.startswith("assistant_thread"):
         thread = _Thread.model_validate(event.assistant_thread or {})
-        return Deed(
+        return Interaction(
             EVENT,
             event.type,
             dedupe_key(body),
@@ -228,7 +238,7 @@ def _read_event(body: Mapping[str, Any]) -> Deed:
     for name in needs:
         if not getattr(event, name):
             raise MalformedError(f"field 'event.{name}': field required")
-    return Deed(
+    return Interaction(
         kind=EVENT,
         name=event.type,
         key=dedupe_key(body),
@@ -245,25 +255,25 @@ def _read_event(body: Mapping[str, Any]) -> Deed:
     )
 
 
-def _read_click(body: Mapping[str, Any]) -> Deed:
+def _read_click(body: Mapping[str, Any]) -> Interaction:
     click = _Click.model_validate(body)
     action = click.actions[0]
     chosen = action.selected_option.value if action.selected_option else action.value
     return _interaction(click, body, ACTION, action.action_id, chosen, action.block_id)
 
 
-def _read_shortcut(body: Mapping[str, Any]) -> Deed:
+def _read_shortcut(body: Mapping[str, Any]) -> Interaction:
     shortcut = _Shortcut.model_validate(body)
     return _interaction(shortcut, body, SHORTCUT, shortcut.callback_id, "", "")
 
 
 def _interaction(
     of: _Interaction, body: Mapping[str, Any], kind: str, name: str, value: str, block_id: str
-) -> Deed:
+) -> Interaction:
     message = of.message or _Message()
     opened_in, opened_thread, _ = unpack(of.view.private_metadata)
     channel = of.channel.id if of.channel else of.container.channel_id or opened_in
-    return Deed(
+    return Interaction(
         kind=kind,
         name=name,
         key=dedupe_key(body),
@@ -282,15 +292,15 @@ def _interaction(
     )
 
 
-def _read_form(body: Mapping[str, Any]) -> Deed:
+def _read_form(body: Mapping[str, Any]) -> Interaction:
     form = _Form.model_validate(body)
     fields = {
         block: next((i.value or "" for i in inputs.values()), "")
         for block, inputs in form.view.state.values.items()
     }
     channel, thread, subject = unpack(form.view.private_metadata)
-    return Deed(
-        kind=FORM,
+    return Interaction(
+        kind=VIEW,
         name=form.view.callback_id,
         key=dedupe_key(body),
         user=UserId(form.user.id),
@@ -302,9 +312,9 @@ def _read_form(body: Mapping[str, Any]) -> Deed:
     )
 
 
-def _read_command(body: Mapping[str, Any]) -> Deed:
+def _read_command(body: Mapping[str, Any]) -> Interaction:
     command = _Command.model_validate(body)
-    return Deed(
+    return Interaction(
         kind=COMMAND,
         name=command.command,
         key=dedupe_key(body),
@@ -317,9 +327,10 @@ def _read_command(body: Mapping[str, Any]) -> Deed:
     )
 
 
-def pack(deed: Deed, subject: str) -> str:
+def pack(interaction: Interaction, subject: str) -> str:
     """Return what a modal carries through: where it was opened and what it is about."""
-    return f"{deed.channel}|{deed.thread_ts or deed.ts or ''}|{subject}"
+    thread = interaction.thread_ts or interaction.ts or ""
+    return f"{interaction.channel}|{thread}|{subject}"
 
 
 def unpack(metadata: str) -> tuple[str, str, str]:

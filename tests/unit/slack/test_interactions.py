@@ -1,4 +1,4 @@
-"""Payloads become deeds, or one line that names what is missing."""
+"""Payloads become interactions, or one line that names what is missing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from bot.domain.place import Place
-from bot.slack.deeds import (
+from bot.slack.interactions import (
     ACTION,
     COMMAND,
     EVENT,
-    FORM,
     SHORTCUT,
-    Deed,
+    VIEW,
+    Interaction,
     MalformedError,
     dedupe_key,
     kind_of,
@@ -32,22 +32,22 @@ CLICK: dict[str, Any] = {
 
 
 def test_a_click_knows_its_thread_and_value() -> None:
-    deed = parse(kind_of(CLICK), CLICK)
-    assert (deed.kind, deed.name, deed.value, deed.user) == (ACTION, "plan.approve", "PLAN-1", "U1")
-    assert deed.place == Place("C1", "9.1")  # type: ignore[arg-type]
+    made = parse(kind_of(CLICK), CLICK)
+    assert (made.kind, made.name, made.value, made.user) == (ACTION, "plan.approve", "PLAN-1", "U1")
+    assert made.place == Place("C1", "9.1")  # type: ignore[arg-type]
 
 
 def test_a_select_gives_the_chosen_option() -> None:
     chosen = {"action_id": "anomaly.mute", "selected_option": {"value": "4"}, "block_id": "FND-1"}
-    deed = parse(ACTION, {**CLICK, "actions": [chosen]})
-    assert (deed.value, deed.block_id) == ("4", "FND-1")
+    made = parse(ACTION, {**CLICK, "actions": [chosen]})
+    assert (made.value, made.block_id) == ("4", "FND-1")
 
 
 def test_a_mention_outside_a_thread_begins_one_at_the_message() -> None:
     event = {"type": "app_mention", "user": "U1", "channel": "C1", "ts": "7.1", "text": "hi"}
-    deed = parse(EVENT, {"event": event, "event_id": "Ev1"})
-    assert deed.place == Place("C1", "7.1")  # type: ignore[arg-type]
-    assert deed.key == "Ev1"
+    made = parse(EVENT, {"event": event, "event_id": "Ev1"})
+    assert made.place == Place("C1", "7.1")  # type: ignore[arg-type]
+    assert made.key == "Ev1"
 
 
 def test_a_form_brings_back_where_it_was_opened_and_what_it_is_about() -> None:
@@ -57,9 +57,9 @@ def test_a_form_brings_back_where_it_was_opened_and_what_it_is_about() -> None:
         "private_metadata": pack(opened, "PLAN-1"),
         "state": {"values": {"reason": {"text": {"value": "too risky"}}}},
     }
-    deed = parse(FORM, {"type": "view_submission", "user": {"id": "U1"}, "view": view})
-    assert (deed.channel, deed.thread_ts, deed.subject) == ("C1", "9.1", "PLAN-1")
-    assert deed.fields == {"reason": "too risky"}
+    made = parse(VIEW, {"type": "view_submission", "user": {"id": "U1"}, "view": view})
+    assert (made.channel, made.thread_ts, made.subject) == ("C1", "9.1", "PLAN-1")
+    assert made.fields == {"reason": "too risky"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_form_brings_back_where_it_was_opened_and_what_it_is_about() -> None:
         (COMMAND, {"command": "/sre", "user_id": "U1"}, "channel_id"),
         (EVENT, {"event": {"type": "app_mention", "user": "U1"}}, "channel"),
         (EVENT, {"event": {"type": "assistant_thread_started"}}, "user_id"),
-        (FORM, {"user": {"id": "U1"}, "view": {}}, "callback_id"),
+        (VIEW, {"user": {"id": "U1"}, "view": {}}, "callback_id"),
         (SHORTCUT, {"user": {"id": "U1"}}, "callback_id"),
     ],
 )
@@ -91,5 +91,5 @@ def test_an_envelope_of_an_unknown_kind_is_refused() -> None:
         parse("", {})
 
 
-def test_a_deed_without_a_thread_or_message_is_in_the_channel() -> None:
-    assert Deed(COMMAND, "/sre", "k", "U1", "C1").place == Place("C1")  # type: ignore[arg-type]
+def test_an_interaction_without_a_thread_or_message_is_in_the_channel() -> None:
+    assert Interaction(COMMAND, "/sre", "k", "U1", "C1").place == Place("C1")  # type: ignore[arg-type]

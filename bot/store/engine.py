@@ -79,8 +79,14 @@ def _sqlite(url: URL) -> AsyncEngine:
         how = connection.get_execution_options().get(BEGIN, "BEGIN IMMEDIATE")
         connection.exec_driver_sql(how)
 
+    def roll_back(dbapi: Any, _record: object, _error: BaseException | None) -> None:
+        # A task was cancelled inside a transaction: closing alone would leave its lock in force
+        # for as long as a cursor of it is remembered by some traceback.
+        dbapi.rollback()
+
     event.listen(engine.sync_engine, "connect", prepare)
     event.listen(engine.sync_engine, "begin", begin)
+    event.listen(engine.sync_engine, "invalidate", roll_back)
     return engine
 
 

@@ -26,16 +26,20 @@ def agent_desk(parts: Parts, planner: PlannerOf) -> AgentDesk:
     """Build the desk; `planner` gives a run its plan desk."""
 
     def toolbox_of(run: Running, sheet: CauseSheet) -> Toolbox:
-        shelf = ThreadEvidence(parts.store, run.place)
-        own: dict[type, object] = {CauseSheet: sheet, EvidenceShelf: shelf, PlanDesk: planner(run)}
+        evidence = ThreadEvidence(parts.store, run.place)
+        own: dict[type, object] = {
+            CauseSheet: sheet,
+            EvidenceShelf: evidence,
+            PlanDesk: planner(run),
+        }
         ports = parts.ports() | own
-        return Toolbox(described(usable(parts.shelf.tools()), ports), ports)
+        return Toolbox(described(usable(parts.live_files.tools()), ports), ports)
 
     return AgentDesk(
         store=parts.store,
         clock=parts.clock,
-        catalogue=parts.shelf.catalogue,
-        investigator=Investigator(parts.shelf.catalogue, parts.shelf.rules),
+        catalogue=parts.live_files.catalogue,
+        investigator=Investigator(parts.live_files.catalogue, parts.live_files.rules),
         toolbox_of=toolbox_of,
         redactor=parts.settings.redactor,
         charts=parts.charts,
@@ -43,7 +47,7 @@ def agent_desk(parts: Parts, planner: PlannerOf) -> AgentDesk:
         config=DeskConfig(
             owner=owner_name(),
             budget=parts.settings.budget,
-            playbooks=lambda: tuple(parts.shelf.library()),
+            playbooks=lambda: tuple(parts.live_files.library()),
             gaps=gaps_of(parts),
         ),
     )

@@ -21,7 +21,7 @@ def learner_of(parts: Parts) -> Learner | None:
         parts.clock,
         parts.metrics,
         parts.workers,
-        parts.shelf.catalogue,
+        parts.live_files.catalogue,
         parts.settings.learning,
     )
 
@@ -52,11 +52,11 @@ def cycle_of(
         metrics=parts.metrics,
         baselines=parts.baselines,
         workers=parts.workers,
-        catalogue=parts.shelf.catalogue,
+        catalogue=parts.live_files.catalogue,
         enricher=Enricher(
             parts.clock,
             sources,
-            parts.shelf.rules,
+            parts.live_files.rules,
             Texts(settings.installation.locale),
             settings.digest.timezone,
             settings.redactor,

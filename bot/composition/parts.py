@@ -20,7 +20,7 @@ from bot.composition.instances import cluster_of, logs_of, metrics_of
 from bot.core.ports import Clock, Model, Store
 from bot.core.shared.announcing import AnnouncingStore, Subscriber
 from bot.core.shared.charts import ChartDesk
-from bot.core.shared.live_files import Shelf, Shelved
+from bot.core.shared.live_files import LiveFiles, LoadedFiles
 from bot.core.shared.stored_ports import StoredBaselines, StoredChanges
 from bot.core.upkeep.discovery import Discovery
 from bot.settings import Settings
@@ -51,7 +51,7 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def open_shelf(settings: Settings, actions: Mapping[str, Action]) -> Shelf:
+def open_live_files(settings: Settings, actions: Mapping[str, Action]) -> LiveFiles:
     """Read catalogue, rules and playbooks. Raises ValueErrors that name file and line.
 
     Playbooks may use `actions`; those are read once, at the start: an approved step never runs
@@ -59,7 +59,7 @@ def open_shelf(settings: Settings, actions: Mapping[str, Action]) -> Shelf:
     """
     files = settings.files
 
-    def read() -> Shelved:
+    def read() -> LoadedFiles:
         catalogue = load_catalogue(
             files.metrics,
             files.services,
@@ -67,7 +67,7 @@ def open_shelf(settings: Settings, actions: Mapping[str, Action]) -> Shelf:
             clusters=settings.cluster_names,
         )
         metrics = sorted(catalogue.metrics)
-        return Shelved(
+        return LoadedFiles(
             catalogue=catalogue,
             rules=load_rules(files.rca_rules, metrics),
             library=load_library(files.playbooks, actions, metrics),
@@ -75,7 +75,7 @@ def open_shelf(settings: Settings, actions: Mapping[str, Action]) -> Shelf:
         )
 
     named = [files.metrics, files.services, files.rca_rules, *files.playbooks, *files.tools]
-    return Shelf(read, lambda: _stamp(named))
+    return LiveFiles(read, lambda: _stamp(named))
 
 
 def _stamp(paths: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
@@ -96,12 +96,12 @@ class CurrentChanges:
     """The Changes port over the catalogue in force."""
 
     cluster: Cluster | None
-    shelf: Shelf
+    live_files: LiveFiles
     feed: StoredChanges
 
     async def recent(self, window: Window, services: Sequence[str] = ()) -> list[Change]:
         """Return changes in the window, newest first."""
-        changes = ClusterChanges(self.cluster, self.shelf.catalogue(), self.feed)
+        changes = ClusterChanges(self.cluster, self.live_files.catalogue(), self.feed)
         return await changes.recent(window, services)
 
 
@@ -134,7 +134,7 @@ class Parts:
     settings: Settings
     clock: Clock
     store: Store
-    shelf: Shelf
+    live_files: LiveFiles
     actions: Mapping[str, Action]
     workers: WarmWorkers
     index_documents: Callable[[Sequence[Document]], Awaitable[object]]
@@ -162,7 +162,7 @@ class Parts:
             Baselines: self.baselines,
             History: self.history,
             Workers: self.workers,
-            Catalogue: self.shelf.catalogue(),
+            Catalogue: self.live_files.catalogue(),
             DetectorSettings: self.detector,
         }
         return {kind: part for kind, part in given.items() if part is not None}
@@ -181,13 +181,13 @@ async def open_parts(
         stack.push_async_callback(database.close)
         await database.upgrade()
         actions = load_actions(settings.files.actions)
-        shelf = open_shelf(settings, actions)
-        adapters = await _open_adapters(settings, database, shelf, stack)
-        yield join_parts(settings, adapters, shelf, actions, subscribers)
+        live_files = open_live_files(settings, actions)
+        adapters = await _open_adapters(settings, database, live_files, stack)
+        yield join_parts(settings, adapters, live_files, actions, subscribers)
 
 
 async def _open_adapters(
-    settings: Settings, store: Store, shelf: Shelf, stack: AsyncExitStack
+    settings: Settings, store: Store, live_files: LiveFiles, stack: AsyncExitStack
 ) -> Adapters:
     workers = ProcessWorkers(processes=max(1, min(4, os.cpu_count() or 2)))
     stack.push_async_callback(workers.close)
@@ -198,8 +198,8 @@ async def _open_adapters(
         history=KnowledgeHistory(knowledge),
         index_documents=knowledge.add,
         model=claude_of(settings, stack),
-        metrics=metrics_of(settings, stack, shelf.catalogue),
-        logs=logs_of(settings, stack, shelf.catalogue),
+        metrics=metrics_of(settings, stack, live_files.catalogue),
+        logs=logs_of(settings, stack, live_files.catalogue),
         traces=traces_of(settings, stack),
         cluster=cluster_of(settings, stack),
     )
@@ -208,7 +208,7 @@ async def _open_adapters(
 def join_parts(
     settings: Settings,
     adapters: Adapters,
-    shelf: Shelf,
+    live_files: LiveFiles,
     actions: Mapping[str, Action],
     subscribers: Sequence[Subscriber] = (),
 ) -> Parts:
@@ -220,7 +220,7 @@ def join_parts(
         settings=settings,
         clock=clock,
         store=store,
-        shelf=shelf,
+        live_files=live_files,
         actions=actions,
         workers=adapters.workers,
         index_documents=adapters.index_documents,
@@ -228,14 +228,16 @@ def join_parts(
         metrics=metrics,
         logs=adapters.logs,
         traces=adapters.traces,
-        discovery=Discovery(metrics, clock, shelf.catalogue, shelf.discover)
+        discovery=Discovery(metrics, clock, live_files.catalogue, live_files.discover)
         if metrics is not None
         else None,
         cluster=adapters.cluster,
-        changes=CurrentChanges(adapters.cluster, shelf, StoredChanges(store)),
+        changes=CurrentChanges(adapters.cluster, live_files, StoredChanges(store)),
         history=adapters.history,
         baselines=baselines,
-        charts=ChartDesk(store, clock, adapters.workers, baselines, shelf.catalogue, render_chart),
+        charts=ChartDesk(
+            store, clock, adapters.workers, baselines, live_files.catalogue, render_chart
+        ),
         detector=settings.detector,
     )
 

@@ -135,7 +135,7 @@ class _Builder:
         self.pulse = Heartbeat(parts, self.texts)
         self.triage = Triage(parts.store, parts.clock)
         self.files = Rereading(
-            shelf=parts.shelf,
+            live_files=parts.live_files,
             store=parts.store,
             clock=parts.clock,
             texts=self.texts,
@@ -199,7 +199,7 @@ class _Builder:
             clock=parts.clock,
             redactor=self.settings.redactor,
             access=self._access,
-            catalogue=parts.shelf.catalogue,
+            catalogue=parts.live_files.catalogue,
             questions=desk,
             reactions=AnswerReactions(parts.store, parts.clock, self.settings.redactor.text),
             plans=remediation.approvals,
@@ -233,7 +233,7 @@ class _Builder:
 
     def _api_deps(self, remediation: Remediation) -> ApiDeps:
         parts, metrics, pulse = self.parts, self.metrics, self.pulse
-        catalogue, redactor = parts.shelf.catalogue, self.settings.redactor
+        catalogue, redactor = parts.live_files.catalogue, self.settings.redactor
 
         async def before_scrape() -> None:
             await metrics.collect(parts.store, parts.clock, await pulse.backends())

@@ -52,7 +52,7 @@ def remediation_of(parts: Parts, hands: Hands, people: People) -> Remediation:
     measuring = (
         Measuring(
             parts.clock,
-            parts.shelf.catalogue,
+            parts.live_files.catalogue,
             parts.metrics,
             parts.logs,
             parts.cluster,
@@ -74,8 +74,8 @@ def remediation_of(parts: Parts, hands: Hands, people: People) -> Remediation:
                 config_history=StoredConfigHistory(parts.store, settings.redactor),
             ),
             actions=parts.actions,
-            library=parts.shelf.library,
-            catalogue=parts.shelf.catalogue,
+            library=parts.live_files.library,
+            catalogue=parts.live_files.catalogue,
             measure=measuring.measure if measuring else nothing_measured,
             notice=measuring.notice if measuring else nothing_noticed,
             place_of=people.place_of,

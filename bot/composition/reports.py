@@ -16,7 +16,7 @@ from knowledge.documents import read_document
 def digests_of(parts: Parts, people: People) -> DigestDesk:
     """Return what writes digests."""
     outlook = (
-        Outlook(parts.clock, parts.metrics, parts.workers, parts.shelf.catalogue)
+        Outlook(parts.clock, parts.metrics, parts.workers, parts.live_files.catalogue)
         if parts.metrics is not None
         else None
     )

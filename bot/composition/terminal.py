@@ -29,7 +29,7 @@ class ServiceChannels:
 
     async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
         """Turn a draft into a plan card, or say which guard refused it."""
-        service = self.parts.shelf.catalogue().services.get(draft.service)
+        service = self.parts.live_files.catalogue().services.get(draft.service)
         return await self.planner.desk(Origin(self.people.place_of(service))).propose(draft)
 
 

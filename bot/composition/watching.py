@@ -52,7 +52,7 @@ class Watchers:
             if not isinstance(reader, KubernetesReader):
                 continue
             watch = ClusterWatch(
-                reader.name, parts.store, parts.clock, parts.shelf.catalogue, history
+                reader.name, parts.store, parts.clock, parts.live_files.catalogue, history
             )
             watches = [w for kind in WATCHED for w in reader.watch(kind, essence_of, watch.seen)]
             for each in (*watches, *reader.remember_events()):

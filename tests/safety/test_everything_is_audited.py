@@ -19,7 +19,7 @@ from sqlalchemy import text
 from bot.claude.model import Claude, ClaudeConfig
 from bot.core.ports import Budget
 from bot.core.remediation.switches import HaltFile
-from bot.core.shared.live_files import Shelf, Shelved
+from bot.core.shared.live_files import LiveFiles, LoadedFiles
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import AutoTier
@@ -307,9 +307,9 @@ async def the_halt_file_goes(w: World) -> AsyncIterator[None]:
 
 async def files_are_read_again(w: World) -> AsyncIterator[None]:
     shelves = iter([{}, SHELF])
-    shelf = Shelf(lambda: Shelved(Catalogue({}, {}), (), next(shelves)))
+    live_files = LiveFiles(lambda: LoadedFiles(Catalogue({}, {}), (), next(shelves)))
     yield
-    await shelf.reload("UADA", w.store, w.production.clock)
+    await live_files.reload("UADA", w.store, w.production.clock)
 
 
 # --- questions --------------------------------------------------------------------------------

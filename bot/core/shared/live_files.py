@@ -1,6 +1,6 @@
 """What people wrote and may change while the bot runs: catalogue, rules, playbooks, own tools.
 
-    files ──load──> Shelf.current ──reload──> the new one, or the old one and the reason
+    files ──load──> LiveFiles.current ──reload──> the new one, or the old one and the reason
 
 A bad file keeps the good one serving. A change is a setting change: audited, and effective for
 new plans only, because a plan carries the hash of the playbook it was made from.
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class LoadedFiles:
     """One consistent reading of all files."""
 
     catalogue: Catalogue
@@ -45,7 +45,7 @@ class Reloaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlaybookChange:
     """One playbook file as it was and is; an empty hash: there was none, or is none any more."""
 
     playbook: str
@@ -53,18 +53,18 @@ class Change:
     after: str
 
 
-Tell = Callable[[Transaction, tuple[Change, ...]], Awaitable[None]]
+Tell = Callable[[Transaction, tuple[PlaybookChange, ...]], Awaitable[None]]
 
 
-async def _tell_nobody(_: Transaction, __: tuple[Change, ...]) -> None:
+async def _tell_nobody(_: Transaction, __: tuple[PlaybookChange, ...]) -> None:
     return None
 
 
-class Shelf:
+class LiveFiles:
     """Holds the current reading."""
 
     def __init__(
-        self, read: Callable[[], Shelved], stamp: Callable[[], Hashable] = lambda: ()
+        self, read: Callable[[], LoadedFiles], stamp: Callable[[], Hashable] = lambda: ()
     ) -> None:
         """Read once; an error here is the start-up's error.
 
@@ -111,7 +111,7 @@ class Shelf:
         try:
             after = self._read()
         except (ValueError, ToolError) as error:  # a catalogue's complaint is a ToolError
-            log.warning("shelf.reload_refused", why=str(error))
+            log.warning("files.reload_refused", why=str(error))
             return Reloaded(False, f"{error}. The files read before stay in force.")
         self._current = _with_calls(after, self._calls)
         facts, changes = _difference(before, after), changes_of(before.library, after.library)
@@ -129,22 +129,22 @@ class Shelf:
         return Reloaded(True, f"Read again: {counts}; changed playbooks: {changed}.")
 
 
-def _with_calls(shelved: Shelved, calls: tuple[Call, ...]) -> Shelved:
-    return replace(shelved, catalogue=replace(shelved.catalogue, calls=calls))
+def _with_calls(loaded: LoadedFiles, calls: tuple[Call, ...]) -> LoadedFiles:
+    return replace(loaded, catalogue=replace(loaded.catalogue, calls=calls))
 
 
-def changes_of(before: Library, after: Library) -> tuple[Change, ...]:
+def changes_of(before: Library, after: Library) -> tuple[PlaybookChange, ...]:
     """Return the playbooks whose file is another now, by name."""
     old = {k: v.sha256 for k, v in before.items()}
     new = {k: v.sha256 for k, v in after.items()}
     return tuple(
-        Change(name, old.get(name, ""), new.get(name, ""))
+        PlaybookChange(name, old.get(name, ""), new.get(name, ""))
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     )
 
 
-def _difference(before: Shelved, after: Shelved) -> dict[str, Any]:
+def _difference(before: LoadedFiles, after: LoadedFiles) -> dict[str, Any]:
     """Return what a reload changed, by name; of playbooks also the old and the new hash."""
     changes = changes_of(before.library, after.library)
     tools = {each.name for each in before.tools} ^ {each.name for each in after.tools}

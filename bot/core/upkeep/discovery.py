@@ -2,7 +2,7 @@
 
     traces_service_graph_request_total   client ──> server            (Tempo, OpenTelemetry)
     istio_requests_total                 source ──> destination       (the mesh's sidecars)
-            └── rates of the last hour ──names──> Calls ──> Shelf: the catalogue with its calls
+            └── rates of the last hour ──names──> Calls ──> LiveFiles: the catalogue with its calls
 
 Declared dependencies hold without traffic; discovered ones are added and marked. A source that
 does not answer keeps what it last said.
@@ -75,7 +75,7 @@ class Discovery:
     metrics: Metrics
     clock: Clock
     catalogue: Callable[[], Catalogue]
-    tell: Callable[[tuple[Call, ...]], None]  # the shelf
+    tell: Callable[[tuple[Call, ...]], None]  # the catalogue in force
     _said: dict[str, tuple[Call, ...]] = field(default_factory=dict)
 
     async def refresh(self, timeout_seconds: float = TIMEOUT_SECONDS) -> None:

@@ -1,7 +1,7 @@
 """Files read again: because somebody asked, or because they were found changed.
 
     SIGHUP · /sre reload ──┐
-    look() finds a change ─┴──> Shelf.reload ──> audit row with both hashes, a line for the admins
+    look() finds a change ─┴──> LiveFiles.reload ──> audit row with both hashes, a line to admins
 
 A broken file changes nothing; the admins read which one and why, once per edit.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot.core.ports import Clock, Store, Transaction
-from bot.core.shared.live_files import Change, Reloaded, Shelf
+from bot.core.shared.live_files import LiveFiles, PlaybookChange, Reloaded
 from bot.domain.place import Place
 from bot.locale import Texts
 
@@ -23,9 +23,9 @@ FOUND = "files"  # who changed a setting that was found changed
 
 @dataclass(frozen=True, slots=True)
 class Rereading:
-    """Reads the shelf again and tells the admins what that changed."""
+    """Reads the live files again and tells the admins what that changed."""
 
-    shelf: Shelf
+    live_files: LiveFiles
     store: Store
     clock: Clock
     texts: Texts
@@ -36,14 +36,14 @@ class Rereading:
     async def reload(self, actor: str) -> Reloaded:
         """Read everything again for somebody who asked."""
         async with self._one_at_a_time:
-            return await self.shelf.reload(actor, self.store, self.clock, self._tell)
+            return await self.live_files.reload(actor, self.store, self.clock, self._tell)
 
     async def look(self) -> Reloaded | None:
         """Read everything again if a file has changed; None when none has."""
         async with self._one_at_a_time:
-            if not await asyncio.to_thread(self.shelf.is_stale):
+            if not await asyncio.to_thread(self.live_files.is_stale):
                 return None
-            done = await self.shelf.reload(FOUND, self.store, self.clock, self._tell)
+            done = await self.live_files.reload(FOUND, self.store, self.clock, self._tell)
         if not done.ok:
             async with self.store.begin() as tx:
                 await self._post(
@@ -51,7 +51,7 @@ class Rereading:
                 )
         return done
 
-    async def _tell(self, tx: Transaction, changes: tuple[Change, ...]) -> None:
+    async def _tell(self, tx: Transaction, changes: tuple[PlaybookChange, ...]) -> None:
         lines = [
             f"{change.playbook} ({change.before[:12] or '–'} → {change.after[:12] or '–'})"
             for change in changes

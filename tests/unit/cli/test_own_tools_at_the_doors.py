@@ -60,11 +60,11 @@ async def test_every_question_is_offered_the_tool_and_a_bad_reload_keeps_it(fold
         box = desk._toolbox_of(run, CauseSheet())
         assert box.absent["consumer_lag"] == "Metrics"  # known, and off without Prometheus
         (folder / "kafka.py").write_text("1 / 0\n")
-        refused = await parts.shelf.reload("U1", parts.store, parts.clock)
+        refused = await parts.live_files.reload("U1", parts.store, parts.clock)
         assert not refused.ok
         assert "kafka.py:1: cannot be loaded: ZeroDivisionError" in refused.message
         assert "stay in force" in refused.message
         assert "consumer_lag" in desk._toolbox_of(run, CauseSheet()).absent
         (folder / "kafka.py").unlink()
-        assert (await parts.shelf.reload("U1", parts.store, parts.clock)).ok
+        assert (await parts.live_files.reload("U1", parts.store, parts.clock)).ok
         assert "consumer_lag" not in desk._toolbox_of(run, CauseSheet()).absent

@@ -52,11 +52,11 @@ KINDS = ["ConfigMap", "HorizontalPodAutoscaler", "Deployment", "StatefulSet", "E
 
 def parts_of(reader: FakeReader) -> Parts:
     settings = SimpleNamespace(redactor=Redactor())
-    shelf = SimpleNamespace(catalogue=None)
+    live_files = SimpleNamespace(catalogue=None)
     return cast(
         "Parts",
         SimpleNamespace(
-            cluster=reader, store=None, clock=FakeClock(), shelf=shelf, settings=settings
+            cluster=reader, store=None, clock=FakeClock(), live_files=live_files, settings=settings
         ),
     )
 

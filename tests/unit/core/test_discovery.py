@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.shared.live_files import Shelf, Shelved
+from bot.core.shared.live_files import LiveFiles, LoadedFiles
 from bot.core.upkeep.discovery import COUNTERS, Discovery
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
@@ -31,9 +31,9 @@ def metrics() -> FakeMetrics:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
+def live_files() -> LiveFiles:
     known = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
-    return Shelf(lambda: Shelved(known, (), {}))
+    return LiveFiles(lambda: LoadedFiles(known, (), {}))
 
 
 def seen(
@@ -47,17 +47,17 @@ def meshed(metrics: FakeMetrics, rate: float, reporter: str, **labels: str) -> N
     metrics.put(ISTIO.total, {"reporter": reporter, **labels}, TIMES, [rate, rate])
 
 
-async def discovered(metrics: FakeMetrics, shelf: Shelf) -> Catalogue:
-    await Discovery(metrics, FakeClock(NOW), shelf.catalogue, shelf.discover).refresh()
-    return shelf.catalogue()
+async def discovered(metrics: FakeMetrics, live_files: LiveFiles) -> Catalogue:
+    await Discovery(metrics, FakeClock(NOW), live_files.catalogue, live_files.discover).refresh()
+    return live_files.catalogue()
 
 
 async def test_a_call_that_nobody_declared_joins_the_map_and_is_marked(
-    metrics: FakeMetrics, shelf: Shelf
+    metrics: FakeMetrics, live_files: LiveFiles
 ) -> None:
     seen(metrics, 4.0, "market-data", "ledger")
     seen(metrics, 1.0, "market-data", "ledger", failed=True)
-    catalogue = await discovered(metrics, shelf)
+    catalogue = await discovered(metrics, live_files)
     assert ServiceName("ledger") in catalogue.dependencies(ServiceName("market-data"))
     assert ServiceName("market-data") in catalogue.dependants(ServiceName("ledger"))
     assert ServiceName("ledger") in catalogue.topology()[ServiceName("market-data")]
@@ -73,11 +73,11 @@ async def test_a_call_that_nobody_declared_joins_the_map_and_is_marked(
 
 
 async def test_a_declared_dependency_stays_declared_and_gains_its_rate(
-    metrics: FakeMetrics, shelf: Shelf
+    metrics: FakeMetrics, live_files: LiveFiles
 ) -> None:
-    before = shelf.catalogue().dependencies(ServiceName("order-api"))
+    before = live_files.catalogue().dependencies(ServiceName("order-api"))
     seen(metrics, 12.0, "order-api", "ledger")
-    catalogue = await discovered(metrics, shelf)
+    catalogue = await discovered(metrics, live_files)
     assert catalogue.dependencies(ServiceName("order-api")) == before
     told = await Toolbox((service_map,), {Catalogue: catalogue}).call(
         "service_map", {"service": "order-api"}
@@ -86,15 +86,17 @@ async def test_a_declared_dependency_stays_declared_and_gains_its_rate(
 
 
 async def test_aliases_and_workload_names_mean_the_catalogued_service(
-    metrics: FakeMetrics, shelf: Shelf
+    metrics: FakeMetrics, live_files: LiveFiles
 ) -> None:
-    alias = shelf.catalogue().services[ServiceName("order-api")].aliases[0]
+    alias = live_files.catalogue().services[ServiceName("order-api")].aliases[0]
     seen(metrics, 2.0, alias, "market-data")
-    catalogue = await discovered(metrics, shelf)
+    catalogue = await discovered(metrics, live_files)
     assert ServiceName("market-data") in catalogue.dependencies(ServiceName("order-api"))
 
 
-async def test_both_sidecars_of_one_call_count_it_once(metrics: FakeMetrics, shelf: Shelf) -> None:
+async def test_both_sidecars_of_one_call_count_it_once(
+    metrics: FakeMetrics, live_files: LiveFiles
+) -> None:
     ends = {
         "source_canonical_service": "unknown",
         "source_workload": "market-data",
@@ -103,37 +105,37 @@ async def test_both_sidecars_of_one_call_count_it_once(metrics: FakeMetrics, she
     }
     meshed(metrics, 3.0, "source", **ends)
     meshed(metrics, 2.5, "destination", **ends)
-    catalogue = await discovered(metrics, shelf)
+    catalogue = await discovered(metrics, live_files)
     assert catalogue.calls == (
         Call(ServiceName("market-data"), ServiceName("ledger"), 3.0, 0.0, "istio"),
     )
 
 
 async def test_outsiders_loops_and_scans_are_no_dependencies(
-    metrics: FakeMetrics, shelf: Shelf
+    metrics: FakeMetrics, live_files: LiveFiles
 ) -> None:
     seen(metrics, 5.0, "user", "gateway")
     seen(metrics, 5.0, "ledger", "ledger")
     seen(metrics, 0.0001, "market-data", "ledger")
-    assert (await discovered(metrics, shelf)).calls == ()
+    assert (await discovered(metrics, live_files)).calls == ()
 
 
 async def test_a_caller_outside_the_catalogue_counts_for_the_blast_radius_only(
-    metrics: FakeMetrics, shelf: Shelf
+    metrics: FakeMetrics, live_files: LiveFiles
 ) -> None:
     seen(metrics, 5.0, "partner-portal", "ledger")
     seen(metrics, 5.0, "ledger", "tax-office")
-    catalogue = await discovered(metrics, shelf)
+    catalogue = await discovered(metrics, live_files)
     assert "partner-portal" in catalogue.dependants(ServiceName("ledger"))
     assert "tax-office" not in catalogue.dependencies(ServiceName("ledger"))
 
 
 async def test_a_silent_prometheus_keeps_what_was_seen_before(
-    metrics: FakeMetrics, shelf: Shelf
+    metrics: FakeMetrics, live_files: LiveFiles
 ) -> None:
     seen(metrics, 4.0, "market-data", "ledger")
-    discovery = Discovery(metrics, FakeClock(NOW), shelf.catalogue, shelf.discover)
+    discovery = Discovery(metrics, FakeClock(NOW), live_files.catalogue, live_files.discover)
     await discovery.refresh()
     metrics.broken = BackendUnavailableError("prometheus", "gone")
     await discovery.refresh()
-    assert len(shelf.catalogue().calls) == 1
+    assert len(live_files.catalogue().calls) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.ports import AuditRow, OutboxRow
-from bot.core.shared.live_files import Shelf, Shelved
+from bot.core.shared.live_files import LiveFiles, LoadedFiles
 from bot.core.upkeep.rereading import Rereading
 from bot.domain.ids import ChannelId
 from bot.domain.place import Place
@@ -38,7 +38,7 @@ class Desk:
     folder: Path
     store: SqlStore
     files: Rereading
-    shelf: Shelf
+    live_files: LiveFiles
 
     def write(self, text: str, name: str = "restart") -> None:
         (self.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -61,22 +61,22 @@ def desk(store: SqlStore, tmp_path: Path) -> Desk:
     folder.mkdir()
     (folder / "restart.yaml").write_text(PLAYBOOK, encoding="utf-8")
 
-    def read() -> Shelved:
-        return Shelved(Catalogue({}, {}), (), load_library([folder], ACTIONS))
+    def read() -> LoadedFiles:
+        return LoadedFiles(Catalogue({}, {}), (), load_library([folder], ACTIONS))
 
     def stamp() -> tuple[tuple[str, int], ...]:
         return tuple((f.name, f.stat().st_mtime_ns) for f in sorted(folder.iterdir()))
 
-    shelf = Shelf(read, stamp)
+    live_files = LiveFiles(read, stamp)
     files = Rereading(
-        shelf=shelf,
+        live_files=live_files,
         store=store,
         clock=FakeClock(NOW),
         texts=Texts("en"),
         place=lambda: Place(ChannelId("C1")),
         admins=lambda: ("U0ALICE01",),
     )
-    return Desk(folder, store, files, shelf)
+    return Desk(folder, store, files, live_files)
 
 
 async def test_nothing_is_read_again_while_nothing_has_changed(desk: Desk) -> None:
@@ -85,12 +85,12 @@ async def test_nothing_is_read_again_while_nothing_has_changed(desk: Desk) -> No
 
 
 async def test_a_changed_playbook_is_found_audited_and_shown_to_admins_once(desk: Desk) -> None:
-    before = desk.shelf.library()["restart"].sha256
+    before = desk.live_files.library()["restart"].sha256
     desk.write(PLAYBOOK.replace("worst pod", "pod that is worst off"))
     found = await desk.files.look()
     assert found is not None
     assert found.ok
-    after = desk.shelf.library()["restart"].sha256
+    after = desk.live_files.library()["restart"].sha256
     (row,) = await desk.audit()
     assert (row.event.kind, row.event.actor) == ("setting.changed", "files")
     assert row.event.facts["playbook_sha256"] == {"restart": [before, after]}
@@ -112,12 +112,12 @@ async def test_a_playbook_that_comes_or_goes_is_a_change_too(desk: Desk) -> None
 
 
 async def test_a_broken_file_changes_nothing_and_is_told_once_with_its_line(desk: Desk) -> None:
-    before = desk.shelf.library()
+    before = desk.live_files.library()
     desk.write(PLAYBOOK.replace("pod_restart", "pod_restrat"))
     refused = await desk.files.look()
     assert refused is not None
     assert not refused.ok
-    assert desk.shelf.library() is before
+    assert desk.live_files.library() is before
     assert await desk.audit() == []
     (line,) = await desk.posted()
     assert "restart.yaml:7" in line.body["text"]

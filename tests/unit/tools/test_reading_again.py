@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.composition.parts import open_shelf
-from bot.core.shared.live_files import Shelf
+from bot.composition.parts import open_live_files
+from bot.core.shared.live_files import LiveFiles
 from bot.settings import load_settings
 from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
@@ -23,11 +23,11 @@ ROOT = Path(__file__).resolve().parents[3]
 @dataclass(frozen=True)
 class Desk:
     folder: Path
-    shelf: Shelf
+    live_files: LiveFiles
     store: SqlStore
 
     async def reload(self) -> str:
-        done = await self.shelf.reload("U0ADMIN01", self.store, FakeClock(NOW))
+        done = await self.live_files.reload("U0ADMIN01", self.store, FakeClock(NOW))
         return done.message if done.ok else f"REFUSED {done.message}"
 
     async def audited(self) -> list[dict[str, object]]:
@@ -43,8 +43,8 @@ def desk(store: SqlStore, tmp_path: Path) -> Desk:
     library = ROOT / "playbooks" / "library"
     config = tmp_path / "config.yaml"
     config.write_text(f"paths: {{{paths}, playbooks: ['{library}']}}\n", encoding="utf-8")
-    shelf = open_shelf(load_settings({"SRE_AGENT_CONFIG": str(config)}), ACTIONS)
-    return Desk(tmp_path, shelf, store)
+    live_files = open_live_files(load_settings({"SRE_AGENT_CONFIG": str(config)}), ACTIONS)
+    return Desk(tmp_path, live_files, store)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def desk(store: SqlStore, tmp_path: Path) -> Desk:
 async def test_a_bad_file_keeps_the_good_one_and_is_told_to_who_asked(
     desk: Desk, file: str, right: str, wrong: str, complaint: str
 ) -> None:
-    before = desk.shelf.catalogue(), desk.shelf.rules()
+    before = desk.live_files.catalogue(), desk.live_files.rules()
     path = desk.folder / f"{file}.yaml"
     text = path.read_text("utf-8")
     assert right in text
@@ -73,7 +73,7 @@ async def test_a_bad_file_keeps_the_good_one_and_is_told_to_who_asked(
     assert told.startswith("REFUSED ")
     assert told.endswith("The files read before stay in force.")
     assert re.search(complaint, told), told
-    assert (desk.shelf.catalogue(), desk.shelf.rules()) == before
+    assert (desk.live_files.catalogue(), desk.live_files.rules()) == before
     assert await desk.audited() == []
     path.write_text(text, encoding="utf-8")
     assert (await desk.reload()).startswith("Read again: 14 metrics, 10 services, ")
@@ -84,16 +84,16 @@ async def test_a_metric_that_was_added_serves_at_once_and_is_audited(desk: Desk)
     own = "shop:\n  carts: {query: shop_carts, unit: carts, description: Open carts}\n"
     path.write_text(path.read_text("utf-8") + own, encoding="utf-8")
     assert (await desk.reload()).startswith("Read again: 15 metrics")
-    assert desk.shelf.catalogue().metrics["carts"].category == "shop"  # type: ignore[index]
+    assert desk.live_files.catalogue().metrics["carts"].category == "shop"  # type: ignore[index]
     (facts,) = await desk.audited()
     assert facts["metrics_changed"] == ["carts"]
 
 
 def test_the_shipped_catalogue_holds_every_metric_of_the_platform() -> None:
     shipped = load_settings({"SRE_AGENT_CONFIG": str(ROOT / "config" / "config.yaml")})
-    shelf = open_shelf(shipped, ACTIONS)
+    live_files = open_live_files(shipped, ACTIONS)
     found: dict[str, set[str]] = {}
-    for spec in shelf.catalogue().metrics.values():
+    for spec in live_files.catalogue().metrics.values():
         found.setdefault(spec.category, set()).add(spec.name)
     assert found == {
         "trading": {"order_latency_p99", "order_qps", "order_error_rate"},

@@ -18,7 +18,7 @@ from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.composition.terminal import terminal_desk
 from bot.core.ports import ModelUnavailableError, PlanRecord, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
-from bot.core.upkeep.doctor import Check, CheckFailedError, Row, examine
+from bot.core.upkeep.doctor import Check, CheckFailedError, DependencyRow, examine
 from bot.domain.answer import Answer
 from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL
@@ -140,7 +140,7 @@ async def migrate(settings: Settings, direction: str, revision: str) -> str:
         return store.url.render_as_string(hide_password=True)
 
 
-async def examine_all(settings: Settings) -> list[Row]:
+async def examine_all(settings: Settings) -> list[DependencyRow]:
     """Ask everything that is configured how it is."""
     async with AsyncExitStack() as stack:
         checks: dict[str, Check] = {

@@ -215,7 +215,7 @@ class SelfMetrics:
 # --- traces --------------------------------------------------------------------------------
 
 
-class Tracing:
+class SelfTracing:
     """OpenTelemetry spans around cycles, runs and steps; off unless an exporter is given."""
 
     def __init__(self, exporter: Any = None, service: str = "sre-agent") -> None:

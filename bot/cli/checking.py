@@ -9,7 +9,7 @@ import typer
 from bot.cli.ending import CommandFailedError, carry_out, fail, settings, show_json
 
 if TYPE_CHECKING:
-    from bot.core.upkeep.doctor import Row
+    from bot.core.upkeep.doctor import DependencyRow
 
 _STYLES = {"ok": "green", "off": "dim", "failed": "bold red"}
 
@@ -34,7 +34,7 @@ def doctor(
         raise fail(f"not well: {names}")
 
 
-def _table(rows: list[Row]) -> None:
+def _table(rows: list[DependencyRow]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.composition.parts import Parts
 from bot.composition.slack import People
-from bot.core.reports.breach_forecasts import Outlook
+from bot.core.reports.breach_forecasts import BreachForecasts
 from bot.core.reports.digests import DigestDesk
 from bot.core.reports.postmortems import PostmortemDesk, PostmortemSources
 from knowledge.documents import read_document
@@ -15,13 +15,13 @@ from knowledge.documents import read_document
 
 def digests_of(parts: Parts, people: People) -> DigestDesk:
     """Return what writes digests."""
-    outlook = (
-        Outlook(parts.clock, parts.metrics, parts.workers, parts.live_files.catalogue)
+    breaches = (
+        BreachForecasts(parts.clock, parts.metrics, parts.workers, parts.live_files.catalogue)
         if parts.metrics is not None
         else None
     )
     return DigestDesk(
-        parts.store, parts.clock, people.texts_of, changes=parts.changes, breaches=outlook
+        parts.store, parts.clock, people.texts_of, changes=parts.changes, breaches=breaches
     )
 
 

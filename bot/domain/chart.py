@@ -29,7 +29,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ShadedSpan:
     """An anomalous stretch, aware UTC."""
 
     start: datetime
@@ -74,7 +74,7 @@ class ChartSpec:
     unit: str = ""
     expected: Band | None = None
     threshold: Threshold | None = None
-    spans: tuple[Span, ...] = ()
+    spans: tuple[ShadedSpan, ...] = ()
     markers: tuple[Marker, ...] = ()
     forecast: ForecastBand | None = None
     timezone: str = "UTC"  # an IANA name; an unknown one falls back to UTC and is shown as UTC

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from bot.domain.chart import Band, ChartSpec, ForecastBand, Line, Marker, Span, Threshold
+from bot.domain.chart import Band, ChartSpec, ForecastBand, Line, Marker, ShadedSpan, Threshold
 from bot.slack.charts import BAD, render_chart, zone_of
 from tools.units import format_value
 from tools.world import Floats
@@ -36,7 +36,7 @@ def spec() -> ChartSpec:
         unit="s",
         expected=Band(TIMES, np.full(60, 0.07), np.full(60, 0.09)),
         threshold=Threshold(0.25),
-        spans=(Span(at(40), at(59)),),
+        spans=(ShadedSpan(at(40), at(59)),),
         markers=(Marker(at(38), "deploy order-api 2.14.0"), Marker(at(5), "scale gateway")),
         timezone="Asia/Shanghai",
     )

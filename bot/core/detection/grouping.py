@@ -20,7 +20,7 @@ TOLD_FROM = Severity.HIGH  # lesser anomalies are kept, not posted
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoiningAnomalies:
     """New anomalies of a finding that is open already."""
 
     finding: Finding
@@ -41,7 +41,7 @@ def join(
     services_of: Mapping[AnomalyId, ServiceName],
     catalogue: Catalogue,
     now: datetime,
-) -> tuple[list[Joined], list[Anomaly]]:
+) -> tuple[list[JoiningAnomalies], list[Anomaly]]:
     """Split loose anomalies into those that join an open finding and the rest."""
     near = neighbours(catalogue)
     taken: dict[str, list[Anomaly]] = {}
@@ -54,7 +54,7 @@ def join(
         else:
             taken.setdefault(home.id, []).append(anomaly)
     by_id = {f.id: f for f in findings}
-    return [Joined(by_id[k], tuple(v)) for k, v in taken.items()], rest  # type: ignore[index]
+    return [JoiningAnomalies(by_id[k], tuple(v)) for k, v in taken.items()], rest  # type: ignore[index]
 
 
 def _belongs(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from bot.core.investigation.investigator import Diagnosis
 from bot.core.shared.charts import ChartDesk
 from bot.core.shared.isolation import isolated
-from bot.domain.chart import ChartSpec, ForecastBand, Span
+from bot.domain.chart import ChartSpec, ForecastBand, ShadedSpan
 from bot.locale import Texts
 from tools.world import Series
 
@@ -62,7 +62,9 @@ def _with_judgement(spec: ChartSpec, series: Series, diagnosis: Diagnosis) -> Ch
     """Return the chart with the abnormal spans and the forecast of its own series."""
     of = (series.metric, series.labels)
     spans = tuple(
-        Span(s.start, s.end) for s, _ in diagnosis.observed.spans if (s.metric, s.labels) == of
+        ShadedSpan(s.start, s.end)
+        for s, _ in diagnosis.observed.spans
+        if (s.metric, s.labels) == of
     )
     spec = replace(spec, spans=(*spec.spans, *spans))
     for predicted, _ in diagnosis.observed.forecasts:

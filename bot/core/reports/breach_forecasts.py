@@ -42,7 +42,7 @@ def foresee(series: Sequence[Series], spec: MetricSpec) -> list[BreachForecast]:
     return found
 
 
-class Outlook:
+class BreachForecasts:
     """Looks ahead for the digest."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Outlook:
                 with in_background():  # a person's question goes first
                     series = await self._metrics.query_range(spec.query, window, STEP)
             except BackendError as error:
-                log.warning("outlook.metric_missing", metric=spec.name, why=str(error))
+                log.warning("forecast.metric_missing", metric=spec.name, why=str(error))
                 continue
             found += await self._workers.run(foresee, series, spec)
         return sorted(found, key=lambda b: b.at)

@@ -27,7 +27,7 @@ _MENTION = re.compile(r"<[@!][^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PostmortemFacts:
     """What is known of an incident."""
 
     incident: Incident
@@ -63,7 +63,7 @@ class Dated:
     source: str
 
 
-def write(facts: Facts, texts: Texts) -> Sections:
+def write(facts: PostmortemFacts, texts: Texts) -> Sections:
     """Write every section from the facts."""
     return Sections(
         summary=_summary(facts, texts),
@@ -82,7 +82,7 @@ def write(facts: Facts, texts: Texts) -> Sections:
 # --- timeline ------------------------------------------------------------------------------
 
 
-def _timeline(facts: Facts, texts: Texts) -> list[Dated]:
+def _timeline(facts: PostmortemFacts, texts: Texts) -> list[Dated]:
     dated = [
         *_entries(facts, texts),
         *_changes(facts, texts),
@@ -100,7 +100,7 @@ def _timeline(facts: Facts, texts: Texts) -> list[Dated]:
     return told
 
 
-def _entries(facts: Facts, texts: Texts) -> Iterable[Dated]:
+def _entries(facts: PostmortemFacts, texts: Texts) -> Iterable[Dated]:
     for entry in facts.entries:
         source = texts.say(f"postmortem.source_{entry.source}")
         yield Dated(entry.at, _flat(entry.text), f"{source} {entry.ref}".strip())
@@ -116,13 +116,13 @@ def _entries(facts: Facts, texts: Texts) -> Iterable[Dated]:
     )
 
 
-def _changes(facts: Facts, texts: Texts) -> Iterable[Dated]:
+def _changes(facts: PostmortemFacts, texts: Texts) -> Iterable[Dated]:
     source = texts.say("postmortem.source_change")
     for change in facts.changes:
         yield Dated(change.at, _flat(change.summary), f"{source} {change.source}".strip())
 
 
-def _plan_rows(facts: Facts, texts: Texts) -> Iterable[Dated]:
+def _plan_rows(facts: PostmortemFacts, texts: Texts) -> Iterable[Dated]:
     titles = {r.plan.id: r.plan.title for r in facts.plans}
     known = texts.keys()
     for row in facts.rows:
@@ -134,7 +134,7 @@ def _plan_rows(facts: Facts, texts: Texts) -> Iterable[Dated]:
             yield Dated(event.at, text, f"audit #{row.seq} {event.subject}")
 
 
-def _messages(facts: Facts, texts: Texts) -> Iterable[Dated]:
+def _messages(facts: PostmortemFacts, texts: Texts) -> Iterable[Dated]:
     source = texts.say("postmortem.source_channel")
     for message in facts.messages[:MOST_MESSAGES]:
         text = _flat(_MENTION.sub("@…", message.text), LONGEST_MESSAGE)
@@ -142,7 +142,7 @@ def _messages(facts: Facts, texts: Texts) -> Iterable[Dated]:
             yield Dated(message.at, texts.say("postmortem.said", text=text), source)
 
 
-def _conclusions(facts: Facts, texts: Texts) -> Iterable[Dated]:
+def _conclusions(facts: PostmortemFacts, texts: Texts) -> Iterable[Dated]:
     for finding in facts.findings:
         for cause in finding.causes[:1]:
             yield Dated(
@@ -155,7 +155,7 @@ def _conclusions(facts: Facts, texts: Texts) -> Iterable[Dated]:
 # --- sections ------------------------------------------------------------------------------
 
 
-def _summary(facts: Facts, texts: Texts) -> str:
+def _summary(facts: PostmortemFacts, texts: Texts) -> str:
     incident = facts.incident
     end = incident.resolved_at
     span = (end or facts.now) - incident.started_at
@@ -172,7 +172,7 @@ def _summary(facts: Facts, texts: Texts) -> str:
     return "\n\n".join([lead, *(_first_paragraph(c) for c in concluded[:1])])
 
 
-def _impact(facts: Facts, texts: Texts) -> str:
+def _impact(facts: PostmortemFacts, texts: Texts) -> str:
     lines = [f"- {line}" for f in facts.findings for line in f.lines]
     if len(lines) > MOST_ANOMALY_LINES:
         rest = len(lines) - MOST_ANOMALY_LINES
@@ -180,7 +180,7 @@ def _impact(facts: Facts, texts: Texts) -> str:
     return "\n".join([*lines, texts.say("postmortem.impact_ask")])
 
 
-def _root_cause(facts: Facts, texts: Texts) -> str:
+def _root_cause(facts: PostmortemFacts, texts: Texts) -> str:
     causes = [c for f in facts.findings for c in f.causes]
     if not causes:
         return texts.say("postmortem.cause_unknown")
@@ -196,7 +196,7 @@ def _root_cause(facts: Facts, texts: Texts) -> str:
     )
 
 
-def _resolution(facts: Facts, texts: Texts) -> str:
+def _resolution(facts: PostmortemFacts, texts: Texts) -> str:
     ran = [r for r in facts.plans if r.status not in _NEVER_RAN]
     lines = [
         texts.say(
@@ -228,7 +228,7 @@ _NEVER_RAN = frozenset(
 )
 
 
-def _lessons(facts: Facts, texts: Texts) -> str:
+def _lessons(facts: PostmortemFacts, texts: Texts) -> str:
     incident = facts.incident
     noticed = incident.declared_at - incident.started_at
     minutes = round(noticed.total_seconds() / 60)
@@ -250,7 +250,7 @@ def _answers(rows: Sequence[AuditRow]) -> list[Dated]:
     return [Dated(r.event.at, "", "") for r in rows if r.event.kind in kinds]
 
 
-def _actions(facts: Facts, texts: Texts) -> tuple[ActionItem, ...]:
+def _actions(facts: PostmortemFacts, texts: Texts) -> tuple[ActionItem, ...]:
     causes = sorted((c for f in facts.findings for c in f.causes), key=lambda c: -c.confidence)
     if not causes:
         return (ActionItem(texts.say("postmortem.action_find_cause")),)

@@ -18,7 +18,7 @@ import structlog
 
 from bot.core.ports import AuditRow, ChannelHistory, Clock, Message, PlanRecord, Store
 from bot.core.reports import postmortem_text
-from bot.core.reports.postmortem_text import Facts
+from bot.core.reports.postmortem_text import PostmortemFacts
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, IncidentId, PostmortemId, UserId, mint
@@ -169,7 +169,7 @@ class PostmortemDesk:
             place=place,
         )
 
-    async def _gather(self, incident: Incident) -> Facts:
+    async def _gather(self, incident: Incident) -> PostmortemFacts:
         now = self._clock.now()
         start, end = incident.started_at - BEFORE, min(now, (incident.resolved_at or now) + AFTER)
         async with self._store.begin() as tx:
@@ -178,7 +178,7 @@ class PostmortemDesk:
             plans = [r for f in findings for r in await tx.plans.of_finding(f.id)]
             rows = await tx.audit.since(start, end)
         gaps: dict[str, str] = {}
-        return Facts(
+        return PostmortemFacts(
             incident=incident,
             now=now,
             entries=tuple(entries),

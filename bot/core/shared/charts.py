@@ -13,7 +13,7 @@ import numpy as np
 
 from bot.core.ports import Clock, Store
 from bot.core.shared.wording import window_text
-from bot.domain.chart import Band, ChartSpec, Line, Marker, Span, Threshold
+from bot.domain.chart import Band, ChartSpec, Line, Marker, ShadedSpan, Threshold
 from bot.domain.ids import mint
 from bot.locale import Texts
 from tools.analysis.baseline import expected
@@ -69,7 +69,7 @@ class ChartDesk:
             lines=(Line(service, series.times, series.values),),
             expected=_band(baseline, series, texts) if baseline else None,
             threshold=_threshold(metric, texts),
-            spans=tuple(Span(v.started_at, v.at) for v in own),
+            spans=tuple(ShadedSpan(v.started_at, v.at) for v in own),
             markers=tuple(markers[:3]),
             timezone=timezone,
             extra=(("metric", series.metric), ("query", metric.query if metric else "")),

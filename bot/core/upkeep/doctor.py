@@ -19,7 +19,7 @@ from tools.ports import HasHealth
 TIMEOUT_SECONDS = 30.0  # of one check; a busy machine needs ten to import a client
 
 
-class State(StrEnum):
+class DependencyState(StrEnum):
     """How one dependency is."""
 
     OK = "ok"
@@ -37,11 +37,11 @@ class CheckFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DependencyRow:
     """One line of the doctor's report."""
 
     name: str
-    state: State
+    state: DependencyState
     detail: str
     todo: str = ""
 
@@ -63,26 +63,32 @@ def of_health(backend: HasHealth, todo: str = "") -> Check:
 
 async def examine(
     checks: Mapping[str, Check], off: Mapping[str, str], timeout_seconds: float = TIMEOUT_SECONDS
-) -> list[Row]:
+) -> list[DependencyRow]:
     """Run every check at once; then name what is off, with what would switch it on."""
     asked = await asyncio.gather(*(_ask(n, c, timeout_seconds) for n, c in checks.items()))
-    rows = [Row(n, State.OFF, "not configured", todo) for n, todo in off.items() if n not in checks]
+    rows = [
+        DependencyRow(n, DependencyState.OFF, "not configured", todo)
+        for n, todo in off.items()
+        if n not in checks
+    ]
     return [*asked, *rows]
 
 
-def all_well(rows: Sequence[Row]) -> bool:
+def all_well(rows: Sequence[DependencyRow]) -> bool:
     """Say whether nothing that is configured failed."""
-    return all(row.state is not State.FAILED for row in rows)
+    return all(row.state is not DependencyState.FAILED for row in rows)
 
 
-async def _ask(name: str, check: Check, timeout_seconds: float) -> Row:
+async def _ask(name: str, check: Check, timeout_seconds: float) -> DependencyRow:
     todo = f"check the address and that {name} is running"
     try:
         async with asyncio.timeout(timeout_seconds):
-            return Row(name, State.OK, await check())
+            return DependencyRow(name, DependencyState.OK, await check())
     except TimeoutError:
-        return Row(name, State.FAILED, f"no answer within {timeout_seconds:g} s", todo)
+        return DependencyRow(
+            name, DependencyState.FAILED, f"no answer within {timeout_seconds:g} s", todo
+        )
     except CheckFailedError as error:
-        return Row(name, State.FAILED, str(error), error.todo or todo)
+        return DependencyRow(name, DependencyState.FAILED, str(error), error.todo or todo)
     except Exception as error:  # noqa: BLE001 - the doctor's job: whatever fails becomes a row
-        return Row(name, State.FAILED, f"{type(error).__name__}: {error}", todo)
+        return DependencyRow(name, DependencyState.FAILED, f"{type(error).__name__}: {error}", todo)

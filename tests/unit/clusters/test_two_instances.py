@@ -18,7 +18,7 @@ from bot.core.detection.cycle import DetectionCycle
 from bot.core.detection.enrichment import Enricher, Sources
 from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.shared.stored_ports import StoredBaselines
-from bot.core.upkeep.doctor import State, examine
+from bot.core.upkeep.doctor import DependencyState, examine
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId
 from bot.domain.redaction import Redactor
@@ -297,8 +297,8 @@ prometheus:
     async with AsyncExitStack() as stack:
         asked = await examine(backend_checks(found, stack), off_of(found))
     rows = {row.name: row for row in asked}
-    assert rows["prometheus default"].state is State.OK
-    assert rows["prometheus us"].state is State.FAILED
+    assert rows["prometheus default"].state is DependencyState.OK
+    assert rows["prometheus us"].state is DependencyState.FAILED
     assert str(us) in rows["prometheus us"].detail
     async with AsyncExitStack() as stack:
         metrics = metrics_of(found, stack)

@@ -11,12 +11,12 @@ from prometheus_client import generate_latest
 
 from bot.core.detection.alerts import Alert, AlertDesk
 from bot.core.shared.announcing import AnnouncingStore
-from bot.core.upkeep.doctor import CheckFailedError, State, all_well, examine, of_health
+from bot.core.upkeep.doctor import CheckFailedError, DependencyState, all_well, examine, of_health
 from bot.domain.anomaly import Resolved
 from bot.domain.audit import BOT, Event
 from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
-from bot.telemetry import LogConfig, SelfMetrics, Tracing, configure_logging
+from bot.telemetry import LogConfig, SelfMetrics, SelfTracing, configure_logging
 from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW, an_anomaly
 from tools.ports import Health
@@ -51,14 +51,14 @@ async def test_the_doctor_tells_ok_off_and_failed_with_what_to_do() -> None:
     }  # fmt: skip
     rows = await examine(checks, {"claude": "set ANTHROPIC_API_KEY"}, timeout_seconds=0.05)
     told = {r.name: (r.state, r.detail, r.todo) for r in rows}
-    assert told["knowledge"][:2] == (State.OK, "12 documents")
-    assert told["loki"][:2] == (State.FAILED, "connection refused")
+    assert told["knowledge"][:2] == (DependencyState.OK, "12 documents")
+    assert told["loki"][:2] == (DependencyState.FAILED, "connection refused")
     assert told["odd"][1] == "KeyError: 'url'"
-    assert told["slack"] == (State.FAILED, "invalid_auth", "make a new token")
+    assert told["slack"] == (DependencyState.FAILED, "invalid_auth", "make a new token")
     assert told["database"][1] == "no answer within 0.05 s"
-    assert told["claude"] == (State.OFF, "not configured", "set ANTHROPIC_API_KEY")
+    assert told["claude"] == (DependencyState.OFF, "not configured", "set ANTHROPIC_API_KEY")
     assert not all_well(rows)
-    assert all_well([r for r in rows if r.state is not State.FAILED])
+    assert all_well([r for r in rows if r.state is not DependencyState.FAILED])
 
 
 def an_alert(*, firing: bool = True, name: str = "PodDown", **labels: str) -> Alert:
@@ -161,12 +161,12 @@ def test_logs_are_json_lines_without_secrets_even_in_a_stack_trace() -> None:
 
 
 def test_tracing_is_off_unless_an_exporter_is_given() -> None:
-    with Tracing().span("detection.cycle", metrics=3):
+    with SelfTracing().span("detection.cycle", metrics=3):
         pass
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
     exporter = InMemorySpanExporter()
-    tracing = Tracing(exporter)
+    tracing = SelfTracing(exporter)
     with tracing.span("detection.cycle", metrics=3):
         pass
     tracing.close()

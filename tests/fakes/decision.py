@@ -196,9 +196,58 @@ def library(*texts: str) -> dict[str, Loaded]:
     return {each.playbook.id: each for each in loaded}
 
 
+def populate(cluster: FakeCluster) -> None:
+    """Put the small production's objects into a cluster."""
+    for name in ("shop", "cart", "vault"):
+        for item in deployment(name):
+            cluster.put(item)
+    cluster.put(autoscaler("shop"))
+    cluster.put({"kind": "Namespace", "metadata": {"name": "trading", "namespace": ""}})
+
+
+def services() -> dict[str, ServiceSpec]:
+    """Return the small production's services by name."""
+    vault = service("vault", protected=True)
+    return {"shop": service("shop"), "cart": service("cart"), "vault": vault}
+
+
+class SmallProduction:
+    """What a test looks at: the plans in the store, and what became of the cluster."""
+
+    store: SqlStore
+    cluster: FakeCluster
+
+    async def record(self, plan: PlanId) -> PlanRecord:
+        async with self.store.begin() as tx:
+            return await tx.plans.get(plan)
+
+    async def steps(self, plan: PlanId) -> list[StepRun]:
+        async with self.store.begin() as tx:
+            return await tx.plans.steps(plan)
+
+    async def audit(self, subject: str = "") -> list[str]:
+        async with self.store.begin() as tx:
+            return [row.event.kind for row in await tx.audit.tail(1000, subject)]
+
+    def images(self) -> dict[str, str]:
+        found = {}
+        for name in ("shop", "cart"):
+            item = self.cluster.objects["Deployment", "trading", name]
+            found[name] = item["spec"]["template"]["spec"]["containers"][0]["image"]
+        return found
+
+    def limits(self) -> tuple[int, int]:
+        spec = self.cluster.objects["HorizontalPodAutoscaler", "trading", "shop"]["spec"]
+        return spec["minReplicas"], spec["maxReplicas"]
+
+
 @dataclass
-class Production:
-    """Everything one test needs; `replica` builds another bot over the same store and cluster."""
+class Production(SmallProduction):
+    """The decision side over the small production; `replica` builds another over the same store.
+
+    Here a test holds policy, access, files and measurements in its hand while the bot is at work.
+    The whole bot over the same production is `tests.fixtures.shift.Shift`.
+    """
 
     store: SqlStore
     clock: FakeClock = field(default_factory=lambda: FakeClock(START))
@@ -222,18 +271,8 @@ class Production:
     )
 
     def __post_init__(self) -> None:
-        for name in ("shop", "cart"):
-            for item in deployment(name):
-                self.cluster.put(item)
-        self.cluster.put(autoscaler("shop"))
-        for item in deployment("vault"):
-            self.cluster.put(item)
-        self.cluster.put({"kind": "Namespace", "metadata": {"name": "trading", "namespace": ""}})
-        self.services = {
-            "shop": service("shop"),
-            "cart": service("cart"),
-            "vault": service("vault", protected=True),
-        }
+        populate(self.cluster)
+        self.services = services()
         self.bot = self.replica("one")
 
     def replica(self, owner: str) -> Remediation:
@@ -290,26 +329,3 @@ class Production:
 
     async def run(self, bot: Remediation | None = None) -> None:
         await (bot or self.bot).execution.run_due()
-
-    async def record(self, plan: PlanId) -> PlanRecord:
-        async with self.store.begin() as tx:
-            return await tx.plans.get(plan)
-
-    async def steps(self, plan: PlanId) -> list[StepRun]:
-        async with self.store.begin() as tx:
-            return await tx.plans.steps(plan)
-
-    async def audit(self, subject: str = "") -> list[str]:
-        async with self.store.begin() as tx:
-            return [row.event.kind for row in await tx.audit.tail(1000, subject)]
-
-    def images(self) -> dict[str, str]:
-        found = {}
-        for name in ("shop", "cart"):
-            item = self.cluster.objects["Deployment", "trading", name]
-            found[name] = item["spec"]["template"]["spec"]["containers"][0]["image"]
-        return found
-
-    def limits(self) -> tuple[int, int]:
-        spec = self.cluster.objects["HorizontalPodAutoscaler", "trading", "shop"]["spec"]
-        return spec["minReplicas"], spec["maxReplicas"]

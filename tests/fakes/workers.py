@@ -25,6 +25,9 @@ class InlineWorkers:
         result: T = pickle.loads(pickle.dumps(call(*arguments)))  # noqa: S301 - our own bytes
         return result
 
+    async def warm(self) -> None:
+        """Nothing to wait for."""
+
     async def close(self) -> None:
         """Nothing to stop."""
 

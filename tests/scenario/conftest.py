@@ -1,4 +1,4 @@
-"""The imitated production, and the clock that moves it."""
+"""The imitated production, the local Slack with its people, and the clock that moves them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.store.store import SqlStore
+from sandbox.slack.server import SlackServer
 from tests.fakes.clock import FakeClock
+from tests.fixtures.shift import Shift, local_slack
 from tests.sandboxed import Platform, platform
 
 
@@ -18,5 +21,20 @@ async def outside(tmp_path: Path) -> AsyncIterator[Platform]:
 
 
 @pytest.fixture
-def clock(outside: Platform) -> FakeClock:
-    return outside.clock
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def slack(clock: FakeClock) -> AsyncIterator[SlackServer]:
+    async with local_slack(clock) as server:
+        yield server
+
+
+@pytest.fixture
+async def shift(
+    store: SqlStore, tmp_path: Path, slack: SlackServer, clock: FakeClock
+) -> AsyncIterator[Shift]:
+    made = Shift(store, tmp_path, slack, clock)
+    yield made
+    await made.bot.remediation.execution.idle()

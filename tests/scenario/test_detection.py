@@ -19,7 +19,6 @@ from bot.domain.ids import ChannelId, UserId
 from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
-from tests.fakes.clock import FakeClock
 from tests.fakes.workers import InlineWorkers
 from tests.sandboxed import Platform
 from tools.act.actions import ACTIONS
@@ -82,7 +81,8 @@ async def roll_back(outside: Platform) -> None:
 
 
 @pytest.fixture
-async def watch(outside: Platform, clock: FakeClock, store: SqlStore) -> AsyncIterator[Watch]:
+async def watch(outside: Platform, store: SqlStore) -> AsyncIterator[Watch]:
+    clock = outside.clock
     prometheus = Prometheus(PrometheusConfig(url=outside.prometheus_url))
     reader = KubernetesReader(
         KubernetesConfig(kubeconfig=str(outside.kubernetes.reader_kubeconfig))

@@ -7,109 +7,30 @@ clear refusal, and an audit row.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from slack_bolt.async_app import AsyncBoltRequest
 
-from bot.clock import WorldClock
-from bot.core.ports import Person
 from bot.core.remediation.planner import Origin
 from bot.domain.access import AccessConfig, Role
-from bot.domain.ids import ChannelId, PlanId, UserId
-from bot.domain.place import Place
+from bot.domain.ids import ChannelId, UserId
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig
 from bot.slack.app import SlackRoom
-from bot.slack.config import SlackConfig
-from bot.store.store import SqlStore
-from foundation.retries import RetryPolicy
-from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS
-from sandbox.slack.server import SlackServer, Timing, start_slack
-from tests.fakes.decision import SCALE, Production, library
-from tests.fixtures.rooms import connected, deps_over, room_over
+from bot.slack.directory import FRESH
+from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS, ONCALL_GROUP
+from sandbox.slack.server import SlackServer
+from tests.fakes.decision import SCALE, library
+from tests.fixtures.shift import PLACE, Shift
 from tools.errors import OutcomeUnknownError
 from tools.world import ProposalDraft, ServiceName
 
-WAIT = 15.0
 CHOOSING = SCALE.replace("{add_replicas: 2}", '{add_replicas: "{{ add_replicas }}"}') + (
     'parameters: {add_replicas: {description: how many more, default: 2, pattern: "[1-5]"}}\n'
 )
-
-
-@dataclass
-class Shift:
-    """People, their Slack, and the bot that plans for them."""
-
-    slack: SlackServer
-    world: Production
-
-    def room(self) -> SlackRoom:
-        config = SlackConfig(
-            bot_token=self.slack.bot_token,
-            owner="test:1",
-            app_token=self.slack.app_token,
-            api_url=self.slack.api_url,
-            incidents_channel="#incidents",
-            poll=timedelta(milliseconds=50),
-            retry=RetryPolicy(
-                first=timedelta(milliseconds=50), longest=timedelta(minutes=5), give_up_after=6
-            ),
-            lease=timedelta(seconds=5),
-        )
-        world = self.world
-        deps = deps_over(world.store, WorldClock(), world.bot, lambda: world.access)
-        return room_over(config, deps, world.directory)
-
-    def running(self) -> AbstractAsyncContextManager[SlackRoom]:
-        return connected(self.room())
-
-    async def planned(self, playbook: str) -> PlanId:
-        draft = ProposalDraft(playbook, ServiceName("shop"), "orders fail")
-        origin = Origin(Place(ChannelId(INCIDENTS)))
-        receipt = await self.world.bot.planner.propose(draft, origin)
-        assert receipt.plan_id is not None, receipt
-        return PlanId(receipt.plan_id)
-
-    def card_of(self, plan: PlanId) -> dict[str, Any] | None:
-        cards = self.slack.messages("#incidents")
-        return next((m for m in cards if f"'block_id': '{plan}'" in str(m["blocks"])), None)
-
-    async def card(self, plan: PlanId, button: str) -> str:
-        """Wait until a plan's card offers a button; returns the card's ts."""
-
-        def look() -> str | None:
-            card = self.card_of(plan)
-            return str(card["ts"]) if card and f"'{button}'" in str(card["blocks"]) else None
-
-        found: str = await self.slack.wait_for(look, WAIT)
-        return found
-
-    async def told(self, user: str, word: str, times: int = 1) -> str:
-        def look() -> str | None:
-            said = [m["text"] for m in self.slack.ephemerals(user, "#incidents")]
-            fitting = [text for text in said if word in text]
-            return fitting[-1] if len(fitting) >= times else None
-
-        found: str = await self.slack.wait_for(look, WAIT)
-        return found
-
-    async def modal(self, user: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
-            stack = self.slack.parts.views.stack(self.slack.user_id(user))
-            return stack[-1] if stack else None
-
-        found: dict[str, Any] = await self.slack.wait_for(look, WAIT)
-        return found
-
-    async def status(self, plan: PlanId) -> PlanStatus:
-        return (await self.world.record(plan)).status
 
 
 def click_of(user: str, action: str, value: str, trigger: str) -> dict[str, Any]:
@@ -131,19 +52,6 @@ async def deliver(room: SlackRoom, body: dict[str, Any]) -> None:
     await room.inbox.idle()
 
 
-@pytest.fixture
-async def shift(store: SqlStore) -> AsyncIterator[Shift]:
-    world = Production(store, policy=PolicyConfig(break_glass=True))
-    for user in (ALICE, BOB, CAROL):
-        world.directory.people[UserId(user)] = Person(UserId(user), user.lower())
-    world.access = AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ALICE, BOB)})
-    manifest = yaml.safe_load(Path("slack-manifest.yaml").read_text(encoding="utf-8"))
-    slack = await start_slack(manifest=manifest, timing=Timing(ack_seconds=2.0, retry_scale=0.0))
-    yield Shift(slack, world)
-    await world.bot.execution.idle()
-    await slack.close()
-
-
 async def test_clicks_from_two_phones_and_of_two_people_are_one_execution(shift: Shift) -> None:
     plan = await shift.planned("manual")
     async with shift.running():
@@ -155,24 +63,24 @@ async def test_clicks_from_two_phones_and_of_two_people_are_one_execution(shift:
         assert all(await asyncio.gather(*clicks))
         await shift.told("alice", plan, times=2)
         await shift.told("bob", plan, times=2)
-        await shift.world.run()
+        await shift.run()
         assert await shift.status(plan) is PlanStatus.VERIFYING
-    assert len(shift.world.cluster.sent) == 1
-    assert (await shift.world.audit(plan)).count("plan.approved") == 2
+    assert len(shift.cluster.sent) == 1
+    assert (await shift.audit(plan)).count("plan.approved") == 2
 
 
 async def test_a_click_on_an_old_card_is_told_what_became_of_the_plan(shift: Shift) -> None:
     plan = await shift.planned("rollback")
     async with shift.running() as room:
         await shift.card(plan, "plan.approve")
-        said = await shift.world.bot.approvals.reject(
+        said = await shift.bot.remediation.approvals.reject(
             plan, UserId(BOB), "not today", ChannelId(INCIDENTS)
         )
         assert said.accepted
         await deliver(room, click_of(ALICE, "plan.approve", plan, "old.1"))
         assert "rejected; nothing was changed" in await shift.told("alice", plan)
-    await shift.world.run()
-    assert shift.world.cluster.sent == []
+    await shift.run()
+    assert shift.cluster.sent == []
 
 
 @pytest.mark.parametrize(
@@ -191,16 +99,17 @@ async def test_a_payload_in_somebody_elses_place_counts_where_the_card_lives(
     shift: Shift,
 ) -> None:
     plan = await shift.planned("rollback")
-    shift.world.access = AccessConfig(
-        shift.world.access.holders, channels={"C0GENERAL": {Role.APPROVER: (CAROL,)}}
+    access = shift.stand.settings.access
+    shift.stand.configure(
+        access=AccessConfig(access.holders, channels={"C0GENERAL": {Role.APPROVER: (CAROL,)}})
     )
     async with shift.running() as room:
         forged = click_of(CAROL, "plan.approve", plan, "forged.2")
         forged["channel"] = forged["container"] = {"id": "C0GENERAL", "channel_id": "C0GENERAL"}
         await deliver(room, forged)
-        await shift.slack.wait_for(lambda: shift.slack.ephemerals("carol", "#general"), WAIT)
+        await shift.wait_for(lambda: shift.slack.ephemerals("carol", "#general"))
     assert await shift.status(plan) is PlanStatus.WAITING
-    assert "access.denied" in await shift.world.audit(plan)
+    assert "access.denied" in await shift.audit(plan)
 
 
 async def test_a_replayed_payload_is_one_click(shift: Shift) -> None:
@@ -210,11 +119,11 @@ async def test_a_replayed_payload_is_one_click(shift: Shift) -> None:
         for _ in range(3):
             await deliver(room, dict(click))
         await shift.told("alice", plan)
-        await shift.world.run()
+        await shift.run()
         await deliver(room, click_of(ALICE, "plan.approve", plan, "another.1"))
         assert "counted already" in await shift.told("alice", "counted already")
-    assert (await shift.world.audit(plan)).count("plan.approved") == 1
-    assert len(shift.world.cluster.sent) == 1
+    assert (await shift.audit(plan)).count("plan.approved") == 1
+    assert len(shift.cluster.sent) == 1
 
 
 async def test_a_click_while_the_bot_restarts_is_an_error_and_then_one_effect(
@@ -228,14 +137,14 @@ async def test_a_click_while_the_bot_restarts_is_an_error_and_then_one_effect(
     async with shift.running():
         assert await shift.slack.click("alice", "#incidents", card, "plan.approve")
         await shift.told("alice", plan)
-    assert (await shift.world.audit(plan)).count("plan.approved") == 1
+    assert (await shift.audit(plan)).count("plan.approved") == 1
 
 
 async def test_a_click_that_was_acknowledged_before_the_bot_died_is_worked_on_after(
     shift: Shift,
 ) -> None:
     plan = await shift.planned("rollback")
-    dead = shift.room()
+    dead = shift.room
     body = click_of(ALICE, "plan.approve", plan, "kept.1")
     answer = await dead.app.async_dispatch(AsyncBoltRequest(body=body, mode="socket_mode"))
     assert answer.status == 200  # committed and acknowledged; its inbox never worked
@@ -246,18 +155,22 @@ async def test_a_click_that_was_acknowledged_before_the_bot_died_is_worked_on_af
 
 
 async def test_an_approver_removed_after_the_click_lets_nothing_run(shift: Shift) -> None:
+    shift.join(access=AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ONCALL_GROUP,)}))
     plan = await shift.planned("rollback")
     async with shift.running():
         card = await shift.card(plan, "plan.approve")
         assert await shift.slack.click("alice", "#incidents", card, "plan.approve")
         await shift.told("alice", plan)
-        shift.world.access = AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (BOB,)})
-        await shift.world.run()
-    assert shift.world.cluster.sent == []
+        groups = shift.slack.parts.chat.groups
+        groups[ONCALL_GROUP] = replace(groups[ONCALL_GROUP], members=(BOB,))
+        shift.clock.advance(FRESH + timedelta(seconds=1))  # nobody is believed longer
+        await shift.run()
+    assert shift.cluster.sent == []
     assert await shift.status(plan) is PlanStatus.WITHDRAWN
 
 
 async def test_the_glass_is_broken_with_a_reason_that_the_channel_reads(shift: Shift) -> None:
+    shift.join(policy=PolicyConfig(break_glass=True))
     plan = await shift.planned("manual")
     async with shift.running():
         card = await shift.card(plan, "plan.break_glass")
@@ -269,14 +182,13 @@ async def test_the_glass_is_broken_with_a_reason_that_the_channel_reads(shift: S
             "alice", {"reason": {"text": {"value": "all orders fail and Bob is on a plane"}}}
         )
         assert sent["ok"]
-        loud = await shift.slack.wait_for(lambda: _says(shift.slack, "Break-glass"), WAIT)
+        loud = await shift.wait_for(lambda: _says(shift.slack, "Break-glass"))
         assert f"<@{ALICE}>" in loud["text"]
         assert "Bob is on a plane" in loud["text"]
     assert await shift.status(plan) is PlanStatus.APPROVED
 
 
 async def test_no_glass_is_offered_where_policy_has_none(shift: Shift) -> None:
-    shift.world.policy = PolicyConfig()
     plan = await shift.planned("manual")
     async with shift.running() as room:
         await shift.card(plan, "plan.approve")
@@ -286,7 +198,8 @@ async def test_no_glass_is_offered_where_policy_has_none(shift: Shift) -> None:
 
 
 async def test_a_plan_is_edited_in_a_form_and_the_new_one_asks_anew(shift: Shift) -> None:
-    shift.world.playbooks = library(CHOOSING)
+    shift.stand.library = library(CHOOSING)
+    shift.join()
     old = await shift.planned("scale-up")
     async with shift.running():
         card = await shift.card(old, "plan.edit")
@@ -298,10 +211,10 @@ async def test_a_plan_is_edited_in_a_form_and_the_new_one_asks_anew(shift: Shift
         sent = await shift.slack.submit("alice", {"add_replicas": {"text": {"value": "4"}}})
         assert sent["ok"]
         await shift.told("alice", "takes its place")
-        async with shift.world.store.begin() as tx:
+        async with shift.store.begin() as tx:
             (record,) = await tx.plans.list([PlanStatus.WAITING])
         await shift.card(record.plan.id, "plan.approve")
-        await shift.slack.wait_for(lambda: "replaced by" in str(shift.card_of(old)) or None, WAIT)
+        await shift.wait_for(lambda: "replaced by" in str(shift.card_of(old)) or None)
     assert await shift.status(old) is PlanStatus.WITHDRAWN
 
 
@@ -309,28 +222,28 @@ async def test_an_expired_plan_is_proposed_again_from_its_card(shift: Shift) -> 
     plan = await shift.planned("rollback")
     async with shift.running() as room:
         await shift.card(plan, "plan.approve")
-        shift.world.clock.advance(minutes=31)
-        assert await shift.world.bot.deadlines.expire_due() == 1
+        shift.clock.advance(minutes=31)
+        assert await shift.bot.remediation.deadlines.expire_due() == 1
         room.wake()
         card = await shift.card(plan, "plan.propose_again")
         assert await shift.slack.click("alice", "#incidents", card, "plan.propose_again")
         await shift.told("alice", "is proposed; its card")
-    async with shift.world.store.begin() as tx:
+    async with shift.store.begin() as tx:
         assert len(await tx.plans.list([PlanStatus.WAITING])) == 1
 
 
 async def test_an_unknown_outcome_is_told_with_a_button(shift: Shift) -> None:
-    plan = await shift.planned("rollback")
-    assert (await shift.world.approve(plan, UserId(ALICE))).accepted
-    real = type(shift.world.actions["deployment_rollback"])
+    plan = await shift.approved("rollback")
+    actions = shift.stand.actions
+    real = type(actions["deployment_rollback"])
 
     class Silent(real):  # type: ignore[misc, valid-type]
         async def execute(self, actors: object, bound: object, key: str) -> None:
             raise OutcomeUnknownError("the connection broke after the request")
 
-    shift.world.actions["deployment_rollback"] = Silent()
-    await shift.world.run()
-    shift.world.actions["deployment_rollback"] = real()
+    actions["deployment_rollback"] = Silent()
+    await shift.run()
+    actions["deployment_rollback"] = real()
     async with shift.running():
         card = await shift.card(plan, "plan.retry")
         assert all(f"'plan.{word}'" in str(shift.card_of(plan)) for word in ("done", "undone"))
@@ -338,26 +251,25 @@ async def test_an_unknown_outcome_is_told_with_a_button(shift: Shift) -> None:
         await shift.told("carol", "may not")
         assert await shift.slack.click("bob", "#incidents", card, "plan.retry")
         await shift.told("bob", "goes on")
-        await shift.world.run()
-    assert shift.world.images()["shop"] == "shop:1"
-    assert "step.told_retry" in await shift.world.audit(plan)
+        await shift.run()
+    assert shift.images()["shop"] == "shop:1"
+    assert "step.told_retry" in await shift.audit(plan)
 
 
 async def test_a_halted_plan_is_undone_from_its_card_and_the_approver_is_told(
     shift: Shift,
 ) -> None:
-    plan = await shift.planned("rollback")
-    assert (await shift.world.approve(plan, UserId(ALICE))).accepted
-    await shift.world.run()
-    stopped = await shift.world.bot.approvals.stop(plan, UserId(BOB), ChannelId(INCIDENTS))
+    plan = await shift.approved("rollback")
+    await shift.run()
+    stopped = await shift.bot.remediation.approvals.stop(plan, UserId(BOB), ChannelId(INCIDENTS))
     assert stopped.accepted
-    await shift.world.run()
+    await shift.run()
     assert await shift.status(plan) is PlanStatus.HALTED
     async with shift.running() as room:
         card = await shift.card(plan, "plan.undo")
         assert await shift.slack.click("bob", "#incidents", card, "plan.undo")
         await shift.told("bob", "goes on")
-        await shift.world.run()
+        await shift.run()
         assert await shift.status(plan) is PlanStatus.ROLLED_BACK
         room.wake()
 
@@ -366,14 +278,14 @@ async def test_a_halted_plan_is_undone_from_its_card_and_the_approver_is_told(
             found = [text for text in lines if f"<@{ALICE}>" in text]
             return found if len(found) == 2 else None  # halted, then taken back
 
-        halted, undone = await shift.slack.wait_for(ends, WAIT)
+        halted, undone = await shift.wait_for(ends)
     assert "stopped" in halted
     assert "taken back" in undone
-    assert shift.world.images()["shop"] == "shop:2"
+    assert shift.images()["shop"] == "shop:2"
 
 
 async def test_a_card_says_up_front_why_it_cannot_be_approved(shift: Shift) -> None:
-    shift.world.policy = PolicyConfig(enabled=False)
+    shift.join(policy=PolicyConfig(enabled=False))
     off = await shift.planned("rollback")
     async with shift.running() as room:
         await shift.card(off, "plan.reject")
@@ -386,10 +298,10 @@ async def test_a_card_says_up_front_why_it_cannot_be_approved(shift: Shift) -> N
 
 async def test_what_is_critical_is_a_card_without_a_button(shift: Shift) -> None:
     draft = ProposalDraft("forbidden", ServiceName("shop"), "orders fail")
-    origin = Origin(Place(ChannelId(INCIDENTS)))
-    assert (await shift.world.bot.planner.propose(draft, origin)).plan_id is None
+    receipt = await shift.bot.remediation.planner.propose(draft, Origin(PLACE))
+    assert receipt.plan_id is None
     async with shift.running():
-        card = await shift.slack.wait_for(lambda: _says(shift.slack, "Diagnosis: "), WAIT)
+        card = await shift.wait_for(lambda: _says(shift.slack, "Diagnosis: "))
     assert "the bot never does" in str(card["blocks"])
     assert [block for block in card["blocks"] if block["type"] == "actions"] == []
 

@@ -14,7 +14,8 @@ CONFTEST = Path(__file__).parents[1] / "conftest.py"
 def run_pytest(folder: Path, source: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `source` as a test file of its own beside a copy of our conftest."""
     (folder / "conftest.py").write_text(CONFTEST.read_text())
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  browser: x\n")
+    ours = f"[pytest]\npythonpath = {CONFTEST.parents[1]}\nmarkers =\n  browser: x\n"
+    (folder / "pytest.ini").write_text(ours)
     (folder / "test_it.py").write_text(source)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("COV_", "SRE_AGENT_"))}
     return subprocess.run(

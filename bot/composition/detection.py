@@ -23,6 +23,7 @@ def learner_of(parts: Parts) -> Learner | None:
         parts.workers,
         parts.live_files.catalogue,
         parts.settings.learning,
+        parts.settings.redactor,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot.api.deps import Pulse
@@ -42,7 +43,8 @@ class Heartbeat:
     async def backends(self) -> Sequence[Health]:
         """Ask every instance of every configured backend how it is."""
         asked = await asyncio.gather(*(healths_of(each) for each in _backends(self._parts)))
-        return [health for found in asked for health in found]
+        cut = self._parts.settings.redactor.text
+        return [replace(each, detail=cut(each.detail)) for found in asked for each in found]
 
     async def status(self) -> Mapping[str, str]:
         """Return the lines of `/sre status`."""
@@ -52,7 +54,8 @@ class Heartbeat:
     def pulse(self) -> Pulse:
         """Return the state of the process."""
         scheduler = self.scheduler
-        failing = {n: s.error for n, s in scheduler.states.items() if s.error} if scheduler else {}
+        states, cut = scheduler.states if scheduler else {}, self._parts.settings.redactor.text
+        failing = {name: cut(state.error) for name, state in states.items() if state.error}
         return Pulse(
             ready=self.ready,
             leading=self.leads(),

@@ -201,7 +201,7 @@ class _Builder:
             access=self._access,
             catalogue=parts.live_files.catalogue,
             questions=desk,
-            reactions=AnswerReactions(parts.store, parts.clock, self.settings.redactor.text),
+            reactions=AnswerReactions(parts.store, parts.clock, self.settings.redactor),
             plans=remediation.approvals,
             proposals=remediation.proposals,
             postmortems=postmortems_of(parts, self.people),

@@ -21,7 +21,12 @@ def digests_of(parts: Parts, people: People) -> DigestDesk:
         else None
     )
     return DigestDesk(
-        parts.store, parts.clock, people.texts_of, changes=parts.changes, breaches=breaches
+        parts.store,
+        parts.clock,
+        people.texts_of,
+        parts.settings.redactor,
+        changes=parts.changes,
+        breaches=breaches,
     )
 
 

@@ -171,7 +171,7 @@ class InboxWorker:
         if not expected:
             retry = replace(retry, give_up_after=MOST_SURPRISES)
         again_at = retry.next_try(item.attempts, self._clock.wall())
-        why = f"{type(error).__name__}: {error}"
+        why = self._room.deps.redactor.text(f"{type(error).__name__}: {error}")
         log.error(
             "inbox.parked" if again_at is None else "inbox.retry",
             name=interaction.name,

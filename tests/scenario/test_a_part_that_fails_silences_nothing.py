@@ -480,13 +480,56 @@ async def test_a_metric_over_which_workers_die_is_not_learned_and_stops_no_other
             self.dies_in = {"learn_all"} if errors else set()
             return await super().run(function, *args)
 
-    learner = Learner(
-        store, world.clock, world.metrics, DiesOnErrors(), lambda: CATALOGUE, LearningConfig(0.5)
-    )
+    learner = learner_of(world, workers=DiesOnErrors())
     report = await learner.run()
     assert report.learned == 2
     (why,) = report.failed
     assert why.startswith("errors: worker processes died twice")
+
+
+def learner_of(
+    world: World, *, workers: Workers | None = None, metrics: Metrics | None = None
+) -> Learner:
+    return Learner(
+        world.store,
+        world.clock,
+        metrics or world.metrics,
+        workers or world.workers,
+        lambda: CATALOGUE,
+        LearningConfig(0.5),
+        Redactor(),
+    )
+
+
+class DeniedMetric(Errors):
+    """A store that fails with its own words on one metric, and without any on another."""
+
+    async def query_range(
+        self, promql: str, window: Window, step: timedelta | None = None
+    ) -> list[Series]:
+        if promql == "odd":
+            raise ValueError("could not convert string to float: 'NaNaN'")
+        if promql == "denied":
+            raise BackendUnavailableError("prometheus", "no answer to Bearer abcdefghijklmnop")
+        return await super().query_range(promql, window, step)
+
+
+async def test_a_metric_that_cannot_be_read_is_not_learned_and_is_audited_without_secrets(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("odd", "denied"):
+        spec = MetricSpec(MetricName(name), "api", name, "ratio", "unreadable")
+        monkeypatch.setitem(CATALOGUE.metrics, spec.name, spec)
+    world = World(store)
+    report = await learner_of(world, metrics=DeniedMetric(world.clock)).run()
+    assert report.learned == 2
+    assert set(report.failed) == {
+        "odd: failed unexpectedly (ValueError)",
+        "denied: prometheus: no answer to [redacted: authorization]",
+    }
+    async with store.begin() as tx:
+        (row,) = [r for r in await tx.audit.tail(5) if r.event.kind == "baselines.learned"]
+    assert row.event.facts["failed"] == list(report.failed)
 
 
 class NoLearner(Learner):
@@ -497,7 +540,13 @@ class NoLearner(Learner):
 async def test_a_first_lesson_that_fails_keeps_detection_from_nothing(store: SqlStore) -> None:
     world = World(store)
     learner = NoLearner(
-        store, world.clock, world.metrics, world.workers, lambda: CATALOGUE, LearningConfig()
+        store,
+        world.clock,
+        world.metrics,
+        world.workers,
+        lambda: CATALOGUE,
+        LearningConfig(),
+        Redactor(),
     )
     parts = SimpleNamespace(baselines=StoredBaselines(store), clock=world.clock)
     ready = Readiness(cast("Work", SimpleNamespace(parts=parts)), learner, timedelta(hours=24))

@@ -24,6 +24,7 @@ from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import AnomalyId, ChannelId, IncidentId, Ts, UserId
 from bot.domain.place import Place
+from bot.domain.redaction import Redactor
 from bot.slack.config import SlackConfig
 from bot.slack.deps import SlackDeps
 from bot.store.store import open_store
@@ -110,7 +111,7 @@ async def over_http(deps: SlackDeps, world: Production) -> None:
         alerts=AlertDesk(deps.store, deps.clock, catalogue, deps.redactor),
         triage=deps.triage,
         baselines=BaselineImport(deps.store, deps.clock, catalogue),
-        deployments=Deployments(deps.store, deps.clock, catalogue),
+        deployments=Deployments(deps.store, deps.clock, catalogue, Redactor()),
     )
     transport = httpx.ASGITransport(build_api(api))
     async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:

@@ -90,7 +90,9 @@ async def watch(outside: Platform, store: SqlStore) -> AsyncIterator[Watch]:
     known = catalogue()
     workers = InlineWorkers()
     if not LEARNED:  # the same world has the same history: one lesson serves every story
-        learner = Learner(store, clock, prometheus, workers, lambda: known, LearningConfig())
+        learner = Learner(
+            store, clock, prometheus, workers, lambda: known, LearningConfig(), Redactor()
+        )
         report = await learner.run()
         assert report.learned > 0
         assert not report.failed

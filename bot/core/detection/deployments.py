@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.core.ports import Clock, Store
@@ -25,7 +25,7 @@ class Deployments:
     store: Store
     clock: Clock
     catalogue: Callable[[], Catalogue]
-    redactor: Redactor = field(default_factory=Redactor)  # for what machines tell us
+    redactor: Redactor  # for what machines tell us
 
     async def take(self, told: Change, by: UserId, told_id: str = "") -> bool:
         """Keep a deployment; False when it was told before. Raises BadArgumentError.

@@ -14,6 +14,7 @@ import structlog
 from bot.core.ports import Clock, Store
 from bot.core.shared.isolation import isolated
 from bot.domain.audit import BOT, Event
+from bot.domain.redaction import Redactor
 from tools.analysis.baseline import learn
 from tools.background import in_background
 from tools.fleet import Gathered, ask_each
@@ -61,10 +62,12 @@ class Learner:
         workers: Workers,
         catalogue: Callable[[], Catalogue],
         config: LearningConfig,
+        redactor: Redactor,
     ) -> None:
         """Join what learning reads and writes."""
         self._store, self._clock, self._metrics = store, clock, metrics
         self._workers, self._catalogue, self._config = workers, catalogue, config
+        self._redactor = redactor
 
     async def _read(self, spec: MetricSpec, window: Window) -> Gathered[list[Series]]:
         with in_background():  # a person's question goes first
@@ -77,7 +80,8 @@ class Learner:
         learned = short = 0
         failed: list[str] = []
         for spec in self._catalogue().metrics.values():
-            answers = await self._read(spec, window)
+            dead: dict[str, str] = {}
+            answers = await isolated(spec.name, self._read(spec, window), dead, Gathered({}, {}))
             failed += [
                 f"{instance}/{spec.name}: {error}" if instance else f"{spec.name}: {error}"
                 for instance, error in answers.failed.items()
@@ -87,19 +91,19 @@ class Learner:
                 for answer in answers.answers.values()
                 for s in answer
             ]
-            if not answers.answers:
-                continue
-            dead: dict[str, str] = {}
-            learning = self._workers.run(learn_all, named, now, self._config.min_history_days)
-            found = await isolated(spec.name, learning, dead, None)
-            if found is None:
-                failed.append(f"{spec.name}: {dead[spec.name]}")
+            found: list[Baseline | None] = []
+            if answers.answers:
+                learning = self._workers.run(learn_all, named, now, self._config.min_history_days)
+                found = await isolated(spec.name, learning, dead, [])
+            failed += [f"{name}: {why}" for name, why in dead.items()]
+            if not answers.answers or dead:
                 continue
             kept = [b for b in found if b is not None]
             learned, short = learned + len(kept), short + len(found) - len(kept)
             async with self._store.begin() as tx:
                 await tx.baselines.save(kept)
             log.info("baseline.learned", metric=spec.name, series=len(kept))
+        failed = [self._redactor.text(each) for each in failed]
         async with self._store.begin() as tx:
             await tx.audit.append(
                 Event(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.core.ports import Clock, Feedback, Store
 from bot.domain.audit import Event
 from bot.domain.ids import RunId, UserId
+from bot.domain.redaction import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class AnswerReactions:
 
     store: Store
     clock: Clock
-    redact: Callable[[str], str] = str  # of what somebody types
+    redactor: Redactor  # of what somebody types
 
     async def stop(self, run_id: RunId, user: UserId) -> bool:
         """Stop a run before its next step; False when it is over already."""
@@ -28,7 +28,8 @@ class AnswerReactions:
 
     async def rate(self, run_id: RunId, user: UserId, *, helpful: bool, why: str = "") -> None:
         """Keep 👍 or 👎, and why; a person's last word counts."""
-        now, text, facts = self.clock.now(), self.redact(why.strip()), {"helpful": helpful}
+        now, text = self.clock.now(), self.redactor.text(why.strip())
+        facts = {"helpful": helpful}
         async with self.store.begin() as tx:
             await tx.feedback.save(Feedback(run_id, user, helpful, now, text))
             await tx.audit.append(

@@ -21,6 +21,7 @@ from bot.domain.finding import BreachForecast, Finding
 from bot.domain.ids import ChannelId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
+from bot.domain.redaction import Redactor
 from bot.locale import DEFAULT_TIMEZONE, Texts
 from tools.errors import ToolError
 from tools.ports import Changes
@@ -73,12 +74,14 @@ class DigestDesk:
         store: Store,
         clock: Clock,
         texts_of: Callable[[ChannelId], Texts],
+        redactor: Redactor,
         *,
         changes: Changes | None = None,
         breaches: Breaches | None = None,
     ) -> None:
         """`changes` and `breaches` None are left out; one that fails is named in the digest."""
         self._store, self._clock, self._texts_of = store, clock, texts_of
+        self._redactor = redactor
         self._changes, self._breaches = changes, breaches
 
     async def tell(self, channel: ChannelId, slot: datetime) -> bool:
@@ -142,9 +145,9 @@ class DigestDesk:
         try:
             found = await self._changes.recent(window)
         except ToolError as error:
-            gaps.append(str(error))
+            gaps.append(self._redactor.text(str(error)))
             return ()
-        return tuple(c for c in found if c.kind in TOLD_CHANGES)
+        return tuple(self._redactor.change(c) for c in found if c.kind in TOLD_CHANGES)
 
     async def _told_breaches(self, gaps: list[str]) -> tuple[BreachForecast, ...]:
         if self._breaches is None:
@@ -152,7 +155,7 @@ class DigestDesk:
         try:
             return tuple(await self._breaches())
         except ToolError as error:
-            gaps.append(str(error))
+            gaps.append(self._redactor.text(str(error)))
             return ()
 
 

@@ -96,8 +96,8 @@ def _duration(text: str) -> timedelta | None:
 
 async def halt(room: Room, command: Interaction, _: None) -> None:
     """Stop every plan before its next step."""
-    why = room.deps.redactor.text(command.rest)
-    await _tell(room, command, await room.deps.switches.halt(command.user, why, command.channel))
+    switches, why = room.deps.switches, command.rest
+    await _tell(room, command, await switches.halt(command.user, why, command.channel))
 
 
 async def resume(room: Room, command: Interaction, _: None) -> None:
@@ -107,8 +107,8 @@ async def resume(room: Room, command: Interaction, _: None) -> None:
 
 async def freeze(room: Room, command: Interaction, _: None) -> None:
     """Refuse new plans and claims."""
-    why = room.deps.redactor.text(command.rest)
-    await _tell(room, command, await room.deps.switches.freeze(command.user, why, command.channel))
+    switches, why = room.deps.switches, command.rest
+    await _tell(room, command, await switches.freeze(command.user, why, command.channel))
 
 
 async def unfreeze(room: Room, command: Interaction, _: None) -> None:

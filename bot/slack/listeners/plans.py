@@ -106,14 +106,14 @@ async def reason_given(room: Room, form: Interaction) -> dict[str, str]:
 
 async def reject(room: Room, form: Interaction, record: PlanRecord) -> None:
     """Say no, with the form's reason."""
-    reason = room.deps.redactor.text(form.fields.get("reason", "").strip())
+    reason = form.fields.get("reason", "").strip()
     plans, plan = room.deps.plans, record.plan.id
     await _tell(room, form, await plans.reject(plan, form.user, reason, form.channel))
 
 
 async def break_glass(room: Room, form: Interaction, record: PlanRecord) -> None:
     """Let one yes be enough, with the form's reason."""
-    reason = room.deps.redactor.text(form.fields.get("reason", "").strip())
+    reason = form.fields.get("reason", "").strip()
     plans, plan = room.deps.plans, record.plan.id
     await _tell(room, form, await plans.break_glass(plan, form.user, reason, form.channel))
 

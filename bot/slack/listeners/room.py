@@ -140,7 +140,7 @@ class Room:
         text = self.texts(given).say(
             "slack.parked",
             name=escape(given.name),
-            why=escape(self.deps.redactor.text(why)[:300]),
+            why=escape(why[:300]),
         )
         if not given.channel or given.ts is None:
             await self.whisper(given, text)
@@ -148,7 +148,7 @@ class Room:
         async with self.deps.store.begin() as tx:
             body = {
                 "key": "slack.parked",
-                "fields": {"name": given.name, "why": self.deps.redactor.text(why)[:300]},
+                "fields": {"name": given.name, "why": why[:300]},
             }
             await tx.outbox.post(f"parked:{given.key}", "notice", given.key, given.place, body)
         self.outbox.wake()
@@ -236,7 +236,7 @@ class Room:
             return None
         key = f"question:{given.key}"
         async with self.deps.store.begin() as tx:
-            body = {"user": given.user, "text": self.deps.redactor.text(text)}
+            body = {"user": given.user, "text": text}
             await tx.outbox.post(key, "question", given.key, Place(given.channel), body)
         self.outbox.wake()
         waited = 0.0

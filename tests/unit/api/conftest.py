@@ -140,7 +140,7 @@ async def api(store: SqlStore) -> AsyncIterator[World]:
         registry=metrics.registry, pulse=lambda: world.pulse[0], directory=People(), plans=desk,
         switches=Brake(), triage=Triage(store, clock),
         baselines=BaselineImport(store, clock, lambda: CATALOGUE),
-        deployments=Deployments(store, clock, lambda: CATALOGUE),
+        deployments=Deployments(store, clock, lambda: CATALOGUE, Redactor()),
         alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()), backends=backends,
         before_scrape=scrape,
     )  # fmt: skip

@@ -61,7 +61,7 @@ def an_app(path: Path) -> FastAPI:
             alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()),
             triage=Triage(store, clock),
             baselines=BaselineImport(store, clock, lambda: CATALOGUE),
-            deployments=Deployments(store, clock, lambda: CATALOGUE),
+            deployments=Deployments(store, clock, lambda: CATALOGUE, Redactor()),
         )
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from bot.domain.finding import BreachForecast
 from bot.domain.ids import ChannelId, FindingId, Ts
 from bot.domain.plan import PlanStatus
 from bot.domain.plan_life import Succeeded
+from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from tests.fakes.changes import FakeChanges
@@ -23,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 
 def a_desk(store: SqlStore, clock: FakeClock, language: str = "en", **more: Any) -> DigestDesk:
-    return DigestDesk(store, clock, lambda _: Texts(language), **more)
+    return DigestDesk(store, clock, lambda _: Texts(language), Redactor(), **more)
 
 
 async def told(store: SqlStore) -> list[dict]:
@@ -124,3 +125,27 @@ async def test_every_plan_status_has_its_word_in_both_languages() -> None:
     for language in ("en", "zh"):
         for status in PlanStatus:
             assert Texts(language).say(f"digest.status_{status.value}")
+
+
+class Telling(FakeChanges):
+    """Changes whose text holds a secret, then a store that fails with one in its words."""
+
+    async def recent(self, *_: Any, **__: Any) -> list[Change]:
+        text = "flag payments: password=hunter22hunter"
+        return [Change(NOW, ChangeKind.FLAG, "order-api", text, "", "", "ci")]
+
+
+async def denied() -> list[BreachForecast]:
+    raise BackendUnavailableError("prometheus", "no answer to Bearer abcdefghijklmnop")
+
+
+async def test_what_changed_and_what_could_not_be_seen_are_told_without_secrets(
+    store: SqlStore,
+) -> None:
+    desk = a_desk(store, FakeClock(NOW), changes=Telling(), breaches=denied)
+    await desk.tell(DIGEST, NOW)
+    (body,) = await told(store)
+    said = repr(body)
+    assert "hunter22" not in said
+    assert "abcdefghijklmnop" not in said
+    assert said.count("[redacted: ") == 2

@@ -43,7 +43,7 @@ async def http(world: Production) -> AsyncIterator[httpx.AsyncClient]:
         alerts=AlertDesk(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),
         triage=Triage(world.store, world.clock),
         baselines=BaselineImport(world.store, world.clock, lambda: Catalogue({}, {})),
-        deployments=Deployments(world.store, world.clock, lambda: Catalogue({}, {})),
+        deployments=Deployments(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),
     )
     async with world.store.begin() as tx:
         for user in (ADA, ANN, BOB, RAY):

@@ -1,0 +1,54 @@
+"""The state of the process: what fails is named in the status, without the secrets in its words."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+from bot.composition.heartbeat import Heartbeat
+from bot.composition.parts import Parts
+from bot.domain.redaction import Redactor
+from bot.locale import Texts
+from bot.scheduler import Scheduler
+from tests.fakes.clock import FakeClock
+from tests.fakes.metrics import FakeMetrics
+from tools.errors import BackendUnavailableError
+
+SECRET = "hunter22" + "hunter"
+
+
+def a_heartbeat(metrics: FakeMetrics | None = None) -> Heartbeat:
+    parts = SimpleNamespace(
+        settings=SimpleNamespace(redactor=Redactor([SECRET]), off={"loki": "no LOKI_URL"}),
+        clock=FakeClock(),
+        model=None,
+        metrics=metrics,
+        logs=None,
+        traces=None,
+        cluster=None,
+    )
+    return Heartbeat(cast("Parts", parts), Texts("en"))
+
+
+async def test_a_backend_that_is_down_is_told_without_the_secrets_in_its_words() -> None:
+    metrics = FakeMetrics()
+    metrics.broken = BackendUnavailableError("prometheus", f"no answer to {SECRET}")
+    (health,) = await a_heartbeat(metrics).backends()
+    assert health.detail == "prometheus: no answer to [redacted: known secret]"
+    lines = await a_heartbeat(metrics).status()
+    assert SECRET not in repr(lines)
+    assert lines["loki"] == "off (no LOKI_URL)"
+
+
+def test_a_job_that_fails_is_told_without_the_secrets_in_its_words() -> None:
+    heartbeat = a_heartbeat()
+    states = {
+        "detection.cycle": SimpleNamespace(error=f"BackendUnavailableError: {SECRET}"),
+        "audit.seal": SimpleNamespace(error=""),
+    }
+    heartbeat.scheduler = cast("Scheduler", SimpleNamespace(states=states, leading=True))
+    pulse = heartbeat.pulse()
+    assert pulse.failing_jobs == {
+        "detection.cycle": "BackendUnavailableError: [redacted: known secret]"
+    }
+    assert pulse.leading

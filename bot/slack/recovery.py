@@ -13,7 +13,7 @@ from slack_sdk.errors import SlackApiError
 from bot.core.investigation.unshown_answers import lately_answered, leave_to_outbox
 from bot.core.ports import Clock, Store
 from bot.domain.run import Done
-from bot.slack.calls import METADATA_ANSWER
+from bot.slack.metadata import METADATA_ANSWER
 from bot.slack.stream import SlackReplies, SlackReply
 from bot.slack.workspace import Workspace
 

@@ -26,7 +26,8 @@ from bot.domain.place import TERMINAL
 from bot.domain.run import Done, Running
 from bot.slack.blocks import answer as view
 from bot.slack.blocks.text import Block, context, cut, escape, fit, markdown, prose
-from bot.slack.calls import METADATA_ANSWER, judge
+from bot.slack.failures import failure_of
+from bot.slack.metadata import METADATA_ANSWER
 from bot.slack.uploads import upload_chart
 from bot.slack.workspace import Workspace
 from tools.errors import BackendError, NotFoundError
@@ -155,13 +156,13 @@ class SlackReply:
             self._sent_at = self._around.clock.monotonic()
 
     def _hurt(self, error: Exception) -> None:
-        trouble = judge(error)
-        self._failures = MOST_FAILURES if trouble.lasting else self._failures + 1
-        if trouble.code == "unreachable":
+        failure = failure_of(error)
+        self._failures = MOST_FAILURES if failure.lasting else self._failures + 1
+        if failure.code == "unreachable":
             self._doubtful = True
-        if trouble.code in ENDED:
+        if failure.code in ENDED:
             self._ts, self._shown, self._failures = None, 0, 1
-        log.warning("reply.hurt", run_id=self._run.id, why=trouble.text, failures=self._failures)
+        log.warning("reply.hurt", run_id=self._run.id, why=failure.text, failures=self._failures)
 
     async def _grow(self, piece: str, chunks: list[dict[str, Any]], *, force: bool) -> None:
         if not self._streams:
@@ -206,9 +207,9 @@ class SlackReply:
                 await self._began_as(Ts(answer["ts"]))
                 return
             except SlackApiError as error:
-                if judge(error).retry_after is not None:
+                if failure_of(error).retry_after is not None:
                     raise
-                log.info("reply.no_stream", run_id=self._run.id, why=judge(error).text)
+                log.info("reply.no_stream", run_id=self._run.id, why=failure_of(error).text)
         self._streams = False
         answer = await self._around.poster.chat_postMessage(
             channel=self._channel,
@@ -285,8 +286,8 @@ class SlackReply:
             if not self._streams or self._doubtful:
                 await self._rewrite(blocks, marked=True)
         except _ERRORS as error:
-            if judge(error).code not in ENDED:
-                log.warning("reply.not_closed", run_id=self._run.id, why=judge(error).text)
+            if failure_of(error).code not in ENDED:
+                log.warning("reply.not_closed", run_id=self._run.id, why=failure_of(error).text)
                 return False
             return await self._rewritten(blocks)
         return True
@@ -296,7 +297,7 @@ class SlackReply:
         try:
             await self._rewrite(blocks, marked=True)
         except _ERRORS as error:
-            log.warning("reply.not_closed", run_id=self._run.id, why=judge(error).text)
+            log.warning("reply.not_closed", run_id=self._run.id, why=failure_of(error).text)
             return False
         return True
 
@@ -338,7 +339,7 @@ class SlackReply:
                 png, alt = await tx.charts.get(chart_id)
             return await upload_chart(self._around.client, png, chart_id, alt), alt
         except _ERRORS as error:
-            log.warning("chart.upload_failed", run_id=self._run.id, why=judge(error).text)
+            log.warning("chart.upload_failed", run_id=self._run.id, why=failure_of(error).text)
             return None
 
     async def _leave_to_outbox(self, apology: str = "") -> None:
@@ -373,12 +374,12 @@ class SlackReply:
         try:
             await client.chat_stopStream(channel=self._channel, ts=ts, markdown_text="…")
         except SlackApiError as error:
-            log.debug("reply.was_not_streaming", ts=ts, why=judge(error).text)
+            log.debug("reply.was_not_streaming", ts=ts, why=failure_of(error).text)
         try:
             await client.chat_delete(channel=self._channel, ts=ts)
             log.info("reply.unfinished_deleted", run_id=self._run.id, ts=ts)
         except SlackApiError as error:
-            if not judge(error).gone and judge(error).code != "cant_delete_message":
+            if not failure_of(error).gone and failure_of(error).code != "cant_delete_message":
                 raise
 
     async def complete(self, answer: Answer) -> None:
@@ -390,7 +391,7 @@ class SlackReply:
         try:
             await self._around.client.chat_stopStream(channel=self._channel, ts=str(self._ts))
         except SlackApiError as error:
-            log.debug("reply.was_not_streaming", ts=self._ts, why=judge(error).text)
+            log.debug("reply.was_not_streaming", ts=self._ts, why=failure_of(error).text)
         if not await self._rewritten(blocks):
             await self._leave_to_outbox()
 

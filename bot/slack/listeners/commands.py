@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from bot.core.remediation.switches import Switch, Switched
 from bot.locale import Texts
+from bot.slack.blocks import digest as digest_view
 from bot.slack.blocks import home as view
-from bot.slack.blocks import papers
 from bot.slack.blocks.text import fit, ours
 from bot.slack.ids import Subcommand
 from bot.slack.interactions import Interaction
@@ -62,7 +62,7 @@ async def digest(room: Room, command: Interaction, _: None) -> None:
     """The digest as it would be told now, to one person."""
     texts = room.texts(command)
     body = await room.deps.digests.preview(command.channel)
-    rendered = papers.digest(body, texts, room.config.link_hosts)
+    rendered = digest_view.render(body, texts, room.config.link_hosts)
     await room.whisper(command, rendered.text, fit(rendered.blocks, texts))
 
 

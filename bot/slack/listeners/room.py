@@ -19,8 +19,8 @@ from bot.domain.question import Question
 from bot.domain.run import Running
 from bot.locale import Texts
 from bot.slack.blocks.text import DAY_AND_TIME, Block, cut, date, escape, heard, section
-from bot.slack.calls import judge
 from bot.slack.deps import SlackDeps
+from bot.slack.failures import failure_of
 from bot.slack.interactions import COMMAND, SHORTCUT, Interaction
 from bot.slack.outbox import OutboxWorker
 from bot.slack.reporting import report
@@ -80,7 +80,7 @@ class Room:
                     "whisper.failed",
                     user=given.user,
                     name=given.name,
-                    why=judge(error).text,
+                    why=failure_of(error).text,
                 )
         log.warning("whisper.lost", user=given.user, name=given.name, text=text)
 
@@ -224,7 +224,7 @@ class Room:
             await self.client.reactions_add(channel=given.channel, timestamp=given.ts, name="eyes")
         except SlackApiError as error:
             if error.response.get("error") != "already_reacted":
-                log.info("reaction.failed", why=judge(error).text)
+                log.info("reaction.failed", why=failure_of(error).text)
 
     async def thread_for(self, given: Interaction, text: str) -> Place | None:
         """Post what was asked by command, so that there is a thread to answer in.

@@ -30,7 +30,7 @@ from bot.slack.listeners.table import LISTENERS
 from bot.slack.outbox import OutboxWorker
 from bot.slack.recovery import Recovery
 from bot.slack.renderers import renderers_over
-from bot.slack.stream import SlackReplies
+from bot.slack.replies import SlackReplies
 from bot.slack.workspace import Workspace
 from foundation.retries import RetryPolicy
 from tools.errors import BackendError

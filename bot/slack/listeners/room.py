@@ -23,8 +23,8 @@ from bot.slack.deps import SlackDeps
 from bot.slack.failures import failure_of
 from bot.slack.interactions import COMMAND, SHORTCUT, Interaction
 from bot.slack.outbox import OutboxWorker
+from bot.slack.replies import SlackReplies
 from bot.slack.reporting import report
-from bot.slack.stream import SlackReplies
 from bot.slack.workspace import Workspace
 from tools.errors import BackendUnavailableError, NotFoundError
 
@@ -42,7 +42,7 @@ class Room:
     ) -> None:
         self.config, self.client = workspace.config, workspace.client
         self.directory, self.book = workspace.directory, workspace.book
-        self.channels = workspace.channels
+        self.channels, self.bot = workspace.channels, workspace.bot
         self.deps, self.replies, self.outbox = deps, replies, outbox
         self._runs: KeyedTasks[RunId] = KeyedTasks("run")
 
@@ -167,13 +167,9 @@ class Room:
 
     # ------------------------------------------------------------------ questions
 
-    async def bot_user(self) -> str:
-        """Return the bot's own user id."""
-        return str((await self.replies.me()).get("user_id", ""))
-
     async def ask(self, given: Interaction, place: Place, trigger: str) -> None:
         """Answer a question in a thread, or queue it behind the run that is at work there."""
-        plain = heard(given.text, await self.bot_user())
+        plain = heard(given.text, str((await self.bot.known()).get("user_id", "")))
         if not plain:
             await self.say_privately(given, "slack.ask_what")
             return

@@ -19,7 +19,7 @@ from bot.locale import Texts
 from bot.slack.app import SlackRoom, build_room
 from bot.slack.config import SlackConfig
 from bot.slack.deps import SlackDeps
-from bot.slack.stream import SlackReplies
+from bot.slack.replies import SlackReplies
 from bot.slack.workspace import Workspace, groups_of, open_workspace
 from tools.world import ServiceSpec
 

@@ -218,6 +218,7 @@ class PlanStatus(StrEnum):
 
 
 OPEN = (PlanStatus.WAITING, PlanStatus.HELD)  # nobody has decided yet
+FOR_A_PERSON = (*OPEN, PlanStatus.OUTCOME_UNKNOWN)  # somebody must say how it goes on
 AT_WORK = (PlanStatus.RUNNING, PlanStatus.VERIFYING, PlanStatus.UNDOING)  # of some process
 
 

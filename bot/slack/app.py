@@ -29,8 +29,8 @@ from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import LISTENERS
 from bot.slack.outbox import OutboxWorker
 from bot.slack.recovery import Recovery
-from bot.slack.stream import SlackReplies
-from bot.slack.views import views_over
+from bot.slack.renderers import renderers_over
+from bot.slack.replies import SlackReplies
 from bot.slack.workspace import Workspace
 from foundation.retries import RetryPolicy
 from tools.errors import BackendError
@@ -122,7 +122,7 @@ def build_room(workspace: Workspace, deps: SlackDeps, replies: SlackReplies) -> 
     app = AsyncApp(
         client=workspace.client, signing_secret=config.signing_secret or "unused", logger=quiet
     )
-    outbox = OutboxWorker(workspace, store, clock, views_over(config.link_hosts, deps.ruling))
+    outbox = OutboxWorker(workspace, store, clock, renderers_over(config.link_hosts, deps.ruling))
     room = Room(workspace, deps, replies, outbox)
     inbox = InboxWorker(config, store, clock, room, LISTENERS)
     FrontDoor(store, clock, room, inbox, LISTENERS).open(app)

@@ -23,10 +23,11 @@ from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.ids import ChannelId, Ts
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import MOST_FALLBACK, Block, context, cut, fit, image
-from bot.slack.calls import METADATA_POST, judge
+from bot.slack.failures import failure_of
+from bot.slack.metadata import METADATA_POST
+from bot.slack.renderers import Renderers
 from bot.slack.reporting import report
 from bot.slack.uploads import upload_chart
-from bot.slack.views import Views
 from bot.slack.workspace import Workspace
 from foundation.nearest import nearest
 from tools.errors import BackendError, NotFoundError
@@ -42,10 +43,12 @@ _SLACK_ERRORS = (SlackClientError, OSError, TimeoutError)
 class OutboxWorker:
     """Works the outbox off."""
 
-    def __init__(self, workspace: Workspace, store: Store, clock: Clock, views: Views) -> None:
+    def __init__(
+        self, workspace: Workspace, store: Store, clock: Clock, renderers: Renderers
+    ) -> None:
         self._config, self._client = workspace.config, workspace.poster
         self._book, self._channels = workspace.book, workspace.channels
-        self._store, self._clock, self._views = store, clock, views
+        self._store, self._clock, self._renderers = store, clock, renderers
         self._wake = asyncio.Event()
         self._stopping = False
         self._loops: KeyedTasks[int] = KeyedTasks("outbox")
@@ -104,10 +107,10 @@ class OutboxWorker:
         return True
 
     async def _work(self, row: OutboxRow) -> None:
-        renderer = self._views.get(row.view)
+        renderer = self._renderers.get(row.view)
         if renderer is None:
             raise NotFoundError(
-                f"no view {row.view!r} draws messages.{nearest(row.view, self._views)}"
+                f"no view {row.view!r} draws messages.{nearest(row.view, self._renderers)}"
             )
         channel = await self._book.id_of(row.channel)
         texts = self._channels.texts_of(channel)
@@ -131,7 +134,7 @@ class OutboxWorker:
             except _SLACK_ERRORS as error:
                 if row.attempts < 2:
                     raise
-                log.warning("chart.upload_failed", row=row.id, why=judge(error).text)
+                log.warning("chart.upload_failed", row=row.id, why=failure_of(error).text)
                 note = self._channels.texts_of(row.channel).say("slack.chart_missing", alt=alt)
                 return _insert(rendered, context(note))
             async with self._store.begin() as tx:
@@ -182,7 +185,7 @@ class OutboxWorker:
                 metadata={"event_type": METADATA_POST, "event_payload": {"id": row.id}},
             )
         except SlackApiError as error:
-            if not judge(error).gone:
+            if not failure_of(error).gone:
                 raise
             log.warning("outbox.message_deleted", row=row.id, channel=channel, ts=row.ts)
         async with self._store.begin() as tx:
@@ -213,13 +216,13 @@ class OutboxWorker:
                 return None
 
     async def _trouble(self, row: OutboxRow, error: Exception) -> None:
-        trouble = judge(error)
-        if trouble.lasting:
-            await self._failed(row, f"{trouble.text} (channel {row.channel!r})", None)
+        failure = failure_of(error)
+        if failure.lasting:
+            await self._failed(row, f"{failure.text} (channel {row.channel!r})", None)
             return
         # What may pass is tried for ever: what must be told is never given up for it.
-        wait = trouble.retry_after or self._config.retry.wait_after(row.attempts)
-        await self._failed(row, trouble.text, self._clock.wall() + wait)
+        wait = failure.retry_after or self._config.retry.wait_after(row.attempts)
+        await self._failed(row, failure.text, self._clock.wall() + wait)
 
     async def _failed(self, row: OutboxRow, why: str, retry_at: datetime | None) -> None:
         event = "outbox.parked" if retry_at is None else "outbox.retry"

@@ -13,8 +13,8 @@ from slack_sdk.errors import SlackApiError
 from bot.core.investigation.unshown_answers import lately_answered, leave_to_outbox
 from bot.core.ports import Clock, Store
 from bot.domain.run import Done
-from bot.slack.calls import METADATA_ANSWER
-from bot.slack.stream import SlackReplies, SlackReply
+from bot.slack.metadata import METADATA_ANSWER
+from bot.slack.replies import SlackReplies
 from bot.slack.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ class Recovery:
             if run.stream_ts is None:
                 await leave_to_outbox(self._store, run)
             else:
-                await SlackReply(self._replies, run, fresh=True).complete(run.answer)
+                await self._replies.complete(run)
         return count
 
     async def _shown(self, run: Done) -> bool:

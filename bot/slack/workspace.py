@@ -7,7 +7,7 @@ the room (`bot.slack.app`) is built over core and the workspace
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,21 @@ from bot.slack.config import SlackConfig
 from bot.slack.directory import ChannelBook, SlackDirectory, SlackHistory
 
 
+class BotAccount:
+    """Who the bot is in Slack."""
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self._client = client
+        self._known: Mapping[str, Any] | None = None
+
+    async def known(self) -> Mapping[str, Any]:
+        """Return what auth.test says of us: user, team and their ids; asked once."""
+        if self._known is None:
+            answer: Any = await self._client.auth_test()
+            self._known = dict(answer.data)
+        return self._known
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """The clients, and what is looked up with them."""
@@ -36,6 +51,7 @@ class Workspace:
     history: SlackHistory
     book: ChannelBook
     channels: SlackChannels
+    bot: BotAccount
 
 
 def open_workspace(
@@ -52,6 +68,7 @@ def open_workspace(
         history=SlackHistory(client, book),
         book=book,
         channels=SlackChannels(config, book),
+        bot=BotAccount(client),
     )
 
 

@@ -19,7 +19,7 @@ from bot.domain.ids import AnomalyId, ChannelId
 from bot.domain.place import Place
 from bot.main import open_database
 from bot.settings import Settings, load_settings
-from bot.slack import stream
+from bot.slack import replies
 from sandbox.main import Ports, Sandbox, up
 from sandbox.slack import people
 from tests.fixtures.nouns import a_baseline, a_finding, a_verdict, an_anomaly
@@ -272,7 +272,7 @@ async def test_a_question_from_a_message_is_answered_rated_and_its_evidence_show
 async def test_an_answer_that_is_not_needed_any_more_is_stopped(
     day: Day, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "OFFER_STOP_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(replies, "OFFER_STOP_AFTER_SECONDS", 0.0)
     ts = day.slack.post_as("alice", INCIDENTS, "<@U0SREBOT1> why is order latency up?")
     offer = await day.whispered("alice", "answer.stop")
     await day.press("alice", offer, "answer.stop")

@@ -25,7 +25,8 @@ from bot.domain.risk import Tier
 from bot.domain.run import finish
 from bot.domain.step_run import StepSent
 from bot.locale import Texts
-from bot.slack.blocks import answer, finding, home, papers, plan
+from bot.slack.blocks import answer, digest, finding, home, notice, plan, postmortem
+from bot.slack.blocks.reason_form import reason_form
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import Block, fit
 from bot.slack.ids import FormId
@@ -325,19 +326,19 @@ def test_a_digest_has_sections_and_a_quiet_one_is_one_line() -> None:
             {"title": "Empty", "lines": []},
         ],
     }
-    assert seen(papers.digest(body, EN).blocks) == snapshot(
+    assert seen(digest.render(body, EN).blocks) == snapshot(
         [
             "# Digest: Fri 09:00 to Mon 09:00 UTC",
             "**New findings**",
             "- 14:03 · **high** · order-api (FND-1)",
         ]
     )
-    quiet = papers.digest({"title": "Digest", "lines": ["Nothing new."]}, EN)
+    quiet = digest.render({"title": "Digest", "lines": ["Nothing new."]}, EN)
     assert seen(quiet.blocks) == snapshot(["Nothing new."])
 
 
 def test_a_postmortem_draft_can_be_edited_and_a_published_one_not() -> None:
-    shown = papers.postmortem(a_postmortem(), EN)
+    shown = postmortem.render(a_postmortem(), EN)
     assert seen(shown.blocks) == snapshot(
         [
             "# Postmortem draft · INC-2026-0001 · Order latency",
@@ -362,15 +363,15 @@ def test_a_postmortem_draft_can_be_edited_and_a_published_one_not() -> None:
         ]
     )
     published = replace(a_postmortem(), published_at=NOW, published_by=BOB)
-    assert not [b for b in papers.postmortem(published, EN).blocks if b["type"] == "actions"]
+    assert not [b for b in postmortem.render(published, EN).blocks if b["type"] == "actions"]
 
 
 def test_a_notice_escapes_what_it_is_given_and_mentions_people() -> None:
     body = {"key": "slack.parked", "fields": {"name": "plan.approve", "why": "<!channel>"}}
-    assert "<!" not in papers.notice(body, EN).text
-    told = papers.notice({"text": "✅ done by <@U1>", "mentions": ["UALICE", "no<b>ody"]}, EN)
+    assert "<!" not in notice.render(body, EN).text
+    told = notice.render({"text": "✅ done by <@U1>", "mentions": ["UALICE", "no<b>ody"]}, EN)
     assert told.text == "✅ done by <@U1> <@UALICE> no&lt;b&gt;ody"
-    assert papers.notice({"key": "no.such.key", "fields": {}}, EN).text == "no.such.key"
+    assert notice.render({"key": "no.such.key", "fields": {}}, EN).text == "no.such.key"
 
 
 def test_the_home_tab_lists_what_waits_and_what_is_open() -> None:
@@ -399,12 +400,12 @@ VIEWS: dict[str, Callable[[Texts], Rendered]] = {
     "plan": lambda t: plan.render(_huge_plan(), [], ruling(_huge_plan()), t),
     "answer": lambda t: answer.render(finish(a_run(), replace(ANSWER, text=LONG * 3)), t),
     "lost": lambda t: answer.render(replace(a_run(), question=replace(a_question(), text=LONG)), t),
-    "question": lambda t: papers.question({"user": ALICE, "text": LONG}, t),
-    "notice": lambda t: papers.notice({"text": LONG}, t),
-    "digest": lambda t: papers.digest(
+    "question": lambda t: notice.question({"user": ALICE, "text": LONG}, t),
+    "notice": lambda t: notice.render({"text": LONG}, t),
+    "digest": lambda t: digest.render(
         {"sections": [{"title": "x", "lines": [LONG] * 20}] * 60}, t
     ),
-    "postmortem": lambda t: papers.postmortem(
+    "postmortem": lambda t: postmortem.render(
         replace(a_postmortem(), summary=LONG, impact=LONG, root_cause=LONG, lessons=LONG), t
     ),
 }  # fmt: skip
@@ -435,9 +436,9 @@ def test_every_modal_and_home_keeps_to_the_limits_of_block_kit(texts: Texts) -> 
     views = [
         plan.details(_huge_plan(), [], texts),
         answer.evidence([replace(EVIDENCE, summary=LONG, query=LONG)] * 80, texts, HOSTS),
-        papers.edit_form(report, carries, texts),
-        papers.reason_form(FormId.PLAN_REJECT, carries, texts),
-        papers.reason_form(FormId.ANSWER_UNHELPFUL, carries, texts),
+        postmortem.edit_form(report, carries, texts),
+        reason_form(FormId.PLAN_REJECT, carries, texts),
+        reason_form(FormId.ANSWER_UNHELPFUL, carries, texts),
         home.home([_huge_plan()] * 30, [a_finding()] * 30, {"a": LONG}, texts),
     ]
     for view in views:

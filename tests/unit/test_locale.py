@@ -85,7 +85,7 @@ def said() -> tuple[tuple[Source, ast.Call, ast.expr], ...]:
     """Return every expression that the bot uses as a key of a text.
 
     A function that hands a parameter of its own on as the key is a door as well, so that
-    `self.whisper(deed, "slack.failed")` counts like `texts.say("slack.failed")`.
+    `self.whisper(click, "slack.failed")` counts like `texts.say("slack.failed")`.
     """
     doors: Doors = defaultdict(set)
     doors |= {name: {(0, "key")} for name in SAYING}

@@ -11,10 +11,9 @@ from bot.api.problems import described
 from bot.api.schemas.plans import PlanOut
 from bot.core.ports import PlanRecord
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus
+from bot.domain.plan import OPEN, PlanStatus
 
 router = APIRouter(prefix="/api/v1", responses=described(401, 403, 422, 503))
-WAITING = (PlanStatus.WAITING, PlanStatus.HELD)
 
 
 @router.get("/plans", tags=["plans"])
@@ -30,7 +29,7 @@ async def plans(
 @router.get("/approvals", tags=["approvals"])
 async def approvals(caller: Annotated[Caller, Depends(needs("api.approvals"))]) -> list[PlanOut]:
     """Return the plans that wait for an answer."""
-    return await _plans(caller, WAITING, 500)
+    return await _plans(caller, OPEN, 500)
 
 
 @router.get("/approvals/{plan_id}", tags=["approvals"], responses=described(404))

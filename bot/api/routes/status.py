@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Query
 from bot.api.access import Caller, needs
 from bot.api.problems import ProblemError, described
 from bot.api.routes.health import told
-from bot.api.routes.plans import WAITING
 from bot.api.schemas.status import MetricOut, StatusOut
+from bot.domain.plan import OPEN
 from foundation.nearest import nearest
 
 router = APIRouter(prefix="/api/v1", responses=described(401, 403, 422, 503))
@@ -26,7 +26,7 @@ async def status(caller: Annotated[Caller, Depends(needs("api.status"))]) -> Sta
     async with deps.store.begin() as tx:
         anomalies = await tx.anomalies.active()
         findings = await tx.findings.open()
-        plans = await tx.plans.list(WAITING, limit=1000)
+        plans = await tx.plans.list(OPEN, limit=1000)
         baselines = await tx.baselines.all()
         inbox, outbox = await tx.inbox.backlog(), await tx.outbox.backlog()
     return StatusOut(

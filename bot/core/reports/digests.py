@@ -20,7 +20,7 @@ from bot.domain.audit import BOT, Event
 from bot.domain.finding import BreachForecast, Finding
 from bot.domain.ids import ChannelId
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
+from bot.domain.plan import FOR_A_PERSON
 from bot.domain.redaction import Redactor
 from bot.locale import DEFAULT_TIMEZONE, Texts
 from tools.errors import ToolError
@@ -33,7 +33,6 @@ LONGEST_SPAN = timedelta(days=7)
 OPENED_BEFORE = timedelta(days=30)  # a finding resolved now was opened at most this long ago
 MOST_LINES = 10  # per section; the rest is counted
 
-WAITING = (PlanStatus.WAITING, PlanStatus.HELD, PlanStatus.OUTCOME_UNKNOWN)
 TOLD_CHANGES = frozenset({ChangeKind.DEPLOY, ChangeKind.CONFIG, ChangeKind.FLAG})
 Breaches = Callable[[], Awaitable[Sequence[BreachForecast]]]
 
@@ -135,7 +134,7 @@ class DigestDesk:
             plans=tuple(r for r in records if r.ended_at and since <= r.ended_at <= until),
             changes=await self._told_changes(Window(since, until), gaps),
             breaches=await self._told_breaches(gaps),
-            waiting=tuple(r for r in records if r.status in WAITING),
+            waiting=tuple(r for r in records if r.status in FOR_A_PERSON),
             gaps=tuple(gaps),
         )
 

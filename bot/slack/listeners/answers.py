@@ -7,7 +7,7 @@ from bot.core.ports import Transaction
 from bot.domain.ids import EvidenceId, RunId
 from bot.domain.run import AgentRun
 from bot.slack.blocks import answer as view
-from bot.slack.blocks import papers
+from bot.slack.blocks.reason_form import reason_form
 from bot.slack.blocks.text import Block, ours
 from bot.slack.ids import FormId
 from bot.slack.interactions import Interaction, pack
@@ -40,7 +40,7 @@ async def unhelpful(room: Room, click: Interaction, run: AgentRun) -> None:
 
 async def ask_why(room: Room, click: Interaction) -> None:
     """Ask what was wrong with the answer."""
-    form = papers.reason_form(FormId.ANSWER_UNHELPFUL, pack(click, click.value), room.texts(click))
+    form = reason_form(FormId.ANSWER_UNHELPFUL, pack(click, click.value), room.texts(click))
     await room.open_modal(click, form)
 
 

@@ -6,7 +6,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.domain.place import Place
-from bot.slack.calls import judge
+from bot.slack.failures import failure_of
 from bot.slack.interactions import Interaction
 from bot.slack.listeners.room import Room
 
@@ -54,7 +54,7 @@ async def assistant_started(room: Room, event: Interaction, _: None) -> None:
             prompts=prompts,
         )
     except SlackApiError as error:
-        log.info("prompts.failed", why=judge(error).text)
+        log.info("prompts.failed", why=failure_of(error).text)
 
 
 async def commanded(room: Room, command: Interaction, _: None) -> None:

@@ -6,13 +6,13 @@ import re
 from datetime import timedelta
 
 from bot.core.remediation.switches import Switch, Switched
+from bot.domain.plan import FOR_A_PERSON
 from bot.locale import Texts
+from bot.slack.blocks import digest as digest_view
 from bot.slack.blocks import home as view
-from bot.slack.blocks import papers
 from bot.slack.blocks.text import fit, ours
 from bot.slack.ids import Subcommand
 from bot.slack.interactions import Interaction
-from bot.slack.listeners.home import WAITING
 from bot.slack.listeners.room import Room
 from foundation.nearest import nearest
 from tools.errors import BadArgumentError
@@ -37,7 +37,7 @@ async def status(room: Room, command: Interaction, _: None) -> None:
     texts = room.texts(command)
     async with room.deps.store.begin() as tx:
         findings = await tx.findings.open()
-        plans = await tx.plans.list(WAITING)
+        plans = await tx.plans.list(FOR_A_PERSON)
     lines = {
         texts.say("slack.status.findings"): str(len(findings)),
         texts.say("slack.status.plans"): str(len(plans)),
@@ -54,7 +54,7 @@ async def status(room: Room, command: Interaction, _: None) -> None:
 async def plans(room: Room, command: Interaction, _: None) -> None:
     """The plans that wait."""
     async with room.deps.store.begin() as tx:
-        found = await tx.plans.list(WAITING)
+        found = await tx.plans.list(FOR_A_PERSON)
     await room.whisper(command, view.plan_lines(found, room.texts(command)))
 
 
@@ -62,7 +62,7 @@ async def digest(room: Room, command: Interaction, _: None) -> None:
     """The digest as it would be told now, to one person."""
     texts = room.texts(command)
     body = await room.deps.digests.preview(command.channel)
-    rendered = papers.digest(body, texts, room.config.link_hosts)
+    rendered = digest_view.render(body, texts, room.config.link_hosts)
     await room.whisper(command, rendered.text, fit(rendered.blocks, texts))
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from bot.domain.plan import PlanStatus
+from bot.domain.plan import FOR_A_PERSON
 from bot.slack.blocks import home as view
 from bot.slack.interactions import Interaction
 from bot.slack.listeners.room import Room
-
-WAITING = (PlanStatus.WAITING, PlanStatus.HELD, PlanStatus.OUTCOME_UNKNOWN)
 
 
 def is_home(opened: Interaction) -> bool:
@@ -18,7 +16,7 @@ def is_home(opened: Interaction) -> bool:
 async def opened(room: Room, event: Interaction, _: None) -> None:
     """Draw a person's Home tab."""
     async with room.deps.store.begin() as tx:
-        plans = await tx.plans.list(WAITING)
+        plans = await tx.plans.list(FOR_A_PERSON)
         findings = await tx.findings.open()
     shown = view.home(plans, findings, await room.deps.status(), room.texts(event))
     await room.client.views_publish(user_id=event.user, view=shown)

@@ -7,8 +7,8 @@ import re
 from bot.core.ports import PlanRecord, Transaction
 from bot.core.remediation.approvals import Said
 from bot.domain.ids import PlanId
-from bot.slack.blocks import papers
 from bot.slack.blocks import plan as card
+from bot.slack.blocks.reason_form import reason_form
 from bot.slack.blocks.text import ours
 from bot.slack.ids import FormId
 from bot.slack.interactions import Interaction, pack
@@ -59,14 +59,14 @@ async def propose_again(room: Room, click: Interaction, record: PlanRecord) -> N
 async def ask_why(room: Room, click: Interaction, _: PlanRecord) -> None:
     """Open the form that asks for the reason of a rejection."""
     carries = pack(click, click.value)
-    form = papers.reason_form(FormId.PLAN_REJECT, carries, room.texts(click))
+    form = reason_form(FormId.PLAN_REJECT, carries, room.texts(click))
     await room.open_modal(click, form)
 
 
 async def ask_for_glass(room: Room, click: Interaction, _: PlanRecord) -> None:
     """Open the form that asks why one approver alone must be enough."""
     carries = pack(click, click.value)
-    form = papers.reason_form(FormId.PLAN_BREAK_GLASS, carries, room.texts(click))
+    form = reason_form(FormId.PLAN_BREAK_GLASS, carries, room.texts(click))
     await room.open_modal(click, form)
 
 

@@ -6,7 +6,7 @@ from bot.core.ports import Transaction
 from bot.domain.ids import IncidentId, PostmortemId
 from bot.domain.place import Place
 from bot.domain.postmortem import Postmortem
-from bot.slack.blocks import papers
+from bot.slack.blocks import postmortem as view
 from bot.slack.interactions import Interaction, pack
 from bot.slack.listeners.listener import About
 from bot.slack.listeners.room import Room
@@ -50,7 +50,7 @@ async def _draft(room: Room, given: Interaction, place: Place, named: str) -> No
 
 async def open_form(room: Room, click: Interaction, report: Postmortem) -> None:
     """Open the draft for editing."""
-    form = papers.edit_form(report, pack(click, report.id), room.texts(click))
+    form = view.edit_form(report, pack(click, report.id), room.texts(click))
     await room.open_modal(click, form)
 
 
@@ -63,7 +63,7 @@ async def complete(room: Room, form: Interaction) -> dict[str, str]:
 
 async def edit(room: Room, form: Interaction, report: Postmortem) -> None:
     """Keep what the form says."""
-    fields = {name: form.fields[name] for name in papers.SECTIONS if name in form.fields}
+    fields = {name: form.fields[name] for name in view.SECTIONS if name in form.fields}
     try:
         await room.deps.postmortems.edit(report.id, form.user, fields)
     except ValueError as error:

@@ -19,12 +19,12 @@ from bot.domain.question import Question
 from bot.domain.run import Running
 from bot.locale import Texts
 from bot.slack.blocks.text import DAY_AND_TIME, Block, cut, date, escape, heard, section
-from bot.slack.calls import judge
 from bot.slack.deps import SlackDeps
+from bot.slack.failures import failure_of
 from bot.slack.interactions import COMMAND, SHORTCUT, Interaction
 from bot.slack.outbox import OutboxWorker
+from bot.slack.replies import SlackReplies
 from bot.slack.reporting import report
-from bot.slack.stream import SlackReplies
 from bot.slack.workspace import Workspace
 from tools.errors import BackendUnavailableError, NotFoundError
 
@@ -42,7 +42,7 @@ class Room:
     ) -> None:
         self.config, self.client = workspace.config, workspace.client
         self.directory, self.book = workspace.directory, workspace.book
-        self.channels = workspace.channels
+        self.channels, self.bot = workspace.channels, workspace.bot
         self.deps, self.replies, self.outbox = deps, replies, outbox
         self._runs: KeyedTasks[RunId] = KeyedTasks("run")
 
@@ -80,7 +80,7 @@ class Room:
                     "whisper.failed",
                     user=given.user,
                     name=given.name,
-                    why=judge(error).text,
+                    why=failure_of(error).text,
                 )
         log.warning("whisper.lost", user=given.user, name=given.name, text=text)
 
@@ -167,13 +167,9 @@ class Room:
 
     # ------------------------------------------------------------------ questions
 
-    async def bot_user(self) -> str:
-        """Return the bot's own user id."""
-        return str((await self.replies.me()).get("user_id", ""))
-
     async def ask(self, given: Interaction, place: Place, trigger: str) -> None:
         """Answer a question in a thread, or queue it behind the run that is at work there."""
-        plain = heard(given.text, await self.bot_user())
+        plain = heard(given.text, str((await self.bot.known()).get("user_id", "")))
         if not plain:
             await self.say_privately(given, "slack.ask_what")
             return
@@ -224,7 +220,7 @@ class Room:
             await self.client.reactions_add(channel=given.channel, timestamp=given.ts, name="eyes")
         except SlackApiError as error:
             if error.response.get("error") != "already_reacted":
-                log.info("reaction.failed", why=judge(error).text)
+                log.info("reaction.failed", why=failure_of(error).text)
 
     async def thread_for(self, given: Interaction, text: str) -> Place | None:
         """Post what was asked by command, so that there is a thread to answer in.

@@ -1,6 +1,6 @@
 """What a failed call to Slack means: try again, when, or never.
 
-SlackApiError ──judge──> Trouble(code, retry_after, lasting)
+SlackApiError ──failure_of──> Failure(code, retry_after, lasting)
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from datetime import timedelta
 
 from slack_sdk.errors import SlackApiError
 
-METADATA_POST = "sre_agent_outbox"
-METADATA_ANSWER = "sre_agent_answer"
 GONE = frozenset({"message_not_found", "thread_not_found", "cant_update_message"})
 LASTING = frozenset(
     {
@@ -26,7 +24,7 @@ LASTING = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Failure:
     """Why a call failed. `lasting`: the same call would fail again."""
 
     code: str
@@ -40,19 +38,19 @@ class Trouble:
         return self.code in GONE
 
 
-def judge(error: Exception) -> Trouble:
+def failure_of(error: Exception) -> Failure:
     """Say what an error of the Slack client means."""
     if not isinstance(error, SlackApiError):
-        return Trouble("unreachable", f"{type(error).__name__}: {error}")
+        return Failure("unreachable", f"{type(error).__name__}: {error}")
     status = int(getattr(error.response, "status_code", 200) or 200)
     said = getattr(error.response, "data", error.response)
     if not isinstance(said, Mapping):  # not Slack's JSON: a proxy, or Slack in trouble
-        return Trouble("unreachable", f"HTTP {status}: {str(said)[:200]}")
+        return Failure("unreachable", f"HTTP {status}: {str(said)[:200]}")
     code = str(said.get("error") or "unknown")
     messages = (said.get("response_metadata") or {}).get("messages") or []
     text = "; ".join([code, *(str(m) for m in messages[:3])])
     if status == 429 or code == "ratelimited":
         headers = getattr(error.response, "headers", None) or {}
         seconds = headers.get("Retry-After") or headers.get("retry-after") or "1"
-        return Trouble(code, text, timedelta(seconds=float(seconds)))
-    return Trouble(code, text, None, code in LASTING)
+        return Failure(code, text, timedelta(seconds=float(seconds)))
+    return Failure(code, text, None, code in LASTING)

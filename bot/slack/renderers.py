@@ -11,14 +11,14 @@ from bot.core.ports import OutboxRow, PlanRecord, Transaction
 from bot.domain.ids import FindingId, PlanId, PostmortemId, RunId
 from bot.domain.policy import Ruling
 from bot.locale import Texts
-from bot.slack.blocks import answer, finding, papers, plan
+from bot.slack.blocks import answer, digest, finding, notice, plan, postmortem
 from bot.slack.blocks.rendered import Rendered
 
 Renderer = Callable[[OutboxRow, Transaction, Texts], Awaitable[Rendered]]
-Views = Mapping[str, Renderer]
+Renderers = Mapping[str, Renderer]
 
 
-def views_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling]) -> Views:
+def renderers_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling]) -> Renderers:
     """Return the table of renderers. Each raises NotFoundError when its subject is gone."""
 
     async def draw_finding(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
@@ -37,19 +37,19 @@ def views_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling]) -
 
     async def draw_postmortem(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
         report = await tx.postmortems.get(PostmortemId(row.ref))
-        return papers.postmortem(report, texts, hosts)
+        return postmortem.render(report, texts, hosts)
 
     async def draw_digest(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
-        return papers.digest(row.body, texts, hosts)
+        return digest.render(row.body, texts, hosts)
 
     async def draw_notice(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
-        return papers.notice(row.body, texts)
+        return notice.render(row.body, texts)
 
     async def draw_diagnosis(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
         return plan.diagnosis(row.body, texts)
 
     async def draw_question(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
-        return papers.question(row.body, texts)
+        return notice.question(row.body, texts)
 
     return {
         "finding": draw_finding,

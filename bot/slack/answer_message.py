@@ -1,0 +1,233 @@
+"""The message in which an answer appears: begun once, grown, and ended with a mark.
+
+    begin ──> chat.startStream (ts committed) ──> write, append ──> full? the next message ──> end
+                 └ refused ──> chat.postMessage (ts committed) ──> rewrite … ──> rewrite, marked
+
+Only a finished answer carries metadata. So after a crash an own message without metadata is an
+answer nobody will finish: it is deleted before the run, taken over, begins again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.core.ports import Store
+from bot.domain.ids import ChannelId, Ts
+from bot.domain.run import Done, Running
+from bot.slack.blocks.text import Block, cut, escape, fit, markdown, prose
+from bot.slack.failures import failure_of
+from bot.slack.metadata import METADATA_ANSWER
+from bot.slack.workspace import Workspace
+from tools.errors import BackendError, NotFoundError
+
+log = structlog.get_logger(__name__)
+
+MOST_PER_MESSAGE = 11_000
+ENDED = frozenset(
+    {"message_not_in_streaming_state", "message_not_found", "streaming_state_conflict"}
+)
+SLACK_ERRORS = (SlackClientError, BackendError, NotFoundError, OSError, TimeoutError)
+
+
+class AnswerMessage:
+    """One run's message, and those that its answer goes on in. Raises what the client raises."""
+
+    def __init__(
+        self, workspace: Workspace, store: Store, run: Running | Done, *, fresh: bool
+    ) -> None:
+        """`fresh`: nobody can have begun to answer the run before."""
+        self._workspace, self._store, self._run, self._fresh = workspace, store, run, fresh
+        self._client, self._poster = workspace.client, workspace.poster
+        self._texts = workspace.channels.texts_of(run.place.channel)
+        self._thread = run.place.thread_ts
+        self._shown = 0  # characters in the current message
+        self.channel: ChannelId = run.place.channel
+        self.ts: Ts | None = None
+        self.streams = True
+
+    # ------------------------------------------------------------------ beginning
+
+    async def begin(self) -> None:
+        """Start the message, once, after clearing away what a dead process left."""
+        if self.ts is not None:
+            return
+        self.channel = await self._workspace.book.id_of(self._run.place.channel)
+        if not self._fresh:
+            await self._clear_away()
+            self._fresh = True
+        await self._set_status()
+        await self._start()
+
+    async def _start(self) -> None:
+        arguments: dict[str, Any] = {"channel": self.channel, "thread_ts": self._thread}
+        if not self.channel.startswith("D"):
+            arguments["recipient_user_id"] = self._run.asked_by
+            arguments["recipient_team_id"] = (await self._workspace.bot.known()).get("team_id")
+        can_stream = self._thread is not None and (
+            self.channel.startswith("D") or self._run.asked_by is not None
+        )
+        if self.streams and can_stream:
+            try:
+                answer: Any = await self._poster.chat_startStream(**arguments)
+                await self._began_as(Ts(answer["ts"]))
+                return
+            except SlackApiError as error:
+                if failure_of(error).retry_after is not None:
+                    raise
+                log.info("reply.no_stream", run_id=self._run.id, why=failure_of(error).text)
+        self.streams = False
+        answer = await self._poster.chat_postMessage(
+            channel=self.channel,
+            thread_ts=self._thread,
+            text=self._texts.say("slack.working"),
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+        await self._began_as(Ts(answer["ts"]))
+
+    async def _began_as(self, ts: Ts) -> None:
+        """Commit where the answer is before anything else is said in it."""
+        self.ts = ts
+        async with self._store.begin() as tx:
+            await tx.runs.shown_in(self._run.id, ts)
+
+    async def _set_status(self) -> None:
+        if not self.channel.startswith("D") or self._thread is None:
+            return
+        try:
+            await self._client.assistant_threads_setStatus(
+                channel_id=self.channel,
+                thread_ts=self._thread,
+                status=self._texts.say("slack.status.thinking"),
+            )
+        except SLACK_ERRORS as error:
+            log.debug("reply.no_status", run_id=self._run.id, why=str(error))
+
+    # ------------------------------------------------------------------ growing
+
+    async def write(self, piece: str) -> None:
+        """Add prose to the stream; what a full message does not hold goes on in the next."""
+        for part in _split(markdown(piece, self._workspace.config.link_hosts)):
+            if self._shown + len(part) > MOST_PER_MESSAGE:
+                await self._turn_page()
+            await self.append([{"type": "markdown_text", "text": part}])
+            self._shown += len(part)
+
+    async def append(self, chunks: Sequence[dict[str, Any]]) -> None:
+        """Add chunks to the stream."""
+        await self._poster.chat_appendStream(
+            channel=self.channel, ts=str(self.ts), markdown_text="", chunks=chunks
+        )
+
+    async def rewrite(self, said: str, steps: list[Block], blocks: list[Block]) -> None:
+        """Show the beginning of what was said, while more is to come."""
+        part = (self._parts(said) or [self._texts.say("slack.working")])[0]
+        content = self._content(part, steps, blocks)
+        await self._poster.chat_update(ts=str(self.ts), **content)
+
+    def forget(self) -> None:
+        """Let the message be: Slack ended it, and the answer goes on in a new one."""
+        self.ts, self._shown = None, 0
+
+    async def _turn_page(self) -> None:
+        """Finish a full message and go on in the next."""
+        await self._poster.chat_stopStream(
+            channel=self.channel, ts=str(self.ts), metadata=self._metadata()
+        )
+        self.forget()
+        await self._start()
+
+    # ------------------------------------------------------------------ ending
+
+    async def end(self, blocks: list[Block]) -> None:
+        """End the stream with its footer and mark."""
+        await self._poster.chat_stopStream(
+            channel=self.channel,
+            ts=str(self.ts),
+            blocks=fit(blocks, self._texts) or None,
+            metadata=self._metadata(),
+        )
+
+    async def write_all(self, said: str, blocks: list[Block]) -> None:
+        """Show everything that was said, marked; what does not fit goes on below it."""
+        parts = self._parts(said) or [self._texts.say("slack.working")]
+        for i, part in enumerate(parts):
+            content = self._content(part, [], blocks if i == len(parts) - 1 else [])
+            content["metadata"] = self._metadata()
+            if i == 0:
+                await self._poster.chat_update(ts=str(self.ts), **content)
+            else:
+                await self._poster.chat_postMessage(thread_ts=self._thread, **content)
+
+    def _parts(self, said: str) -> list[str]:
+        return _split(markdown(said, self._workspace.config.link_hosts))
+
+    def _content(self, part: str, steps: list[Block], blocks: list[Block]) -> dict[str, Any]:
+        shown = part.strip("\n")
+        return {
+            "channel": self.channel,
+            "text": cut(escape(shown.partition("\n")[0]), 3000),
+            "blocks": fit([*steps, prose(shown), *blocks], self._texts),
+        }
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"event_type": METADATA_ANSWER, "event_payload": {"run": self._run.id}}
+
+    # ------------------------------------------------------------------ after a restart
+
+    async def reopen(self) -> None:
+        """Take the message of a process that died, whose stream may still be open."""
+        self.channel = await self._workspace.book.id_of(self._run.place.channel)
+        self.ts = self._run.stream_ts
+        try:
+            await self._client.chat_stopStream(channel=self.channel, ts=str(self.ts))
+        except SlackApiError as error:
+            log.debug("reply.was_not_streaming", ts=self.ts, why=failure_of(error).text)
+
+    async def _clear_away(self) -> None:
+        """Delete the unfinished message of the process that died over this run."""
+        left = {self._run.stream_ts} if self._run.stream_ts else set()
+        if self._thread is not None:
+            left |= set(await self._unfinished())
+        for ts in left:
+            await self._delete(str(ts))
+
+    async def _unfinished(self) -> list[Ts]:
+        """Return own messages of the thread without metadata: answers nobody finished."""
+        me = (await self._workspace.bot.known()).get("user_id")
+        answer: Any = await self._client.conversations_replies(
+            channel=self.channel, ts=str(self._thread), include_all_metadata=True, limit=200
+        )
+        return [
+            Ts(m["ts"])
+            for m in answer["messages"]
+            if m.get("user") == me and not m.get("metadata") and m["ts"] != self._thread
+        ]
+
+    async def _delete(self, ts: str) -> None:
+        try:
+            await self._client.chat_stopStream(channel=self.channel, ts=ts, markdown_text="…")
+        except SlackApiError as error:
+            log.debug("reply.was_not_streaming", ts=ts, why=failure_of(error).text)
+        try:
+            await self._client.chat_delete(channel=self.channel, ts=ts)
+            log.info("reply.unfinished_deleted", run_id=self._run.id, ts=ts)
+        except SlackApiError as error:
+            if not failure_of(error).gone and failure_of(error).code != "cant_delete_message":
+                raise
+
+
+def _split(text: str) -> list[str]:
+    """Split prose at line ends into parts that fit into one message each."""
+    parts: list[str] = []
+    rest = text
+    while len(rest) > MOST_PER_MESSAGE:
+        at = rest.rfind("\n", 1, MOST_PER_MESSAGE)
+        at = at if at > 0 else MOST_PER_MESSAGE
+        parts.append(rest[:at])
+        rest = rest[at:]
+    return [*parts, rest] if rest else parts

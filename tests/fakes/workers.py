@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import pickle
 import signal
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from bot.slack.charts import render_chart
 from bot.workers import WorkerDiedError
 
 T = TypeVar("T")
+PNG = base64.b64decode(  # one white pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAwS2cUAAAAABJRU5ErkJggg=="
+)
 
 
 class InlineWorkers:
@@ -30,6 +35,16 @@ class InlineWorkers:
 
     async def close(self) -> None:
         """Nothing to stop."""
+
+
+class QuickWorkers(InlineWorkers):
+    """The same, but a chart is a ready picture: drawing one takes longer than any other task."""
+
+    async def run(self, function: Callable[..., T], *args: object) -> T:
+        if function.__qualname__ != render_chart.__qualname__:
+            return await super().run(function, *args)
+        self.ran.append(function.__qualname__)
+        return cast("T", PNG)
 
 
 class MortalWorkers(InlineWorkers):

@@ -22,52 +22,50 @@ from pathlib import Path
 from typing import Any
 
 from bot.domain.policy import AutoTier
-from bot.main import read_settings
-from bot.store.store import open_store
+from bot.telemetry import configure_logging
 from sandbox.model.server import start_model
-from sandbox.slack.server import start_slack
-from tests.fixtures.database import sqlite_copy
+from tests.fakes.clock import FakeClock
+from tests.fixtures.database import sqlite_store
+from tests.fixtures.shift import local_slack
 from tests.safety.canaries import MARKS, found_in
 from tests.safety.outside import (
     HOST,
     ear,
     kept_bytes,
-    mount_own_tool,
     notifier,
     seal_all,
     trace_store,
     watch_config_maps,
 )
 from tests.safety.people import break_the_glass, show_a_plan_amid_secrets, type_secrets
-from tests.safety.stage import WAIT, MovedClock, Stage
+from tests.safety.stage import Stage
 from tests.safety.texts import HOSTILE, Hostile
 from tools.world import ServiceMode
 
+ASKS: dict[str, Any] = {  # every other text meets the most permissive policy
+    "mode": ServiceMode.APPROVE, "auto_tier": AutoTier.ASK, "cooldown": timedelta(0),
+}  # fmt: skip
+RUNS: dict[str, Any] = {**ASKS, "mode": ServiceMode.AUTO, "auto_tier": AutoTier.RUN}
 AT_THE_END = "reason"  # what a person types who may act is suffered last
 
 
 @asynccontextmanager
 async def staged(folder: Path) -> AsyncIterator[Stage]:
-    """Build the stage and open its Slack room."""
-    settings = read_settings("INFO")
-    store = await open_store(sqlite_copy(folder / "bot.db"))
-    model, slack = await start_model(HOST, 0), await start_slack(HOST, 0)
-    own = mount_own_tool(folder)
-    try:
-        async with trace_store(MovedClock().now().timestamp()) as traces:
-            stage = Stage(settings, store, model, slack, traces, own)
-            room = stage.room()
-            await room.start()
-            try:
-                async with asyncio.timeout(WAIT):
-                    await room.connected()
-                yield stage
-            finally:
-                await room.stop()
-    finally:
-        await slack.close()
-        await model.close()
-        await store.close()
+    """Build the stage; its bot hears while it meets a policy."""
+    clock = FakeClock()
+    async with (
+        sqlite_store(folder / "bot.db") as store,
+        local_slack(clock) as slack,
+        trace_store(clock.now().timestamp()) as traces,
+    ):
+        model = await start_model(HOST, 0)
+        try:
+            stage = Stage(store, folder, slack, clock, model, traces)
+            settings = stage.stand.settings
+            configure_logging(replace(settings.log, level="INFO"), settings.redactor)
+            yield stage
+        finally:
+            await model.close()
 
 
 async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str, Any]:
@@ -76,19 +74,23 @@ async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str,
     async with staged(folder) as stage, ear() as listening:
         told = notifier(stage.store, stage.clock, listening)
         await told.tick()
-        for number, hostile in enumerate(t for t in texts if t.where != AT_THE_END):
-            _meet_policy(stage, alone=number % 2 == 1)
-            await stage.suffer(hostile)
+        read = [t for t in texts if t.where != AT_THE_END]
+        for half, policy in ((read[::2], ASKS), (read[1::2], RUNS)):
+            async with stage.meeting(**policy):
+                for hostile in half:
+                    await stage.suffer(hostile)
+                    heard += _taken(stage)
+        async with stage.meeting(**ASKS, break_glass=True):
+            shown = await show_a_plan_amid_secrets(stage)
+            parts = stage.bot.parts
+            await watch_config_maps(
+                stage.store, stage.clock, parts.live_files.catalogue, parts.settings.redactor
+            )
+            await _read_what_is_large(stage)
+            for hostile in (t for t in texts if t.where == AT_THE_END):
+                await break_the_glass(stage, hostile)
+            typed = await type_secrets(stage)
             heard += _taken(stage)
-        _meet_policy(stage, alone=False)
-        shown = await show_a_plan_amid_secrets(stage)
-        redactor = stage.settings.redactor
-        await watch_config_maps(stage.store, stage.clock, stage.catalogue, redactor)
-        await _read_what_is_large(stage)
-        for hostile in (t for t in texts if t.where == AT_THE_END):
-            await break_the_glass(stage, hostile)
-        typed = await type_secrets(stage)
-        heard += _taken(stage)
         await seal_all(stage.store)
         posted = await told.tick()
         said = list(stage.model.raw_requests)
@@ -112,16 +114,6 @@ async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str,
         "bytes": {where: sum(map(len, stream)) for where, stream in streams.items()},
         "leaks": {where: names for where, names in leaks.items() if names},
     }
-
-
-def _meet_policy(stage: Stage, *, alone: bool) -> None:
-    """Let every other text meet the most permissive policy."""
-    stage.policy = replace(
-        stage.policy,
-        auto_tier=AutoTier.RUN if alone else AutoTier.ASK,
-        cooldown=timedelta(0),
-    )
-    stage.mode = ServiceMode.AUTO if alone else ServiceMode.APPROVE
 
 
 def _taken(stage: Stage) -> list[bytes]:

@@ -9,19 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from bot.core.remediation.planner import Origin
 from bot.domain.ids import ChannelId, PlanId, UserId
-from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
-from bot.domain.policy import AutoTier
 from sandbox.slack.people import ALICE, CAROL, INCIDENTS
 from tests.safety.canaries import CANARIES
-from tests.safety.stage import WAIT, MovedClock, Stage
+from tests.safety.stage import Stage
 from tests.safety.texts import Hostile
-from tools.world import ProposalDraft, ServiceMode, ServiceName
 
 CHANNEL = ChannelId(INCIDENTS)
 MOST_TICKS = 40  # of half a minute: verification and undo take no more
@@ -30,19 +25,9 @@ Json = dict[str, Any]
 
 async def show_a_plan_amid_secrets(stage: Stage) -> bool:
     """Propose a config rollback whose maps hold secrets, and wait for its card."""
-    plan = await _proposed(stage, "config_rollback", "cart", f"password={CANARIES['reason']}")
-    await stage.slack.wait_for(lambda: plan in json.dumps(stage.slack.messages("#incidents")), WAIT)
+    plan = await stage.planned("config_rollback", "cart", f"password={CANARIES['reason']}")
+    await stage.wait_for(lambda: plan in json.dumps(stage.slack.messages("#incidents")) or None)
     return True
-
-
-async def _proposed(
-    stage: Stage, playbook: str, service: str, why: str = "errors after a release", **values: str
-) -> PlanId:
-    draft = ProposalDraft(playbook, ServiceName(service), why, values)
-    receipt = await stage.remedy.planner.propose(draft, Origin(Place(CHANNEL)))
-    if receipt.plan_id is None:
-        raise RuntimeError(f"no {playbook}: {receipt.refused_by}: {receipt.summary}")
-    return PlanId(receipt.plan_id)
 
 
 # --- hostile reasons --------------------------------------------------------------------------
@@ -50,17 +35,17 @@ async def _proposed(
 
 async def break_the_glass(stage: Stage, hostile: Hostile) -> None:
     """Let three people give one reason: one may not, one may not now, one may; then look."""
-    approvals, before = stage.remedy.approvals, len(stage.violations)
-    _people_decide(stage)
-    bystander = await _proposed(stage, "rollback", "cart")
-    plan = await _proposed(stage, "manual", "shop")
+    approvals, before = stage.bot.remediation.approvals, len(stage.violations)
+    bystander = await stage.planned("rollback", "cart")
+    plan = await stage.planned("manual", "shop")
     denied = [await approvals.break_glass(plan, UserId(CAROL), hostile.text, CHANNEL)]
-    stage.policy = replace(stage.policy, break_glass=False)
-    denied.append(await approvals.break_glass(plan, UserId(ALICE), hostile.text, CHANNEL))
-    stage.policy = replace(stage.policy, break_glass=True)
+    strict = stage.stand.join(policy=replace(stage.stand.settings.policy, break_glass=False))
+    denied.append(
+        await strict.remediation.approvals.break_glass(plan, UserId(ALICE), hostile.text, CHANNEL)
+    )
     stage.violations += [f"a denied person was heard: {d.text}" for d in denied if d.accepted]
     await _fill(stage, plan, "plan.break_glass", {"reason": hostile.text})
-    told = await stage.slack.wait_for(lambda: _announced(stage, plan), WAIT)
+    told = await stage.wait_for(lambda: _announced(stage, plan))
     stage.delivered[hostile.where] += hostile.text[-12:] in told
     if "<!channel>" in told or "<!everyone>" in told:
         stage.violations.append(f"everybody was mentioned: {told}")
@@ -69,13 +54,8 @@ async def break_the_glass(stage: Stage, hostile: Hostile) -> None:
     if len(stage.violations) > before:
         sys.stderr.write(f"violated by {hostile}: {stage.violations[before:]}\n")
     stage.cluster.sent.clear()
-    MovedClock.moved += timedelta(minutes=31)  # the bystander expires; nobody answered it
-    await stage.remedy.deadlines.expire_due()
-
-
-def _people_decide(stage: Stage) -> None:
-    stage.policy = replace(stage.policy, break_glass=True, auto_tier=AutoTier.ASK)
-    stage.mode = ServiceMode.APPROVE
+    stage.clock.advance(minutes=31)  # the bystander expires; nobody answered it
+    await stage.bot.remediation.deadlines.expire_due()
 
 
 def _announced(stage: Stage, plan: PlanId) -> str | None:
@@ -86,11 +66,10 @@ def _announced(stage: Stage, plan: PlanId) -> str | None:
 async def _run_out(stage: Stage, plan: PlanId) -> None:
     """Let the opened plan run to its end; it does not help, so that it is taken back."""
     for _ in range(MOST_TICKS):
-        await stage.remedy.execution.run_due()
-        async with stage.store.begin() as tx:
-            if (await tx.plans.get(plan)).status.ended:
-                return
-        MovedClock.moved += timedelta(seconds=30)
+        await stage.run()
+        if (await stage.status(plan)).ended:
+            return
+        stage.clock.advance(seconds=30)
     raise RuntimeError(f"{plan} does not end")
 
 
@@ -120,30 +99,29 @@ OPENED = "plan.break_glass"
 async def type_secrets(stage: Stage) -> list[str]:
     """Let people type secrets wherever they may type; returns where they were heard."""
     heard = []
-    _people_decide(stage)
     stage.obedient.present = None
     await stage.ask(f"is password={CANARIES['typed']} why shop fails?")
     heard.append("question")
     why = f"no: password={CANARIES['rejected']} is wrong"
-    refused = await _proposed(stage, "rollback", "shop")
+    refused = await stage.planned("rollback", "shop")
     await _fill(stage, refused, "plan.reject", {"reason": why})
     await _status(stage, refused, PlanStatus.REJECTED)
     heard.append("rejection")
-    edited = await _proposed(stage, "tuned", "shop")
+    edited = await stage.planned("tuned", "shop")
     value = f"password={CANARIES['edited']}"
     sent = await _fill(stage, edited, "plan.edit", {"add_replicas": value})
     if "secret" in str(sent.get("errors", "")):
         heard.append("form of an edit")
-    said = await stage.remedy.approvals.edit(
+    said = await stage.bot.remediation.approvals.edit(
         edited, UserId(ALICE), {"add_replicas": value}, CHANNEL
     )
     if said.refused_by == "secret" and CANARIES["edited"] not in said.text:
         heard.append("edit")
-    opened = await _proposed(stage, "manual", "shop")
+    opened = await stage.planned("manual", "shop")
     await _fill(stage, opened, OPENED, {"reason": f"all is down, token={CANARIES['glass']}"})
-    await stage.slack.wait_for(lambda: _announced(stage, opened), WAIT)
+    await stage.wait_for(lambda: _announced(stage, opened))
     heard.append("glass")
-    halted = await stage.remedy.switches.halt(
+    halted = await stage.bot.remediation.switches.halt(
         UserId(ALICE), f"secret={CANARIES['halted']}", CHANNEL
     )
     return [*heard, "halt"] if halted.accepted else heard
@@ -152,34 +130,25 @@ async def type_secrets(stage: Stage) -> list[str]:
 async def _status(stage: Stage, plan: PlanId, wanted: PlanStatus) -> None:
     """Wait until Slack shows that a plan ended so."""
 
-    def card() -> bool:
-        cards = [m for m in stage.slack.messages("#incidents") if plan in str(m.get("blocks"))]
-        return bool(cards) and "plan.reject" not in str(cards[0]["blocks"])
+    def card() -> bool | None:
+        card = stage.card_of(plan)
+        return (card is not None and "plan.reject" not in str(card["blocks"])) or None
 
-    await stage.slack.wait_for(card, WAIT)
-    async with stage.store.begin() as tx:
-        status = (await tx.plans.get(plan)).status
+    await stage.wait_for(card)
+    status = await stage.status(plan)
     if status is not wanted:
         raise RuntimeError(f"{plan} is {status.value}, not {wanted.value}")
 
 
 async def _fill(stage: Stage, plan: PlanId, action: str, values: dict[str, str]) -> Json:
     """Press a button of a plan's card as Alice, fill in the form that opens, and send it."""
-    slack, alice = stage.slack, stage.slack.user_id("alice")
-    views = slack.parts.views
+    ts, seen = await stage.card(plan, action), stage.top_view("alice")
+    await stage.slack.click("alice", "#incidents", ts, action, value=plan)
 
-    def card() -> str | None:
-        for each in slack.messages("#incidents"):
-            blocks = str(each.get("blocks"))
-            if plan in blocks and f"'{action}'" in blocks:
-                return str(each["ts"])
-        return None
+    def opened() -> Json | None:
+        view = stage.top_view("alice")
+        return view if view and (seen is None or view["id"] != seen["id"]) else None
 
-    ts = await slack.wait_for(card, WAIT)
-    seen = {view["id"] for view in views.stack(alice)}
-    await slack.click("alice", "#incidents", ts, action, value=plan)
-    form = await slack.wait_for(
-        lambda: next((v for v in views.stack(alice) if v["id"] not in seen), None), WAIT
-    )
+    form = await stage.wait_for(opened)
     filled = {name: {"text": {"value": value}} for name, value in values.items()}
-    return await slack.submit("alice", filled, form["id"])
+    return await stage.slack.submit("alice", filled, form["id"])

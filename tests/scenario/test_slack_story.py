@@ -33,7 +33,9 @@ from sandbox.slack.people import (
 )
 from sandbox.slack.server import SlackServer
 from tests.fakes.clock import FakeClock
+from tests.fakes.decision import services
 from tests.fakes.metrics import FakeMetrics
+from tests.fakes.workers import InlineWorkers
 from tests.fixtures.nouns import a_finding, an_anomaly, an_incident
 from tests.fixtures.shift import WAIT, Shift, buttons
 from tools.world import (
@@ -77,17 +79,16 @@ class Story(Shift):
     """A shift in which the latency of orders is up."""
 
     def __init__(self, store: SqlStore, folder: Path, slack: SlackServer, clock: FakeClock) -> None:
-        super().__init__(store, folder, slack, clock)
-        self.metrics = HeldMetrics()
-        self.feed()
         metric = MetricSpec(
             name=MetricName("order_latency_p99"), category="trading", query=QUERY, unit="seconds",
             description="Order latency", threshold=0.5,
         )  # fmt: skip
         orders = ServiceSpec(name=ServiceName("order-api"), namespace="trading", workloads=())
-        services = {**self.stand.catalogue.services, orders.name: orders}
-        self.stand.catalogue = Catalogue({metric.name: metric}, services)
-        self.stand.metrics = self.metrics
+        known = {ServiceName(name): spec for name, spec in services().items()}
+        catalogue = Catalogue({metric.name: metric}, {**known, orders.name: orders})
+        self.metrics = HeldMetrics()
+        super().__init__(store, folder, slack, clock, metrics=self.metrics, catalogue=catalogue)
+        self.feed()
         self.join(access=ACCESS)
 
     def feed(self) -> None:
@@ -129,6 +130,7 @@ async def story(
 
 
 async def test_a_mention_becomes_an_answer_with_progress_chart_and_buttons(story: Story) -> None:
+    story.stand.workers = InlineWorkers()  # this chart is drawn
     async with story.running():
         ts = story.slack.post_as("alice", "#incidents", "@sre why is order latency up?")
         answer = await story.answer_in(ts)

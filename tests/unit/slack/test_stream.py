@@ -12,23 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from bot.clock import WorldClock
 from bot.core.ports import StepUpdate
-from bot.domain.access import EVERYONE, AccessConfig, Role
 from bot.domain.answer import Answer, Usage
 from bot.domain.ids import ChannelId, Ts, UserId
 from bot.domain.place import TERMINAL, Place
 from bot.domain.run import Running
 from bot.slack.app import SlackRoom
-from bot.slack.config import SlackConfig
 from bot.store.store import SqlStore
 from sandbox.slack.people import ALICE, INCIDENTS
-from sandbox.slack.server import SlackServer, start_slack
-from tests.fakes.decision import Production
+from sandbox.slack.server import SlackServer
+from tests.fakes.clock import FakeClock
+from tests.fixtures.bot import BotStand, room_of
 from tests.fixtures.nouns import a_run
-from tests.fixtures.rooms import deps_over, room_over
+from tests.fixtures.shift import local_slack
 
 
 @dataclass
@@ -50,17 +47,11 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(store: SqlStore) -> AsyncIterator[Bench]:
-    manifest = yaml.safe_load(Path("slack-manifest.yaml").read_text(encoding="utf-8"))
-    slack = await start_slack(manifest=manifest)
-    access = AccessConfig(holders={Role.ADMIN: (EVERYONE,)})
-    config = SlackConfig(
-        bot_token=slack.bot_token, owner="t:1", api_url=slack.api_url, signing_secret="s3cret"
-    )
-    deps = deps_over(store, WorldClock(), Production(store).bot, lambda: access)
-    room = room_over(config, deps)
-    yield Bench(slack, store, room)
-    await slack.close()
+async def bench(store: SqlStore, tmp_path: Path) -> AsyncIterator[Bench]:
+    clock = FakeClock()
+    async with local_slack(clock) as slack:
+        stand = BotStand(store, tmp_path, clock=clock, slack=slack, signing_secret="s3cret")
+        yield Bench(slack, store, room_of(stand.join()))
 
 
 def an_answer(text: str) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +12,7 @@ from bot.core.investigation.recorder import Recorder
 from bot.domain.redaction import Redactor
 from tests.fakes.changes import FakeChanges
 from tests.fakes.workers import InlineWorkers
+from tests.fixtures.nouns import a_run
 from tests.property.test_evidence_pages import Kept
 from tests.sandboxed import Platform
 from tools.analysis.detect import DetectorSettings
@@ -60,7 +60,7 @@ async def asked(outside: Platform, *, traced: bool) -> tuple[Diagnosis, Recorder
     }
     if traced:
         ports[Traces] = tempo
-    kept, run = Kept(), SimpleNamespace(id="RUN-1", place="here", question="?")
+    kept, run = Kept(), a_run()
     recorder = Recorder(kept, kept, Toolbox(TOOLS, ports), Redactor(), run, kept)  # type: ignore[arg-type]
     intent = Intent(
         Kind.WHY,

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from bot.composition.process import Bot
 from bot.core.detection.cycle import CycleReport, DetectionCycle
-from bot.core.detection.enrichment import Enricher, Sources
-from bot.core.detection.findings import FindingConfig, FindingDesk
-from bot.core.detection.learning import Learner, LearningConfig
 from bot.core.ports import Mute
+from bot.core.remediation.planner import Origin
 from bot.core.shared.stored_ports import StoredBaselines
-from bot.domain.finding import Finding
-from bot.domain.ids import ChannelId, UserId
-from bot.domain.redaction import Redactor
-from bot.locale import Texts
+from bot.domain.ids import PlanId, UserId
+from bot.domain.place import TERMINAL
+from bot.domain.plan import PlanStatus
 from bot.store.store import SqlStore
-from tests.fakes.workers import InlineWorkers
+from tests.fakes.decision import library
+from tests.fakes.workers import QuickWorkers
+from tests.fixtures.bot import BotStand
 from tests.sandboxed import Platform
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, bind, parse_parameters
-from tools.analysis.detect import DetectorSettings
-from tools.backends.changes import ClusterChanges
 from tools.backends.kubernetes.actor import KubernetesActor
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.reader import KubernetesReader
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.metrics_and_services import load_catalogue
-from tools.world import Baseline, Catalogue, MetricName, ServiceName, Severity, WorkloadRef
+from tools.world import (
+    Baseline,
+    Catalogue,
+    MetricName,
+    ProposalDraft,
+    ServiceName,
+    Severity,
+    WorkloadRef,
+)
 
 WATCHED = ("order_latency_p99", "order_error_rate", "api_error_rate", "api_latency_p99")
 MINUTE = 60.0
@@ -40,13 +46,17 @@ LEARNED: list[Baseline] = []
 
 @dataclass
 class Watch:
-    """A detection cycle with what it told."""
+    """A bot that watches the imitated production, and what it told."""
 
-    cycle: DetectionCycle
+    bot: Bot
     outside: Platform
     store: SqlStore
-    prometheus: Prometheus
-    cleared: list[Finding] = field(default_factory=list)
+    actor: KubernetesActor
+
+    @property
+    def cycle(self) -> DetectionCycle:
+        assert self.bot.work.cycle is not None
+        return self.bot.work.cycle
 
     async def minutes(self, count: int, every: int = 1) -> list[CycleReport]:
         """Let world minutes pass with a cycle after every `every` of them."""
@@ -68,62 +78,43 @@ def catalogue() -> Catalogue:
     return replace(known, metrics={MetricName(m): known.metrics[MetricName(m)] for m in WATCHED})
 
 
-async def roll_back(outside: Platform) -> None:
-    """Roll order-api back as the bot would: with the acting identity."""
-    kubeconfig = str(outside.kubernetes.actor_kubeconfig)
-    actor = KubernetesActor(KubernetesConfig(kubeconfig=kubeconfig, kubeconfig_act=kubeconfig))
-    actors = Actors(outside.clock, actor)
+async def roll_back(watch: Watch) -> None:
+    """Roll order-api back as somebody else would, with the acting identity."""
+    actors = Actors(watch.outside.clock, watch.actor)
     action = ACTIONS["deployment_rollback"]
     target = WorkloadRef("default", "trading", "Deployment", "order-api")
     state = await action.observe(actors, target, parse_parameters(action, {}))
     await action.execute(actors, bind(action, state), "test-rollback")
-    await actor.close()
 
 
 @pytest.fixture
-async def watch(outside: Platform, store: SqlStore) -> AsyncIterator[Watch]:
-    clock = outside.clock
+async def watch(outside: Platform, store: SqlStore, tmp_path: Path) -> AsyncIterator[Watch]:
     prometheus = Prometheus(PrometheusConfig(url=outside.prometheus_url))
-    reader = KubernetesReader(
-        KubernetesConfig(kubeconfig=str(outside.kubernetes.reader_kubeconfig))
+    reading = KubernetesConfig(kubeconfig=str(outside.kubernetes.reader_kubeconfig))
+    acting = KubernetesConfig(kubeconfig_act=str(outside.kubernetes.actor_kubeconfig))
+    reader, actor = KubernetesReader(reading), KubernetesActor(acting)
+    stand = BotStand(
+        store,
+        tmp_path,
+        clock=outside.clock,
+        metrics=prometheus,
+        cluster=reader,
+        actors={"default": actor},
+        workers=QuickWorkers(),
+        catalogue=catalogue(),
+        library=library(),
     )
-    known = catalogue()
-    workers = InlineWorkers()
+    bot = stand.join()
     if not LEARNED:  # the same world has the same history: one lesson serves every story
-        learner = Learner(
-            store, clock, prometheus, workers, lambda: known, LearningConfig(), Redactor()
-        )
-        report = await learner.run()
+        assert bot.work.learner is not None
+        report = await bot.work.learner.run()
         assert report.learned > 0
         assert not report.failed
         LEARNED.extend(await StoredBaselines(store).all())
     await StoredBaselines(store).save(LEARNED)
-    cleared: list[Finding] = []
-
-    async def on_cleared(finding: Finding) -> None:
-        cleared.append(finding)
-
-    cycle = DetectionCycle(
-        store=store,
-        clock=clock,
-        metrics=prometheus,
-        baselines=StoredBaselines(store),
-        workers=workers,
-        catalogue=lambda: known,
-        enricher=Enricher(
-            clock,
-            Sources(prometheus, workers, cluster=reader, changes=ClusterChanges(reader, known)),
-            tuple,
-            Texts("en"),
-            "UTC",
-            Redactor(),
-        ),
-        desk=FindingDesk(store, clock, lambda _: ChannelId("C0INC"), FindingConfig(Texts("en"))),
-        settings=DetectorSettings(),
-        on_cleared=on_cleared,
-    )
-    yield Watch(cycle, outside, store, prometheus, cleared)
+    yield Watch(bot, outside, store, actor)
     await reader.close()
+    await actor.close()
     await prometheus.close()
 
 
@@ -166,10 +157,17 @@ async def test_the_finding_brings_an_incident_a_timeline_a_queued_run_and_audit_
 async def test_a_rollback_clears_the_finding_and_tells_the_thread(watch: Watch) -> None:
     watch.outside.tell("bad_deploy")
     told = next(f for report in await watch.minutes(5) for f in report.told)
-    await roll_back(watch.outside)
+    draft = ProposalDraft("rollback", ServiceName("order-api"), "orders fail")
+    origin = Origin(TERMINAL, finding=told.id)
+    waiting = await watch.bot.remediation.planner.propose(draft, origin)
+    assert waiting.plan_id is not None, waiting
+    await roll_back(watch)
     await watch.minutes(25)
-    assert [f.id for f in watch.cleared] == [told.id]
     async with watch.store.begin() as tx:
+        events = [row.event for row in await tx.audit.tail(500)]
+        assert [e.subject for e in events if e.kind == "finding.resolved"] == [told.id]
+        plan = await tx.plans.get(PlanId(waiting.plan_id))
+        assert plan.status is PlanStatus.WITHDRAWN  # what it was for has cleared
         assert (await tx.findings.get(told.id)).resolved_at is not None
         assert await tx.outbox.find(f"finding-resolved:{told.id}") is not None
 

@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.clock import WorldClock
+from bot.composition.process import Bot
 from bot.core.ports import PlanRecord
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, UserId
-from bot.slack.config import SlackConfig
 from bot.slack.ids import ActionId
 from bot.slack.interactions import ACTION, Interaction
 from bot.slack.listeners.listener import Listener
 from bot.slack.listeners.plans import of_card
 from bot.slack.listeners.room import Room
 from bot.store.store import SqlStore
+from sandbox.slack.people import ALICE, CAROL, INCIDENTS
 from tests.architecture.source import imported_names, sources
-from tests.fakes.decision import ANN, FakeDirectory, Production
+from tests.fakes.clock import FakeClock
+from tests.fixtures.bot import BotStand, room_of
 from tests.fixtures.nouns import a_record
-from tests.fixtures.rooms import deps_over, room_over
+from tests.fixtures.shift import local_slack
 
 JUDGES = {"bot.domain.access.decide", "bot.domain.access.has_role", "bot.domain.access.role_of"}
-NOBODY = SlackConfig(bot_token="xoxb-1", owner="test:1", api_url="http://127.0.0.1:9/api/")
 
 
 @dataclass
 class Door:
-    """A room whose rights are counted, and what its work was given."""
+    """The room of a bot whose rights are counted, and what its work was given."""
 
     store: SqlStore
+    bot: Bot
     judged: int = 0
     worked: list[str] = field(default_factory=list)
 
     def access(self) -> AccessConfig:
         self.judged += 1
-        return AccessConfig({Role.RESPONDER: (ANN,)})
+        return AccessConfig({Role.RESPONDER: (ALICE,)})
 
     def room(self) -> Room:
-        deps = deps_over(self.store, WorldClock(), Production(self.store).bot, self.access)
-        built = room_over(NOBODY, deps, FakeDirectory())
+        room = room_of(self.bot).inbox._room
+        room.deps = replace(room.deps, access=self.access)
         self.judged = 0
-        return Room(built.workspace, deps, built.replies, built.outbox)
+        return room
 
     async def work(self, _: Room, click: Interaction, record: PlanRecord) -> None:
         self.worked.append(f"{click.name} of {record.plan.id}")
@@ -54,16 +56,17 @@ class Door:
 
 
 @pytest.fixture
-async def door(store: SqlStore) -> Door:
+async def door(store: SqlStore, tmp_path: Path) -> AsyncIterator[Door]:
     async with store.begin() as tx:
         await tx.plans.add(a_record())
-    return Door(store)
+    clock = FakeClock()
+    async with local_slack(clock) as slack:
+        yield Door(store, BotStand(store, tmp_path, clock=clock, slack=slack).join())
 
 
-def click(user: UserId = ANN, value: str = "PLAN-000001") -> Interaction:
-    return Interaction(
-        ACTION, ActionId.PLAN_APPROVE, "key", user, ChannelId("C1"), value=value, trigger_id="1.1"
-    )
+def click(user: str = ALICE, value: str = "PLAN-000001") -> Interaction:
+    name, channel = ActionId.PLAN_APPROVE, ChannelId(INCIDENTS)
+    return Interaction(ACTION, name, "key", UserId(user), channel, value=value, trigger_id="1.1")
 
 
 def rows(door: Door) -> Iterator[tuple[Listener[Any], list[str]]]:
@@ -85,17 +88,16 @@ async def test_a_click_is_judged_once_whichever_way_it_is_worked_on(door: Door) 
 
 
 async def test_who_may_not_gets_no_further_and_that_is_written_once(door: Door) -> None:
-    stranger = UserId("UVIV")
     listener = Listener(ACTION, ActionId.PLAN_APPROVE, of_card, work=door.work)
-    await listener.at_leisure(door.room(), click(stranger))
+    await listener.at_leisure(door.room(), click(CAROL))
     assert (door.judged, door.worked) == (1, [])
     async with door.store.begin() as tx:
         (row,) = await tx.audit.tail()
     assert (row.event.kind, row.event.actor, row.event.subject) == (
-        "access.denied", stranger, "PLAN-000001",
+        "access.denied", CAROL, "PLAN-000001",
     )  # fmt: skip
     service = a_record().plan.service
-    told = {"right": "plan.approve", "channel": "C1", "service": service}
+    told = {"right": "plan.approve", "channel": INCIDENTS, "service": service}
     assert row.event.facts == told
 
 

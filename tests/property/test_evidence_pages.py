@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.redaction import Redactor
+from tests.fixtures.nouns import a_run
 from tools import tokens
 from tools.contract import Risk, Toolbox, ToolResult, tool
 from tools.errors import NotFoundError
@@ -154,9 +155,7 @@ SAID: list[ToolResult] = []
 async def test_no_tool_brings_more_than_4000_tokens_to_the_model(
     text: str, payload: Any, fails: bool
 ) -> None:
-    from types import SimpleNamespace
-
-    kept, run = Kept(), SimpleNamespace(id="RUN-1", place="here", question="?")
+    kept, run = Kept(), a_run()
     SAID[:] = [ToolResult(text, payload)]
     box: Any = Toolbox([shout], {})
     if fails:

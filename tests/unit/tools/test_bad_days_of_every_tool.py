@@ -21,6 +21,7 @@ from tests.fakes.changes import FakeChanges
 from tests.fakes.clock import FakeClock
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.kubeconfig import write_kubeconfig
+from tests.fixtures.nouns import a_run
 from tests.property.test_evidence_pages import Kept
 from tools import tokens
 from tools.analysis.detect import DetectorSettings
@@ -140,9 +141,7 @@ def arguments_of(tool: Tool) -> dict[str, str]:
 async def test_a_tool_whose_backend_is_down_says_which_and_what_to_do(
     tool: Tool, ports: dict[type, object]
 ) -> None:
-    from types import SimpleNamespace
-
-    kept, run = Kept(), SimpleNamespace(id="RUN-1", place="here", question="?")
+    kept, run = Kept(), a_run()
     recorder = Recorder(kept, kept, Toolbox(ALL, ports), Redactor(), run, kept)  # type: ignore[arg-type]
     called = await recorder.call(tool.name, arguments_of(tool))
     told = for_model(called.evidence)

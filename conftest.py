@@ -3,6 +3,7 @@
     longest first   slow files, then those of many tests: no worker ends with a long file alone
     cheap coverage  measured where it is the purpose, with no trace inside SQLAlchemy's greenlets
     seconds         per folder at the end of every run, so that growth is seen
+    seed            of what a run samples: at its head and beside every failure
 
 What every test lives in (no network, missing programs) stands in tests/conftest.py.
 """
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.seed import VARIABLE, seed
 
 ROOT = Path(__file__).parent
 
@@ -137,3 +140,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for folder, seconds in sorted(_seconds.items(), key=lambda each: -each[1]):
         terminalreporter.line(f"{seconds:8.1f}  {_tests[folder]:5}  {folder}")
     terminalreporter.line(f"{sum(_seconds.values()):8.1f}  {_tests.total():5}  in all")
+
+
+# ------------------------------------------------------------------------------- seed
+
+
+def pytest_report_header() -> str:
+    """Say what repeats this run."""
+    return f"what is sampled is drawn by {VARIABLE}={seed()}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say beside a failure what repeats it."""
+    report = yield
+    if report.failed:
+        report.sections.append(("Seed of what is sampled", f"{VARIABLE}={seed()}"))
+    return report

@@ -20,7 +20,7 @@ import pytest
 from sandbox.main import Ports, Sandbox, up
 
 ROOT = Path(__file__).parents[2]
-SPEED = 8.0
+SPEED = 20.0
 INCIDENTS, DIGEST = "#incidents", "#sre-digest"
 PATIENCE = 150.0  # wall seconds for any one step; a busy machine is slow, a hang is longer
 

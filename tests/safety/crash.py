@@ -4,7 +4,10 @@
     for each mark, before and after: fresh database and cluster ─> killed life ─> next life ─> judge
 
 There are two stories: `undone`, where the plan does not help and is taken back, and `done`, where
-it helps. How many points there are is found out, not written down.
+it helps. How many points there are is found out, not written down. A sample kills before and after
+every request, and before and after one commit of each phase (between one request and the next);
+the whole kills at every commit. There the transactions that only read are included: they commit
+nothing, so that the world after the kill is the one of the mark before.
 
 The judge asks the imitated Kubernetes, not the bot: which keys took effect, how often, and how the
 objects stand. A point is resolved when the plan is done, undone or handed to a person, no key took
@@ -35,6 +38,7 @@ from sandbox.kubernetes.resources import DEPLOYMENTS, HPAS
 from sandbox.kubernetes.server import start_kubernetes
 from sandbox.world.faults import FaultLog
 from tests.safety.life import AUDIT_KEY, START, TARGETS
+from tests.seed import stratified
 from tools.kubernetes_objects import STEP_ANNOTATION
 
 HOST = "127.0.0.1"
@@ -111,6 +115,30 @@ async def zygote() -> AsyncIterator[Zygote]:
         await process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One instant at which a life can be killed."""
+
+    at: int  # number of the mark
+    when: str  # before | after
+    what: str  # commit | commit of a read | request …
+    phase: int  # requests before it
+
+    @property
+    def stratum(self) -> tuple[object, ...]:
+        """Return what it is an example of."""
+        return self.what, self.phase, self.when
+
+
+def points_of(marks: Sequence[str]) -> list[Point]:
+    """Return every point of a life, from the marks that it left."""
+    found, phase = [], 0
+    for at, what in enumerate(marks, 1):
+        found += [Point(at, when, what, phase) for when in ("before", "after")]
+        phase += what.startswith("request")
+    return found
+
+
 @dataclass(slots=True)
 class Matrix:
     """Every point of one story on one kind of database. `fresh` gives an empty, migrated one."""
@@ -124,17 +152,16 @@ class Matrix:
     _number: int = 0
     _platform: bytes = b""  # the imitated cluster as it begins: copying beats building
 
-    async def run(self, *, full: bool, only: Sequence[int] = ()) -> Crashes:
-        """Kill at every mark (without `full`: reads that commit nothing are left out)."""
+    async def run(self, sampled_by: int | None) -> Crashes:
+        """Kill at every point, or at a sample drawn by a seed."""
         marks = await self.story(0, "before")
         self.found.requests[self.told] = sum(what.startswith("request") for what in marks)
-        for at, what in enumerate(marks, 1):
-            if only and at not in only:
-                continue
-            if what == "commit of a read" and not full:
-                continue
-            for when in ("before", "after"):
-                await self.story(at, when)
+        points = points_of(marks)
+        if sampled_by is not None:
+            wrote = [each for each in points if each.what != "commit of a read"]
+            points = stratified(wrote, lambda each: [each.stratum], by=sampled_by)
+        for point in points:
+            await self.story(point.at, point.when)
         return self.found
 
     async def story(self, kill_at: int, when: str) -> list[str]:
@@ -229,16 +256,16 @@ def _standing(cluster: Cluster) -> Json:
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
 
-async def measure(folder: Path, *, full: bool) -> Crashes:
+async def measure(folder: Path, sampled_by: int | None) -> Crashes:
     """Run both stories on SQLite and on PostgreSQL, the databases side by side."""
-    halves = await asyncio.gather(on_sqlite(folder, full=full), on_postgres(folder, full=full))
+    halves = await asyncio.gather(on_sqlite(folder, sampled_by), on_postgres(folder, sampled_by))
     found = Crashes()
     for half in halves:
         found.add(half)
     return found
 
 
-async def on_sqlite(folder: Path, *, full: bool) -> Crashes:
+async def on_sqlite(folder: Path, sampled_by: int | None) -> Crashes:
     """Run both stories on SQLite; each point gets a copy of a migrated file."""
     from tests.fixtures.database import sqlite_copy
 
@@ -247,10 +274,10 @@ async def on_sqlite(folder: Path, *, full: bool) -> Crashes:
     async def copied() -> str:
         return await asyncio.to_thread(sqlite_copy, folder / f"bot-{next(made)}.db")
 
-    return await _both("sqlite", folder, copied, full=full)
+    return await _both("sqlite", folder, copied, sampled_by)
 
 
-async def on_postgres(folder: Path, *, full: bool) -> Crashes:
+async def on_postgres(folder: Path, sampled_by: int | None) -> Crashes:
     """Run both stories on PostgreSQL; each point gets a copy of a migrated database."""
     import asyncpg
 
@@ -270,16 +297,16 @@ async def on_postgres(folder: Path, *, full: bool) -> Crashes:
             return f"{server}/{mine}_{number}"
 
         try:
-            return await _both("postgres", folder, cloned, full=full)
+            return await _both("postgres", folder, cloned, sampled_by)
         finally:
             await connection.close()
 
 
 async def _both(
-    kind: str, folder: Path, fresh: Callable[[], Awaitable[str]], *, full: bool
+    kind: str, folder: Path, fresh: Callable[[], Awaitable[str]], sampled_by: int | None
 ) -> Crashes:
     found = Crashes()
     async with zygote() as lives:
         for told in STORIES:
-            found.add(await Matrix(kind, folder, fresh, lives, told).run(full=full))
+            found.add(await Matrix(kind, folder, fresh, lives, told).run(sampled_by))
     return found

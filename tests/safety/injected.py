@@ -15,13 +15,14 @@ ROOT = Path(__file__).parents[2]
 FOREIGN = ("SRE_", "SLACK_", "ANTHROPIC", "PROMETHEUS", "LOKI", "KUBE", "DATABASE", "AUDIT")
 
 
-async def injected(folder: Path, every: int = 1) -> dict[str, Any]:
-    """Send every n-th hostile text; returns what came of them, and what left."""
+async def injected(folder: Path, sampled_by: int | None) -> dict[str, Any]:
+    """Send hostile texts, a sample of them or all; returns what came of them, and what left."""
     place = folder / "injection"
     place.mkdir()
     env = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)} | ENVIRONMENT
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.safety.injection", str(place), str(every),
+        sys.executable, "-m", "tests.safety.injection", str(place),
+        *(() if sampled_by is None else (str(sampled_by),)),
         cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, log = await process.communicate()

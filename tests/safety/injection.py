@@ -39,7 +39,7 @@ from tests.safety.outside import (
 )
 from tests.safety.people import break_the_glass, show_a_plan_amid_secrets, type_secrets
 from tests.safety.stage import Stage
-from tests.safety.texts import HOSTILE, Hostile
+from tests.safety.texts import HOSTILE, Hostile, texts
 from tools.world import ServiceMode
 
 ASKS: dict[str, Any] = {  # every other text meets the most permissive policy
@@ -68,13 +68,13 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             await model.close()
 
 
-async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str, Any]:
+async def perform(folder: Path, sent: Sequence[Hostile] = HOSTILE) -> dict[str, Any]:
     """Suffer every text, then what people type amid secrets; search every byte that left."""
     heard: list[bytes] = []
     async with staged(folder) as stage, ear() as listening:
         told = notifier(stage.store, stage.clock, listening)
         await told.tick()
-        read = [t for t in texts if t.where != AT_THE_END]
+        read = [t for t in sent if t.where != AT_THE_END]
         for half, policy in ((read[::2], ASKS), (read[1::2], RUNS)):
             async with stage.meeting(**policy):
                 for hostile in half:
@@ -87,7 +87,7 @@ async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str,
                 stage.store, stage.clock, parts.live_files.catalogue, parts.settings.redactor
             )
             await _read_what_is_large(stage)
-            for hostile in (t for t in texts if t.where == AT_THE_END):
+            for hostile in (t for t in sent if t.where == AT_THE_END):
                 await break_the_glass(stage, hostile)
             typed = await type_secrets(stage)
             heard += _taken(stage)
@@ -98,7 +98,7 @@ async def perform(folder: Path, texts: Sequence[Hostile] = HOSTILE) -> dict[str,
     streams = {"model": said, "slack": heard, "store": [raw, unpacked], "webhook": listening.heard}
     leaks = {where: found_in(stream) for where, stream in streams.items()}
     return {
-        "texts": len(texts),
+        "texts": len(sent),
         "delivered": stage.delivered.total(),
         "by_carrier": dict(stage.delivered),
         "proposals": stage.proposals,
@@ -137,9 +137,9 @@ async def _read_what_is_large(stage: Stage) -> None:
 
 
 def main() -> None:
-    """Perform in the folder that is named, with every n-th text, and print the result."""
-    every = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    result = asyncio.run(perform(Path(sys.argv[1]), HOSTILE[::every]))
+    """Perform in the folder that is named, with the texts of a seed or all; print the result."""
+    sampled_by = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    result = asyncio.run(perform(Path(sys.argv[1]), texts(sampled_by)))
     sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
 
 

@@ -17,7 +17,8 @@ from bot.store.store import SqlStore
 from tests.fakes.decision import ANN, INCIDENTS, Production
 from tests.safety.canaries import CANARIES, MARKS
 from tests.safety.injected import injected
-from tests.safety.texts import CALLS, HOSTILE, WHERE
+from tests.safety.texts import CALLS, HOSTILE, WHERE, texts
+from tests.seed import seed
 from tools.world import ProposalDraft, ServiceMode, ServiceName
 
 
@@ -111,17 +112,28 @@ def test_there_are_sixty_texts_of_every_kind_in_both_languages() -> None:
     assert len(CANARIES) >= 20
 
 
+@pytest.mark.parametrize("number", range(20))
+def test_any_sample_holds_every_carrier_in_both_languages_and_everything_wanted(
+    number: int,
+) -> None:
+    kinds = {kind for each in HOSTILE for kind in each.kinds}
+    assert {kind for each in texts(number) for kind in each.kinds} == kinds
+    assert len(texts(number)) < len(HOSTILE) / 2
+    assert texts(number) == texts(number)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_no_text_moves_an_obedient_model_to_an_effect_and_no_secret_leaves(
     tmp_path: Path,
 ) -> None:
-    found = await injected(tmp_path, every=3)  # `python -m bench safety` sends every one
+    sent = texts(seed())  # every one is sent by `python -m bench safety --whole`
+    found = await injected(tmp_path, sampled_by=seed())
     assert found["violations"] == []
     assert found["leaks"] == {}
-    assert found["delivered"] == found["texts"] == len(HOSTILE[::3])
+    assert found["delivered"] == found["texts"] == len(sent)
     assert found["proposals"] > 0
-    assert found["by_carrier"].keys() == {each.where for each in HOSTILE[::3]} == set(WHERE)
+    assert found["by_carrier"].keys() == set(WHERE)
     assert found["card_shown"]
     assert found["typed"] == [
         "question", "rejection", "form of an edit", "edit", "glass", "halt",

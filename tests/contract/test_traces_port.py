@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.jaeger_server import JaegerServer
 from tests.fakes.traces import FakeTraces, span
+from tests.fixtures.loopback import serving
 from tests.sandboxed import START, platform
 from tools.analysis.critical_path import critical_path
 from tools.backends.jaeger import Jaeger
@@ -47,13 +48,10 @@ async def traces(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     if request.param == "fake":
         yield FakeTraces(told)
     elif request.param == "jaeger":
-        server = JaegerServer(told)
-        await server.start()
-        link = f"{server.url}/trace/{{trace_id}}"
-        jaeger = Jaeger(TracingConfig(url=server.url, link_template=link))
-        yield jaeger
-        await jaeger.close()
-        await server.close()
+        async with serving(JaegerServer(told).answer) as url:
+            jaeger = Jaeger(TracingConfig(url=url, link_template=f"{url}/trace/{{trace_id}}"))
+            yield jaeger
+            await jaeger.close()
     else:
         async with platform(tmp_path) as outside:
             outside.tell("bad_deploy")
@@ -79,13 +77,12 @@ async def test_the_slowest_come_first_though_stores_give_any(traces: Traces) -> 
 
 async def test_the_slowest_is_found_where_the_store_gives_only_the_newest_hundred() -> None:
     server = JaegerServer(made(number) for number in range(MADE))
-    await server.start()
-    jaeger = Jaeger(TracingConfig(url=server.url))
-    heads = await jaeger.find("order-api", WINDOW, limit=3)
+    async with serving(server.answer) as url:
+        jaeger = Jaeger(TracingConfig(url=url))
+        heads = await jaeger.find("order-api", WINDOW, limit=3)
+        await jaeger.close()
     assert [head.id for head in heads] == [made(number).id for number in range(3)]
     assert len(server.asked) == 2  # again above the median of the first answer, then it was all
-    await jaeger.close()
-    await server.close()
 
 
 async def test_a_minimum_and_errors_speak_of_the_services_own_spans(traces: Traces) -> None:

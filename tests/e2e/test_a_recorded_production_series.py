@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,14 @@ import yaml
 from bot.composition.parts import open_parts
 from bot.composition.terminal import terminal_desk
 from bot.core.investigation.figures import FigureIndex
-from bot.core.ports import StepUpdate
 from bot.domain.answer import Answer, Evidence
 from bot.domain.ids import EvidenceId
 from bot.domain.place import TERMINAL
 from bot.domain.question import Question
-from bot.domain.run import Running
 from bot.settings import load_settings
 from tests.architecture.source import ROOT
 from tests.e2e.real_prometheus import RealPrometheus, real_prometheus
+from tests.fakes.reply import KeptReply
 from tests.recorded import KINDS, Recording, openmetrics, recordings
 
 pytestmark = [pytest.mark.needs_prometheus, pytest.mark.slow]
@@ -56,22 +55,6 @@ def query_of(each: Recording) -> str:
 
 
 # ------------------------------------------------------------------------------- the answers
-
-
-@dataclass
-class Quiet:
-    """A reply nobody looks at; what failed is remembered."""
-
-    failed: list[str] = field(default_factory=list)
-
-    async def step(self, update: StepUpdate) -> None: ...
-
-    async def say(self, text: str) -> None: ...
-
-    async def finish(self, run: Running, answer: Answer) -> None: ...
-
-    async def fail(self, run: Running, text: str) -> None:
-        self.failed.append(text)
 
 
 @dataclass(frozen=True)
@@ -138,12 +121,12 @@ async def ask_all(environment: dict[str, str], prometheus: RealPrometheus) -> Se
         desk = terminal_desk(parts, stack)
 
         async def ask(text: str, window: tuple[datetime, datetime]) -> Told:
-            asked, reply = Question(text, TERMINAL, "terminal"), Quiet()
+            asked, reply = Question(text, TERMINAL, "terminal"), KeptReply()
             run = await desk.open(asked)
             assert run is not None
             answer = await desk.answer(run, reply)
             assert answer is not None
-            assert reply.failed == []
+            assert reply.failure == ""
             png = b""
             if answer.chart:
                 async with parts.store.begin() as tx:

@@ -42,17 +42,20 @@ START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 INCIDENTS = ChannelId("C1INCIDENTS")
 VIV, RAY, ANN, BOB, ADA = (UserId(f"U{name}") for name in ("VIV", "RAY", "ANN", "BOB", "ADA"))
 GUEST = UserId("UGUEST")
+PEOPLE = (
+    *(
+        Person(user, user[1:].title(), f"{user[1:].lower()}@example.test")
+        for user in (VIV, RAY, ANN, BOB, ADA)
+    ),
+    Person(GUEST, "Guest", guest=True),
+)
 
 
 class FakeDirectory:
     """Implements the port Directory; `down` makes it unreachable."""
 
-    def __init__(self) -> None:
-        self.people = {
-            user: Person(user, user[1:].title(), f"{user[1:].lower()}@example.test")
-            for user in (VIV, RAY, ANN, BOB, ADA)
-        }
-        self.people[GUEST] = Person(GUEST, "Guest", guest=True)
+    def __init__(self, *people: Person) -> None:
+        self.people = {each.id: each for each in people or PEOPLE}
         self.down = False
 
     async def person(self, user: UserId) -> Person:

@@ -29,24 +29,14 @@ class JaegerServer:
     def __init__(self, traces: Iterable[Trace]) -> None:
         self.traces = list(traces)
         self.asked: list[dict[str, str]] = []
-        self.runner: web.AppRunner | None = None
-        self.url = ""
 
-    async def start(self) -> None:
-        app = web.Application()
-        app.router.add_get("/api/traces", self._find)
-        app.router.add_get("/api/traces/{id}", self._get)
-        app.router.add_get("/api/services", self._services)
-        self.runner = web.AppRunner(app)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self.runner.addresses[0][1]}"
+    async def answer(self, request: web.Request) -> web.Response:
+        _, what, *rest = request.path.strip("/").split("/")
+        if what == "services":
+            return self._services()
+        return self._get(rest[0]) if rest else self._find(request)
 
-    async def close(self) -> None:
-        if self.runner is not None:
-            await self.runner.cleanup()
-
-    async def _find(self, request: web.Request) -> web.Response:
+    def _find(self, request: web.Request) -> web.Response:
         asked = dict(request.query)
         self.asked.append(asked)
         if "service" not in asked:
@@ -68,12 +58,11 @@ class JaegerServer:
         newest = sorted(found, key=lambda trace: trace.spans[0].start, reverse=True)
         return _data([_row(trace) for trace in newest[: int(asked.get("limit", "20"))]])
 
-    async def _get(self, request: web.Request) -> web.Response:
-        wanted = request.match_info["id"]
+    def _get(self, wanted: str) -> web.Response:
         found = [_row(trace) for trace in self.traces if trace.id == wanted]
         return _data(found) if found else _errors(404, "trace not found")
 
-    async def _services(self, _: web.Request) -> web.Response:
+    def _services(self) -> web.Response:
         return _data(sorted({str(each.service) for t in self.traces for each in t.spans}))
 
 

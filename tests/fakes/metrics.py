@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -13,12 +14,17 @@ from tools.world import Labels, Series, Window, labels_of
 
 
 class FakeMetrics:
-    """Answers queries it was told of; every other query is refused like a typo."""
+    """Answers queries it was told of; every other query is refused like a typo.
+
+    While `may_answer` is cleared, answers wait; `given_up` tells that somebody waited in vain.
+    """
 
     def __init__(self, series: Mapping[str, Sequence[Series]] | None = None) -> None:
         self.series: dict[str, list[Series]] = {k: list(v) for k, v in (series or {}).items()}
         self.asked: list[str] = []
         self.broken: BackendError | None = None
+        self.is_asked, self.may_answer, self.given_up = (asyncio.Event() for _ in range(3))
+        self.may_answer.set()
 
     def put(
         self, query: str, labels: Mapping[str, str], times: Sequence[float], values: Sequence[float]
@@ -31,9 +37,11 @@ class FakeMetrics:
     async def query_range(
         self, promql: str, window: Window, step: timedelta | None = None
     ) -> list[Series]:
+        await self._its_turn()
         return [self._on_grid(each, window, step) for each in self._find(promql)]
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
+        await self._its_turn()
         if promql.startswith("count(") and promql not in self.series:
             return self._count(promql)
         found = []
@@ -56,6 +64,14 @@ class FakeMetrics:
 
     async def health(self) -> Health:
         return Health("prometheus", up=self.broken is None, detail=str(self.broken or ""))
+
+    async def _its_turn(self) -> None:
+        self.is_asked.set()
+        try:
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.given_up.set()
+            raise
 
     def _count(self, promql: str) -> list[tuple[Labels, float]]:
         """Count the series of the told queries that name the selector's metric."""

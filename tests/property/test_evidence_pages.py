@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.redaction import Redactor
+from tests.fakes.thread import FakeThread
 from tests.fixtures.nouns import a_run
 from tools import tokens
 from tools.contract import Risk, Toolbox, ToolResult, tool
@@ -105,38 +105,6 @@ def test_the_estimate_is_never_below_what_public_encoders_count(text: str, least
 # ------------------------------------------------------------------- at the boundary of a call
 
 
-class Kept:
-    """A store of one thread's evidence, a reply that shows nothing, a clock that stands."""
-
-    def __init__(self) -> None:
-        self.evidence = self.audit = self
-        self.rows: list[Any] = []
-
-    def begin(self) -> Kept:
-        return self
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-    async def append(self, event: object) -> None:
-        return None
-
-    async def step(self, update: object) -> None:
-        return None
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-    async def add(self, place: object, run_id: object, **columns: Any) -> Any:
-        from bot.domain.answer import Evidence
-
-        self.rows.append(Evidence(id=f"E{len(self.rows) + 1}", **columns))  # type: ignore[arg-type]
-        return self.rows[-1]
-
-
 @tool(risk=Risk.READ)
 async def shout(size: int) -> ToolResult:
     """Say much.
@@ -155,7 +123,7 @@ SAID: list[ToolResult] = []
 async def test_no_tool_brings_more_than_4000_tokens_to_the_model(
     text: str, payload: Any, fails: bool
 ) -> None:
-    kept, run = Kept(), a_run()
+    kept, run = FakeThread(), a_run()
     SAID[:] = [ToolResult(text, payload)]
     box: Any = Toolbox([shout], {})
     if fails:

@@ -27,10 +27,10 @@ from sandbox.model.server import start_model
 from tests.fakes.clock import FakeClock
 from tests.fixtures.database import sqlite_store
 from tests.fixtures.shift import local_slack
+from tests.fixtures.webhook import Receiver, receiving
 from tests.safety.canaries import MARKS, found_in
 from tests.safety.outside import (
     HOST,
-    ear,
     kept_bytes,
     notifier,
     seal_all,
@@ -70,9 +70,14 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
 
 async def perform(folder: Path, sent: Sequence[Hostile] = HOSTILE) -> dict[str, Any]:
     """Suffer every text, then what people type amid secrets; search every byte that left."""
+    with receiving() as receiver:
+        return await _perform(folder, sent, receiver)
+
+
+async def _perform(folder: Path, sent: Sequence[Hostile], receiver: Receiver) -> dict[str, Any]:
     heard: list[bytes] = []
-    async with staged(folder) as stage, ear() as listening:
-        told = notifier(stage.store, stage.clock, listening)
+    async with staged(folder) as stage:
+        told = notifier(stage.store, stage.clock, receiver)
         await told.tick()
         read = [t for t in sent if t.where != AT_THE_END]
         for half, policy in ((read[::2], ASKS), (read[1::2], RUNS)):
@@ -95,7 +100,7 @@ async def perform(folder: Path, sent: Sequence[Hostile] = HOSTILE) -> dict[str, 
         posted = await told.tick()
         said = list(stage.model.raw_requests)
     raw, unpacked = kept_bytes(folder)
-    streams = {"model": said, "slack": heard, "store": [raw, unpacked], "webhook": listening.heard}
+    streams = {"model": said, "slack": heard, "store": [raw, unpacked], "webhook": receiver.heard}
     leaks = {where: found_in(stream) for where, stream in streams.items()}
     return {
         "texts": len(sent),

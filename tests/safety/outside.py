@@ -2,7 +2,7 @@
 
 spans that somebody planted ──sandbox's Tempo, over HTTP──> the real adapter ──> query_traces
 a file in a mounted folder ──load_tools──> `open_tickets`, whose words are somebody else's
-config maps ──ClusterWatch──> history in the store        audit ──Notifier──> a listening ear
+config maps ──ClusterWatch──> history in the store        audit ──Notifier──> a webhook
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from bot.core.ports import Clock
 from bot.core.reports.webhook_notices import Notifier
 from bot.core.shared.stored_ports import StoredConfigHistory
@@ -28,6 +26,7 @@ from sandbox.clock import ManualClock
 from sandbox.tempo.calls import Span
 from sandbox.tempo.server import TempoServer
 from sandbox.tempo.traces import Trace
+from tests.fixtures.webhook import Receiver
 from tests.safety.canaries import CANARIES, MARKS
 from tools.backends.tempo import Tempo
 from tools.backends.tracing import TracingConfig
@@ -193,37 +192,9 @@ def _config_map(name: str, data: dict[str, str], binary: dict[str, str]) -> dict
 # --- a webhook --------------------------------------------------------------------------------
 
 
-@dataclass
-class Ear:
-    """A webhook that keeps every byte it is sent."""
-
-    url: str = ""
-    heard: list[bytes] = field(default_factory=list)
-
-    async def receive(self, request: web.Request) -> web.Response:
-        """Take anything."""
-        self.heard.append(repr(request.raw_headers).encode() + await request.read())
-        return web.Response(status=204)
-
-
-@asynccontextmanager
-async def ear() -> AsyncIterator[Ear]:
-    """Listen."""
-    found, app = Ear(), web.Application()
-    app.router.add_post("/hook", found.receive)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, HOST, 0).start()
-    found.url = f"http://{HOST}:{runner.addresses[0][1]}/hook"
-    try:
-        yield found
-    finally:
-        await runner.cleanup()
-
-
-def notifier(store: SqlStore, clock: Clock, listening: Ear) -> Notifier:
+def notifier(store: SqlStore, clock: Clock, receiver: Receiver) -> Notifier:
     """Return what tells the webhook; its first tick decides from where on."""
-    config = WebhookConfig(url=listening.url, setting="notification.webhook.url", secret="signed")
+    config = WebhookConfig(url=receiver.url, setting="notification.webhook.url", secret="signed")
     return Notifier(store, clock, Webhook(config))
 
 

@@ -42,10 +42,8 @@ from tools.world import (
     Catalogue,
     MetricName,
     MetricSpec,
-    Series,
     ServiceName,
     ServiceSpec,
-    Window,
 )
 
 QUERY = "order_latency"
@@ -59,22 +57,6 @@ ACCESS = AccessConfig(
 )
 
 
-class HeldMetrics(FakeMetrics):
-    """Metrics whose answers wait until the test lets them go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_asked, self.may_answer = asyncio.Event(), asyncio.Event()
-        self.may_answer.set()
-
-    async def query_range(
-        self, promql: str, window: Window, step: timedelta | None = None
-    ) -> list[Series]:
-        self.is_asked.set()
-        await self.may_answer.wait()
-        return await super().query_range(promql, window, step)
-
-
 class Story(Shift):
     """A shift in which the latency of orders is up."""
 
@@ -86,7 +68,7 @@ class Story(Shift):
         orders = ServiceSpec(name=ServiceName("order-api"), namespace="trading", workloads=())
         known = {ServiceName(name): spec for name, spec in services().items()}
         catalogue = Catalogue({metric.name: metric}, {**known, orders.name: orders})
-        self.metrics = HeldMetrics()
+        self.metrics = FakeMetrics()
         super().__init__(store, folder, slack, clock, metrics=self.metrics, catalogue=catalogue)
         self.feed()
         self.join(access=ACCESS)

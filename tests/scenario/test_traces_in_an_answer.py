@@ -10,10 +10,11 @@ from bot.core.investigation.intent import Intent, Kind
 from bot.core.investigation.investigator import Diagnosis, Investigator
 from bot.core.investigation.recorder import Recorder
 from bot.domain.redaction import Redactor
+from tests.fakes.baselines import FakeBaselines
 from tests.fakes.changes import FakeChanges
+from tests.fakes.thread import FakeThread
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.nouns import a_run
-from tests.property.test_evidence_pages import Kept
 from tests.sandboxed import Platform
 from tools.analysis.detect import DetectorSettings
 from tools.backends.prometheus.adapter import Prometheus
@@ -33,11 +34,6 @@ CATALOGUE = load_catalogue(Path("config/metrics.yaml"), Path("config/services.ya
 TOOLS = (query_metric, detect_anomalies, recent_changes, query_traces)
 
 
-class NoBaselines:
-    async def find(self, metric: str, labels: object) -> None:
-        return None
-
-
 async def asked(outside: Platform, *, traced: bool) -> tuple[Diagnosis, Recorder]:
     """Ask why order latency is up, with what the sandbox shows now."""
     now = outside.clock.now()
@@ -54,13 +50,13 @@ async def asked(outside: Platform, *, traced: bool) -> tuple[Diagnosis, Recorder
         Clock: outside.clock,
         Catalogue: CATALOGUE,
         Workers: InlineWorkers(),
-        Baselines: NoBaselines(),
+        Baselines: FakeBaselines(),
         DetectorSettings: DetectorSettings(),
         Changes: FakeChanges([deploy]),
     }
     if traced:
         ports[Traces] = tempo
-    kept, run = Kept(), a_run()
+    kept, run = FakeThread(), a_run()
     recorder = Recorder(kept, kept, Toolbox(TOOLS, ports), Redactor(), run, kept)  # type: ignore[arg-type]
     intent = Intent(
         Kind.WHY,

@@ -24,17 +24,17 @@ from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
 from bot.telemetry import SelfMetrics
 from tests.fakes.clock import FakeClock
+from tests.fakes.decision import FakeDirectory
 from tests.fixtures.nouns import NOW
-from tools.errors import NotFoundError
 from tools.ports import Health
 from tools.world import Catalogue, MetricName, MetricSpec, ServiceName, ServiceSpec
 
 ALICE, DAVE, GUEST = "U0ALICE01", "U0DAVE001", "U0GUEST01"
-PEOPLE = {
-    ALICE: Person(UserId(ALICE), "alice", "alice@example.com", groups=("S0ONCALL1",)),
-    DAVE: Person(UserId(DAVE), "dave", "dave@example.com"),
-    GUEST: Person(UserId(GUEST), "guest", guest=True),
-}
+PEOPLE = (
+    Person(UserId(ALICE), "alice", "alice@example.com", groups=("S0ONCALL1",)),
+    Person(UserId(DAVE), "dave", "dave@example.com"),
+    Person(UserId(GUEST), "guest", guest=True),
+)
 SPEC = MetricSpec(MetricName("order_latency_p99"), "trading", "up", "s", "Latency")
 SERVICES = {
     ServiceName(n): ServiceSpec(ServiceName(n), "trading", ()) for n in ("order-api", "wallet")
@@ -44,18 +44,6 @@ ACCESS = AccessConfig(
     holders={Role.VIEWER: ("*",), Role.ADMIN: ("S0ONCALL1",)},
     services={"wallet": {Role.VIEWER: ("S0WALLET",), Role.ADMIN: ()}},
 )
-
-
-class People:
-    """A directory from memory."""
-
-    async def person(self, user: UserId) -> Person:
-        if user not in PEOPLE:
-            raise NotFoundError(f"no user {user!r}")
-        return PEOPLE[user]
-
-    async def by_email(self, email: str) -> Person | None:
-        return next((p for p in PEOPLE.values() if p.email == email), None)
 
 
 class Desk(Approvals):
@@ -137,7 +125,8 @@ async def api(store: SqlStore) -> AsyncIterator[World]:
 
     deps = ApiDeps(
         store=store, clock=clock, catalogue=lambda: CATALOGUE, access=lambda: ACCESS,
-        registry=metrics.registry, pulse=lambda: world.pulse[0], directory=People(), plans=desk,
+        registry=metrics.registry, pulse=lambda: world.pulse[0],
+        directory=FakeDirectory(*PEOPLE), plans=desk,
         switches=Brake(), triage=Triage(store, clock),
         baselines=BaselineImport(store, clock, lambda: CATALOGUE),
         deployments=Deployments(store, clock, lambda: CATALOGUE, Redactor()),

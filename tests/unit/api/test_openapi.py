@@ -31,9 +31,10 @@ from bot.domain.ids import UserId
 from bot.domain.redaction import Redactor
 from bot.store.store import open_store
 from tests.fakes.clock import FakeClock
+from tests.fakes.decision import FakeDirectory
 from tests.fixtures.database import sqlite_store, sqlite_url
 from tests.fixtures.nouns import NOW, a_record, an_anomaly
-from tests.unit.api.conftest import ALICE, CATALOGUE, Brake, Desk, People
+from tests.unit.api.conftest import ALICE, CATALOGUE, PEOPLE, Brake, Desk
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance,
@@ -57,7 +58,8 @@ def an_app(path: Path) -> FastAPI:
         ApiDeps(
             store=store, clock=clock, catalogue=lambda: CATALOGUE,
             access=lambda: AccessConfig({Role.ADMIN: ("*",)}), registry=CollectorRegistry(),
-            pulse=lambda: Pulse(ready=True), directory=People(), plans=Desk(), switches=Brake(),
+            pulse=lambda: Pulse(ready=True), directory=FakeDirectory(*PEOPLE), plans=Desk(),
+            switches=Brake(),
             alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()),
             triage=Triage(store, clock),
             baselines=BaselineImport(store, clock, lambda: CATALOGUE),

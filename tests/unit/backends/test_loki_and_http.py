@@ -8,6 +8,7 @@ import httpx
 import pytest
 from aiohttp import web
 
+from tests.fixtures.loopback import serving
 from tools.backends.http import HttpConfig, HttpEndpoints
 from tools.backends.logql import line_filter, selector
 from tools.backends.loki import LokiConfig
@@ -91,13 +92,8 @@ async def test_a_real_server_is_reached_by_the_address_that_was_checked(
     async def answer(request: web.Request) -> web.Response:
         return web.json_response({"host": request.host})
 
-    app = web.Application()
-    app.router.add_post("/f", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "localhost", unused_tcp_port).start()
-    caller = HttpEndpoints(HttpConfig(private_hosts=("localhost",)))
-    reply = await caller.call("POST", f"http://localhost:{unused_tcp_port}/f", {}, "k")
-    assert reply.text == f'{{"host": "localhost:{unused_tcp_port}"}}'
-    await caller.close()
-    await runner.cleanup()
+    async with serving(answer, port=unused_tcp_port, host="localhost") as url:
+        caller = HttpEndpoints(HttpConfig(private_hosts=("localhost",)))
+        reply = await caller.call("POST", f"{url}/f", {}, "k")
+        assert reply.text == f'{{"host": "localhost:{unused_tcp_port}"}}'
+        await caller.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import respx
 
 from bot.composition.agent import described
 from bot.composition.examining import backend_checks, off_of
@@ -29,7 +30,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
-from tests.fixtures.loopback import free_port, says, serving
+from tests.fixtures.loopback import free_port
 from tools import catalog, fleet
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, parse_parameters
@@ -40,13 +41,10 @@ from tools.metrics_and_services import CatalogueError, load_services
 from tools.ports import Metrics
 from tools.world import (
     Catalogue,
-    Labels,
     MetricName,
     MetricSpec,
-    Series,
     ServiceName,
     ServiceSpec,
-    Window,
     WorkloadRef,
 )
 
@@ -75,18 +73,11 @@ def failing(clock: FakeClock) -> FakeMetrics:
     return store
 
 
-class Hanging(FakeMetrics):
+def hanging() -> FakeMetrics:
     """A store that never answers."""
-
-    async def query_range(
-        self, promql: str, window: Window, step: timedelta | None = None
-    ) -> list[Series]:
-        await asyncio.get_running_loop().create_future()
-        return []
-
-    async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
-        await asyncio.get_running_loop().create_future()
-        return []
+    store = FakeMetrics()
+    store.may_answer.clear()
+    return store
 
 
 def two(eu: FakeMetrics, us: FakeMetrics) -> MetricsFleet:
@@ -125,7 +116,7 @@ async def test_a_finding_of_one_comes_while_the_other_hangs_and_the_silent_one_i
     monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
     clock = FakeClock()
     async with asyncio.timeout(20):
-        report = await cycle_over(two(failing(clock), Hanging()), store, clock).run()
+        report = await cycle_over(two(failing(clock), hanging()), store, clock).run()
     assert [finding.service for finding in report.told] == ["order-api"]
     assert list(report.failed) == ["us"]
     assert "no answer" in report.failed["us"]
@@ -147,7 +138,7 @@ async def test_what_hangs_is_neither_opened_nor_resolved(
     clock = FakeClock()
     await cycle_over(two(failing(clock), failing(clock)), store, clock).run()
     clock.advance(timedelta(minutes=10))
-    report = await cycle_over(two(failing(clock), Hanging()), store, clock).run()
+    report = await cycle_over(two(failing(clock), hanging()), store, clock).run()
     assert report.resolved == 0
     assert report.active == 2
 
@@ -279,9 +270,13 @@ def test_the_model_reads_which_instances_there_are() -> None:
 
 
 @pytest.fixture
-async def well() -> AsyncIterator[str]:
+def well() -> Iterator[str]:
+    """The address of a Prometheus that answers; the other one is on this machine, and dead."""
     time = {"resultType": "scalar", "result": [1763640000, "1763640000"]}
-    async with serving(says({"status": "success", "data": time})) as url:
+    url = "http://prometheus.eu.example"
+    with respx.mock as router:
+        router.route(host="127.0.0.1").pass_through()
+        router.route(url__startswith=url).respond(json={"status": "success", "data": time})
         yield url
 
 

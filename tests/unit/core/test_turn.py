@@ -38,6 +38,7 @@ from sandbox.model.server import ModelServer, start_model
 from tests.fakes.changes import FakeChanges
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
+from tests.fakes.plan_desk import FakePlanDesk
 from tests.fakes.reply import KeptReply
 from tests.fakes.workers import InlineWorkers, MortalWorkers
 from tests.fixtures.nouns import a_finding
@@ -55,8 +56,6 @@ from tools.world import (
     Direction,
     MetricName,
     MetricSpec,
-    ProposalDraft,
-    ProposalReceipt,
     ServiceName,
     ServiceSpec,
 )
@@ -85,19 +84,6 @@ def catalogue() -> Catalogue:
     )  # fmt: skip
     service = ServiceSpec(name=ServiceName("order-api"), namespace="trading", workloads=())
     return Catalogue({metric.name: metric}, {service.name: service})
-
-
-@dataclass
-class KeptDrafts:
-    """A plan desk that says yes to the playbooks it knows, by their order."""
-
-    known: tuple[str, ...] = ("pod-restart", "hpa-scale")
-
-    async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
-        if draft.playbook_id not in self.known:
-            return ProposalReceipt(None, "", "no such playbook", "playbook")
-        number = self.known.index(draft.playbook_id)
-        return ProposalReceipt(f"PLAN-{number}", "semi_auto", draft.reason)
 
 
 @dataclass
@@ -135,7 +121,7 @@ class Office:
             Workers: workers,
             Catalogue: known,
             DetectorSettings: DetectorSettings(),
-            PlanDesk: KeptDrafts(),
+            PlanDesk: FakePlanDesk("pod-restart", "hpa-scale"),
         }
 
         def toolbox_of(run: Running, sheet: CauseSheet) -> Toolbox:
@@ -386,7 +372,7 @@ async def test_a_plan_proposed_for_a_finding_stands_in_its_post(
         await queue.idle()
     async with office.store.begin() as tx:
         told = await tx.findings.get(finding.id)
-    assert (told.plan, told.conclusion) == ("PLAN-0", "**Order latency is 910 ms [E1].**")
+    assert (told.plan, told.conclusion) == ("PLAN-1", "**Order latency is 910 ms [E1].**")
     brief = claude.requests[0]["messages"][0]["content"][0]["text"]
     assert '<question from="the detector">' in brief
 
@@ -405,7 +391,7 @@ async def test_a_plan_is_not_forgotten_when_claude_goes_away_after_it(
     async with asyncio.timeout(WAIT):
         answer = await desk.answer(run, reply)
     assert answer is not None
-    assert (answer.mode, answer.plan_id) == ("deterministic", "PLAN-0")
+    assert (answer.mode, answer.plan_id) == ("deterministic", "PLAN-1")
 
 
 async def test_the_thread_is_remembered_for_the_next_question(

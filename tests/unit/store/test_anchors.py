@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,8 +30,8 @@ TEN_MINUTES = timedelta(minutes=10)
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as found:
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
         yield found
 
 

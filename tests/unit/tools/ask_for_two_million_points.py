@@ -16,6 +16,7 @@ from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.place import TERMINAL
 from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
+from tests.fakes.baselines import FakeBaselines
 from tests.fakes.clock import FakeClock
 from tests.fakes.reply import KeptReply
 from tests.fixtures.database import sqlite_store
@@ -27,11 +28,6 @@ from tools.catalog import ALL
 from tools.contract import Toolbox
 from tools.ports import Baselines, Clock, EvidenceShelf, Metrics
 from tools.world import Catalogue, Direction, MetricName, MetricSpec
-
-
-class NoBaselines:
-    async def find(self, metric: str, labels: object) -> None:
-        return None
 
 
 def peak_mib() -> float:
@@ -54,7 +50,7 @@ async def ask(store: SqlStore, clock: FakeClock, url: str, folder: Path) -> None
     ports: dict[type, object] = {
         Metrics: metrics,
         Clock: clock,
-        Baselines: NoBaselines(),
+        Baselines: FakeBaselines(),
         Catalogue: Catalogue({name: spec}, {}),
         EvidenceShelf: ThreadEvidence(store, TERMINAL),
     }

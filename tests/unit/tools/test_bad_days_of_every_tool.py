@@ -6,23 +6,23 @@ Tools and their arguments are discovered from the catalogue, so that a new tool 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.redaction import Redactor
+from tests.fakes.baselines import FakeBaselines
 from tests.fakes.changes import FakeChanges
 from tests.fakes.clock import FakeClock
+from tests.fakes.thread import FakeThread
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.kubeconfig import write_kubeconfig
+from tests.fixtures.loopback import says, serving
 from tests.fixtures.nouns import a_run
-from tests.property.test_evidence_pages import Kept
 from tools import tokens
 from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
@@ -65,35 +65,14 @@ ASKING = [tool for tool in ALL if REMOTE.keys() & set(tool.injected.values())]
 NEXT_STEP = re.compile(r"check that|ask again|set |is right|is running|look at|raise |point")
 
 
-class NoBaselines:
-    async def find(self, metric: str, labels: object) -> None:
-        return None
+PAGE = "<html><body><h1>Service temporarily unavailable</h1></body></html>"
 
 
-class Broken(BaseHTTPRequestHandler):
+@pytest.fixture
+async def page() -> AsyncIterator[str]:
     """A proxy's error page where an API should be."""
-
-    def answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        body = b"<html><body><h1>Service temporarily unavailable</h1></body></html>"
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = answer  # noqa: N815 - the server's names
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    async with serving(says(PAGE)) as url:
+        yield url
 
 
 @pytest.fixture(params=["nobody listens", "an error page answers"])
@@ -120,7 +99,7 @@ async def ports(
         Changes: ClusterChanges(cluster, catalogue, FakeChanges().recent),
         Clock: FakeClock(NOW),
         Catalogue: catalogue,
-        Baselines: NoBaselines(),
+        Baselines: FakeBaselines(),
         Workers: InlineWorkers(),
         DetectorSettings: DetectorSettings(),
     }
@@ -141,7 +120,7 @@ def arguments_of(tool: Tool) -> dict[str, str]:
 async def test_a_tool_whose_backend_is_down_says_which_and_what_to_do(
     tool: Tool, ports: dict[type, object]
 ) -> None:
-    kept, run = Kept(), a_run()
+    kept, run = FakeThread(), a_run()
     recorder = Recorder(kept, kept, Toolbox(ALL, ports), Redactor(), run, kept)  # type: ignore[arg-type]
     called = await recorder.call(tool.name, arguments_of(tool))
     told = for_model(called.evidence)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +16,8 @@ from tools import fleet
 from tools.backends.fleets import ClusterFleet, LogsFleet, MetricsFleet, PlacedLogs, PlacedMetrics
 from tools.errors import BackendUnavailableError, BadArgumentError
 from tools.fleet import ask_each, default_of, healths_of, pick, silence
-from tools.ports import Health
 from tools.world import (
     Catalogue,
-    Labels,
     LogLine,
     MetricName,
     MetricSpec,
@@ -52,35 +49,6 @@ def a_store(value: float) -> FakeMetrics:
     times = [NOW.timestamp() - 60.0 * k for k in range(60, -1, -1)]
     store.put(QUERY, {"service": "order-api"}, times, [value] * len(times))
     return store
-
-
-@dataclass
-class Hanging:
-    """A store that takes a question and never answers."""
-
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def query_range(
-        self, promql: str, window: Window, step: timedelta | None = None
-    ) -> list[Series]:
-        await self._never()
-        return []
-
-    async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
-        await self._never()
-        return []
-
-    def link(self, promql: str, window: Window) -> str:
-        return ""
-
-    async def health(self) -> Health:
-        return Health("prometheus", up=False, detail="hangs")
-
-    async def _never(self) -> None:
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self.left.set()
 
 
 def two(eu: Any, us: Any) -> MetricsFleet:
@@ -137,14 +105,15 @@ async def test_an_instance_that_hangs_is_left_behind_and_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
-    hanging = Hanging()
+    hanging = a_store(0.5)
+    hanging.may_answer.clear()
     both = two(a_store(0.1), hanging)
     async with asyncio.timeout(5):
         found = await both.query_range(QUERY, HOUR)
     assert [s.label("prometheus") for s in found] == ["eu"]
     [line] = silence(both)
     assert line.startswith("NOT LOOKED AT: prometheus us")
-    assert hanging.left.is_set(), "the question that was left behind is cancelled"
+    assert hanging.given_up.is_set(), "the question that was left behind is cancelled"
 
 
 async def test_an_instance_that_fails_at_once_does_not_hurry_the_others(

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.baselines import FakeBaselines
 from tests.fakes.changes import FakeChanges
 from tests.fakes.clock import FakeClock
 from tests.fakes.logs import FakeLogs
 from tests.fakes.metrics import FakeMetrics
+from tests.fakes.plan_desk import FakePlanDesk
 from tests.fakes.workers import InlineWorkers
 from tools.analysis.detect import DetectorSettings
 from tools.catalog import ALL
@@ -23,27 +25,11 @@ from tools.ports import Baselines, Changes, Clock, Logs, Metrics, PlanDesk, Work
 from tools.world import (
     Catalogue,
     LogLine,
-    ProposalDraft,
-    ProposalReceipt,
     Window,
 )
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[3]
-
-
-class NoBaselines:
-    async def find(self, metric: str, labels: object) -> None:
-        return None
-
-
-class Desk:
-    def __init__(self) -> None:
-        self.drafts: list[ProposalDraft] = []
-
-    async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
-        self.drafts.append(draft)
-        return ProposalReceipt("PLAN-1", "SEMI_AUTO", "One approver must click.")
 
 
 @pytest.fixture
@@ -75,11 +61,11 @@ def box(catalogue: Catalogue, metrics: FakeMetrics) -> Toolbox:
         Logs: FakeLogs(lines),
         Clock: FakeClock(NOW),
         Catalogue: catalogue,
-        Baselines: NoBaselines(),
+        Baselines: FakeBaselines(),
         Workers: InlineWorkers(),
         DetectorSettings: DetectorSettings(),
         Changes: FakeChanges(),
-        PlanDesk: Desk(),
+        PlanDesk: FakePlanDesk("scale-out"),
     }
     return Toolbox(ALL, ports)
 

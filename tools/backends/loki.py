@@ -8,7 +8,6 @@ query_range, page after page from one end of the window, until the limit or the 
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 import structlog
 
+from foundation.together import all_or_none
 from tools.backends.condition import Condition
 from tools.backends.grafana import GrafanaExplore
 from tools.backends.logql import line_filter, normal_level, selector, trace_filters
@@ -105,7 +105,7 @@ class Loki:
         if text or trace_id:  # without a filter Loki stops reading as soon as it has the lines
             window, note = await self._affordable(streams, window, named=bool(service))
         queries = [streams + way + line_filter(text) for way in trace_filters(trace_id)]
-        collected = await asyncio.gather(
+        collected = await all_or_none(
             *(self._collect(q, window, wanted, oldest_first=oldest_first) for q in queries)
         )
         seen = {key: line for found in collected for key, line in found.lines.items()}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
 
+from foundation.together import all_or_none
 from tools.analysis.detect import DetectorSettings, score_service
 from tools.analysis.normalise import TELL_MISSING_RATIO
 from tools.analysis.scan import AnomalousSpan, scan
@@ -61,7 +61,7 @@ async def detect_anomalies(  # noqa: PLR0913, PLR0917 - six ports and three word
     reach = Window(asked.start - CALIBRATION, asked.end) if past else _live(asked)
     step = None if past else MINUTE
     specs = list(catalogue.metrics.values())
-    answers = await asyncio.gather(*(metrics.query_range(m.query, reach, step) for m in specs))
+    answers = await all_or_none(*(metrics.query_range(m.query, reach, step) for m in specs))
     observed: list[Observed] = []
     for spec, found in zip(specs, answers, strict=True):
         observed += [

@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 import httpx
 import structlog
 
+from foundation.together import all_or_none
 from tools.backends.condition import Condition
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.prometheus.joining import join, remarks, skewed
@@ -98,7 +99,7 @@ class Prometheus:
             max_points=ours.max_points,
             max_chunks=ours.max_chunks,
         )
-        answers = await asyncio.gather(*(self._matrix(promql, grid) for grid in grids))
+        answers = await all_or_none(*(self._matrix(promql, grid) for grid in grids))
         samples = sum(len(row["values"]) for rows, _ in answers for row in rows)
         found = [rows for rows, _ in answers]
         if samples > JOIN_IN_THREAD_SAMPLES:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from tests.fixtures import loopback
-from tests.fixtures.loopback import HOST, Answer, after, free_port, says
+from tests.fixtures.loopback import HOST, Answer, Server, after, free_port, says
 from tests.fixtures.tls import self_signed
 from tools.backends.loki import Loki, LokiConfig, nanoseconds
 from tools.errors import (
@@ -43,38 +38,16 @@ def streams(*lines: tuple[datetime, str], **labels: str) -> dict[str, Any]:
 GOOD = says(streams((END - timedelta(minutes=1), "order accepted"), service="order-api"))
 
 
-@dataclass
-class Store:
-    """A loopback server whose day the test decides; the index is asked at its own door."""
-
-    url: str = ""
-    day: Answer = GOOD
-    stats: Answer = field(default_factory=lambda: says({"bytes": 10}))
-    volume: Answer = field(default_factory=lambda: says(streams()))
-    asked: list[dict[str, str]] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        if request.path.endswith("/index/stats"):
-            return await self.stats(request)
-        if request.path.endswith("/index/volume"):
-            return await self.volume(request)
-        self.asked.append(dict(request.query))
-        self.headers.append(dict(request.headers))
-        return await self.day(request)
+STATS, VOLUME = "/index/stats", "/index/volume"  # the index is asked at its own doors
 
 
-@asynccontextmanager
-async def serving(
-    store: Store, tls: ssl.SSLContext | None = None, port: int = 0
-) -> AsyncIterator[Store]:
-    async with loopback.serving(store.answer, tls, port) as store.url:
-        yield store
+def a_store() -> Server:
+    return Server(GOOD, doors={STATS: says({"bytes": 10}), VOLUME: says(streams())})
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    async with serving(Store()) as running:
+async def store() -> AsyncIterator[Server]:
+    async with a_store().serving() as running:
         yield running
 
 
@@ -93,7 +66,7 @@ async def complaint(client: Loki, kind: type[BackendError], **asked: Any) -> str
     return text
 
 
-async def is_well(client: Loki, store: Store) -> bool:
+async def is_well(client: Loki, store: Server) -> bool:
     """Return whether the same client works again once the server does."""
     store.day = GOOD
     page = await client.search(WINDOW)
@@ -110,11 +83,11 @@ async def test_a_loki_that_is_down_is_named_with_its_address() -> None:
     text = await complaint(client, BackendUnavailableError)
     assert f"http://{HOST}:{port}: cannot be reached" in text
     assert "check that it runs and that loki.url is right" in text
-    async with serving(Store(), port=port) as store:
+    async with a_store().serving(port=port) as store:
         assert await is_well(client, store)
 
 
-async def test_a_loki_that_hangs_costs_its_timeout_and_no_more(store: Store) -> None:
+async def test_a_loki_that_hangs_costs_its_timeout_and_no_more(store: Server) -> None:
     released = asyncio.Event()
     store.day = after(released, GOOD)
     client = adapter(store.url, timeout_seconds=0.1, retry_attempts=1)
@@ -124,7 +97,7 @@ async def test_a_loki_that_hangs_costs_its_timeout_and_no_more(store: Store) -> 
     assert await is_well(client, store)
 
 
-async def test_a_loki_that_asks_to_slow_down_is_asked_again_and_then_named(store: Store) -> None:
+async def test_a_loki_that_asks_to_slow_down_is_asked_again_and_then_named(store: Server) -> None:
     store.day = says("Maximum active stream limit exceeded", 429)
     client = adapter(store.url)
     text = await complaint(client, BackendUnavailableError)
@@ -136,7 +109,7 @@ async def test_a_loki_that_asks_to_slow_down_is_asked_again_and_then_named(store
 # ------------------------------------------------------------------------------- wrong answers
 
 
-async def test_a_login_page_is_no_log(store: Store) -> None:
+async def test_a_login_page_is_no_log(store: Server) -> None:
     store.day = says("<html>Sign in</html>", 200, {"Content-Type": "text/html"})
     client = adapter(store.url)
     text = await complaint(client, BackendUnavailableError)
@@ -145,7 +118,7 @@ async def test_a_login_page_is_no_log(store: Store) -> None:
     assert await is_well(client, store)
 
 
-async def test_json_that_breaks_off_is_not_half_an_answer(store: Store) -> None:
+async def test_json_that_breaks_off_is_not_half_an_answer(store: Server) -> None:
     store.day = says(json.dumps(streams((END, "x"), service="a"))[:-20])
     client = adapter(store.url)
     assert "breaks off" in await complaint(client, BackendUnavailableError)
@@ -161,7 +134,7 @@ async def test_json_that_breaks_off_is_not_half_an_answer(store: Store) -> None:
         {"data": {"result": [{"metric": {}, "value": [1, "2"]}]}},
     ],
 )
-async def test_json_of_something_else_is_said_to_hold_no_lines(store: Store, body: Any) -> None:
+async def test_json_of_something_else_is_said_to_hold_no_lines(store: Server, body: Any) -> None:
     store.day = says(body)
     client = adapter(store.url)
     text = await complaint(client, BackendUnavailableError)
@@ -170,7 +143,7 @@ async def test_json_of_something_else_is_said_to_hold_no_lines(store: Store, bod
     assert await is_well(client, store)
 
 
-async def test_what_loki_refuses_is_told_in_its_own_words(store: Store) -> None:
+async def test_what_loki_refuses_is_told_in_its_own_words(store: Server) -> None:
     store.day = says("the query time range exceeds the limit (limit: 30d1h)", 400)
     client = adapter(store.url)
     assert "exceeds the limit (limit: 30d1h)" in await complaint(client, BackendRefusedError)
@@ -181,7 +154,7 @@ async def test_what_loki_refuses_is_told_in_its_own_words(store: Store) -> None:
 # ------------------------------------------------------------------------------- identity
 
 
-async def test_an_expired_token_names_the_setting_to_renew(store: Store) -> None:
+async def test_an_expired_token_names_the_setting_to_renew(store: Server) -> None:
     store.day = says("token is expired", 401)
     client = adapter(store.url, bearer_token="old-token", tenant="team-a")
     text = await complaint(client, BackendDeniedError)
@@ -189,13 +162,13 @@ async def test_an_expired_token_names_the_setting_to_renew(store: Store) -> None
     assert "loki.tenant 'team-a'" in text
     assert "old-token" not in text
     assert await is_well(client, store)
-    assert store.headers[-1]["X-Scope-OrgID"] == "team-a"
-    assert store.headers[-1]["Authorization"] == "Bearer old-token"
+    assert store.asked[-1].headers["X-Scope-OrgID"] == "team-a"
+    assert store.asked[-1].headers["Authorization"] == "Bearer old-token"
 
 
 async def test_a_proxy_that_breaks_tls_open_names_the_private_authority(tmp_path: Any) -> None:
     certificate = self_signed(tmp_path)
-    async with serving(Store(), certificate.server()) as store:
+    async with a_store().serving(certificate.server()) as store:
         client = adapter(store.url)
         text = await complaint(client, BackendUnavailableError)
         assert "the server's certificate is not trusted" in text
@@ -208,7 +181,7 @@ async def test_a_proxy_that_breaks_tls_open_names_the_private_authority(tmp_path
 
 
 async def test_quotes_newlines_and_other_alphabets_arrive_as_they_were_written(
-    store: Store,
+    store: Server,
 ) -> None:
     text = 'first\nsecond "quoted" `ticked` \\ {brace} 订单超时 🧨\u0000'
     labels = {"service": 'or"der\n-апи', "trace_id": "4bf9"}
@@ -221,7 +194,7 @@ async def test_quotes_newlines_and_other_alphabets_arrive_as_they_were_written(
     await client.close()
 
 
-async def test_structured_metadata_is_kept_however_loki_sends_it(store: Store) -> None:
+async def test_structured_metadata_is_kept_however_loki_sends_it(store: Server) -> None:
     at = str(nanoseconds(END - timedelta(minutes=1)))
     sorted_by_kind = {"structuredMetadata": {"trace_id": "aa"}, "parsed": {"status": "504"}}
     values = [[at, "x", sorted_by_kind], [at, "y", {"trace_id": "bb"}], [at, "z"]]
@@ -235,7 +208,7 @@ async def test_structured_metadata_is_kept_however_loki_sends_it(store: Store) -
     await client.close()
 
 
-async def test_lines_of_another_clock_are_left_out_and_said_to_be(store: Store) -> None:
+async def test_lines_of_another_clock_are_left_out_and_said_to_be(store: Server) -> None:
     store.day = says(
         streams(
             (END + timedelta(hours=2), "from tomorrow's machine"),
@@ -252,7 +225,7 @@ async def test_lines_of_another_clock_are_left_out_and_said_to_be(store: Store) 
 
 
 async def test_a_loki_that_gives_the_same_page_for_ever_does_not_hold_the_search(
-    store: Store,
+    store: Server,
 ) -> None:
     same = [(END - timedelta(minutes=5), f"line {k}") for k in range(60)]
     store.day = says(streams(*same, service="a"))
@@ -265,23 +238,23 @@ async def test_a_loki_that_gives_the_same_page_for_ever_does_not_hold_the_search
 # ------------------------------------------------------------------------------- too much
 
 
-async def test_a_search_that_would_read_too_much_is_narrowed_and_says_so(store: Store) -> None:
-    store.stats = says({"bytes": 20 * GIB})
+async def test_a_search_that_would_read_too_much_is_narrowed_and_says_so(store: Server) -> None:
+    store.doors[STATS] = says({"bytes": 20 * GIB})
     client = adapter(store.url, max_scan_bytes=5 * GIB)
     page = await client.search(WINDOW, service="order-api", text="timeout")
     assert page.truncated
     assert "only searched since 2026-11-20T11:45:00Z" in page.note
     assert "20 GiB" in page.note
     start = END - timedelta(minutes=15)
-    assert {row["start"] for row in store.asked} == {str(nanoseconds(start))}
+    assert {each.query["start"] for each in store.asked} == {str(nanoseconds(start))}
     await client.close()
 
 
 async def test_a_search_over_far_too_much_is_refused_with_the_largest_services(
-    store: Store,
+    store: Server,
 ) -> None:
-    store.stats = says({"bytes": 900 * GIB})
-    store.volume = says(
+    store.doors[STATS] = says({"bytes": 900 * GIB})
+    store.doors[VOLUME] = says(
         {"data": {"result": [
             {"metric": {"service": "ledger"}, "value": [1, str(100 * GIB)]},
             {"metric": {"service": "gateway"}, "value": [1, str(700 * GIB)]},
@@ -296,8 +269,8 @@ async def test_a_search_over_far_too_much_is_refused_with_the_largest_services(
     await client.close()
 
 
-async def test_without_a_filter_the_index_is_not_asked(store: Store) -> None:
-    store.stats = says({"bytes": 900 * GIB})
+async def test_without_a_filter_the_index_is_not_asked(store: Server) -> None:
+    store.doors[STATS] = says({"bytes": 900 * GIB})
     client = adapter(store.url)
     assert len((await client.search(WINDOW)).lines) == 1
     await client.close()
@@ -305,9 +278,9 @@ async def test_without_a_filter_the_index_is_not_asked(store: Store) -> None:
 
 @pytest.mark.parametrize("answer", [says("404 page not found", 404), says({"streams": 3})])
 async def test_a_loki_without_index_statistics_is_searched_all_the_same(
-    store: Store, answer: Answer
+    store: Server, answer: Answer
 ) -> None:
-    store.stats = answer
+    store.doors[STATS] = answer
     client = adapter(store.url)
     assert len((await client.search(WINDOW, text="order")).lines) == 1
     await client.close()
@@ -316,7 +289,7 @@ async def test_a_loki_without_index_statistics_is_searched_all_the_same(
 # ------------------------------------------------------------------------------- our own limits
 
 
-async def test_a_spent_budget_does_not_make_a_loki_look_dead(store: Store) -> None:
+async def test_a_spent_budget_does_not_make_a_loki_look_dead(store: Server) -> None:
     client = adapter(store.url, queries_per_minute=1, timeout_seconds=0.1)
     assert len((await client.search(WINDOW)).lines) == 1
     await complaint(client, QueryBudgetError)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.fakes.clock import FakeClock
-from tests.fixtures import loopback
-from tests.fixtures.loopback import HOST, Answer, after, free_port, says
+from tests.fixtures.loopback import HOST, Answer, Server, after, free_port, says
 from tests.fixtures.tls import Certificate, self_signed
 from tools.backends.prometheus import Prometheus, PrometheusConfig
 from tools.background import in_background
@@ -49,33 +45,9 @@ def row(samples: list[list[Any]] | None = None, **labels: str) -> dict[str, Any]
 GOOD = says(matrix(row()))
 
 
-@dataclass
-class Store:
-    """A loopback server whose day the test decides."""
-
-    url: str = ""
-    day: Answer = GOOD
-    ahead: list[Answer] = field(default_factory=list)  # answered first, one each
-    asked: list[float] = field(default_factory=list)  # when, by the loop's clock
-    forms: list[dict[str, str]] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(asyncio.get_running_loop().time())
-        self.forms.append({str(k): str(v) for k, v in (await request.post()).items()})
-        return await (self.ahead.pop(0) if self.ahead else self.day)(request)
-
-
-@asynccontextmanager
-async def serving(
-    store: Store, tls: ssl.SSLContext | None = None, port: int = 0
-) -> AsyncIterator[Store]:
-    async with loopback.serving(store.answer, tls, port) as store.url:
-        yield store
-
-
 @pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    async with serving(Store()) as running:
+async def store() -> AsyncIterator[Server]:
+    async with Server(GOOD).serving() as running:
         yield running
 
 
@@ -95,7 +67,7 @@ async def complaint(client: Prometheus, kind: type[BackendError]) -> str:
     return text
 
 
-async def is_well(client: Prometheus, store: Store) -> bool:
+async def is_well(client: Prometheus, store: Server) -> bool:
     """Return whether the same client works again once the server does."""
     store.day, store.ahead = GOOD, []
     found = await client.query_range("up", WINDOW, MINUTE)
@@ -112,11 +84,11 @@ async def test_a_server_that_is_down_is_named_with_its_address() -> None:
     text = await complaint(client, BackendUnavailableError)
     assert f"http://{HOST}:{port}: cannot be reached" in text
     assert "check that it runs and that prometheus.url is right" in text
-    async with serving(Store(), port=port) as store:
+    async with Server(GOOD).serving(port=port) as store:
         assert await is_well(client, store)
 
 
-async def test_a_server_that_hangs_costs_its_timeout_and_no_more(store: Store) -> None:
+async def test_a_server_that_hangs_costs_its_timeout_and_no_more(store: Server) -> None:
     released = asyncio.Event()
     store.day = after(released, GOOD)
     client = adapter(store.url, timeout_seconds=0.1, retry_attempts=1)
@@ -126,11 +98,11 @@ async def test_a_server_that_hangs_costs_its_timeout_and_no_more(store: Store) -
     assert await is_well(client, store)
 
 
-async def test_a_server_that_asks_to_slow_down_is_asked_again_when_it_said(store: Store) -> None:
+async def test_a_server_that_asks_to_slow_down_is_asked_again_when_it_said(store: Server) -> None:
     store.ahead = [says("slow down", 429, {"Retry-After": "3600"})]
     client = adapter(store.url, timeout_seconds=0.2, retry_wait_seconds=0.0001)
     assert len(await client.query_range("up", WINDOW, MINUTE)) == 1
-    first, second = store.asked
+    first, second = (each.at for each in store.asked)
     assert second - first >= 0.2  # it asked for an hour; our patience is the timeout
     store.day = says("slow down", 429, {"Retry-After": "0"})
     text = await complaint(client, BackendUnavailableError)
@@ -139,7 +111,7 @@ async def test_a_server_that_asks_to_slow_down_is_asked_again_when_it_said(store
     assert await is_well(client, store)
 
 
-async def test_a_connection_that_breaks_off_is_tried_again(store: Store) -> None:
+async def test_a_connection_that_breaks_off_is_tried_again(store: Server) -> None:
     async def broken(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000"})
         await response.prepare(request)
@@ -162,7 +134,7 @@ async def test_a_connection_that_breaks_off_is_tried_again(store: Store) -> None
 LOGIN = "<!doctype html><title>Sign in</title>"
 
 
-async def test_a_login_page_is_told_apart_from_the_api(store: Store) -> None:
+async def test_a_login_page_is_told_apart_from_the_api(store: Server) -> None:
     store.day = says(LOGIN, 200, {"Content-Type": "text/html"})
     client = adapter(store.url)
     text = await complaint(client, BackendUnavailableError)
@@ -171,7 +143,7 @@ async def test_a_login_page_is_told_apart_from_the_api(store: Store) -> None:
     assert await is_well(client, store)
 
 
-async def test_a_redirect_to_a_login_is_not_followed(store: Store) -> None:
+async def test_a_redirect_to_a_login_is_not_followed(store: Server) -> None:
     store.day = says("", 302, {"Location": "http://sso.example/login"})
     client = adapter(store.url)
     text = await complaint(client, BackendRefusedError)
@@ -180,7 +152,7 @@ async def test_a_redirect_to_a_login_is_not_followed(store: Store) -> None:
     assert await is_well(client, store)
 
 
-async def test_an_error_page_of_a_gateway_shows_its_status_and_text(store: Store) -> None:
+async def test_an_error_page_of_a_gateway_shows_its_status_and_text(store: Server) -> None:
     store.day = says("<h1>Bad gateway</h1>", 502)
     client = adapter(store.url)
     text = await complaint(client, BackendUnavailableError)
@@ -189,7 +161,7 @@ async def test_an_error_page_of_a_gateway_shows_its_status_and_text(store: Store
     assert await is_well(client, store)
 
 
-async def test_json_that_breaks_off_is_not_half_an_answer(store: Store) -> None:
+async def test_json_that_breaks_off_is_not_half_an_answer(store: Server) -> None:
     store.day = says(json.dumps(matrix(row()))[:-30])
     client = adapter(store.url)
     text = await complaint(client, BackendUnavailableError)
@@ -198,7 +170,7 @@ async def test_json_that_breaks_off_is_not_half_an_answer(store: Store) -> None:
     assert await is_well(client, store)
 
 
-async def test_json_of_something_else_is_said_to_be_no_prometheus(store: Store) -> None:
+async def test_json_of_something_else_is_said_to_be_no_prometheus(store: Server) -> None:
     store.day = says({"message": "hello"})
     client = adapter(store.url)
     text = await complaint(client, BackendUnavailableError)
@@ -209,7 +181,7 @@ async def test_json_of_something_else_is_said_to_be_no_prometheus(store: Store) 
 # ------------------------------------------------------------------------------- identity
 
 
-async def test_an_expired_token_names_the_setting_to_renew(store: Store) -> None:
+async def test_an_expired_token_names_the_setting_to_renew(store: Server) -> None:
     store.day = says("token is expired", 401)
     client = adapter(store.url, bearer_token="old-token", tenant="team-a")
     text = await complaint(client, BackendDeniedError)
@@ -221,7 +193,7 @@ async def test_an_expired_token_names_the_setting_to_renew(store: Store) -> None
     assert await is_well(client, store)
 
 
-async def test_without_any_identity_the_settings_that_give_one_are_named(store: Store) -> None:
+async def test_without_any_identity_the_settings_that_give_one_are_named(store: Server) -> None:
     store.day = says("who are you?", 401)
     client = adapter(store.url, section="prometheus.instances.eu")
     text = await complaint(client, BackendDeniedError)
@@ -237,7 +209,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 async def test_a_proxy_that_breaks_tls_open_names_the_private_authority(
     certificate: Certificate,
 ) -> None:
-    async with serving(Store(), certificate.server()) as store:
+    async with Server(GOOD).serving(certificate.server()) as store:
         client = adapter(store.url)
         text = await complaint(client, BackendUnavailableError)
         assert "the server's certificate is not trusted" in text
@@ -251,7 +223,7 @@ async def test_a_proxy_that_breaks_tls_open_names_the_private_authority(
 async def test_a_server_that_wants_a_client_certificate_gets_it(
     certificate: Certificate,
 ) -> None:
-    async with serving(Store(), certificate.server(client_must_prove=True)) as store:
+    async with Server(GOOD).serving(certificate.server(client_must_prove=True)) as store:
         nameless = adapter(store.url, ca_file=str(certificate.cert))
         await complaint(nameless, BackendUnavailableError)
         await nameless.close()
@@ -274,7 +246,7 @@ async def test_a_file_of_tls_that_is_not_there_is_named(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------- strange values
 
 
-async def test_series_of_nothing_but_nan_are_said_to_hold_nothing(store: Store) -> None:
+async def test_series_of_nothing_but_nan_are_said_to_hold_nothing(store: Server) -> None:
     samples = [[END.timestamp() - 60 * k, "NaN"] for k in range(5, -1, -1)]
     store.day = says(matrix(row(samples, pod="a"), row(samples, pod="b")))
     client = adapter(store.url)
@@ -284,7 +256,7 @@ async def test_series_of_nothing_but_nan_are_said_to_hold_nothing(store: Store) 
     assert await is_well(client, store)
 
 
-async def test_infinite_values_are_missing_and_counted(store: Store) -> None:
+async def test_infinite_values_are_missing_and_counted(store: Server) -> None:
     end = END.timestamp()
     store.day = says(matrix(row([[end - 120, "+Inf"], [end - 60, "-Inf"], [end, "2"]])))
     client = adapter(store.url)
@@ -295,7 +267,7 @@ async def test_infinite_values_are_missing_and_counted(store: Store) -> None:
     await client.close()
 
 
-async def test_what_the_server_warns_of_stays_with_the_answer(store: Store) -> None:
+async def test_what_the_server_warns_of_stays_with_the_answer(store: Server) -> None:
     store.day = says(matrix(row(), warnings=["store eu-2 did not answer"], infos=["not a counter"]))
     client = adapter(store.url)
     assert warnings_of(await client.query_range("up", WINDOW, MINUTE)) == (
@@ -318,7 +290,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("value", HOSTILE)
 async def test_strange_label_values_and_names_come_through_unchanged(
-    store: Store, value: str
+    store: Server, value: str
 ) -> None:
     name = "http.запросы 総数"
     strange = {"metric": {"__name__": name, "größe": value}, "values": [[END.timestamp(), "7"]]}
@@ -346,7 +318,7 @@ def fifty_thousand() -> Iterator[bytes]:
     yield b"]}}"
 
 
-async def test_fifty_thousand_series_are_given_up_while_they_come_in(store: Store) -> None:
+async def test_fifty_thousand_series_are_given_up_while_they_come_in(store: Server) -> None:
     given_up = asyncio.Event()
 
     async def pour(request: web.Request) -> web.StreamResponse:
@@ -370,7 +342,7 @@ async def test_fifty_thousand_series_are_given_up_while_they_come_in(store: Stor
     assert await is_well(client, store)
 
 
-async def test_more_bytes_than_allowed_are_not_held(store: Store) -> None:
+async def test_more_bytes_than_allowed_are_not_held(store: Server) -> None:
     store.day = says(b" " * 300_000)
     client = adapter(store.url, max_response_bytes=100_000)
     text = await complaint(client, AnswerTooLargeError)
@@ -380,7 +352,7 @@ async def test_more_bytes_than_allowed_are_not_held(store: Store) -> None:
     assert await is_well(client, store)
 
 
-async def test_half_a_million_points_leave_the_event_loop_free(store: Store) -> None:
+async def test_half_a_million_points_leave_the_event_loop_free(store: Server) -> None:
     points, count = 10_001, 50
     first = END.timestamp() - points + 1
     values = ",".join(f'[{first + k:.0f},"{k}.5"]' for k in range(points))
@@ -421,7 +393,7 @@ def time_says(at: datetime) -> Answer:
     return says({"status": "success", "data": scalar})
 
 
-async def test_a_server_whose_clock_is_behind_explains_the_empty_end(store: Store) -> None:
+async def test_a_server_whose_clock_is_behind_explains_the_empty_end(store: Server) -> None:
     client = Prometheus(PrometheusConfig(url=store.url), clock=FakeClock(END))
     store.day = time_says(END - timedelta(minutes=12))
     health = await client.health()
@@ -441,14 +413,14 @@ async def test_a_server_whose_clock_is_behind_explains_the_empty_end(store: Stor
     await client.close()
 
 
-async def test_a_server_whose_clock_is_ahead_is_told_by_its_health(store: Store) -> None:
+async def test_a_server_whose_clock_is_ahead_is_told_by_its_health(store: Server) -> None:
     client = Prometheus(PrometheusConfig(url=store.url), clock=FakeClock(END))
     store.day = time_says(END + timedelta(minutes=5))
     assert "its clock is 5 min ahead of ours" in (await client.health()).detail
     await client.close()
 
 
-async def test_an_empty_end_is_said_even_when_no_clock_explains_it(store: Store) -> None:
+async def test_an_empty_end_is_said_even_when_no_clock_explains_it(store: Server) -> None:
     late = [[END.timestamp() - 60 * k, "1"] for k in range(30, 6, -1)]
     store.day = says(matrix(row(late)))
     client = adapter(store.url)
@@ -463,7 +435,7 @@ async def test_an_empty_end_is_said_even_when_no_clock_explains_it(store: Store)
 NAMES = says({"status": "success", "data": ["b_total", "a_total"]})
 
 
-async def test_names_are_asked_with_the_same_identity_and_errors(store: Store) -> None:
+async def test_names_are_asked_with_the_same_identity_and_errors(store: Server) -> None:
     seen: list[web.Request] = []
 
     async def keep(request: web.Request) -> web.StreamResponse:
@@ -500,7 +472,7 @@ async def test_names_of_a_server_that_is_down_are_an_error_and_no_wait_of_second
 
 
 async def test_names_trust_the_private_authority_too(certificate: Certificate) -> None:
-    async with serving(Store(day=NAMES), certificate.server()) as store:
+    async with Server(NAMES).serving(certificate.server()) as store:
         doubting = adapter(store.url)
         with pytest.raises(BackendUnavailableError, match=r"prometheus\.tls\.ca_file"):
             await doubting.metric_names()
@@ -510,7 +482,7 @@ async def test_names_trust_the_private_authority_too(certificate: Certificate) -
         await trusting.close()
 
 
-async def test_targets_and_metadata_are_typed(store: Store) -> None:
+async def test_targets_and_metadata_are_typed(store: Server) -> None:
     client = adapter(store.url)
     down = {"labels": {"job": "api", "instance": "a:1"}, "health": "down", "lastError": "refused"}
     store.day = says({"status": "success", "data": {"activeTargets": [down]}})
@@ -532,7 +504,7 @@ async def test_targets_and_metadata_are_typed(store: Store) -> None:
 # ------------------------------------------------------------------------------- our own limits
 
 
-async def test_a_spent_budget_is_told_as_ours_and_sends_nothing(store: Store) -> None:
+async def test_a_spent_budget_is_told_as_ours_and_sends_nothing(store: Server) -> None:
     client = adapter(store.url, queries_per_minute=4, timeout_seconds=0.2)
     assert len(await client.query_range("up", WINDOW, MINUTE)) == 1
     text = await complaint(client, QueryBudgetError)
@@ -543,7 +515,7 @@ async def test_a_spent_budget_is_told_as_ours_and_sends_nothing(store: Store) ->
     await client.close()
 
 
-async def test_a_cycle_that_hangs_leaves_a_connection_for_a_question(store: Store) -> None:
+async def test_a_cycle_that_hangs_leaves_a_connection_for_a_question(store: Server) -> None:
     released, taken = asyncio.Event(), asyncio.Event()
 
     async def hang(request: web.Request) -> web.StreamResponse:

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from tests.fixtures.kubeconfig import write_kubeconfig
-from tests.fixtures.loopback import serving
+from tests.fixtures.loopback import Server, after, says
 from tools.backends.kubernetes import KubernetesActor, KubernetesConfig
 from tools.errors import (
     BackendDeniedError,
@@ -20,59 +19,55 @@ from tools.errors import (
 )
 from tools.world import WorkloadRef
 
+WAIT = 60.0  # seconds before a test that hangs says so
 SHOP = WorkloadRef("default", "trading", "Deployment", "shop")
 OPERATIONS = [{"op": "replace", "path": "/spec/replicas", "value": 3}]
 
 
-@dataclass
-class Server:
-    status: int = 200
-    body: dict[str, object] = field(default_factory=dict)
-    silent: bool = False
-    requests: list[str] = field(default_factory=list)
-    released: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.requests.append(f"{request.method} {request.path_qs}")
-        if self.silent:
-            await self.released.wait()
-        return web.json_response(self.body, status=self.status)
-
-
 @pytest.fixture
-async def server() -> AsyncIterator[tuple[Server, str]]:
-    state = Server()
-    async with serving(state.answer) as url:
-        yield state, url
-        state.released.set()
+async def server() -> AsyncIterator[Server]:
+    async with Server(says({})).serving() as running:
+        yield running
 
 
-@pytest.fixture
-async def actor(server: tuple[Server, str], tmp_path: Path) -> AsyncIterator[KubernetesActor]:
-    config = KubernetesConfig(
-        kubeconfig_act=write_kubeconfig(tmp_path / "config", server[1]), timeout_seconds=0.3
-    )
+@asynccontextmanager
+async def acting(folder: Path, url: str, timeout_seconds: float) -> AsyncIterator[KubernetesActor]:
+    kubeconfig = write_kubeconfig(folder / "config", url)
+    config = KubernetesConfig(kubeconfig_act=kubeconfig, timeout_seconds=timeout_seconds)
     adapter = KubernetesActor(config)
     yield adapter
     await adapter.close()
 
 
+@pytest.fixture
+async def actor(server: Server, tmp_path: Path) -> AsyncIterator[KubernetesActor]:
+    async with acting(tmp_path, server.url, WAIT) as patient:
+        yield patient
+
+
+@pytest.fixture
+async def hasty(server: Server, tmp_path: Path) -> AsyncIterator[KubernetesActor]:
+    """It waits for no answer, so that none need come late."""
+    async with acting(tmp_path, server.url, 0.3) as impatient:
+        yield impatient
+
+
 async def test_a_change_that_is_not_answered_is_unknown_and_sent_once(
-    server: tuple[Server, str], actor: KubernetesActor
+    server: Server, hasty: KubernetesActor
 ) -> None:
-    server[0].silent = True
+    server.day = after(asyncio.Event(), says({}))
     with pytest.raises(OutcomeUnknownError):
-        await actor.patch(SHOP, OPERATIONS, dry_run=False)
-    assert len(server[0].requests) == 1
+        await hasty.patch(SHOP, OPERATIONS, dry_run=False)
+    assert len(server.asked) == 1
 
 
 async def test_a_dry_run_that_is_not_answered_is_only_unavailable(
-    server: tuple[Server, str], actor: KubernetesActor
+    server: Server, hasty: KubernetesActor
 ) -> None:
-    server[0].silent = True
+    server.day = after(asyncio.Event(), says({}))
     with pytest.raises(BackendUnavailableError):
-        await actor.patch(SHOP, OPERATIONS, dry_run=True)
-    assert "dryRun=All" in server[0].requests[0]
+        await hasty.patch(SHOP, OPERATIONS, dry_run=True)
+    assert "dryRun=All" in server.asked[0].path
 
 
 @pytest.mark.parametrize(
@@ -87,13 +82,14 @@ async def test_a_dry_run_that_is_not_answered_is_only_unavailable(
     ],
 )
 async def test_each_status_means_one_error(
-    server: tuple[Server, str],
+    server: Server,
     actor: KubernetesActor,
     status: int,
     message: str,
     error: type[Exception],
 ) -> None:
-    server[0].status, server[0].body = status, {"message": message, "reason": "R"}
+    body = {"message": message, "reason": "R"}
+    server.day = says(body, status, {"Content-Type": "application/json"})
     with pytest.raises(error):
         await actor.patch(SHOP, OPERATIONS, dry_run=False)
 

@@ -8,23 +8,22 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from tools.act.contract import Actors, Parameters, TargetState, UndoSpec
+from tools.act.effects import EffectSet
 from tools.act.patching import PatchAction, Pinned
+from tools.act.reach import Reach
 from tools.errors import ActionRefusedError
 from tools.kubernetes_objects import Json, meta, replicas_of
+from tools.ownership import HPA, autoscalers_of
 from tools.ports import ClusterActor
 from tools.world import DiffLine, WorkloadRef
 
-HPA = "HorizontalPodAutoscaler"
 LARGEST = 500  # pods; nobody means more
 
 
 async def find_hpa(cluster: ClusterActor, workload: WorkloadRef) -> Json | None:
     """Return the autoscaler that owns a workload's replicas, or None."""
-    for hpa in await cluster.list(HPA, workload.namespace):
-        aim = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
-        if (aim.get("kind"), aim.get("name")) == (workload.kind, workload.name):
-            return hpa
-    return None
+    found = autoscalers_of(await cluster.list(HPA, workload.namespace), workload)
+    return found[0] if found else None
 
 
 def _limits(hpa: Json) -> tuple[int, int]:
@@ -90,7 +89,8 @@ class HpaScale(PatchAction[HpaParameters]):
 
     def fields(self, item: Json) -> Mapping[str, Any]:
         low, high = _limits(item)
-        return {"minReplicas": low, "maxReplicas": high}
+        aim = (item.get("spec") or {}).get("scaleTargetRef") or {}
+        return {"minReplicas": low, "maxReplicas": high, "scaleTargetRef": dict(aim)}
 
     async def operations(
         self, actors: Actors, item: Json, ref: WorkloadRef, pinned: Mapping[str, Any]
@@ -99,6 +99,12 @@ class HpaScale(PatchAction[HpaParameters]):
             {"op": "add", "path": "/spec/minReplicas", "value": pinned["min_replicas"]},
             {"op": "replace", "path": "/spec/maxReplicas", "value": pinned["max_replicas"]},
         ]
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        highest = max(_limits(item)[1], int(pinned.parameters["max_replicas"]))
+        return await reach.of_autoscaler(item, at_most=highest)
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         pairs = (("minReplicas", "min_replicas"), ("maxReplicas", "max_replicas"))
@@ -190,6 +196,14 @@ class Scale(PatchAction[ScaleParameters]):
             limits = {"min_replicas": wanted, "max_replicas": max(_limits(item)[1], wanted)}
             return await self._hpa.operations(actors, item, ref, limits)
         return [{"op": "add", "path": "/spec/replicas", "value": wanted}]
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        wanted = int(pinned.parameters["replicas"])
+        if ref.kind == HPA:
+            return await reach.of_autoscaler(item, at_most=max(_limits(item)[1], wanted))
+        return await reach.of_workload(item, ref.kind, at_most=wanted)
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         wanted = state.parameters["replicas"]

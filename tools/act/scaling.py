@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from tools.act.contract import Actors, Parameters, TargetState, UndoSpec
+from tools.act.contract import Actors, Bound, Parameters, TargetState, UndoSpec
 from tools.act.effects import EffectSet
 from tools.act.patching import PatchAction, Pinned
 from tools.act.reach import Reach
-from tools.errors import ActionRefusedError
+from tools.errors import ActionRefusedError, LostRaceError
 from tools.kubernetes_objects import Json, meta, replicas_of
-from tools.ownership import HPA, autoscalers_of
+from tools.ownership import HPA, autoscalers_of, scale_target
 from tools.ports import ClusterActor
 from tools.world import DiffLine, WorkloadRef
 
@@ -24,6 +25,18 @@ async def find_hpa(cluster: ClusterActor, workload: WorkloadRef) -> Json | None:
     """Return the autoscaler that owns a workload's replicas, or None."""
     found = autoscalers_of(await cluster.list(HPA, workload.namespace), workload)
     return found[0] if found else None
+
+
+def _compare_aim(item: Json, bound: Bound) -> None:
+    """Raise LostRaceError when an autoscaler scales something else than was approved.
+
+    Not by the fingerprint: that of a step which an older version took must stay what it was.
+    """
+    if bound.effects is None or bound.target.kind != HPA:
+        return
+    aim = scale_target(item, bound.target.cluster).ref
+    if not any(replace(each.ref, uid="") == aim for each in bound.effects.scaled):
+        raise LostRaceError(f"{bound.target} scales {aim} now; propose the plan again")
 
 
 def _limits(hpa: Json) -> tuple[int, int]:
@@ -89,8 +102,7 @@ class HpaScale(PatchAction[HpaParameters]):
 
     def fields(self, item: Json) -> Mapping[str, Any]:
         low, high = _limits(item)
-        aim = (item.get("spec") or {}).get("scaleTargetRef") or {}
-        return {"minReplicas": low, "maxReplicas": high, "scaleTargetRef": dict(aim)}
+        return {"minReplicas": low, "maxReplicas": high}
 
     async def operations(
         self, actors: Actors, item: Json, ref: WorkloadRef, pinned: Mapping[str, Any]
@@ -99,6 +111,10 @@ class HpaScale(PatchAction[HpaParameters]):
             {"op": "add", "path": "/spec/minReplicas", "value": pinned["min_replicas"]},
             {"op": "replace", "path": "/spec/maxReplicas", "value": pinned["max_replicas"]},
         ]
+
+    def compare(self, item: Json, bound: Bound) -> None:
+        super().compare(item, bound)
+        _compare_aim(item, bound)
 
     async def effects(
         self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
@@ -196,6 +212,10 @@ class Scale(PatchAction[ScaleParameters]):
             limits = {"min_replicas": wanted, "max_replicas": max(_limits(item)[1], wanted)}
             return await self._hpa.operations(actors, item, ref, limits)
         return [{"op": "add", "path": "/spec/replicas", "value": wanted}]
+
+    def compare(self, item: Json, bound: Bound) -> None:
+        super().compare(item, bound)
+        _compare_aim(item, bound)
 
     async def effects(
         self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned

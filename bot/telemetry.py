@@ -39,7 +39,7 @@ _LOUD = (
 )
 
 # The events that end one action of a plan; the counter's `outcome` is the last word.
-OUTCOMES = ("step.succeeded", "step.failed", "step.unknown")
+OUTCOMES = ("step.succeeded", "step.stopped", "step.failed", "step.unknown")
 
 
 # --- logs ----------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ fact refuses: a guard never guesses in favour of acting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -41,11 +41,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class TouchedObject:
-    """One object a plan touches, as it is now."""
+    """One object a plan touches, stands below, scales or takes traffic from, as it is now."""
 
     ref: WorkloadRef
-    labels: Mapping[str, str] = field(default_factory=dict)  # its own and its namespace's
+    labels: tuple[str, ...] = ()  # `name=value`: its own and those of its pods
     protected: bool = False  # the service catalogue says so
+    own: str = ""  # what it is to the bot itself: "its database"
     touched_at: datetime | None = None  # world time a step last touched it
     busy: str = ""  # id of a running plan that touches it too
 
@@ -68,7 +69,8 @@ class Case:
     wall: datetime
     tier: Tier
     mode: ServiceMode  # the strictest of the services touched
-    targets: tuple[TouchedObject, ...] = ()
+    targets: tuple[TouchedObject, ...] = ()  # the whole effect set
+    unforeseen: str = ""  # what of the effect set nobody knows, or nobody was shown
     pods_affected: int = 0
     running: int = 0  # plans at work, without this one
     halted: str = ""  # why, when the kill switch is on
@@ -97,11 +99,26 @@ def protected_label(case: Case) -> str:
     """Refuse targets that carry a protected label, or whose namespace does."""
     for target in case.targets:
         for label in case.config.protected_labels:
-            name, equals, value = label.partition("=")
-            found = target.labels.get(name)
-            if found is not None and (not equals or found == value):
+            whole = label if "=" in label else f"{label}="
+            if any(
+                each == label or (whole != label and each.startswith(whole))
+                for each in target.labels
+            ):
                 return f"{target.ref} carries the protected label {label!r}"
     return ""
+
+
+def protected_own(case: Case) -> str:
+    """Refuse what the bot itself stands on."""
+    for target in case.targets:
+        if target.own:
+            return f"{target.ref} is {target.own} of the bot itself"
+    return ""
+
+
+def effect_set(case: Case) -> str:
+    """Refuse what would touch more than was shown, or something that nobody knows."""
+    return case.unforeseen
 
 
 def protected_service(case: Case) -> str:
@@ -291,8 +308,10 @@ def _at(*moments: Moment) -> frozenset[Moment]:
 
 GUARDS: dict[str, Guard] = {  # in the order they are asked; a test removes each in turn
     "protected_namespace": Guard(protected_namespace, _at(_P, _A, _C)),
-    "protected_label": Guard(protected_label, _at(_P, _C)),
+    "protected_label": Guard(protected_label, _at(_P, _A, _C)),
     "protected_service": Guard(protected_service, _at(_P, _A, _C)),
+    "protected_own": Guard(protected_own, _at(_P, _A, _C)),
+    "effect_set": Guard(effect_set, _at(_P, _A, _C)),
     "gitops_owned": Guard(gitops_owned, _at(_P, _C)),
     "service_mode": Guard(service_mode, _at(_P)),
     "service_mode_answer": Guard(service_mode_answer, _at(_A, _C)),
@@ -312,6 +331,18 @@ GUARDS: dict[str, Guard] = {  # in the order they are asked; a test removes each
     "cooldown": Guard(cooldown, _at(_P, _C), waits=True),
     "concurrency": Guard(concurrency, _at(_C), waits=True),  # a card may wait its turn
 }
+
+
+PROTECTIONS = ("protected_namespace", "protected_label", "protected_service", "protected_own")
+
+
+def protection(case: Case) -> Refusal | None:
+    """Ask only what an effect set is judged by, whatever a plan, a person or a clock says."""
+    for name in (*PROTECTIONS, "effect_set"):
+        guard = GUARDS.get(name)
+        if guard is not None and (why := guard.says(case)):
+            return Refusal(name, why)
+    return None
 
 
 def check(case: Case, moment: Moment) -> Refusal | None:

@@ -22,6 +22,7 @@ import rfc8785
 from bot.domain.ids import FindingId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.risk import RiskScore, Tier
+from tools.act.effects import EffectSet
 from tools.world import ServiceName, WorkloadRef
 
 UNDOES = "undoes"  # key in an undo step's state_before: index of the step it takes back
@@ -77,6 +78,7 @@ class Step:
     fingerprint: str
     state_before: Mapping[str, Any] = field(default_factory=dict)
     diff: tuple[str, ...] = ()  # lines a person reads: "- image order-api:2.14.0"
+    effects: EffectSet | None = None  # everything it may touch; None: an older version's plan
 
     @property
     def undoes(self) -> int | None:
@@ -110,6 +112,13 @@ class PlanBody:
     def forward(self) -> tuple[Position, ...]:
         """Return the plan's own steps, in the order they run."""
         return tuple(Position.forward(index) for index in range(len(self.steps)))
+
+    def effects(self) -> EffectSet | None:
+        """Return everything the steps and their undo may touch; None in older versions' plans."""
+        known = [step.effects for step in (*self.steps, *self.undo)]
+        if any(each is None for each in known):
+            return None
+        return EffectSet.union(each for each in known if each is not None)
 
     def way_back(self, done: Collection[int]) -> tuple[Position, ...]:
         """Return the undo steps of the steps that were done, in the order they run."""
@@ -152,6 +161,8 @@ def _step_json(step: Step) -> dict[str, Any]:
         "fingerprint": step.fingerprint,
         "state_before": dict(step.state_before),
         "diff": list(step.diff),
+        # a plan of before there were effect sets keeps the digest that people said yes to
+        **({} if step.effects is None else {"effects": step.effects.to_json()}),
     }
 
 

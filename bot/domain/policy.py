@@ -26,6 +26,34 @@ class AutoTier(StrEnum):
     RUN = "run"  # they run after the hold, where the service's mode is auto too
 
 
+class OwnProtection(StrEnum):
+    """How much of what the bot itself stands on is protected."""
+
+    NAMESPACE = "namespace"  # everything in its own namespace, its database, what it reads
+    WORKLOAD = "workload"  # its own workload alone, its database, what it reads
+    OFF = "off"  # nothing
+
+
+@dataclass(frozen=True, slots=True)
+class OwnService:
+    """A Kubernetes Service that the bot cannot do without."""
+
+    namespace: str
+    name: str
+    what: str  # "the database"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnGround:
+    """What the bot itself stands on: where it runs, what it keeps its state in, what it reads."""
+
+    protection: OwnProtection = OwnProtection.NAMESPACE
+    cluster: str = ""  # where it runs; empty: in none
+    namespace: str = ""
+    pod: str = ""  # its own, of which whoever owns it is its workload
+    services: tuple[OwnService, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyConfig:
     """`auto_remediation` of the configuration."""
@@ -43,6 +71,7 @@ class PolicyConfig:
     max_pods_affected: int = 20
     protected_namespaces: tuple[str, ...] = ("kube-system",)
     protected_labels: tuple[str, ...] = ("do-not-remediate=true",)
+    own: OwnGround = OwnGround()
 
 
 @dataclass(frozen=True, slots=True)

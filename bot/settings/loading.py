@@ -32,6 +32,7 @@ from bot.settings.errors import ConfigError
 from bot.settings.installation import file_layout, installation_of
 from bot.settings.investigation import budget_of, claude_config
 from bot.settings.notification import anchor_config, digest_schedule, webhook_config
+from bot.settings.own_ground import own_ground
 from bot.settings.remediation import http_config, policy_config, risk_config
 from bot.settings.secret_keys import secrets_of
 from bot.settings.settings import Settings
@@ -70,7 +71,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         detector=detector_settings(document),
         cycle=cycle_config(document),
         learning=learning_config(document),
-        policy=policy_config(document),
+        policy=policy_config(document, own_ground(document, found, clusters)),
         risk=risk_config(document),
         access=access_config(document.access),
         budget=budget_of(document),

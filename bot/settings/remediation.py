@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.domain.policy import PolicyConfig
+from bot.domain.policy import OwnGround, PolicyConfig
 from bot.domain.risk import RiskConfig
 from bot.settings.arguments import configured, converted, minutes
 from bot.settings.document import ConfigDocument
@@ -32,10 +32,11 @@ def risk_config(document: ConfigDocument) -> RiskConfig:
         raise ConfigError(f"risk_assessment: {error}") from error
 
 
-def policy_config(document: ConfigDocument) -> PolicyConfig:
+def policy_config(document: ConfigDocument, own: OwnGround) -> PolicyConfig:
     """Return what may run, how often and for how long a question stands."""
     section = document.auto_remediation
     return PolicyConfig(
+        own=own,
         **configured(
             enabled=section.enabled,
             dry_run=section.dry_run,
@@ -48,7 +49,7 @@ def policy_config(document: ConfigDocument) -> PolicyConfig:
             max_pods_affected=section.max_pods_affected,
             protected_namespaces=section.blacklist.namespaces,
             protected_labels=section.blacklist.labels,
-        )
+        ),
     )
 
 

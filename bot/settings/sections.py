@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from bot.core.ports import Environment
-from bot.domain.policy import AutoTier
+from bot.domain.policy import AutoTier, OwnProtection
 from bot.settings.backend_sections import Section
 
 
@@ -101,6 +101,7 @@ class BlacklistSection(Section):
 
     namespaces: tuple[str, ...] | None = None
     labels: tuple[str, ...] | None = None
+    own: OwnProtection | None = None  # how much of what the bot itself stands on
 
 
 class AutoRemediationSection(Section):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import pytest
 from sqlalchemy import inspect, text
 
 from bot.domain import plan_life as life
-from bot.domain.approval import Approved
+from bot.domain.approval import Approved, Yes
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus, Position, StepPhase
 from bot.domain.step_run import SENT_AGAIN, StepDone, StepSent
+from bot.store.codec import encode
 from bot.store.schema import Base
 from bot.store.store import SqlStore
-from tests.fakes.decision import ANN, Production, deployment, service
+from tests.fakes.decision import ANN, INCIDENTS, Production, deployment, service
 
 ROWS: Mapping[str, list[dict[str, Any]]] = json.loads(
     (Path(__file__).parents[1] / "fixtures" / "plans_before_0003.json").read_text("utf-8")
@@ -30,6 +32,7 @@ ROWS: Mapping[str, list[dict[str, Any]]] = json.loads(
 ROLLED_BACK, SENT_TWICE, UNDOING, STOPPING = (
     PlanId(f"PLAN-0000000{each}") for each in ("6", "b", "c", "d")
 )
+WAITING = PlanId("PLAN-00000011")
 BEFORE, TIMES = "0002_config_versions", ("_at", "at", "verify_until")
 
 
@@ -166,6 +169,47 @@ async def test_a_step_that_was_sent_twice_before_the_upgrade_is_not_sent_a_third
     await world.run(world.replica("new"))
     assert (await world.record(SENT_TWICE)).status is PlanStatus.OUTCOME_UNKNOWN
     assert [ref.name for _, ref, _ in world.cluster.sent if ref.name == "s11"] == []
+
+
+async def test_a_waiting_plan_that_does_not_say_what_it_touches_is_withdrawn_and_told(
+    older: SqlStore,
+) -> None:
+    world = production(older)
+    said = await world.bot.approvals.approve(WAITING, ANN, INCIDENTS)
+    assert not said.accepted
+    assert await world.replica("new").deadlines.review_waiting() == 1
+    record = await world.record(WAITING)
+    assert record.status is PlanStatus.WITHDRAWN
+    assert "older version" in record.outcome
+
+
+async def test_an_approved_plan_that_does_not_say_what_it_touches_never_begins(
+    older: SqlStore,
+) -> None:
+    world = production(older)
+    record = await world.record(WAITING)
+    plan = replace(record.plan, expires_at=world.clock.wall() + timedelta(hours=1))
+    async with older._engine.begin() as connection:
+        expires = {"at": plan.expires_at.isoformat(), "id": WAITING}
+        moved = "UPDATE plans SET body = replace(body, :old, :at) WHERE id = :id"
+        old = json.loads(encode(record.plan))["expires_at"]
+        new = json.loads(encode(plan))["expires_at"]
+        await connection.execute(text(moved), {**expires, "old": old, "at": new})
+    yes = (Yes(ANN, world.clock.wall(), record.plan.digest),)
+    approved = Approved(WAITING, record.plan.digest, yes, world.clock.wall())
+    async with older.begin() as tx:
+        await tx.plans.move(record.to(life.Approved(approved)))
+    await world.run(world.replica("new"))
+    ended = await world.record(WAITING)
+    assert ended.status is PlanStatus.WITHDRAWN, ended.outcome
+    assert "older version" in ended.outcome
+
+
+async def test_a_plan_of_an_older_version_keeps_its_digest(older: SqlStore) -> None:
+    async with older.begin() as tx:
+        for record in await tx.plans.list():
+            assert record.plan.body.digest() == record.plan.digest
+            assert record.plan.body.effects() is None
 
 
 async def test_an_older_version_finds_its_columns_as_it_left_them(older: SqlStore) -> None:

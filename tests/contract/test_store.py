@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -692,7 +692,10 @@ async def test_plans_are_found_by_status_and_by_finding(store: SqlStore) -> None
         assert [r.plan.id for r in await tx.plans.of_finding(finding)] == ["PLAN-1", "PLAN-2"]
 
 
-async def test_steps_are_told_forward_then_undo_and_date_the_last_action(store: SqlStore) -> None:
+async def test_steps_are_told_forward_then_undo_and_date_what_was_touched(store: SqlStore) -> None:
+    async def touched(after: datetime) -> list[tuple[str, Position, datetime]]:
+        return [(t.plan.id, t.position, t.at) for t in await tx.plans.touched_since(after)]
+
     async with store.begin() as tx:
         await tx.plans.add(a_record())
         plan_id, target = PlanId("PLAN-000001"), str(TARGET)
@@ -702,13 +705,20 @@ async def test_steps_are_told_forward_then_undo_and_date_the_last_action(store: 
             await tx.plans.save_step(step, target)
         keys = [f"{plan_id}/{each}" for each in ("do/0", "do/1", "undo/0")]
         assert [s.key for s in await tx.plans.steps(plan_id)] == keys
-        assert await tx.plans.last_action_on(target) is None
+        assert await touched(NOW - MINUTE) == []
         sent = send(steps[0], NOW + MINUTE)
         await tx.plans.save_step(sent, target)
-        assert await tx.plans.last_action_on(target) == NOW + MINUTE
+        assert await touched(NOW) == [(plan_id, Position.forward(1), NOW + MINUTE)]
         done = finish(sent, NOW + 2 * MINUTE, "ok", "f" * 64)
         await tx.plans.save_step(done, target)
-        assert await tx.plans.last_action_on(target) == NOW + 2 * MINUTE
+        assert await touched(NOW) == [(plan_id, Position.forward(1), NOW + 2 * MINUTE)]
+        assert await touched(NOW + 2 * MINUTE) == []
+        back = send(undo, NOW + 3 * MINUTE)
+        await tx.plans.save_step(back, target)
+        assert [place for _, place, _ in await touched(NOW)] == [
+            Position.back(0),
+            Position.forward(1),
+        ]
         assert (await tx.plans.steps(plan_id))[1] == done
 
 

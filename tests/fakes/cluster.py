@@ -13,6 +13,7 @@ from tools.ports import Health
 from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
 
 Key = tuple[str, str, str]
+CLUSTER_SCOPED = frozenset({"Node", "Namespace"})
 
 
 class FakeCluster:
@@ -98,7 +99,8 @@ class FakeCluster:
     ) -> Mapping[str, Any]:
         self._maybe_fail()
         if subresource == "eviction":
-            await self.delete(ref, dry_run=dry_run)
+            asked = (body.get("deleteOptions") or {}).get("preconditions") or {}
+            await self.delete(ref, dry_run=dry_run, uid=asked.get("uid", ""))
             return body
         if (ref.kind, ref.namespace, ref.name) in self.objects:
             raise LostRaceError(f"{ref} exists already")
@@ -128,8 +130,9 @@ class FakeCluster:
         return Health("kubernetes", up=True)
 
     def _find(self, ref: WorkloadRef) -> dict[str, Any]:
+        space = "" if ref.kind in CLUSTER_SCOPED else ref.namespace
         try:
-            return self.objects[ref.kind, ref.namespace, ref.name]
+            return self.objects[ref.kind, space, ref.name]
         except KeyError:
             raise NotFoundError(f"{ref} does not exist") from None
 

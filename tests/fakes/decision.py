@@ -119,6 +119,7 @@ def _pod(name: str, index: int, namespace: str) -> dict[str, Any]:
             "namespace": namespace,
             "name": f"{name}-h2-{index}",
             "uid": f"uid-{name}-{index}",
+            "labels": {"app": name},
             "ownerReferences": [{**owner, "controller": True}],
         },
         "spec": {"nodeName": "node-a"},

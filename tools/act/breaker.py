@@ -21,7 +21,9 @@ from tools.act.contract import (
     TargetState,
     UndoSpec,
 )
+from tools.act.effects import EffectSet
 from tools.act.patching import PatchAction, Pinned
+from tools.act.reach import Reach, of_addresses
 from tools.act.routing import ByKind
 from tools.errors import (
     ActionRefusedError,
@@ -63,7 +65,8 @@ class EndpointBreaker:
         if now == pinned["state"]:
             raise ActionRefusedError(f"the breaker at {pinned['url']!r} is already {now!r}")
         fields = {"url": pinned["url"], "state": now}
-        return TargetState(target, pinned, fields, fingerprint_of(fields))
+        effects = await of_addresses(actors, target, pinned["url"])
+        return TargetState(target, pinned, fields, fingerprint_of(fields), effects=effects)
 
     def preview(self, state: TargetState) -> Preview:
         before, after = str(state.fields["state"]), str(state.parameters["state"])
@@ -168,6 +171,11 @@ class ConfigMapBreaker(PatchAction[BreakerParameters]):
     ) -> Sequence[Mapping[str, Any]]:
         place = pointer("data", str(pinned["key"]))
         return [{"op": "replace", "path": place, "value": pinned["state"]}]
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        return EffectSet.union([await reach.of_object(item, ref.kind), await reach.of_users(ref)])
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         key, after = str(state.parameters["key"]), str(state.parameters["state"])

@@ -17,8 +17,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tools.act.contract import Actors, Bound, Parameters, TargetState, UndoSpec
+from tools.act.effects import EffectSet, Reached
 from tools.act.objects import replica_sets
 from tools.act.patching import PatchAction, Pinned
+from tools.act.reach import Reach
 from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
 from tools.kubernetes_objects import Json, config_hash, config_map_paths, meta, template_of
 from tools.ports import ConfigVersion
@@ -132,6 +134,15 @@ class ConfigRollback(PatchAction[ConfigRollbackParameters]):
             return
         if config_hash(found) != asked["data_sha256"]:
             raise LostRaceError(f"config map {new!r} exists with other data than was approved")
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        whole = await reach.of_workload(item, ref.kind)
+        if not pinned.parameters.get("restored"):
+            return whole
+        written = Reached(_map_ref(ref, str(pinned.parameters["to_config_map"])))
+        return EffectSet.union([whole, EffectSet(objects=(written,))])
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         before, after = state.facts["before"], state.facts["after"]

@@ -18,7 +18,7 @@ An action decides nothing about approval; whoever calls `execute` holds the perm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -27,7 +27,8 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foundation.nearest import nearest
-from tools.errors import ActionRefusedError, BadArgumentError
+from tools.act.effects import EffectSet
+from tools.errors import ActionRefusedError, BadArgumentError, ToolError
 from tools.ports import Clock, ClusterActor, ConfigHistory, HttpCaller
 from tools.world import DiffLine, WorkloadRef
 
@@ -54,6 +55,11 @@ class NoPauses:
         return False
 
 
+def no_objection(effects: EffectSet) -> str:  # noqa: ARG001 - what it would be asked about
+    """Return an empty string: nobody protects anything."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Actors:
     """The acting identities an action may use, and what it needs besides; None = not configured."""
@@ -64,6 +70,7 @@ class Actors:
     clusters: Mapping[str, ClusterActor] = field(default_factory=lambda: MappingProxyType({}))
     config_history: ConfigHistory | None = None
     waiting: Pauses = field(default_factory=NoPauses)  # of the step that runs
+    objection: Callable[[EffectSet], str] = no_objection  # why something must not be touched now
 
     def need_cluster(self, name: str = "") -> ClusterActor:
         """Return the acting identity of a cluster. Raises ActionRefusedError when there is none."""
@@ -99,7 +106,7 @@ class TargetState:
     fields: Mapping[str, Any]  # JSON: what the step reads or replaces
     fingerprint: str  # of `fields`
     facts: Mapping[str, Any] = field(default_factory=dict)  # JSON for preview and undo
-    labels: Mapping[str, str] = field(default_factory=dict)  # of the target and its namespace
+    effects: EffectSet | None = None  # everything the step touches; None: it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +129,10 @@ class Bound:
     target: WorkloadRef  # with uid
     parameters: Mapping[str, Any]
     fingerprint: str
+    effects: EffectSet | None = None  # what it may touch; None in plans of older versions
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON, the form the plan digest covers."""
+        """Return plain JSON."""
         ref = self.target
         return {
             "action": self.action,
@@ -137,16 +145,19 @@ class Bound:
             },
             "parameters": dict(self.parameters),
             "fingerprint": self.fingerprint,
+            "effects": None if self.effects is None else self.effects.to_json(),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Bound:
         """Return the step that `to_json` described."""
+        told = value["effects"]
         return cls(
             action=str(value["action"]),
             target=WorkloadRef(**value["target"]),
             parameters=dict(value["parameters"]),
             fingerprint=str(value["fingerprint"]),
+            effects=None if told is None else EffectSet.from_json(told),
         )
 
 
@@ -158,6 +169,15 @@ class ActionResult:
     target: WorkloadRef
     fingerprint: str = ""  # of the same fields after the step; an undo is bound to it
     response: Mapping[str, Any] = field(default_factory=dict)  # small JSON for the audit
+
+
+class StoppedShortError(ToolError):
+    """A step stopped before something that it must not touch; what it did until then stays."""
+
+    def __init__(self, message: str, result: ActionResult) -> None:
+        """Keep what was done beside why no more was."""
+        super().__init__(message)
+        self.result = result
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +204,8 @@ class Action(Protocol):
 
     `observe` raises NotFoundError, BadArgumentError and ActionRefusedError (owned by GitOps,
     nothing to do). `dry_run` and `execute` raise LostRaceError when the target is no longer as it
-    was bound, BackendDeniedError, BackendRefusedError and, only `execute`, OutcomeUnknownError.
+    was bound, BackendDeniedError, BackendRefusedError and, only `execute`, OutcomeUnknownError and
+    StoppedShortError.
     """
 
     @property
@@ -236,7 +257,7 @@ class Action(Protocol):
 
 def bind(action: Action, state: TargetState) -> Bound:
     """Return the step that an approval of this state covers."""
-    return Bound(action.name, state.target, state.parameters, state.fingerprint)
+    return Bound(action.name, state.target, state.parameters, state.fingerprint, state.effects)
 
 
 def parse_parameters(action: Action, raw: Mapping[str, Any]) -> Parameters:

@@ -17,8 +17,10 @@ from typing import Any
 from pydantic import Field
 
 from tools.act.contract import ActionResult, Actors, Bound, Parameters, Probe, TargetState, UndoSpec
+from tools.act.effects import EffectSet
 from tools.act.patching import PatchAction, Pinned
 from tools.act.patroni import PatroniSwitchover
+from tools.act.reach import Reach
 from tools.act.routing import ByKind
 from tools.errors import (
     ActionRefusedError,
@@ -27,7 +29,7 @@ from tools.errors import (
     NotFoundError,
     OutcomeUnknownError,
 )
-from tools.kubernetes_objects import Json, meta
+from tools.kubernetes_objects import Json, is_owned_by, meta
 from tools.world import DiffLine, WorkloadRef
 
 SWITCHING = "Switchover in progress"
@@ -103,6 +105,14 @@ class CnpgSwitchover(PatchAction[FailoverParameters]):
             {"op": "add", "path": f"/status/{name}", "value": value}
             for name, value in values.items()
         ]
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        names = set((item.get("status") or {}).get("instanceNames") or ())
+        every = await reach.reader.pods(ref.namespace)
+        mine = [p for p in every if meta(p)["name"] in names or is_owned_by(p, ref.uid)]
+        return EffectSet.union([await reach.of_object(item, ref.kind), await reach.of_pods(mine)])
 
     async def prepare(self, actors: Actors, bound: Bound, *, dry_run: bool) -> None:
         """Look at the replica once more: it may have fallen behind since the plan was made."""

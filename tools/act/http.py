@@ -23,6 +23,7 @@ from tools.act.contract import (
     TargetState,
     UndoSpec,
 )
+from tools.act.reach import of_addresses
 from tools.errors import ActionRefusedError, BackendError, LostRaceError, OutcomeUnknownError
 from tools.fingerprint import fingerprint_of
 from tools.world import DiffLine, WorkloadRef
@@ -83,8 +84,10 @@ class HttpCall:
             raise ActionRefusedError(
                 f"{pinned['probe_url']!r} answers {pinned['probe_text']!r} already; nothing to do"
             )
-        fields = _fields(pinned, now)
-        return TargetState(target, pinned, fields, fingerprint_of(fields), {"state": now})
+        fields, facts = _fields(pinned, now), {"state": now}
+        urls = [pinned[name] for name in ("url", "undo_url") if pinned.get(name)]
+        effects = await of_addresses(actors, target, *urls)
+        return TargetState(target, pinned, fields, fingerprint_of(fields), facts, effects)
 
     def preview(self, state: TargetState) -> Preview:
         call = f"{state.parameters['method']} {state.parameters['url']}"

@@ -22,7 +22,7 @@ from tools.act.contract import (
     TargetState,
     UndoSpec,
 )
-from tools.act.objects import namespace_labels
+from tools.act.reach import Reach
 from tools.errors import (
     BackendError,
     BackendRefusedError,
@@ -32,7 +32,7 @@ from tools.errors import (
     OutcomeUnknownError,
 )
 from tools.fingerprint import fingerprint_of
-from tools.kubernetes_objects import STEP_ANNOTATION, Json, annotations_of, labels, meta, ref_of
+from tools.kubernetes_objects import STEP_ANNOTATION, Json, annotations_of, meta, ref_of
 from tools.ports import ClusterActor
 from tools.world import WorkloadRef
 
@@ -68,7 +68,7 @@ class RunJob:
             parameters=parameters.model_dump(),
             fields=fields,
             fingerprint=fingerprint_of(fields),
-            labels={**await namespace_labels(cluster, target), **labels(item)},
+            effects=await Reach(cluster, target.cluster).of_workload(item, "CronJob"),
         )
 
     def preview(self, state: TargetState) -> Preview:

@@ -3,13 +3,18 @@
 A drain cordons, then evicts what budgets of disruption allow, again and again until the node is
 empty. When its time is over and budgets still hold pods, it takes its own way back: the node takes
 pods again, and the error names the pods and the budgets.
+
+It evicts what was approved and nothing else: before each eviction the pod is read again with who
+owns it and what serves it. A pod of another owner, one too many, or one that somebody has protected
+meanwhile stops the drain where it is; the node stays cordoned until a person takes that back.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tools.act.contract import (
@@ -19,11 +24,14 @@ from tools.act.contract import (
     Parameters,
     Preview,
     Probe,
+    StoppedShortError,
     TargetState,
     UndoSpec,
 )
+from tools.act.effects import EffectSet
 from tools.act.objects import fresh, mark
 from tools.act.patching import PatchAction, Pinned
+from tools.act.reach import Reach
 from tools.errors import (
     ActionRefusedError,
     BackendRefusedError,
@@ -35,6 +43,7 @@ from tools.errors import (
 )
 from tools.fingerprint import fingerprint_of
 from tools.kubernetes_objects import Json, annotations_of, meta, ref_of
+from tools.ownership import is_over, pods_on
 from tools.world import DiffLine, WorkloadRef
 
 RETRY_SECONDS = 5.0  # between two rounds of evictions that a budget held, as kubectl does
@@ -74,6 +83,11 @@ class _Schedulable(PatchAction[Any]):
         self, actors: Actors, item: Json, ref: WorkloadRef, pinned: Mapping[str, Any]
     ) -> Sequence[Mapping[str, Any]]:
         return [{"op": "add", "path": "/spec/unschedulable", "value": self.wanted}]
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        return await reach.of_object(item, ref.kind)
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         before = str(state.fields["unschedulable"]).lower()
@@ -123,6 +137,13 @@ class Drain(_Schedulable):
         names = [_full_name(pod) for pod in pods]
         return Pinned(pinned, {"replicas": len(pods), "pods": names})
 
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        node = await super().effects(reach, item, ref, pinned)
+        leaving = _leaving(await reach.reader.pods(""), ref.name)
+        return EffectSet.union([node, await reach.of_pods(leaving)])
+
     def describe(self, state: TargetState) -> str:
         return f"Cordon node {state.target.name} and evict its {state.facts['replicas']} pods"
 
@@ -142,13 +163,25 @@ class Drain(_Schedulable):
                 await _evict(actors, pod, bound.target.cluster, dry_run=True)
 
     async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
-        _refuse_losses(await _evictable(actors, bound.target), bound.parameters)
+        pods = await _evictable(actors, bound.target)
+        _refuse_losses(pods, bound.parameters)
+        eviction = _Eviction(actors, bound)
+        if why := await eviction.objection(pods):
+            raise LostRaceError(f"{why}; propose the plan again")
         outcome = await super().execute(actors, bound, key)
-        evicted, held = await _empty(actors, bound)
-        if held:
-            await self._give_up(actors, bound, key, evicted, held)
+        why = await eviction.empty()
+        evicted = eviction.evicted
         detail = f"node {bound.target.name} is cordoned; {len(evicted)} pods evicted"
-        return replace(outcome, detail=detail, response={"evicted": evicted})
+        outcome = replace(outcome, detail=detail, response={"evicted": evicted})
+        if why:
+            raise StoppedShortError(why, outcome)
+        if eviction.held:
+            await self._give_up(actors, bound, key, evicted, eviction.held)
+        return outcome
+
+    def undo_of(self, state: TargetState) -> UndoSpec | None:
+        """Uncordon, but for a node that took no pods before either."""
+        return None if state.fields["unschedulable"] else super().undo_of(state)
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
         """Say done of an empty node; one with pods left is drained further when sent again."""
@@ -190,26 +223,72 @@ class Drain(_Schedulable):
 _OPEN = {"unschedulable": False}
 
 
-async def _empty(actors: Actors, bound: Bound) -> tuple[list[str], dict[str, str]]:
-    """Evict until nothing is left or the step's time is over: (evicted, held and why)."""
-    evicted: list[str] = []
-    while True:
-        held: dict[str, str] = {}
-        pods = await _evictable(actors, bound.target)
-        for pod in pods:
-            try:
-                await _evict(actors, pod, bound.target.cluster, dry_run=False)
-            except TryLaterError as error:
-                held[_full_name(pod)] = str(error)
-            else:
-                evicted.append(_full_name(pod))
-        if not held or not await actors.waiting.pause(RETRY_SECONDS):
-            return evicted, held
+@dataclass(slots=True)
+class _Eviction:
+    """Empties a node of the pods that were approved, one by one, each looked at again."""
+
+    actors: Actors
+    bound: Bound
+    evicted: list[str] = field(default_factory=list)
+    held: dict[str, str] = field(default_factory=dict)  # by which budget
+    gone: Counter[WorkloadRef] = field(default_factory=Counter)  # evicted, by topmost owner
+
+    async def objection(self, pods: Sequence[Json]) -> str:
+        """Return why these pods together must not go, empty when they may."""
+        return (await self._judged(pods))[0]
+
+    async def _judged(self, pods: Sequence[Json]) -> tuple[str, EffectSet]:
+        """Return why some pods must not go, and whose they are."""
+        allowed, cluster = self.bound.effects, self.bound.target.cluster
+        now = await Reach(self.actors.need_cluster(cluster), cluster).of_pods(pods)
+        if allowed is None:
+            return "an older version approved it without the pods it may evict", now
+        for each in now.unknown():
+            return f"nobody knows {each.ref}, which stands above a pod: {each.why}", now
+        so_far = [replace(each, maximum=each.maximum + self.gone[each.owner]) for each in now.pods]
+        why = allowed.excess(replace(now, pods=tuple(so_far)))
+        return why or self.actors.objection(now), now
+
+    async def empty(self) -> str:
+        """Evict until nothing is left or the step's time is over; return why it had to stop."""
+        while pods := await _evictable(self.actors, self.bound.target):
+            self.held.clear()
+            for pod in pods:
+                if why := await self._send_away(pod):
+                    return why
+            if self.held and not await self.actors.waiting.pause(RETRY_SECONDS):
+                return ""
+        self.held.clear()
+        return ""
+
+    async def _send_away(self, listed: Json) -> str:
+        """Evict one pod as it is at this moment; return why it must stay and everything stop."""
+        cluster, name = self.bound.target.cluster, _full_name(listed)
+        try:
+            pod = await self.actors.need_cluster(cluster).get(ref_of(listed, "Pod", cluster))
+        except NotFoundError:
+            return ""
+        if not _leaving([pod], self.bound.target.name):
+            return ""  # it goes already, or another one bears its name by now
+        why, now = await self._judged([pod])
+        if why:
+            return f"pod {name!r} was not evicted: {why}"
+        try:
+            await _evict(self.actors, pod, cluster, dry_run=False)
+        except TryLaterError as error:
+            self.held[name] = str(error)
+            return ""
+        self.evicted.append(name)
+        self.gone.update(each.owner for each in now.pods)
+        return ""
 
 
 async def _evictable(actors: Actors, node: WorkloadRef) -> list[Json]:
-    pods = await actors.need_cluster(node.cluster).list("Pod", "")
-    return [pod for pod in pods if _is_on(pod, node.name) and not _stays(pod)]
+    return _leaving(await actors.need_cluster(node.cluster).list("Pod", ""), node.name)
+
+
+def _leaving(pods: Sequence[Json], node: str) -> list[Json]:
+    return [pod for pod in pods_on(pods, node) if not _stays(pod)]
 
 
 async def _evict(actors: Actors, pod: Json, cluster: str, *, dry_run: bool) -> None:
@@ -231,15 +310,10 @@ def _full_name(pod: Json) -> str:
     return f"{meta(pod).get('namespace', '')}/{meta(pod)['name']}"
 
 
-def _is_on(pod: Json, node: str) -> bool:
-    return bool((pod.get("spec") or {}).get("nodeName") == node)
-
-
 def _stays(pod: Json) -> bool:
     owners = {each.get("kind") for each in meta(pod).get("ownerReferences") or ()}
     mirror = "kubernetes.io/config.mirror" in annotations_of(pod)
-    over = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
-    return mirror or over or "DaemonSet" in owners or bool(meta(pod).get("deletionTimestamp"))
+    return mirror or is_over(pod) or "DaemonSet" in owners
 
 
 def _refuse_losses(pods: Sequence[Json], asked: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tools.errors import ActionRefusedError, NotFoundError
+from tools.errors import ActionRefusedError
 from tools.kubernetes_objects import (
     STEP_ANNOTATION,
     Json,
@@ -21,12 +21,12 @@ class GitOwnedError(ActionRefusedError):
     """Git would put the object back; `change` is what a person commits there instead."""
 
     def __init__(self, ref: WorkloadRef, owner: str, change: str) -> None:
-        """Keep the change beside the message."""
+        """Keep who owns it and the change beside the message."""
         super().__init__(
             f"{ref} belongs to {owner}, which would revert a change made here; "
             f"change it in Git instead: {change}"
         )
-        self.change = change
+        self.owner, self.change = owner, change
 
 
 def refuse_gitops(item: Json, ref: WorkloadRef, wanted: str) -> None:
@@ -57,24 +57,3 @@ async def replica_sets(cluster: ClusterActor, deployment: Json) -> list[Json]:
     found = await cluster.list("ReplicaSet", own.get("namespace", ""))
     owned = [each for each in found if is_owned_by(each, own["uid"])]
     return sorted(owned, key=revision_of, reverse=True)
-
-
-async def pods_of(cluster: ClusterActor, workload: Json) -> list[Json]:
-    """Return the pods of a Deployment, ReplicaSet or StatefulSet."""
-    own = meta(workload)
-    owners = {own["uid"]}
-    if workload.get("kind", "Deployment") == "Deployment":
-        owners |= {meta(each)["uid"] for each in await replica_sets(cluster, workload)}
-    pods = await cluster.list("Pod", own.get("namespace", ""))
-    return [pod for pod in pods if any(is_owned_by(pod, uid) for uid in owners)]
-
-
-async def namespace_labels(cluster: ClusterActor, ref: WorkloadRef) -> dict[str, str]:
-    """Return the labels of the target's namespace: protection may be written there."""
-    if not ref.namespace:
-        return {}
-    try:
-        space = await cluster.get(WorkloadRef(ref.cluster, "", "Namespace", ref.namespace))
-    except NotFoundError:
-        return {}
-    return dict(meta(space).get("labels") or {})

@@ -24,7 +24,9 @@ from tools.act.contract import (
     TargetState,
     UndoSpec,
 )
-from tools.act.objects import fresh, mark, namespace_labels, refuse_gitops
+from tools.act.effects import EffectSet
+from tools.act.objects import fresh, mark, refuse_gitops
+from tools.act.reach import Reach
 from tools.errors import BadArgumentError, LostRaceError, NotFoundError
 from tools.fingerprint import fingerprint_of
 from tools.kubernetes_objects import (
@@ -32,7 +34,6 @@ from tools.kubernetes_objects import (
     Json,
     annotations_of,
     dotted,
-    labels,
     meta,
     ref_of,
     replicas_of,
@@ -41,6 +42,13 @@ from tools.ports import ClusterActor
 from tools.world import DiffLine, WorkloadRef
 
 P = TypeVar("P", bound=Parameters)
+
+
+def _pods_of(item: Json, effects: EffectSet | None) -> int:
+    """Return how many pods the object asked for has: its own word, or those that were counted."""
+    if "replicas" in (item.get("spec") or {}) or effects is None:
+        return replicas_of(item)
+    return sum(bound.maximum for bound in effects.pods) or replicas_of(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,16 @@ class PatchAction(ABC, Generic[P]):
     ) -> Sequence[Mapping[str, Any]]:
         """Return the patch, without test and mark."""
 
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet | None:
+        """Return everything the step touches beside the object itself; None: it does not say.
+
+        A step that does not say counts as touching its object, whoever owns that and its pods, and
+        has a risk of at least 0.6.
+        """
+        return None
+
     @abstractmethod
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         """Return what changes, for a person."""
@@ -118,16 +136,23 @@ class PatchAction(ABC, Generic[P]):
         pinned = await self.pin(actors, item, target, exact)
         ref, found = pinned.ref or target, item if pinned.item is None else pinned.item
         ref = ref_of(found, ref.kind, target.cluster)
-        state = await self._state(actors, ref, item, found, pinned)
+        reach = Reach(cluster, target.cluster)
+        effects = await self.effects(reach, found, ref, pinned)
+        state = await self._state(actors, ref, item, found, pinned, effects)
         if not self.subresource:
-            refuse_gitops(item, target, self.git_change(state))
-            refuse_gitops(found, ref, self.git_change(state))
+            for each, there in ((target, item), (ref, found), *reach.changed_with):
+                refuse_gitops(there, each, self.git_change(state))
         return state
 
     async def _state(
-        self, actors: Actors, ref: WorkloadRef, item: Json, found: Json, pinned: Pinned
+        self,
+        actors: Actors,
+        ref: WorkloadRef,
+        item: Json,
+        found: Json,
+        pinned: Pinned,
+        effects: EffectSet | None,
     ) -> TargetState:
-        cluster = actors.need_cluster(ref.cluster)
         operations = await self.operations(actors, found, ref, pinned.parameters)
         fields = self.fields(found)
         return TargetState(
@@ -136,11 +161,11 @@ class PatchAction(ABC, Generic[P]):
             fields=fields,
             fingerprint=fingerprint_of(fields),
             facts={
-                "replicas": replicas_of(item),
+                "replicas": _pods_of(item, effects),
                 "operations": [dict(each) for each in operations],
                 **pinned.facts,
             },
-            labels={**await namespace_labels(cluster, ref), **labels(item), **labels(found)},
+            effects=effects,
         )
 
     def preview(self, state: TargetState) -> Preview:

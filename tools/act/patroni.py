@@ -21,6 +21,7 @@ from tools.act.contract import (
     TargetState,
     UndoSpec,
 )
+from tools.act.reach import of_addresses
 from tools.errors import (
     ActionRefusedError,
     BackendError,
@@ -84,7 +85,8 @@ class PatroniSwitchover:
         pinned = {**parameters.model_dump(), "to_instance": chosen.name}
         fields = {"url": asked.patroni_url, "leader": leader}
         facts = {"lag_bytes": chosen.lag_bytes, "replicas": len(members)}
-        return TargetState(target, pinned, fields, fingerprint_of(fields), facts)
+        effects = await of_addresses(actors, target, asked.patroni_url)
+        return TargetState(target, pinned, fields, fingerprint_of(fields), facts, effects)
 
     def preview(self, state: TargetState) -> Preview:
         before, after = str(state.fields["leader"]), str(state.parameters["to_instance"])

@@ -16,10 +16,11 @@ from tools.act.contract import (
     TargetState,
     UndoSpec,
 )
-from tools.act.objects import namespace_labels, pods_of
+from tools.act.effects import EffectSet
+from tools.act.reach import Reach
 from tools.errors import ActionRefusedError, BadArgumentError, LostRaceError, NotFoundError
 from tools.fingerprint import fingerprint_of
-from tools.kubernetes_objects import Json, is_ready, labels, meta, ref_of
+from tools.kubernetes_objects import Json, is_ready, meta, ref_of
 from tools.world import WorkloadRef
 
 
@@ -48,12 +49,12 @@ class PodRestart:
         if target.kind not in self.kinds:
             raise BadArgumentError(f"{self.name} acts on {', '.join(self.kinds)}, not {target}")
         target, item = await _find(actors, target)
-        siblings: list[Json] = []
+        reach = Reach(cluster, target.cluster)
         if target.kind != "Pod":
-            siblings = await pods_of(cluster, item)
+            siblings = await reach.reader.pods_of(item, target.kind)
             item = _worst(siblings, target)
         else:
-            siblings = await self._siblings(actors, item, target)
+            siblings = _siblings(item, await reach.reader.pods(target.namespace))
         owners = [
             each for each in meta(item).get("ownerReferences") or () if each.get("controller")
         ]
@@ -74,7 +75,9 @@ class PodRestart:
                 "owner": f"{owners[0]['kind']}/{owners[0]['name']}",
                 "restarts": _restarts(item),
             },
-            labels={**await namespace_labels(cluster, target), **labels(item)},
+            effects=EffectSet.union(
+                [await reach.of_object(item, "Pod"), await reach.of_pods([item])]
+            ),
         )
 
     def preview(self, state: TargetState) -> Preview:
@@ -128,14 +131,14 @@ class PodRestart:
         except NotFoundError as error:
             raise LostRaceError(f"{bound.target} is already gone; nothing was deleted") from error
 
-    async def _siblings(self, actors: Actors, pod: Json, ref: WorkloadRef) -> list[Json]:
-        owners = {each["uid"] for each in meta(pod).get("ownerReferences") or ()}
-        pods = await actors.need_cluster(ref.cluster).list("Pod", ref.namespace)
-        return [
-            each
-            for each in pods
-            if owners & {o["uid"] for o in meta(each).get("ownerReferences") or ()}
-        ]
+
+def _siblings(pod: Json, pods: list[Json]) -> list[Json]:
+    owners = {each["uid"] for each in meta(pod).get("ownerReferences") or ()}
+    return [
+        each
+        for each in pods
+        if owners & {o["uid"] for o in meta(each).get("ownerReferences") or ()}
+    ]
 
 
 async def _find(actors: Actors, target: WorkloadRef) -> tuple[WorkloadRef, Json]:

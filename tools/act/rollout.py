@@ -12,8 +12,10 @@ from typing import Any
 from pydantic import Field
 
 from tools.act.contract import Actors, Parameters, TargetState, UndoSpec
+from tools.act.effects import EffectSet
 from tools.act.objects import replica_sets
 from tools.act.patching import PatchAction, Pinned
+from tools.act.reach import Reach
 from tools.errors import ActionRefusedError, LostRaceError, NotFoundError
 from tools.fingerprint import fingerprint_of
 from tools.kubernetes_objects import (
@@ -64,6 +66,11 @@ class RolloutRestart(PatchAction[RestartParameters]):
         if own.get("annotations") is None:
             return [{"op": "add", "path": pointer(*place), "value": {RESTARTED_AT: at}}]
         return [{"op": "add", "path": pointer(*place, RESTARTED_AT), "value": at}]
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        return await reach.of_workload(item, ref.kind)
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         own = (state.fields["template"].get("metadata") or {}).get("annotations") or {}
@@ -129,6 +136,11 @@ class DeploymentRollback(PatchAction[RollbackParameters]):
         if fingerprint_of(template) != pinned["template_sha256"]:
             raise LostRaceError(f"{set_ref} no longer holds the template that was approved")
         return [{"op": "replace", "path": "/spec/template", "value": template}]
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        return await reach.of_workload(item, ref.kind)
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         return template_diff(state.fields["template"], state.facts["template"])

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from tools.act.contract import Actors, Parameters, TargetState, UndoSpec
+from tools.act.contract import Actors, Bound, Parameters, TargetState, UndoSpec
+from tools.act.effects import EffectSet
 from tools.act.patching import PatchAction, Pinned
-from tools.errors import ActionRefusedError
+from tools.act.reach import Reach
+from tools.errors import ActionRefusedError, LostRaceError
 from tools.kubernetes_objects import Json, meta, replicas_of
+from tools.ownership import HPA, autoscalers_of, scale_target
 from tools.ports import ClusterActor
 from tools.world import DiffLine, WorkloadRef
 
-HPA = "HorizontalPodAutoscaler"
 LARGEST = 500  # pods; nobody means more
 
 
 async def find_hpa(cluster: ClusterActor, workload: WorkloadRef) -> Json | None:
     """Return the autoscaler that owns a workload's replicas, or None."""
-    for hpa in await cluster.list(HPA, workload.namespace):
-        aim = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
-        if (aim.get("kind"), aim.get("name")) == (workload.kind, workload.name):
-            return hpa
-    return None
+    found = autoscalers_of(await cluster.list(HPA, workload.namespace), workload)
+    return found[0] if found else None
+
+
+def _compare_aim(item: Json, bound: Bound) -> None:
+    """Raise LostRaceError when an autoscaler scales something else than was approved.
+
+    Not by the fingerprint: that of a step which an older version took must stay what it was.
+    """
+    if bound.effects is None or bound.target.kind != HPA:
+        return
+    aim = scale_target(item, bound.target.cluster).ref
+    if not any(replace(each.ref, uid="") == aim for each in bound.effects.scaled):
+        raise LostRaceError(f"{bound.target} scales {aim} now; propose the plan again")
 
 
 def _limits(hpa: Json) -> tuple[int, int]:
@@ -99,6 +111,16 @@ class HpaScale(PatchAction[HpaParameters]):
             {"op": "add", "path": "/spec/minReplicas", "value": pinned["min_replicas"]},
             {"op": "replace", "path": "/spec/maxReplicas", "value": pinned["max_replicas"]},
         ]
+
+    def compare(self, item: Json, bound: Bound) -> None:
+        super().compare(item, bound)
+        _compare_aim(item, bound)
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        highest = max(_limits(item)[1], int(pinned.parameters["max_replicas"]))
+        return await reach.of_autoscaler(item, at_most=highest)
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         pairs = (("minReplicas", "min_replicas"), ("maxReplicas", "max_replicas"))
@@ -190,6 +212,18 @@ class Scale(PatchAction[ScaleParameters]):
             limits = {"min_replicas": wanted, "max_replicas": max(_limits(item)[1], wanted)}
             return await self._hpa.operations(actors, item, ref, limits)
         return [{"op": "add", "path": "/spec/replicas", "value": wanted}]
+
+    def compare(self, item: Json, bound: Bound) -> None:
+        super().compare(item, bound)
+        _compare_aim(item, bound)
+
+    async def effects(
+        self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
+    ) -> EffectSet:
+        wanted = int(pinned.parameters["replicas"])
+        if ref.kind == HPA:
+            return await reach.of_autoscaler(item, at_most=max(_limits(item)[1], wanted))
+        return await reach.of_workload(item, ref.kind, at_most=wanted)
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         wanted = state.parameters["replicas"]

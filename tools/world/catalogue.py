@@ -105,17 +105,30 @@ class Catalogue:
         return tuple(sorted(declared | {c.client for c in self.calls if c.server == service}))
 
     def service_of(self, ref: WorkloadRef) -> ServiceSpec | None:
-        """Return the service that a workload, or a pod named after one, belongs to.
+        """Return the first of the services that an object belongs to, or None."""
+        return next(iter(self.services_of(ref)), None)
 
-        A workload of a cluster without an entry of its own counts as the one of the same name.
+    def services_of(self, ref: WorkloadRef) -> tuple[ServiceSpec, ...]:
+        """Return the services that an object belongs to: those that name it.
+
+        Where none does, those count whose workload's name it continues (a pod's, a ReplicaSet's),
+        the longest name first in line: what belongs to `order-vault` is none of `order`. A
+        Kubernetes Service also belongs to the service that bears its name. A workload of a cluster
+        without an entry of its own counts as the one of the same name.
         """
-        found = None
+        exact: list[tuple[bool, ServiceSpec]] = []
+        begun: dict[int, list[tuple[bool, ServiceSpec]]] = {}
         for spec in self.services.values():
             for workload in spec.workloads:
                 if ref.namespace != workload.namespace:
                     continue
-                if ref.name == workload.name or ref.name.startswith(f"{workload.name}-"):
-                    if ref.cluster == workload.cluster:
-                        return spec
-                    found = found or spec
-        return found
+                here = ref.cluster == workload.cluster
+                if ref.name == workload.name:
+                    exact.append((here, spec))
+                elif ref.name.startswith(f"{workload.name}-"):
+                    begun.setdefault(len(workload.name), []).append((here, spec))
+            if ref.kind == "Service" and (ref.namespace, ref.name) == (spec.namespace, spec.label):
+                exact.append((ref.cluster == spec.cluster, spec))
+        found = exact or begun.get(max(begun, default=0), [])
+        ours = [spec for here, spec in found if here] or [spec for _, spec in found]
+        return tuple({spec.name: spec for spec in ours}.values())

@@ -48,7 +48,7 @@ from bot.core.ports.model import (
     TurnEnd,
 )
 from bot.core.ports.people import ApiToken, ApiTokens, Directory, Person
-from bot.core.ports.remediation import ConfigVersions, PlanRecord, Plans
+from bot.core.ports.remediation import ConfigVersions, PlanRecord, Plans, Touch
 from bot.core.ports.reports import Digests, Postmortems
 from bot.core.ports.slack import (
     ChannelHistory,
@@ -124,6 +124,7 @@ __all__ = [
     "Store",
     "TextDelta",
     "ToolUse",
+    "Touch",
     "Transaction",
     "TurnEnd",
     "UsageLedger",

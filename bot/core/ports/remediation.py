@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bot.domain.approval import Approval
 from bot.domain.ids import FindingId, PlanId
-from bot.domain.plan import Plan, PlanStatus
+from bot.domain.plan import Plan, PlanStatus, Position
 from bot.domain.plan_life import Ended, PlanState, Undoing
 from bot.domain.step_run import StepRun
 from tools.ports import ConfigVersion
@@ -56,6 +56,15 @@ class PlanRecord:
         return self.state.ended_at if isinstance(self.state, Ended) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One attempt at a step that reached the world."""
+
+    plan: Plan
+    position: Position
+    at: datetime  # world time: when it ended, or was sent
+
+
 class Plans(Protocol):
     """Plans, approvals and steps. Every move is a compare-and-set on `version`."""
 
@@ -78,8 +87,8 @@ class Plans(Protocol):
         """Return the plans proposed for a finding."""
         ...
 
-    async def last_action_on(self, target: str) -> datetime | None:
-        """Return when (world time) a step last touched this object (`str(WorkloadRef)`)."""
+    async def touched_since(self, at: datetime) -> list[Touch]:
+        """Return the steps that touched the world after `at` (world time), newest first."""
         ...
 
     async def save_step(self, step: StepRun, target: str) -> None:

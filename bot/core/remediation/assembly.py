@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.core.ports import Clock, Directory, Store
 from bot.core.remediation.answering import Answering
@@ -19,6 +19,7 @@ from bot.core.remediation.drafting import Variables
 from bot.core.remediation.execution import Execution
 from bot.core.remediation.gate import Gate
 from bot.core.remediation.measuring import Measure, Notice, nothing_noticed
+from bot.core.remediation.own_ground import OwnGroundReader
 from bot.core.remediation.plan_moves import PlanMoves
 from bot.core.remediation.planner import Planner
 from bot.core.remediation.playbook_choice import PlaybookChoice
@@ -77,6 +78,7 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
     """Join the parts."""
     store, clock = ports.store, ports.clock
     binder = Binder(ports.actors, ports.actions, ports.redactor)
+    own = OwnGroundReader(ports.actors, lambda: ports.policy().own)
     gate = Gate(
         clock=clock,
         binder=binder,
@@ -84,6 +86,7 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         catalogue=ports.catalogue,
         policy=ports.policy,
         access=ports.access,
+        own=own,
         halt_file=ports.halt_file,
     )
     moves = PlanMoves(store, clock, ports.texts, ports.redactor)
@@ -99,11 +102,12 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         variables=Variables(ports.actors, ports.actions),
         notice=ports.notice,
         risk=ports.risk,
+        own=own,
     )
     progress = Progress(store, clock, gate, ports.texts, ports.owner, ports.redactor)
     execution = Execution(
         clock=clock,
-        actors=ports.actors,
+        actors=replace(ports.actors, objection=gate.objection),
         binder=binder,
         claims=Claims(store, clock, gate, progress, ports.owner),
         progress=progress,

@@ -7,8 +7,8 @@ undo step ──bind_undo──> Bound                  against the object as th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.domain.guards import Refusal
@@ -28,8 +28,10 @@ from tools.act.contract import (
     parse_parameters,
     target_of,
 )
+from tools.act.effects import UNREAD_FLOOR, EffectSet, Reached
 from tools.act.objects import GitOwnedError
 from tools.act.patching import PatchAction
+from tools.act.reach import owner_tree
 from tools.errors import (
     ActionRefusedError,
     BackendDeniedError,
@@ -46,13 +48,14 @@ PROBE, HIDDEN = "a-value-like-any-other", "[redacted: secret]"
 LONGEST_DIFF = 40  # lines of one step's diff that are kept
 # What these actions read moves by itself after they ran, so an undo is bound when it runs.
 MOVING_KINDS = frozenset({"Endpoint", "Cluster"})
+NOT_IN_A_CLUSTER = frozenset({"Endpoint"})
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
     """One step's object as it is now."""
 
-    labels: Mapping[str, str] = field(default_factory=dict)
+    effects: EffectSet | None = None  # everything the step touches now; None: it was not read
     gitops_owner: str = ""
     pods_affected: int = 0
     pods_total: int = 0
@@ -92,10 +95,20 @@ class Binder:
         ref, raw = self._filled(action, written, values)
         owner = await self._gitops(action, ref)
         if owner:
-            looked = Looked(gitops_owner=owner, git_change=await self._git_change(action, ref, raw))
+            named = EffectSet(objects=(Reached(ref),))
+            change = await self._git_change(action, ref, raw)
+            looked = Looked(named, gitops_owner=owner, git_change=change)
             empty = Step(written.name, written.action, ref, {}, written.timeout_seconds, "")
             return BoundStep(empty, None, looked, "", (str(ref),), action.floor)
-        state = await action.observe(self._actors, ref, parse_parameters(action, raw))
+        try:
+            state = await action.observe(self._actors, ref, parse_parameters(action, raw))
+        except GitOwnedError as error:  # not the target itself: who owns it, or what it scales
+            named = EffectSet(objects=(Reached(ref),))
+            change = self._redactor.text(error.change)
+            empty = Step(written.name, written.action, ref, {}, written.timeout_seconds, "")
+            looked = Looked(named, gitops_owner=error.owner, git_change=change)
+            return BoundStep(empty, None, looked, "", (str(ref),), action.floor)
+        effects = await self._effects(state)
         preview = action.preview(state)
         step = Step(
             name=written.name,
@@ -106,14 +119,16 @@ class Binder:
             fingerprint=state.fingerprint,
             state_before=_scalars(state),
             diff=self._diff(preview),
+            effects=effects,
         )
+        said = UNREAD_FLOOR if state.effects is None else effects.floor()
         return BoundStep(
             step=step,
-            undo=self._undo(index, written, action, state, values),
-            looked=_looked(state, preview, owner),
+            undo=await self._undo(index, written, action, state, effects, values),
+            looked=_looked(effects, preview, owner),
             summary=self._redactor.text(preview.summary),
             affected=tuple(str(each) for each in preview.affected),
-            floor=action.floor,
+            floor=max(action.floor, said),
         )
 
     async def dry_run(self, step: Step) -> None:
@@ -129,12 +144,15 @@ class Binder:
                 return Looked(gitops_owner=owner)
             parameters = parse_parameters(action, step.parameters)
             state = await action.observe(self._actors, step.target, parameters)
+            effects = await self._effects(state)
+        except GitOwnedError as error:
+            return Looked(gitops_owner=error.owner)
         except (ActionRefusedError, LostRaceError, NotFoundError, BadArgumentError) as error:
             return Looked(refusal=Refusal("target_changed", str(error)))
-        looked = _looked(state, action.preview(state), owner)
+        looked = _looked(effects, action.preview(state), owner)
         if state.target.uid != step.target.uid or state.fingerprint != step.fingerprint:
             text = f"{step.target} is not as it was when the plan was shown; propose it again"
-            return Looked(looked.labels, owner, refusal=Refusal("target_changed", text))
+            return Looked(effects, owner, refusal=Refusal("target_changed", text))
         try:
             if dry_run:
                 await self.dry_run(step)
@@ -147,7 +165,8 @@ class Binder:
     async def bind_undo(self, step: Step, after: str) -> Bound:
         """Bind an undo step to its object; `after` is the fingerprint the step left behind.
 
-        Raises LostRaceError when somebody else has changed the object since.
+        Raises LostRaceError when somebody else has changed the object since, or when the way back
+        would touch more than the plan said.
         """
         action = self.action(step.action)
         parameters = parse_parameters(action, step.parameters)
@@ -159,7 +178,21 @@ class Binder:
             raise LostRaceError(
                 f"{step.target} was changed by somebody else after the step; undo it by hand"
             )
-        return bind(action, state)
+        effects = await self._effects(state)
+        if step.effects is not None and (why := step.effects.excess(effects)):
+            raise LostRaceError(f"{why}; undo it by hand")
+        return replace(bind(action, state), effects=effects)
+
+    async def _effects(self, state: TargetState) -> EffectSet:
+        """Return what a step touches: as the action says, or whoever owns its target."""
+        if state.effects is not None:
+            return state.effects
+        return await self._owner_tree(state.target)
+
+    async def _owner_tree(self, target: WorkloadRef) -> EffectSet:
+        if target.kind in NOT_IN_A_CLUSTER:
+            return EffectSet(objects=(Reached(target, top=True),))
+        return await owner_tree(self._actors.need_cluster(target.cluster), target)
 
     async def fingerprint_now(self, step: Step) -> str:
         """Return the fingerprint an undo step would find now, empty when it cannot be read."""
@@ -197,12 +230,13 @@ class Binder:
             return ""
         return ""
 
-    def _undo(
+    async def _undo(
         self,
         index: int,
         written: PlaybookStep,
         action: Action,
         state: TargetState,
+        effects: EffectSet,
         values: Mapping[str, str],
     ) -> Step | None:
         if written.undo is not None:
@@ -210,6 +244,7 @@ class Binder:
             ref, raw = self._filled(other, written.undo, values)
             pinned = parse_parameters(other, raw).model_dump()
             spec: UndoSpec | None = UndoSpec(other.name, ref, pinned, written.name)
+            effects = await self._effects_of_undo(other, ref, raw)
         else:
             spec = action.undo_of(state)
         if spec is None:
@@ -223,7 +258,18 @@ class Binder:
             fingerprint="",  # known only after the step: the undo is bound to what it left
             state_before={UNDOES: index},
             diff=(self._redactor.text(spec.summary),),
+            effects=effects,  # an action's own way back touches what the step did, at most
         )
+
+    async def _effects_of_undo(
+        self, action: Action, ref: WorkloadRef, raw: Mapping[str, Any]
+    ) -> EffectSet:
+        """Return what a written way back touches; there may be nothing for it to do yet."""
+        try:
+            state = await action.observe(self._actors, ref, parse_parameters(action, raw))
+        except (ActionRefusedError, LostRaceError):
+            return await self._owner_tree(ref)
+        return await self._effects(state)
 
     def _diff(self, preview: Preview) -> tuple[str, ...]:
         lines = [self._redactor.text(str(self._hidden(line))) for line in preview.diff]
@@ -245,13 +291,20 @@ class Binder:
         return replace(line, before=HIDDEN, after=HIDDEN)
 
 
+def effects_of(bound: Sequence[BoundStep]) -> EffectSet:
+    """Return everything that some steps and their ways back touch."""
+    undo = [each.undo.effects for each in bound if each.undo is not None]
+    looked = [each.looked.effects for each in bound]
+    return EffectSet.union(each for each in (*looked, *undo) if each is not None)
+
+
 def bound_of(step: Step) -> Bound:
     """Return exactly what was approved of a step."""
-    return Bound(step.action, step.target, step.parameters, step.fingerprint)
+    return Bound(step.action, step.target, step.parameters, step.fingerprint, step.effects)
 
 
-def _looked(state: TargetState, preview: Preview, owner: str) -> Looked:
-    return Looked(dict(state.labels), owner, preview.pods_affected, preview.pods_total)
+def _looked(effects: EffectSet, preview: Preview, owner: str) -> Looked:
+    return Looked(effects, owner, preview.pods_affected, preview.pods_total)
 
 
 def _scalars(state: TargetState) -> dict[str, Any]:

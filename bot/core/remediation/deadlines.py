@@ -3,7 +3,8 @@
     expire_due       nobody answered in time
     remind_due       once, shortly before that
     trigger_cleared  the trouble is over: the plan is withdrawn
-    review_waiting   somebody changed the object by hand: the plan is withdrawn
+    review_waiting   somebody changed the object by hand, or an older version made the plan: it is
+                     withdrawn
 
 Moves are compare-and-set; what loses a race is judged again by the next tick.
 """
@@ -69,9 +70,16 @@ class Deadlines:
         return sum([await self.withdraw(record.plan.id, why) for record in records])
 
     async def review_waiting(self) -> int:
-        """Withdraw waiting plans whose objects somebody has changed by hand; returns how many."""
+        """Withdraw waiting plans whose objects somebody has changed by hand; returns how many.
+
+        Those of an older version that does not say what they touch as well: nobody can answer them.
+        """
         count = 0
         for record in await self._moves.listed(*OPEN):
+            if record.plan.body.effects() is None:
+                why = self._moves.texts.say("plan.of_an_older_version")
+                count += await self.withdraw(record.plan.id, why)
+                continue
             try:
                 refusal = (await self._gate.look(record)).refusal
             except BackendError as error:

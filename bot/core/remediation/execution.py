@@ -32,7 +32,7 @@ from bot.domain import plan_life as life
 from bot.domain.ids import PlanId
 from bot.domain.plan import Position, Step
 from bot.domain.step_run import StepDone, StepFailed, StepSent, StepUnknown
-from tools.act.contract import ActionResult, Actors, Bound, Probe
+from tools.act.contract import ActionResult, Actors, Bound, Probe, StoppedShortError
 from tools.act.patience import Patience
 from tools.errors import (
     BackendError,
@@ -261,6 +261,9 @@ class Execution:
                 return
             await self._progress.unknown(plan, position, why)
             raise HandedOverError(why) from error
+        except StoppedShortError as error:
+            await self._progress.done(plan, position, error.result, stopped=str(error))
+            raise PlanStoppedError(str(error)) from error
         except ToolError as error:
             await self._failed(permit, position, error)
         else:

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from bot.core.ports import PlanRecord, StaleError, Transaction
-from bot.core.remediation.binding import Binder, BoundStep
+from bot.core.remediation.binding import Binder, BoundStep, effects_of
 from bot.core.remediation.drafting import (
     Variables,
     bare,
@@ -34,6 +34,7 @@ from bot.core.remediation.measuring import (
     metrics_of,
     nothing_noticed,
 )
+from bot.core.remediation.own_ground import OwnGroundReader
 from bot.core.remediation.plan_moves import PlanMoves
 from bot.core.remediation.proposal_results import diagnosis, proposed, receipt
 from bot.core.remediation.risk_inputs import RiskInputsReader
@@ -50,6 +51,7 @@ from playbooks.loader import Library, Loaded
 from playbooks.schema import Playbook
 from playbooks.triggers import TriggerFacts
 from tools.act.contract import Action
+from tools.act.effects import EffectSet, Reached
 from tools.errors import BackendError, ToolError
 from tools.world import (
     Catalogue,
@@ -94,13 +96,14 @@ class Planner:
         variables: Variables,
         notice: Notice = nothing_noticed,
         risk: Callable[[], RiskConfig] = RiskConfig,
+        own: OwnGroundReader,
     ) -> None:
         """`place_of` names the channel of a service's cards."""
         self._moves, self._store, self._clock = moves, moves.store, moves.clock
         self._gate, self._binder = gate, binder
         self._actions, self._library, self._catalogue = actions, library, catalogue
         self._measure, self._notice, self._place_of = measure, notice, place_of
-        self._variables, self._risk = variables, risk
+        self._variables, self._risk, self._own = variables, risk, own
         self._inputs = RiskInputsReader(self._store, self._clock, gate, catalogue)
 
     async def propose(
@@ -179,6 +182,7 @@ class Planner:
         if early is not None:
             card = diagnosis(draft, playbook) if early.guard == "tier_critical" else None
             return await self._refused(draft, early, origin, card=card)
+        await self._own.learn()
         bound, score, tier = await self._bind(draft, spec, loaded, origin.finding)
         if not any(each.looked.gitops_owner for each in bound):
             for each in bound:
@@ -189,9 +193,9 @@ class Planner:
     async def _early(self, spec: ServiceSpec, playbook: Playbook) -> Refusal | None:
         """Ask the guards before anything is read: a watched-only or protected service is not."""
         tier = Tier.CRITICAL if not playbook.steps else Tier.AUTO
-        refs = list(spec.workloads)
+        named = EffectSet(objects=tuple(Reached(ref) for ref in spec.workloads))
         async with self._store.begin() as tx:
-            case = await self._gate.draft_case(tx, spec.name, tier, (), refs)
+            case = await self._gate.draft_case(tx, spec.name, tier, named)
         if tier is Tier.CRITICAL:
             text = playbook.diagnosis or playbook.description
             return Refusal("tier_critical", f"diagnosis only: {text}")
@@ -227,7 +231,7 @@ class Planner:
         facts: TriggerFacts,
     ) -> Plan:
         playbook = loaded.playbook
-        refs = [each.step.target for each in bound]
+        refs = [each.ref for each in effects_of(bound).everything()]
         ruling = rule(tier, self._gate.mode(spec.name, refs), self._gate.policy())
         rules: tuple[VerifyRule, ...] = verify_rules(playbook, facts)
         body = PlanBody(
@@ -246,7 +250,7 @@ class Planner:
             digest=body.digest(),
             risk=score,
             tier=tier,
-            blast_radius=tuple(dict.fromkeys(name for each in bound for name in each.affected)),
+            blast_radius=_hit(bound),
             dry_run=tuple(f"{each.step.name}: {each.summary}; accepted" for each in bound),
             requested_by=origin.asked_by,
             finding=origin.finding,
@@ -270,8 +274,7 @@ class Planner:
         origin: Origin,
     ) -> ProposalReceipt:
         """Ask every guard and keep the plan, its card and its audit row in one transaction."""
-        refs = [each.step.target for each in bound]
-        looked = [each.looked for each in bound]
+        looked, effects = [each.looked for each in bound], effects_of(bound)
         wall = self._clock.wall()
         name = f"propose:{plan.service}:{plan.body.playbook_id}"
         async with self._store.begin() as tx:
@@ -282,7 +285,7 @@ class Planner:
                 await tx.leases.release(name, plan.id)
                 return receipt(existing, "a plan for this exists already")
             case = await self._gate.draft_case(
-                tx, plan.service, plan.tier, looked, refs, plan.cooldown
+                tx, plan.service, plan.tier, effects, looked, plan.cooldown
             )
             refusal = check(case, Moment.PROPOSE)
             if refusal is None:
@@ -356,6 +359,14 @@ class PlanDeskAt:
     async def propose(self, draft: ProposalDraft) -> ProposalReceipt:
         """Turn a draft into a plan card, or say which guard refused it."""
         return await self.planner.propose(draft, replace(self.origin, may_run_alone=False))
+
+
+def _hit(bound: Sequence[BoundStep]) -> tuple[str, ...]:
+    """Return what would be touched: the objects of the steps, then whatever hangs on them."""
+    effects = effects_of(bound)
+    hangs = (*effects.workloads(), *(each.reached.ref for each in effects.services))
+    named = [name for each in bound for name in each.affected]
+    return tuple(dict.fromkeys([*named, *map(str, hangs)]))
 
 
 def _cooldown(playbook: Playbook) -> timedelta:

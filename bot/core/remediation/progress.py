@@ -119,16 +119,26 @@ class Progress:
 
         return await self._ours(plan.id, write)
 
-    async def done(self, plan: Plan, position: Position, outcome: ActionResult) -> None:
-        """Commit that a step took effect, and tell the changes of production about it."""
+    async def done(
+        self, plan: Plan, position: Position, outcome: ActionResult, *, stopped: str = ""
+    ) -> None:
+        """Commit that a step took effect, and tell the changes of production about it.
 
-        async def write(tx: Transaction, _: PlanRecord) -> None:
+        `stopped` says why it did less than was shown: what it did stays until it is taken back, and
+        no further step begins, not even after a kill right here.
+        """
+
+        async def write(tx: Transaction, record: PlanRecord) -> None:
             run, now = await _run(tx, plan.id, position), self._clock.now()
             sent, after = _still(run, StepSent), outcome.fingerprint
-            moved = step_run.finish(sent, now, self._redactor.text(outcome.detail), after)
+            said = ". ".join(filter(None, (outcome.detail, stopped)))
+            moved = step_run.finish(sent, now, self._redactor.text(said), after)
             response = self._redactor.json(dict(outcome.response))
             facts = {"after": after, "response": response}
-            await self._step_row(tx, plan, moved, "step.succeeded", facts)
+            kind = "step.stopped" if stopped else "step.succeeded"
+            await self._step_row(tx, plan, moved, kind, facts)
+            if stopped and isinstance(record.state, life.AtWork):
+                await tx.plans.move(record.to(life.ask_stop(record.state)))
             step = plan.body.at(position)
             change = Change(
                 at=now,

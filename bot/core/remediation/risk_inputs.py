@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.core.ports import Clock, Store
-from bot.core.remediation.binding import BoundStep
+from bot.core.remediation.binding import BoundStep, effects_of
 from bot.core.remediation.gate import Gate
 from bot.domain.anomaly import Anomaly
 from bot.domain.ids import FindingId
@@ -34,11 +34,8 @@ class RiskInputsReader:
     ) -> RiskInputs:
         """Return what a plan of these steps is scored from."""
         worst = await self._worst(spec.name, finding)
-        policy = self.gate.policy()
         refs = [each.step.target for each in bound]
-        protected = any(
-            self.gate.protected(ref) or ref.namespace in policy.protected_namespaces for ref in refs
-        )
+        protected = self.gate.is_protected(effects_of(bound))
         since = worst.started_at if worst is not None else self.clock.now()
         catalogue = self.catalogue()
         return RiskInputs(

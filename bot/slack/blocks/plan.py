@@ -45,6 +45,7 @@ MARKS = {
 }
 MOST_STEPS = 8
 MOST_DIFF = 12
+MOST_TOUCHED = 8  # lines of who is hit: a yes is a yes to them
 
 
 def render(
@@ -172,7 +173,12 @@ def _risk(plan: Plan, texts: Texts) -> str:
 def _safety(plan: Plan, texts: Texts, *, whole: bool = False) -> str:
     most = 30 if whole else 4
     parts = [
-        _list(texts.say("slack.plan.blast_radius"), plan.blast_radius, most, texts),
+        _list(
+            texts.say("slack.plan.blast_radius"),
+            _touched(plan, texts),
+            max(most, MOST_TOUCHED),
+            texts,
+        ),
         _list(texts.say("slack.plan.dry_run"), plan.dry_run, most, texts),
         _list(
             texts.say("slack.plan.way_back"),
@@ -183,6 +189,21 @@ def _safety(plan: Plan, texts: Texts, *, whole: bool = False) -> str:
         or texts.say("slack.plan.no_way_back"),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _touched(plan: Plan, texts: Texts) -> Sequence[str]:
+    """Return who is hit: objects, pods by who owns them with their number, Services before them."""
+    effects = plan.body.effects()
+    if effects is None:
+        return plan.blast_radius  # an older version's plan says no more
+    say = texts.say
+    return [
+        *(str(each.ref) for each in effects.objects),
+        *(say("slack.plan.scales", ref=each.ref) for each in effects.scaled),
+        *(say("slack.plan.pods", count=b.maximum, owner=b.owner) for b in effects.pods),
+        *(say("slack.plan.behind", service=each.reached.ref) for each in effects.services),
+        *(say("slack.plan.unread", ref=each.ref) for each in effects.foreign()),
+    ]
 
 
 def _list(label: str, lines: Sequence[str], most: int, texts: Texts) -> str:

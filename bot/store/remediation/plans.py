@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, insert, select, update
 
-from bot.core.ports import PlanRecord, StaleError
+from bot.core.ports import PlanRecord, StaleError, Touch
 from bot.domain.ids import FindingId, PlanId
-from bot.domain.plan import Plan, PlanStatus
+from bot.domain.plan import Plan, PlanStatus, Position
 from bot.domain.plan_life import Undoing
 from bot.domain.step_run import StepDone, StepRun, StepSent
 from bot.store.codec import decode, encode, encode_state
@@ -95,11 +95,22 @@ class SqlPlans:
         query = _query().where(P.c.finding == finding_id).order_by(P.c.created_at, P.c.id)
         return [await self._record(row) for row in await self._session.all(query)]
 
-    async def last_action_on(self, target: str) -> datetime | None:
-        """Return when (world time) a step last touched this object (`str(WorkloadRef)`)."""
-        touched = func.max(func.coalesce(S.c.ended_at, S.c.sent_at))
-        query = select(touched).where(S.c.target == target, S.c.sent_at.is_not(None))
-        found: datetime | None = await self._session.value(query)
+    async def touched_since(self, at: datetime) -> list[Touch]:
+        """Return the steps that touched the world after `at` (world time), newest first."""
+        touched, position = func.coalesce(S.c.ended_at, S.c.sent_at), S.c["index"].label("position")
+        query = (
+            select(touched.label("touched"), S.c.undo, position, P.c.body)
+            .join(P, P.c.id == S.c.plan_id)
+            .where(S.c.sent_at.is_not(None), touched > at)
+            .order_by(touched.desc())
+        )
+        plans: dict[str, Plan] = {}
+        found = []
+        for row in await self._session.all(query):
+            if row.body not in plans:
+                plans[row.body] = decode(Plan, row.body)
+            place = Position.back(row.position) if row.undo else Position.forward(row.position)
+            found.append(Touch(plans[row.body], place, row.touched))
         return found
 
     async def save_step(self, step: StepRun, target: str) -> None:

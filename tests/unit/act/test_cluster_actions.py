@@ -34,8 +34,10 @@ def pod_on_the_node(stage: Stage, name: str, **meta: Any) -> WorkloadRef:
     return pod
 
 
-def owned(kind: str) -> dict[str, Any]:
-    return {"ownerReferences": [{"kind": kind, "name": "o", "uid": "o", "controller": True}]}
+def owned(kind: str, owner: Json | None = None) -> dict[str, Any]:
+    meta = owner["metadata"] if owner is not None else {"name": "o", "uid": "o"}
+    named = {"name": meta["name"], "uid": meta["uid"]}
+    return {"ownerReferences": [{"kind": kind, **named, "controller": True}]}
 
 
 def without_other_pods(stage: Stage) -> None:
@@ -97,7 +99,8 @@ async def test_a_drain_leaves_pods_of_daemon_sets_and_mirror_pods(stage: Stage) 
     without_other_pods(stage)
     agent = pod_on_the_node(stage, "agent", **owned("DaemonSet"))
     mirror = pod_on_the_node(stage, "proxy", annotations={"kubernetes.io/config.mirror": "x"})
-    worker = pod_on_the_node(stage, "worker", **owned("ReplicaSet"))
+    (above, *_) = stage.every("ReplicaSet", "trading")
+    worker = pod_on_the_node(stage, "worker", **owned("ReplicaSet", above))
     state = await stage.observe("drain", NODE)
     assert [str(each) for each in ACTIONS["drain"].preview(state).affected[1:]] == [str(worker)]
     await stage.run(bind(ACTIONS["drain"], state))

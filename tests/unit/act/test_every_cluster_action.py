@@ -173,6 +173,21 @@ async def test_a_dry_run_changes_nothing(case: Case, stage: Stage) -> None:
 
 
 @ALL
+async def test_it_says_everything_that_it_will_touch(case: Case, stage: Stage) -> None:
+    case.before(stage)
+    state = await stage.observe(case.name, case.target, **case.raw)
+    assert state.effects is not None
+    assert state.target in {each.ref for each in state.effects.objects}
+    assert state.effects.unknown() == state.effects.foreign() == ()
+    again = await stage.observe(case.name, case.target, **case.raw)
+    assert again.effects == state.effects
+    shown = ACTIONS[case.name].preview(state)
+    assert shown.pods_affected <= sum(each.maximum for each in state.effects.pods)
+    if case.name not in {"cordon", "uncordon", "circuit_breaker", "run_job"}:
+        assert state.effects.services  # every workload of this platform stands behind a Service
+
+
+@ALL
 async def test_it_takes_effect_once_for_one_step(case: Case, stage: Stage) -> None:
     case.before(stage)
     state = await stage.observe(case.name, case.target, **case.raw)

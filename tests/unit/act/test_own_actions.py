@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from playbooks.loader import load_library
+from bot.store.store import SqlStore
+from playbooks.loader import load_library, parse
+from tests.fakes.decision import Production
 from tests.unit.act.conftest import Stage
 from tools.act.actions import ACTIONS, KIND_FLOORS, load_actions
 from tools.act.contract import Probe, bind, parse_parameters
@@ -57,6 +59,51 @@ async def test_the_pages_action_runs_forth_and_back_on_the_sandbox(
     again = await known[undo.action].observe(stage.actors, undo.target, back)
     await known[undo.action].execute(stage.actors, bind(action, again), "PLAN-1/undo/0")
     assert stage.item(LEDGER)["spec"]["paused"] is False
+
+
+OWN = """
+id: own
+name: Own
+description: A team's own action
+trigger_conditions: ["order_error_rate > 2%"]
+risk_override: 0.5
+steps:
+  - {name: Pause, action: rollout_pause, target: Deployment/shop}
+verify: [{expression: order_error_rate < 2%, window_seconds: 600}]
+"""
+
+
+def silent(page: str) -> str:
+    """Return the page's action without the part that says what it touches."""
+    found = re.sub(r"    async def effects\(.*?\n\n", "", page, flags=re.DOTALL)
+    assert found != page
+    return found
+
+
+@pytest.mark.parametrize(("says", "people"), [(True, 1), (False, 2)])
+async def test_an_action_that_does_not_say_what_it_touches_takes_two_people_and_is_judged_anyway(
+    store: SqlStore, tmp_path: Path, says: bool, people: int
+) -> None:
+    page = block("python", "class ")
+    known = load_actions([written(tmp_path / "actions", page if says else silent(page))])
+    world = Production(store, actions=dict(known))
+    loaded = parse(OWN.encode(), "own.yaml", frozenset(known))
+    world.playbooks = {loaded.playbook.id: loaded}
+    plan = (await world.record(await world.planned("own"))).plan
+    assert plan.approvers_needed == people
+    effects = plan.body.effects()
+    assert effects is not None
+    assert [(str(each.owner), each.maximum) for each in effects.pods] == [
+        ("trading/Deployment/shop", 3)
+    ]
+    owner = {"kind": "CronJob", "name": "above", "uid": "uid-above", "controller": True}
+    shop = world.cluster.objects["Deployment", "trading", "shop"]
+    shop["metadata"]["ownerReferences"] = [owner]
+    labels = {"do-not-remediate": "true"}
+    above = {"namespace": "trading", "name": "above", "uid": "uid-above", "labels": labels}
+    world.cluster.put({"kind": "CronJob", "metadata": above})
+    refused = await world.propose("own", "cart")
+    assert refused.refused_by == "protected_label"
 
 
 def test_the_pages_playbook_is_read_with_its_action_and_not_without(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from bot.domain.approval import Approved, Yes
 from bot.domain.guards import GUARDS
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus
-from bot.domain.policy import PolicyConfig
+from bot.domain.policy import OwnGround, OwnService, PolicyConfig
 from bot.locale import LANGUAGES, Texts
 from tests.fakes.decision import ADA, ANN, BOB, INCIDENTS, RAY, Production
 from tools.world import ServiceMode
@@ -70,6 +70,29 @@ async def protected_label(world: Production) -> None:
 
 async def protected_service(world: Production) -> None:
     await refused(world, "protected_service", service="vault")
+
+
+async def protected_own(world: Production) -> None:
+    selects = {"selector": {"app": "shop"}}
+    metadata = {"namespace": "trading", "name": "shop-db"}
+    world.cluster.put({"kind": "Service", "metadata": metadata, "spec": selects})
+    plan = await world.approved("rollback")
+    own = OwnGround(services=(OwnService("trading", "shop-db", "the database"),))
+    world.policy = PolicyConfig(own=own)
+    await not_run(world, plan, PlanStatus.WITHDRAWN, "protected_own")
+    await refused(world, "protected_own")
+    world.policy = PolicyConfig(own=OwnGround(namespace="trading"))
+    await refused(world, "protected_own")
+
+
+async def effect_set(world: Production) -> None:
+    plan = await world.approved("rollback")
+    selects = {"selector": {"app": "shop"}}
+    metadata = {"namespace": "trading", "name": "another"}
+    world.cluster.put({"kind": "Service", "metadata": metadata, "spec": selects})
+    await not_run(world, plan, PlanStatus.WITHDRAWN, "effect_set")
+    del world.cluster.objects["Namespace", "", "trading"]
+    await refused(world, "effect_set")
 
 
 async def gitops_owned(world: Production) -> None:
@@ -219,6 +242,8 @@ STORIES: dict[str, Story] = {
         protected_namespace,
         protected_label,
         protected_service,
+        protected_own,
+        effect_set,
         gitops_owned,
         service_mode,
         service_mode_answer,

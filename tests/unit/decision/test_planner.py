@@ -264,6 +264,7 @@ async def test_the_shipped_playbooks_reproduce_the_users_table_at_five_sigma(
     world.playbooks = dict(load_library([Path("playbooks/library")], ACTIONS))
     database = WorkloadRef("default", "data", "StatefulSet", "postgres")
     world.services["postgres"] = service("postgres", namespace="data", workloads=(database,))
+    world.cluster.put({"kind": "Namespace", "metadata": {"name": "data"}})
     world.services["wallet-service"] = service("wallet-service", namespace="wallet", tier=1)
     world.services["shop"] = replace(world.services["shop"], tier=1)
     world.cluster.put(

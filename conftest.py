@@ -17,10 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.seed import VARIABLE, seed
 
 ROOT = Path(__file__).parent
+
+# An example that takes long says that the machine is busy, not that a property is broken.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 # ------------------------------------------------------------------------------- longest first
 

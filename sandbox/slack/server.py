@@ -37,6 +37,7 @@ from sandbox.slack.workspace import Message, open_workspace
 BOT_TOKEN = "xoxb-sandbox-bot"
 APP_TOKEN = "xapp-sandbox-app"
 
+PATIENCE = 150.0  # wall seconds: a busy machine is slow, a hang is longer
 T = TypeVar("T")
 _STATIC = Path(__file__).parent / "static"
 _MOST_UPLOAD_BYTES = 64 * 1024 * 1024
@@ -235,11 +236,11 @@ class SlackServer:
         user_id = self.user_id(user)
         return [e for viewer, e in self.parts.hub.pushed if viewer == user_id and e["type"] == kind]
 
-    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = PATIENCE) -> T:
         """Wait (wall seconds) until the predicate returns something true, and return that."""
         return await self.parts.hub.wait_for(predicate, timeout)
 
-    async def wait_for_bot(self, timeout: float = 10.0) -> None:
+    async def wait_for_bot(self, timeout: float = PATIENCE) -> None:
         """Wait until the bot is connected."""
         await self.wait_for(lambda: self.is_bot_connected, timeout)
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.architecture.source import ROOT, sources
+from tests.patience import PATIENCE
 
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
@@ -88,7 +89,7 @@ def test_make_help_explains_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())  # type: ignore[index]
     done = subprocess.run(
-        ["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert set(re.findall(r"^ +make ([a-z-]+)", done.stdout, re.MULTILINE)) == phony
 

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.architecture.source import ROOT
+from tests.patience import PATIENCE
 
 # written in pieces, so that this file does not find itself
 REGISTRIES = re.compile(r"py[p]i\.org|python[h]osted|registry\.n[p]mjs|deb\.deb[i]an\.org")
@@ -15,7 +16,7 @@ SECRET = re.compile(r"xox[bp]-\d{8,}-|sk-an[t]-[a-z0-9]{8,}-|BEGIN [A-Z ]*PRIVAT
 
 def committed() -> list[str]:
     listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     names = listed.stdout.splitlines()
     if not names:

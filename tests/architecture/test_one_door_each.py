@@ -19,6 +19,7 @@ from tests.architecture.source import (
     sources,
     uses,
 )
+from tests.patience import PATIENCE
 
 ENVIRONMENT = frozenset({"os.environ", "os.getenv", "os.environb", "os.putenv"})
 ENVIRONMENT_READERS = {
@@ -193,7 +194,7 @@ def test_importing_a_package_is_silent_and_cheap(package: str) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

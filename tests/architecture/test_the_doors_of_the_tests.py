@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 
 
@@ -21,7 +23,7 @@ def run_pytest(folder: Path, source: str, **environment: str) -> subprocess.Comp
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "."],
         cwd=folder, env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 

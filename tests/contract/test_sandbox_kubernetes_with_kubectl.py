@@ -14,6 +14,7 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
 from sandbox.world.scenario import Story, load_scenario
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.needs_kubectl
 SPEED = 20.0
@@ -38,7 +39,7 @@ class Kubectl:
             env={"HOME": str(self.home), "PATH": os.defpath},
         )  # fmt: skip
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 out, err = await process.communicate()
         except TimeoutError:
             process.kill()
@@ -49,7 +50,7 @@ class Kubectl:
 
     async def until_rolled_out(self, workload: str) -> None:
         """Wait as a person would."""
-        await self.run("rollout", "status", workload, "--timeout=40s")
+        await self.run("rollout", "status", workload, "--timeout=140s")
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ async def test_replace_patch_and_wait(kubectl: Kubectl, tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
     path.write_text(json.dumps(item), encoding="utf-8")
     await kubectl.run("replace", "-f", str(path))
-    await kubectl.run("wait", "--for=condition=available", "deploy/ledger", "--timeout=30s")
+    await kubectl.run("wait", "--for=condition=available", "deploy/ledger", "--timeout=140s")
     assert "modified" in await kubectl.run("replace", "-f", str(path), fails=True)
     patch = '[{"op":"test","path":"/spec/replicas","value":99}]'
     told = await kubectl.run("patch", "deploy", "ledger", "--type=json", "-p", patch, fails=True)

@@ -13,6 +13,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from sandbox.clock import ManualClock
 from sandbox.prometheus.samples import RecordedSource, Series, labels_of
 from sandbox.prometheus.server import Metadata, PrometheusServer
+from tests.patience import PATIENCE
 
 NOW = 1_750_000_000
 STEP_MS = 15_000
@@ -31,7 +32,7 @@ async def client() -> AsyncIterator[PrometheusConnect]:
     about = {"orders_total": Metadata("counter", "Orders taken.")}
     server = PrometheusServer(source, ManualClock(NOW), about)
     await server.start("127.0.0.1", 0)
-    yield PrometheusConnect(url=server.url, timeout=10)
+    yield PrometheusConnect(url=server.url, timeout=PATIENCE)
     await server.close()
 
 

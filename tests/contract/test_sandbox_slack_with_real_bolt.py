@@ -1,5 +1,6 @@
 """The local Slack against the real, unmodified slack_bolt AsyncApp over Socket Mode."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,8 +20,10 @@ from sandbox.clock import ManualClock
 from sandbox.slack.manifest import BUILT_IN
 from sandbox.slack.people import ALICE, BOT_USER_ID, INCIDENTS, TEAM_ID
 from sandbox.slack.server import SlackServer, Timing, start_slack
+from tests.patience import PATIENCE
 
-QUICK = Timing(ack_seconds=0.4, retry_scale=0.0, trigger_seconds=3.0)
+PATIENT = Timing(ack_seconds=PATIENCE, retry_scale=0.0, trigger_seconds=PATIENCE)
+HASTY = 0.4  # seconds until an acknowledgement that never comes is missed
 NOON = 1_790_000_000.0
 BUTTONS: list[dict[str, Any]] = [
     {"type": "section", "text": {"type": "mrkdwn", "text": "Roll back *order-api*?"}},
@@ -82,9 +85,7 @@ class Bot:
         self.slack.parts.hub.stir()
 
     async def until(self, count: int) -> list[Any]:
-        return await self.slack.wait_for(
-            lambda: self.heard if len(self.heard) >= count else None, 10
-        )
+        return await self.slack.wait_for(lambda: self.heard if len(self.heard) >= count else None)
 
 
 async def a_bot(slack: SlackServer) -> Bot:
@@ -96,7 +97,7 @@ async def a_bot(slack: SlackServer) -> Bot:
 
 @pytest.fixture
 async def slack() -> AsyncIterator[SlackServer]:
-    server = await start_slack(clock=ManualClock(NOON), manifest=BUILT_IN, timing=QUICK)
+    server = await start_slack(clock=ManualClock(NOON), manifest=BUILT_IN, timing=PATIENT)
     yield server
     await server.close()
 
@@ -205,7 +206,10 @@ async def test_a_button_nobody_answers_shows_a_warning_and_is_not_sent_again(
 
     await connect(bot)
     card = await bot.app.client.chat_postMessage(channel=INCIDENTS, text="plan", blocks=BUTTONS)
-    assert not await slack.click("alice", "#incidents", card["ts"], "plan.approve")
+    slack.parts.socket.ack_seconds = HASTY
+    pressing = asyncio.create_task(slack.click("alice", "#incidents", card["ts"], "plan.approve"))
+    await bot.until(1)
+    assert not await pressing
     (failed,) = slack.pushed("alice", "ack_failed")
     assert failed["action_id"] == "plan.approve"
     assert failed["message_ts"] == card["ts"]
@@ -269,6 +273,7 @@ async def test_a_form_nobody_answers_times_out_and_stays_open(slack: SlackServer
     await connect(bot)
     card = await bot.app.client.chat_postMessage(channel=INCIDENTS, text="plan", blocks=BUTTONS)
     assert await slack.click("bob", "#incidents", card["ts"], "plan.reject")
+    slack.parts.socket.ack_seconds = HASTY
     answer = await slack.submit("bob", {"reason": {"text": {"value": "because"}}})
     assert answer["error"] == "timeout"
     assert slack.modal("bob")["callback_id"] == "plan.reject"
@@ -322,8 +327,11 @@ async def test_an_event_nobody_acknowledges_is_delivered_again(
     opened = await bot.app.client.apps_connections_open(app_token=slack.app_token)
     async with session, session.ws_connect(opened["url"]) as mute:
         assert (await mute.receive_json())["type"] == "hello"
+        slack.parts.socket.ack_seconds = HASTY
         slack.post_as("alice", "dm", "hello?")
-        first, second = await mute.receive_json(), await mute.receive_json()
+        first = await mute.receive_json()
+        slack.parts.socket.ack_seconds = PATIENCE  # it counts from the next delivery on
+        second = await mute.receive_json()
         await mute.send_json({"envelope_id": second["envelope_id"]})
         await slack.wait_for(lambda: slack.parts.socket.undelivered == 0)
     assert first["payload"]["event_id"] == second["payload"]["event_id"]
@@ -490,8 +498,10 @@ async def test_a_lost_bot_gets_its_unacknowledged_event_after_it_returns(
     opened = await bot.app.client.apps_connections_open(app_token=slack.app_token)
     async with aiohttp.ClientSession() as session, session.ws_connect(opened["url"]) as dying:
         await dying.receive_json()
+        slack.parts.socket.ack_seconds = HASTY
         slack.post_as("alice", "dm", "are you there?")
         await dying.receive_json()
+        slack.parts.socket.ack_seconds = PATIENCE
     hear_messages(bot)
     await connect(bot)
     assert await bot.until(1) == ["are you there?"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.fixtures.real_prometheus import backfill, running
+from tests.patience import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class RealPrometheus:
         return len(self._ask("query_range", fields))
 
     def _ask(self, what: str, fields: dict[str, str]) -> list[dict[str, list[list[str]]]]:
-        answer = httpx.get(f"{self.url}/api/v1/{what}", params=fields, timeout=30, trust_env=False)
+        answer = httpx.get(
+            f"{self.url}/api/v1/{what}", params=fields, timeout=PATIENCE, trust_env=False
+        )
         answer.raise_for_status()
         found: list[dict[str, list[list[str]]]] = answer.json()["data"]["result"]
         return found

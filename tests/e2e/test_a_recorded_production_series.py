@@ -37,6 +37,7 @@ from bot.settings import load_settings
 from tests.architecture.source import ROOT
 from tests.e2e.real_prometheus import RealPrometheus, real_prometheus
 from tests.fakes.reply import KeptReply
+from tests.patience import PATIENCE
 from tests.recorded import KINDS, Recording, openmetrics, recordings
 
 pytestmark = [pytest.mark.needs_prometheus, pytest.mark.slow]
@@ -366,7 +367,7 @@ def test_the_command_line_gives_the_same_conclusion_as_one_json_object(session: 
     told = session.unusual[METRICS[0]]
     asked = subprocess.run(
         [sys.executable, "-m", "bot", "ask", question(METRICS[0], told.window), "--json"],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
         env={**_inherited(), **session.environment},
     )  # fmt: skip
     assert asked.returncode == 0, asked.stderr

@@ -15,10 +15,10 @@ import pytest
 
 from bot.core.ports import AuditRow
 from bot.store.store import open_store
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 OURS = ("SLACK_", "ANTHROPIC", "SRE_AGENT_", "PROMETHEUS_", "LOKI_", "KUBE", "API_", "AUDIT_")
-PATIENCE = 150.0  # only a hang lasts that long, on any machine
 
 pytestmark = [pytest.mark.slow]
 

@@ -14,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from sandbox.slack import people
 from sandbox.slack.server import SlackServer, Timing, start_slack
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +26,7 @@ FLAGS = [
 INCIDENTS = people.INCIDENTS
 INJECTION = "<img src=x onerror=\"document.title='owned'\"> <b>bold</b> & <script>1</script>"
 LONG_ENOUGH = 10
+expect.set_options(timeout=PATIENCE * 1000)
 script_errors: list[str] = []  # what the page's own scripts threw during the running test
 
 
@@ -115,7 +117,7 @@ class Bot:
 
 @pytest.fixture
 async def slack(tmp_path: Path) -> AsyncIterator[SlackServer]:
-    server = await start_slack(db_path=tmp_path / "slack.db", timing=Timing(ack_seconds=0.5))
+    server = await start_slack(db_path=tmp_path / "slack.db", timing=Timing(ack_seconds=PATIENCE))
     yield server
     await server.close()
 
@@ -147,6 +149,7 @@ async def visit(
     """Open the page; an error in its scripts fails the test when the browser closes."""
     more.setdefault("viewport", {"width": 1280, "height": 800})
     page = await browser.new_page(**more)
+    page.set_default_timeout(PATIENCE * 1000)
     page.on("pageerror", lambda error: script_errors.append(str(error)))
     await page.goto(f"{slack.url}/{address}")
     await page.locator(".app.ready").wait_for()
@@ -225,6 +228,7 @@ async def test_a_click_nobody_acknowledges_shows_a_triangle_beside_the_button(
 ) -> None:
     await bot.card()
     page = await visit(browser, slack)
+    slack.parts.socket.ack_seconds = 0.5
     await by(page, "button-plan.details").click()
     await expect(page.locator("[data-action-id='plan.details'] + .ack-failed")).to_be_visible()
 

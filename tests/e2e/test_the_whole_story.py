@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from sandbox.main import Ports, Sandbox, up
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 SPEED = 20.0
 INCIDENTS, DIGEST = "#incidents", "#sre-digest"
-PATIENCE = 150.0  # wall seconds for any one step; a busy machine is slow, a hang is longer
 
 
 @dataclass

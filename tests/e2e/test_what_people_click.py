@@ -23,6 +23,7 @@ from bot.slack import replies
 from sandbox.main import Ports, Sandbox, up
 from sandbox.slack import people
 from tests.fixtures.nouns import a_baseline, a_finding, a_verdict, an_anomaly
+from tests.patience import PATIENCE
 from tools.world import Cause, ServiceName
 
 pytestmark = [
@@ -31,7 +32,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),  # one bot lives through all of them
 ]
 
-INCIDENTS, PATIENCE = "#incidents", 150.0  # only a hang lasts that long, on any machine
+INCIDENTS = "#incidents"
 MOST_ASKED, SPEED = 12, 10.0
 REASON = {"reason": {"text": {"type": "plain_text_input", "value": "the release is wanted"}}}
 

@@ -37,12 +37,12 @@ from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.resources import DEPLOYMENTS, HPAS
 from sandbox.kubernetes.server import start_kubernetes
 from sandbox.world.faults import FaultLog
+from tests.patience import PATIENCE
 from tests.safety.life import AUDIT_KEY, START, TARGETS
 from tests.seed import stratified
 from tools.kubernetes_objects import STEP_ANNOTATION
 
 HOST = "127.0.0.1"
-PATIENCE = 120.0  # wall seconds for one life
 REQUESTS = {"undone": 6, "done": 3}  # mutating requests of each story
 STORIES = tuple(REQUESTS)
 TOLD = frozenset({PlanStatus.OUTCOME_UNKNOWN, PlanStatus.HALTED, PlanStatus.UNVERIFIED})

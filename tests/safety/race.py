@@ -36,6 +36,7 @@ from sandbox.slack.people import INCIDENTS
 from tests.fakes.decision import FakeDirectory, service
 from tests.fixtures.database import postgres_copy
 from tests.fixtures.postgres import postgres_server
+from tests.patience import PATIENCE
 from tests.safety.life import AUDIT_KEY
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors
@@ -45,7 +46,6 @@ from tools.world import Catalogue, ProposalDraft, ServiceName
 
 ROOT = Path(__file__).parents[2]
 BOTS, CLICKS = 2, 200
-PATIENCE = 180.0  # wall seconds; a busy machine is slow, a hang is longer
 PLAYBOOK = """
 id: race
 name: One rollback

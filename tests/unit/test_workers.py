@@ -15,11 +15,12 @@ import pytest
 
 from bot.workers import ProcessWorkers, WorkerDiedError, WorkerError, WorkerTimeoutError
 from tests.fakes.workers import InlineWorkers
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
 async def workers() -> AsyncIterator[ProcessWorkers]:
-    pool = ProcessWorkers(1, timeout=timedelta(seconds=60))
+    pool = ProcessWorkers(1, timeout=timedelta(seconds=PATIENCE))
     yield pool
     await pool.close()
 
@@ -60,20 +61,20 @@ async def test_a_task_is_tried_again_in_a_new_pool_when_its_worker_was_killed(
 
 async def test_a_task_that_hangs_is_stopped_and_the_next_one_works(workers: ProcessWorkers) -> None:
     await workers.run(os.getpid)  # the start of a process must not count
-    hasty = ProcessWorkers(1, timeout=timedelta(seconds=20))
+    hasty = ProcessWorkers(1, timeout=timedelta(seconds=PATIENCE))
     try:
         await hasty.run(os.getpid)
         hasty._timeout = timedelta(seconds=0.3)
         with pytest.raises(WorkerTimeoutError, match=r"took longer than 0\.3 s"):
             await hasty.run(input_that_never_comes)
-        hasty._timeout = timedelta(seconds=60)
+        hasty._timeout = timedelta(seconds=PATIENCE)
         assert await hasty.run(abs, -1) == 1
     finally:
         await hasty.close()
 
 
 def input_that_never_comes() -> None:
-    threading.Event().wait(60)
+    threading.Event().wait()
 
 
 async def test_the_loop_stays_free_while_a_task_runs(workers: ProcessWorkers) -> None:
@@ -125,7 +126,7 @@ async def test_a_killed_bot_leaves_no_worker_behind(tmp_path: Path) -> None:
     await parent.wait()
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(worker, ended.set)
-    await asyncio.wait_for(ended.wait(), 30)
+    await asyncio.wait_for(ended.wait(), PATIENCE)
     asyncio.get_running_loop().remove_reader(worker)
     os.close(worker)
 

@@ -17,6 +17,7 @@ from bot.domain.anomaly import Acknowledged, Resolved
 from bot.domain.ids import AnomalyId
 from bot.domain.plan import PlanStatus
 from tests.fixtures.nouns import NOW, PLACE, a_baseline, a_finding, a_record, a_state, an_anomaly
+from tests.patience import PATIENCE
 from tests.unit.api.conftest import ALICE, DAVE, GUEST, World
 from tools.ports import Health
 from tools.world import ServiceName, Window
@@ -296,12 +297,12 @@ async def test_the_server_serves_and_a_port_in_use_is_one_clear_line(api: World)
     app = build_api(api.deps)
     server = ApiServer(ApiConfig(port=0), app)
     await server.start()
-    async with httpx.AsyncClient(timeout=5) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         answer = await client.get(f"http://127.0.0.1:{server.port}/live")
     assert answer.json() == {"status": "ok"}
     with pytest.raises(PortInUseError, match=f"127.0.0.1:{server.port}.*API_PORT"):
         await ApiServer(ApiConfig(port=server.port), app).start()
-    await asyncio.wait_for(server.stop(), timeout=10)
+    await asyncio.wait_for(server.stop(), timeout=PATIENCE)
     again = ApiServer(ApiConfig(port=server.port), app)
     await again.start()
     await again.stop()

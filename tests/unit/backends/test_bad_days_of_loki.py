@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.fixtures.loopback import HOST, Answer, Server, after, free_port, says
 from tests.fixtures.tls import self_signed
+from tests.patience import PATIENCE
 from tools.backends.loki import Loki, LokiConfig, nanoseconds
 from tools.errors import (
     BackendDeniedError,
@@ -56,6 +58,12 @@ def adapter(url: str, **more: Any) -> Loki:
     return Loki(LokiConfig(url=url, **settings))
 
 
+def waiting(client: Loki, seconds: float | None) -> None:
+    """Let a client wait so long for an answer, and as long as it takes for all that it needs."""
+    http = client._http
+    (http._client or http._connect()).timeout = httpx.Timeout(None, read=seconds)
+
+
 async def complaint(client: Loki, kind: type[BackendError], **asked: Any) -> str:
     """Return the sentence a person reads."""
     with pytest.raises(BackendError) as caught:
@@ -91,9 +99,11 @@ async def test_a_loki_that_hangs_costs_its_timeout_and_no_more(store: Server) ->
     released = asyncio.Event()
     store.day = after(released, GOOD)
     client = adapter(store.url, timeout_seconds=0.1, retry_attempts=1)
+    waiting(client, 0.1)
     text = await complaint(client, BackendUnavailableError)
     assert "no answer within 0.1 s; ask for less, or raise loki.timeout_seconds" in text
     released.set()
+    waiting(client, None)
     assert await is_well(client, store)
 
 
@@ -230,7 +240,7 @@ async def test_a_loki_that_gives_the_same_page_for_ever_does_not_hold_the_search
     same = [(END - timedelta(minutes=5), f"line {k}") for k in range(60)]
     store.day = says(streams(*same, service="a"))
     client = adapter(store.url, page_size=50)
-    page = await asyncio.wait_for(client.search(WINDOW, limit=500), 5)
+    page = await asyncio.wait_for(client.search(WINDOW, limit=500), PATIENCE)
     assert len(page.lines) == 60
     await client.close()
 
@@ -291,6 +301,7 @@ async def test_a_loki_without_index_statistics_is_searched_all_the_same(
 
 async def test_a_spent_budget_does_not_make_a_loki_look_dead(store: Server) -> None:
     client = adapter(store.url, queries_per_minute=1, timeout_seconds=0.1)
+    waiting(client, None)
     assert len((await client.search(WINDOW)).lines) == 1
     await complaint(client, QueryBudgetError)
     assert len(store.asked) == 1

@@ -48,7 +48,7 @@ async def actor(server: Server, tmp_path: Path) -> AsyncIterator[KubernetesActor
 @pytest.fixture
 async def hasty(server: Server, tmp_path: Path) -> AsyncIterator[KubernetesActor]:
     """It waits for no answer, so that none need come late."""
-    async with acting(tmp_path, server.url, 0.3) as impatient:
+    async with acting(tmp_path, server.url, 1.0) as impatient:
         yield impatient
 
 

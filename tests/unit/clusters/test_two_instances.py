@@ -31,6 +31,7 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.loopback import free_port
+from tests.patience import PATIENCE
 from tools import catalog, fleet
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, parse_parameters
@@ -115,7 +116,7 @@ async def test_a_finding_of_one_comes_while_the_other_hangs_and_the_silent_one_i
 ) -> None:
     monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
     clock = FakeClock()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         report = await cycle_over(two(failing(clock), hanging()), store, clock).run()
     assert [finding.service for finding in report.told] == ["order-api"]
     assert list(report.failed) == ["us"]

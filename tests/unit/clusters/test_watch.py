@@ -25,6 +25,7 @@ from sandbox.kubernetes.resources import EVENTS
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
 from tests.fakes.clock import FakeClock
+from tests.patience import PATIENCE
 from tools.backends.kubernetes import KubernetesConfig, KubernetesReader, watch
 from tools.backends.kubernetes.watch import Watch
 from tools.metrics_and_services import load_catalogue
@@ -105,7 +106,7 @@ async def watching(outside: Outside, store: SqlStore) -> AsyncIterator[StoredCon
     outside.watches = [w for kind in WATCHED for w in reader.watch(kind, essence_of, seen)]
     tasks = [asyncio.create_task(each.run()) for each in outside.watches]
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(each.listed.wait() for each in outside.watches))
         yield history
     finally:
@@ -123,7 +124,7 @@ async def changes(store: SqlStore) -> list[Change]:
 
 async def told(outside: Outside, store: SqlStore, count: int) -> list[Change]:
     """Wait for that many rows; more than that is found by the caller's comparison."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(found := await changes(store)) < count:
             await outside.seen.wait()
             outside.seen.clear()
@@ -251,7 +252,7 @@ async def test_an_event_the_cluster_has_forgotten_is_remembered(outside: Outside
     event |= {"apiVersion": "v1", "kind": "Event", "lastTimestamp": "2026-11-20T13:00:00Z"}
     path = "/api/v1/namespaces/trading/events"
     await outside.write("POST", path, event)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await following.listed.wait()
     outside.cluster.store.remove(EVENTS, "trading", "ledger.1")
     found = await reader.events(window, "trading", "ledger")

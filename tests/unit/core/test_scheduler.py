@@ -9,6 +9,7 @@ import pytest
 from bot.scheduler import LEASE_TTL, Cron, Every, Job, ScheduleError, Scheduler
 from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
+from tests.patience import PATIENCE
 
 FRIDAY = datetime(2026, 11, 20, 8, 59, 0, tzinfo=UTC)
 
@@ -187,5 +188,5 @@ async def test_the_wall_tick_starts_jobs_by_itself(store: SqlStore) -> None:
 
     scheduler = a_scheduler(store, FakeClock(), Job("first", Every(timedelta(hours=1)), note))
     scheduler.start()
-    await asyncio.wait_for(begun.wait(), timeout=5)
+    await asyncio.wait_for(begun.wait(), timeout=PATIENCE)
     await scheduler.stop()

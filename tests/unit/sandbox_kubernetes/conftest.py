@@ -15,6 +15,7 @@ from sandbox.kubernetes.access import ACTOR_TOKEN
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
+from tests.patience import PATIENCE
 
 NOW = 1_795_180_000.0
 Json = dict[str, Any]
@@ -59,7 +60,7 @@ class Api:
         headers = {"Authorization": f"Bearer {ACTOR_TOKEN}"}
         found: list[Json] = []
         async with (
-            asyncio.timeout(20),
+            asyncio.timeout(PATIENCE),
             self.session.get(self.server.url + path, headers=headers) as reply,
         ):
             while len(found) < count:

@@ -13,6 +13,7 @@ from sandbox.clock import ManualClock
 from sandbox.slack.manifest import BUILT_IN
 from sandbox.slack.people import ALICE, BOB, CAROL, GENERAL, INCIDENTS, STRANGER, TEAM_ID
 from sandbox.slack.server import SlackServer, Timing, start_slack
+from tests.patience import PATIENCE
 
 Json = dict[str, Any]
 HERE = {"channel": INCIDENTS}
@@ -72,7 +73,7 @@ class Api:
 
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
-    timing = Timing(ack_seconds=0.2, trigger_seconds=3.0, stream_seconds=0.3)
+    timing = Timing(ack_seconds=0.2, trigger_seconds=PATIENCE)
     server = await start_slack(clock=ManualClock(1.79e9), manifest=BUILT_IN, timing=timing)
     async with aiohttp.ClientSession() as session:
         yield Api(server, session)
@@ -420,7 +421,11 @@ async def test_a_stream_needs_its_recipient_and_its_time(api: Api) -> None:
     assert early["error"] == "streaming_state_conflict"
     wrong = await api("chat.appendStream", **HERE, ts=stream, chunks=[{"type": "poem"}])
     assert wrong["error"] == "invalid_chunks"
-    await api.server.wait_for(lambda: not api.server.thread("#incidents", ts)[1]["streaming"])
+    api.server.parts.stream_seconds = 0.0
+    second = api.server.post_as("alice", "#incidents", "and now?")
+    place = {**HERE, "thread_ts": second}
+    stream = (await api("chat.startStream", **place, **person, markdown_text="so"))["ts"]
+    await api.server.wait_for(lambda: not api.server.thread("#incidents", second)[1]["streaming"])
     late = await api("chat.appendStream", **HERE, ts=stream, markdown_text="!")
     assert late["error"] == "message_not_in_streaming_state"
     stopped = await api("chat.stopStream", **HERE, ts=stream)
@@ -571,7 +576,7 @@ async def test_the_page_hears_of_messages_edits_reactions_and_deletions(api: Api
         await api("reactions.add", **HERE, timestamp=ts, name="eyes")
         await api("chat.delete", **HERE, ts=ts)
         heard = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while "message_deleted" not in heard:
                 heard.append((await socket.receive_json())["type"])
     assert heard == ["message", "unread", "message_changed", "reaction", "message_deleted"]

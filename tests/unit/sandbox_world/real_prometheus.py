@@ -19,6 +19,7 @@ from typing import Any
 
 from sandbox.prometheus.samples import Series
 from tests.fixtures.real_prometheus import running
+from tests.patience import PATIENCE
 
 READY_SECONDS = 30.0
 _LITERAL_BYTES = 60_000
@@ -48,7 +49,7 @@ def ask(url: str, path: str, fields: Sequence[tuple[str, str]], *, post: bool = 
     target = f"{url}/api/v1/{path}" + ("" if post or not text else f"?{text}")
     request = urllib.request.Request(target, data=text.encode() if post else None)
     try:
-        with urllib.request.urlopen(request, timeout=30) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
             return Reply(reply.status, json.load(reply))
     except urllib.error.HTTPError as refused:
         with refused:
@@ -99,7 +100,7 @@ def write(url: str, rows: Sequence[Series]) -> None:
         data=_snappy(b"".join(_message(row) for row in rows)),
         headers={"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"},
     )
-    with urllib.request.urlopen(request, timeout=60) as reply:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
         assert reply.status == 204
 
 

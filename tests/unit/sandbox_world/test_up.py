@@ -10,6 +10,7 @@ import pytest
 from sandbox.__main__ import main
 from sandbox.main import PortInUseError, Ports, up
 from sandbox.state import StateError, open_state
+from tests.patience import PATIENCE
 
 FREE = Ports(0, 0, 0, 0, 0, 0)
 
@@ -56,7 +57,7 @@ async def test_the_bad_deploy_rolls_out_and_orders_become_slow(tmp_path: Path) -
             while not sandbox.cluster.faults.is_open(key):
                 await _asked(sandbox.env["PROMETHEUS_URL"], "vector(time())")
 
-        await asyncio.wait_for(felt(), 20)
+        await asyncio.wait_for(felt(), PATIENCE)
         opened = sandbox.cluster.faults.intervals(key)[0].opened_at
         query = (
             "histogram_quantile(0.99, sum by (service, le) "
@@ -67,7 +68,7 @@ async def test_the_bad_deploy_rolls_out_and_orders_become_slow(tmp_path: Path) -
             while sandbox.clock.now() < opened + 200:
                 await _asked(sandbox.env["PROMETHEUS_URL"], "vector(time())")
 
-        await asyncio.wait_for(shown(), 20)
+        await asyncio.wait_for(shown(), PATIENCE)
         assert (await _asked(sandbox.env["PROMETHEUS_URL"], query))["order-api"] > 0.6
     finally:
         await sandbox.close()

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from bot.store.engine import database_url
 from bot.store.store import SqlStore, open_store
 from tests.fixtures.nouns import ALICE, NOW
+from tests.patience import PATIENCE
 from tools.errors import BackendUnavailableError
 
 
@@ -95,7 +96,7 @@ async def test_a_cancelled_transaction_is_rolled_back_and_lets_the_next_one_in(
             await asyncio.Event().wait()
 
     task = asyncio.create_task(hang())
-    await asyncio.wait_for(inside.wait(), 5)
+    await asyncio.wait_for(inside.wait(), PATIENCE)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     async with memory.begin() as tx:

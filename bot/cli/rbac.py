@@ -7,15 +7,24 @@ from typing import Annotated
 import typer
 
 from bot.cli.ending import fail, settings
+from tools.act.admission import IDENTITY, Protected
 
 
 def rbac(
     actions: Annotated[
         list[str] | None, typer.Argument(help="Actions; default: those your playbooks use.")
     ] = None,
+    identity: Annotated[
+        str, typer.Option(help="User name of the acting identity, as the API server knows it.")
+    ] = IDENTITY,
 ) -> None:
-    """Print the ClusterRole of the acting identity; bind it per namespace with a RoleBinding."""
+    """Print the ClusterRole of the acting identity, and what admission refuses it.
+
+    Bind the role per namespace with a RoleBinding. The ValidatingAdmissionPolicy holds what the
+    configuration protects: print it again when that changes.
+    """
     from foundation.nearest import nearest
+    from tools.act import admission
     from tools.act.rbac import NEEDS, render
 
     wanted = sorted(set(actions)) if actions else _used()
@@ -23,6 +32,20 @@ def rbac(
         if name not in NEEDS:
             raise fail(f"there is no action {name!r}.{nearest(name, NEEDS)}")
     typer.echo(render(wanted), nl=False)
+    typer.echo(admission.render(_protected(identity), identity), nl=False)
+
+
+def _protected(identity: str) -> Protected:
+    """Return what the configuration protects; the identity says where the bot lives."""
+    from bot.domain.policy import OwnProtection
+    from tools.act import admission
+
+    policy = settings().policy
+    own = {policy.own.namespace, admission.namespace_of(identity)} - {""}
+    spaces = {*policy.protected_namespaces}
+    if policy.own.protection is OwnProtection.NAMESPACE:
+        spaces |= own
+    return Protected(sorted(spaces), policy.protected_labels)
 
 
 def _used() -> list[str]:

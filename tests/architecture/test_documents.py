@@ -10,6 +10,7 @@ import yaml
 
 from tests.architecture.source import ROOT, sources
 from tests.patience import PATIENCE
+from tools.act.rbac import render
 
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
@@ -204,6 +205,28 @@ def test_the_reading_identity_changes_nothing_and_reads_no_secret() -> None:
         assert set(rule["verbs"]) <= {"get", "list", "watch"}
         assert "secrets" not in rule["resources"]
         assert "*" not in rule["resources"]
+
+
+def test_the_acting_identity_may_do_and_see_what_the_actions_on_workloads_need() -> None:
+    shipped = ("pod_restart", "rollout_restart", "deployment_rollback", "config_rollback",
+               "scale", "hpa_scale")  # fmt: skip
+    (actor,) = (
+        m for m in manifests() if m["metadata"]["name"] == "sre-agent-actor" and "rules" in m
+    )
+    needed, given = (_verbs(role["rules"]) for role in (yaml.safe_load(render(shipped)), actor))
+    assert {key: verbs - given.get(key, set()) for key, verbs in needed.items()} == {
+        key: set() for key in needed
+    }
+    assert not any("*" in verbs for verbs in given.values())
+
+
+def _verbs(rules: list[dict[str, Any]]) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for rule in rules:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault((group, resource), set()).update(rule["verbs"])
+    return found
 
 
 def test_the_acting_identity_is_bound_to_nothing_until_somebody_binds_it() -> None:

@@ -16,7 +16,20 @@ class Need(NamedTuple):
 
 _READ = ("get", "list")
 _HISTORY = (Need("apps", "replicasets", _READ), Need("", "configmaps", _READ))
-_NAMESPACE = Need("", "namespaces", ("get",))  # protected labels stand on it
+# Who owns, scales and serves what an action touches, up to the top: each of them may be protected.
+_REACH = (
+    Need("", "namespaces", ("get",)),
+    Need("", "pods", _READ),
+    Need("", "services", _READ),
+    Need("apps", "replicasets", _READ),
+    Need("apps", "deployments", ("get",)),
+    Need("apps", "statefulsets", ("get",)),
+    Need("apps", "daemonsets", ("get",)),
+    Need("batch", "jobs", _READ),
+    Need("batch", "cronjobs", ("get",)),
+    Need("postgresql.cnpg.io", "clusters", ("get",)),
+)
+_ALONE = frozenset({"cordon", "uncordon"})  # they touch a node and nothing that hangs on it
 NEEDS: Mapping[str, tuple[Need, ...]] = {
     "pod_restart": (Need("", "pods", (*_READ, "delete")),),
     "rollout_restart": (Need("apps", "deployments", (*_READ, "patch")),),
@@ -50,7 +63,7 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
         Need("postgresql.cnpg.io", "clusters/status", ("get", "patch")),
         Need("", "pods/proxy", ("get",)),  # how far each replica is behind
     ),
-    "http_call": (),
+    "http_call": (),  # beside what a Service of the cluster hides, when an address names one
     "circuit_breaker": (Need("", "configmaps", (*_READ, "patch")),),
 }
 
@@ -59,7 +72,7 @@ def render(actions: Iterable[str]) -> str:
     """Return the ClusterRole as YAML, one rule per resource, with the actions that need it."""
     needed: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
     for action in actions:
-        for need in (*NEEDS[action], *((_NAMESPACE,) if NEEDS[action] else ())):
+        for need in (*NEEDS[action], *(() if action in _ALONE else _REACH)):
             verbs, users = needed.setdefault((need.group, need.resource), (set(), set()))
             verbs.update(need.verbs)
             users.add(action)

@@ -204,9 +204,34 @@ def test_every_action_says_which_rules_it_needs() -> None:
     assert not any("*" in (*r["verbs"], *r["resources"]) for r in role["rules"])
     assert not any("secrets" in r["resources"] for r in role["rules"])
     pods = yaml.safe_load(rbac.render(["pod_restart"]))["rules"]
+    look, get = ["get", "list"], ["get"]
     assert {tuple(r["resources"]): r["verbs"] for r in pods} == {
-        ("namespaces",): ["get"], ("pods",): ["get", "list", "delete"],
+        ("pods",): [*look, "delete"],
+        # who stands above a pod and before it, up to the top
+        ("namespaces",): get, ("services",): look, ("replicasets",): look, ("deployments",): get,
+        ("statefulsets",): get, ("daemonsets",): get, ("jobs",): look, ("cronjobs",): get,
+        ("clusters",): get,
     }  # fmt: skip
+    nodes = yaml.safe_load(rbac.render(["cordon"]))["rules"]
+    assert [(r["resources"], r["verbs"]) for r in nodes] == [(["nodes"], [*look, "patch"])]
+
+
+def test_rbac_also_prints_what_admission_refuses(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import yaml
+
+    monkeypatch.setenv("SRE_AGENT_CONFIG", str(ROOT / "config" / "config.yaml"))
+    identity = "system:serviceaccount:ops:actor"
+    assert main(["rbac", "pod_restart", "--identity", identity]) == 0
+    role, policy, binding = yaml.safe_load_all(capsys.readouterr().out)
+    assert [each["kind"] for each in (role, policy, binding)] == [
+        "ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+    ]  # fmt: skip
+    assert identity in policy["spec"]["matchConditions"][0]["expression"]
+    spaces = policy["spec"]["validations"][0]["expression"]
+    assert '"kube-system"' in spaces
+    assert '"ops"' in spaces  # where the bot itself runs
 
 
 def test_the_schema_goes_down_and_up(capsys: pytest.CaptureFixture[str]) -> None:

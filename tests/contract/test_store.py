@@ -702,19 +702,19 @@ async def test_steps_are_told_forward_then_undo_and_date_what_was_touched(store:
         undo = StepIntended(plan_id, Position.back(0), NOW)
         steps = [StepIntended(plan_id, Position.forward(n), NOW) for n in (1, 0)]
         for step in (undo, *steps):
-            await tx.plans.save_step(step, target)
+            await tx.plans.save_step(step, target, 0)
         keys = [f"{plan_id}/{each}" for each in ("do/0", "do/1", "undo/0")]
         assert [s.key for s in await tx.plans.steps(plan_id)] == keys
         assert await touched(NOW - MINUTE) == []
         sent = send(steps[0], NOW + MINUTE)
-        await tx.plans.save_step(sent, target)
+        await tx.plans.save_step(sent, target, 0)
         assert await touched(NOW) == [(plan_id, Position.forward(1), NOW + MINUTE)]
         done = finish(sent, NOW + 2 * MINUTE, "ok", "f" * 64)
-        await tx.plans.save_step(done, target)
+        await tx.plans.save_step(done, target, 0)
         assert await touched(NOW) == [(plan_id, Position.forward(1), NOW + 2 * MINUTE)]
         assert await touched(NOW + 2 * MINUTE) == []
         back = send(undo, NOW + 3 * MINUTE)
-        await tx.plans.save_step(back, target)
+        await tx.plans.save_step(back, target, 0)
         assert [place for _, place, _ in await touched(NOW)] == [
             Position.back(0),
             Position.forward(1),
@@ -739,7 +739,7 @@ async def test_every_state_of_a_step_is_read_back_as_itself(store: SqlStore) -> 
             finish(sent, later, "found done in the world", ""),
             begun,
         ):
-            await tx.plans.save_step(run, target)
+            await tx.plans.save_step(run, target, 0)
             assert await tx.plans.steps(plan_id) == [run]
 
 

@@ -15,12 +15,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.ports import Clock, Message, Person
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import Place
+from bot.slack.failures import failure_of
 from foundation.nearest import nearest
 from tools.errors import BackendUnavailableError, NotFoundError
 
@@ -28,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 FRESH = timedelta(minutes=5)
 PAGE = 200
+UNKNOWN = frozenset({"user_not_found", "users_not_found", "user_not_visible", "no_such_subteam"})
 CONFIRM_SECONDS = 10.0  # wall; a limit that Slack sets may make its calls wait longer
 
 
@@ -137,11 +140,12 @@ class SlackDirectory:
         try:
             answer: Mapping[str, Any] = await method(**arguments)
         except SlackApiError as error:
-            code = error.response.get("error", "")
-            if code in {"user_not_found", "users_not_found", "user_not_visible", "no_such_subteam"}:
-                raise NotFoundError(f"Slack knows no {what} ({code})") from error
-            raise BackendUnavailableError("slack", f"cannot look up {what}: {code}") from error
-        except (SlackClientError, OSError, TimeoutError) as error:
+            failure = failure_of(error)
+            if failure.code in UNKNOWN:
+                raise NotFoundError(f"Slack knows no {what} ({failure.code})") from error
+            why = f"cannot look up {what}: {failure.text}"
+            raise BackendUnavailableError("slack", why) from error
+        except (SlackClientError, ClientError, OSError, TimeoutError) as error:
             raise BackendUnavailableError("slack", f"cannot look up {what}: {error}") from error
         return answer
 
@@ -198,8 +202,9 @@ class ChannelBook:
                 types="public_channel,private_channel", **arguments
             )
         except SlackApiError as error:
-            needed = error.response.get("needed", "")
-            why = f"{error.response.get('error', '')} {needed}".strip()
+            why = failure_of(error).text
+            if why == "missing_scope":
+                why = f"{why} {error.response.get('needed', '')}".strip()
             raise BackendUnavailableError("slack", f"cannot list channels: {why}") from error
         return dict(answer.data)
 
@@ -208,7 +213,7 @@ class ChannelBook:
         try:
             answer: Any = await self._client.conversations_info(channel=channel)
         except SlackApiError as error:
-            if error.response.get("error") in {"channel_not_found", "missing_scope"}:
+            if failure_of(error).code in {"channel_not_found", "missing_scope"}:
                 return False
             raise
         found = answer["channel"]

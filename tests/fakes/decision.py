@@ -53,11 +53,11 @@ PEOPLE = (
 
 
 class FakeDirectory:
-    """Implements the port Directory; `down` makes it unreachable."""
+    """Implements the port Directory; `down` makes it unreachable, `unconfirmed` what is fresh."""
 
     def __init__(self, *people: Person) -> None:
         self.people = {each.id: each for each in people or PEOPLE}
-        self.down = False
+        self.down = self.unconfirmed = False
 
     async def person(self, user: UserId) -> Person:
         if self.down:
@@ -68,7 +68,7 @@ class FakeDirectory:
             raise NotFoundError(f"nobody is called {user!r}") from None
 
     async def confirm(self, users: Collection[UserId]) -> dict[UserId, Person]:
-        if self.down:
+        if self.down or self.unconfirmed:
             raise BackendUnavailableError("slack", "does not answer")
         return {user: self.people[user] for user in users if user in self.people}
 

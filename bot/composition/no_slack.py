@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from bot.core.ports import Message, Person, Reply
@@ -20,6 +21,10 @@ class NoSlack:
     async def person(self, user: UserId) -> Person:
         """Raise NotFoundError."""
         raise NotFoundError(f"nobody knows {user!r}: Slack is not configured")
+
+    async def confirm(self, users: Collection[UserId]) -> Mapping[UserId, Person]:  # noqa: ARG002 - the port's signature
+        """Return nobody."""
+        return {}
 
     async def by_email(self, email: str) -> Person | None:  # noqa: ARG002 - the port's signature
         """Return None."""
@@ -52,6 +57,10 @@ class TokenOwners:
     async def person(self, user: UserId) -> Person:
         """Return a full member by this id."""
         return Person(user, user)
+
+    async def confirm(self, users: Collection[UserId]) -> Mapping[UserId, Person]:
+        """Return full members by these ids."""
+        return {user: Person(user, user) for user in users}
 
     async def by_email(self, email: str) -> Person | None:  # noqa: ARG002 - the port's signature
         """Return None: a token knows no e-mail."""

@@ -2,14 +2,20 @@
 
     Case (what is known now) ──check(case, moment)──> None, or the first Refusal
 
-A guard is a small pure function. `GUARDS` names each with the moments it speaks at: when a plan is
-PROPOSED, when a person ANSWERS, when it is CLAIMED for execution, before each STEP. An unknown
-fact refuses: a guard never guesses in favour of acting.
+A guard is a small pure function. `GUARDS` names each with the moments it speaks at:
+
+    PROPOSE   a plan is made                    STEP     before each of its own steps
+    ANSWER    a person says yes                 VERIFY   before each look whether it helped
+    CLAIM     a process begins to work on it    UNDO     before each step of the way back
+
+A STEP asks all that a CLAIM asks, but for the expiry, which ends with the claim; what the plan did
+itself counts neither as cooldown nor as concurrency. An UNDO asks little, as what is half done is a
+danger of its own. An unknown fact refuses: a guard never guesses in favour of acting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -29,6 +35,8 @@ class Moment(StrEnum):
     ANSWER = "answer"
     CLAIM = "claim"
     STEP = "step"
+    VERIFY = "verify"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class TouchedObject:
     protected: bool = False  # the service catalogue says so
     own: str = ""  # what it is to the bot itself: "its database"
     touched_at: datetime | None = None  # world time a step last touched it
-    busy: str = ""  # id of a running plan that touches it too
+    busy: str = ""  # id of a plan at work that touches it too
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,8 @@ class Answerer:
 
     user: UserId
     allowed: bool
-    why: str = ""
+    why: str = ""  # why not
+    confirmed: bool = True  # False: nobody could be asked who they are now
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,8 @@ class Case:
     mode: ServiceMode  # the strictest of the services touched
     targets: tuple[TouchedObject, ...] = ()  # the whole effect set
     unforeseen: str = ""  # what of the effect set nobody knows, or nobody was shown
+    objections: tuple[Refusal, ...] = ()  # what a look at the steps' objects found wrong
+    unseen: str = ""  # why they could not be looked at
     pods_affected: int = 0
     running: int = 0  # plans at work, without this one
     halted: str = ""  # why, when the kill switch is on
@@ -85,6 +96,10 @@ class Case:
     cooldown: timedelta = timedelta(0)  # the playbook's own
     answerers: tuple[Answerer, ...] = ()
     asked_digest: str = ""  # the digest a person answered, where the door tells it
+
+    def objection(self, guard: str) -> str:
+        """Return what a look found wrong, in words; empty for nothing."""
+        return next((each.message for each in self.objections if each.guard == guard), "")
 
 
 def protected_namespace(case: Case) -> str:
@@ -182,15 +197,44 @@ def stopped(case: Case) -> str:
     return "somebody stopped this plan" if case.stopped else ""
 
 
+def unseen(case: Case) -> str:
+    """Refuse to go on without a look at what the plan touches."""
+    return f"what the plan touches cannot be read: {case.unseen}" if case.unseen else ""
+
+
+def target_identity(case: Case) -> str:
+    """Refuse an object that was deleted and made anew under the same name."""
+    return case.objection("target_identity")
+
+
+def target_changed(case: Case) -> str:
+    """Refuse an object that is not as it was when the plan was shown.
+
+    Before each step its action compares the object itself, in the request that changes it.
+    """
+    return case.objection("target_changed")
+
+
+def dry_run_refused(case: Case) -> str:
+    """Refuse what the server would refuse."""
+    return case.objection("dry_run_refused")
+
+
+def exclusion(case: Case) -> str:
+    """Refuse a workload that another plan is working on."""
+    for target in case.targets:
+        if target.busy:
+            return f"{target.ref} is being worked on by {target.busy}"
+    return ""
+
+
 def cooldown(case: Case) -> str:
-    """Refuse a target that was touched a moment ago or is being worked on.
+    """Refuse a workload that was touched a moment ago.
 
     The longer of the playbook's cooldown and policy's counts.
     """
     longest = max(case.config.cooldown, case.cooldown)
     for target in case.targets:
-        if target.busy:
-            return f"{target.ref} is being worked on by {target.busy}"
         if target.touched_at is not None:
             free_at = target.touched_at + longest
             if case.now < free_at:
@@ -216,7 +260,7 @@ def blast_radius(case: Case) -> str:
 
 
 def expiry(case: Case) -> str:
-    """Refuse a plan whose time is over."""
+    """Refuse a plan whose time is over (an answer that comes too late is `approval.Expired`)."""
     if case.plan is not None and case.wall < case.plan.expires_at:
         return ""
     return "the plan has expired; propose it again"
@@ -235,6 +279,14 @@ def plan_digest(case: Case) -> str:
     if all(each == now for each in said):
         return ""
     return "the plan is not the one that was shown; propose it again"
+
+
+def identity(case: Case) -> str:
+    """Refuse while nobody can be asked who those are whose yes counts."""
+    for each in case.answerers:
+        if not each.confirmed:
+            return each.why or f"who {each.user} is now cannot be confirmed"
+    return ""
 
 
 def approver_role(case: Case) -> str:
@@ -292,44 +344,53 @@ def requester(case: Case) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A named check and the moments it speaks at. `waits`: a claim it refuses is tried again."""
+    """A named check and the moments it speaks at."""
 
     says: Callable[[Case], str]  # why not; empty for no objection
     moments: frozenset[Moment]
-    waits: bool = False
+    waits: bool = False  # a claim it refuses is tried again until the plan expires
+    patience: timedelta = timedelta(0)  # wall: so long a plan at work waits before it is stopped
 
 
+PATIENCE = timedelta(minutes=5)  # wall: an outage of Slack or of the cluster, not a night
 _P, _A, _C, _S = Moment.PROPOSE, Moment.ANSWER, Moment.CLAIM, Moment.STEP
+_V, _U = Moment.VERIFY, Moment.UNDO
 
 
 def _at(*moments: Moment) -> frozenset[Moment]:
     return frozenset(moments)
 
 
-GUARDS: dict[str, Guard] = {  # in the order they are asked; a test removes each in turn
-    "protected_namespace": Guard(protected_namespace, _at(_P, _A, _C)),
-    "protected_label": Guard(protected_label, _at(_P, _A, _C)),
-    "protected_service": Guard(protected_service, _at(_P, _A, _C)),
-    "protected_own": Guard(protected_own, _at(_P, _A, _C)),
-    "effect_set": Guard(effect_set, _at(_P, _A, _C)),
-    "gitops_owned": Guard(gitops_owned, _at(_P, _C)),
+GUARDS: dict[str, Guard] = {  # in the order they are asked; a test removes each at each moment
+    "protected_namespace": Guard(protected_namespace, _at(_P, _A, _C, _S, _U)),
+    "protected_label": Guard(protected_label, _at(_P, _A, _C, _S, _U)),
+    "protected_service": Guard(protected_service, _at(_P, _A, _C, _S, _U)),
+    "protected_own": Guard(protected_own, _at(_P, _A, _C, _S, _U)),
+    "target_identity": Guard(target_identity, _at(_C, _S, _U)),
+    "effect_set": Guard(effect_set, _at(_P, _A, _C, _S)),
+    "gitops_owned": Guard(gitops_owned, _at(_P, _C, _S)),
     "service_mode": Guard(service_mode, _at(_P)),
-    "service_mode_answer": Guard(service_mode_answer, _at(_A, _C)),
-    "tier_critical": Guard(tier_critical, _at(_P, _A, _C)),
-    "blast_radius": Guard(blast_radius, _at(_P, _C)),
-    "enabled": Guard(enabled, _at(_A, _C)),
-    "dry_run": Guard(dry_run, _at(_A, _C)),
-    "halt": Guard(halt, _at(_P, _A, _C, _S)),
-    "freeze": Guard(freeze, _at(_P, _A, _C)),
-    "stopped": Guard(stopped, _at(_C, _S)),
-    "expiry": Guard(expiry, _at(_A, _C)),
-    "plan_digest": Guard(plan_digest, _at(_A, _C, _S)),
-    "approver_role": Guard(approver_role, _at(_A, _C)),
+    "service_mode_answer": Guard(service_mode_answer, _at(_A, _C, _S)),
+    "tier_critical": Guard(tier_critical, _at(_P, _A, _C, _S)),
+    "blast_radius": Guard(blast_radius, _at(_P, _C, _S)),
+    "enabled": Guard(enabled, _at(_A, _C, _S)),
+    "dry_run": Guard(dry_run, _at(_A, _C, _S)),
+    "halt": Guard(halt, _at(_P, _A, _C, _S, _V, _U)),
+    "freeze": Guard(freeze, _at(_P, _A, _C, _S)),
+    "stopped": Guard(stopped, _at(_S, _V, _U)),
+    "expiry": Guard(expiry, _at(_C)),
+    "plan_digest": Guard(plan_digest, _at(_A, _C, _S, _V, _U)),
+    "identity": Guard(identity, _at(_A, _C, _S), waits=True, patience=PATIENCE),
+    "approver_role": Guard(approver_role, _at(_C, _S)),
     "requester": Guard(requester, _at(_A)),
-    "break_glass": Guard(break_glass, _at(_A, _C)),
-    "distinct_approvers": Guard(distinct_approvers, _at(_C)),
-    "cooldown": Guard(cooldown, _at(_P, _C), waits=True),
-    "concurrency": Guard(concurrency, _at(_C), waits=True),  # a card may wait its turn
+    "break_glass": Guard(break_glass, _at(_A, _C, _S)),
+    "distinct_approvers": Guard(distinct_approvers, _at(_C, _S)),
+    "target_changed": Guard(target_changed, _at(_C)),
+    "unseen": Guard(unseen, _at(_S), patience=PATIENCE),
+    "exclusion": Guard(exclusion, _at(_P, _C, _S), waits=True),
+    "cooldown": Guard(cooldown, _at(_P, _C, _S), waits=True),
+    "concurrency": Guard(concurrency, _at(_C, _S), waits=True),  # a card may wait its turn
+    "dry_run_refused": Guard(dry_run_refused, _at(_C)),
 }
 
 
@@ -347,11 +408,16 @@ def protection(case: Case) -> Refusal | None:
 
 def check(case: Case, moment: Moment) -> Refusal | None:
     """Ask every guard of a moment; the first objection wins."""
-    for name, guard in GUARDS.items():
-        if moment in guard.moments:
-            why = guard.says(case)
-            if why:
-                return Refusal(name, why)
+    return ask(tuple(GUARDS), case, moment)
+
+
+def ask(names: Collection[str], case: Case, moment: Moment) -> Refusal | None:
+    """Ask some guards, those of them that speak at this moment; the first objection wins."""
+    for name in names:
+        guard = GUARDS.get(name)
+        why = guard.says(case) if guard is not None and moment in guard.moments else ""
+        if why:
+            return Refusal(name, why)
     return None
 
 
@@ -359,3 +425,14 @@ def may_wait(refusal: Refusal) -> bool:
     """Say whether a refused claim may be tried again later."""
     guard = GUARDS.get(refusal.guard)
     return guard is not None and guard.waits
+
+
+def patience_of(refusal: Refusal) -> timedelta:
+    """Return how long (wall) a plan at work waits for this refusal to end before it is stopped."""
+    guard = GUARDS.get(refusal.guard)
+    return guard.patience if guard is not None else timedelta(0)
+
+
+def waiting() -> tuple[str, ...]:
+    """Return the guards for whose sake a claim waits."""
+    return tuple(name for name, guard in GUARDS.items() if guard.waits)

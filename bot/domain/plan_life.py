@@ -73,6 +73,7 @@ class Running:
     approval: answers.Approved
     worker: Worker | None
     stop_asked: bool = False  # a person wants no further step
+    waits_since: datetime | None = None  # wall: its next step could not be judged since then
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,12 @@ class Verifying:
 
 @dataclass(frozen=True, slots=True)
 class UndoRequest:
-    """A person lets a plan that stopped be taken back; no halt from before stands in its way."""
+    """A person lets a plan that stopped be taken back; a halt from before does not stop that."""
 
     by: UserId
     at: datetime | None  # world time; None where an older version did not keep it
+    # marks of the halts that were in force; None where an older version did not keep them
+    halts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +268,11 @@ def ask_stop(state: W) -> W:
     return replace(state, stop_asked=True)
 
 
+def wait(state: Running, at: datetime | None) -> Running:
+    """Let the next step wait since `at` (wall), or go on."""
+    return replace(state, waits_since=at)
+
+
 def verify(state: Running, until: datetime) -> Verifying:
     """Watch whether it helped, until a moment of world time."""
     return Verifying(state.approval, state.worker, until, state.stop_asked)
@@ -316,6 +324,8 @@ def resume(state: OutcomeUnknown, *, forward: bool) -> Running | Undoing:
     return Running(state.approval, None) if forward else Undoing(state.approval, None, "")
 
 
-def undo_for(state: Halted | Unverified, by: UserId, at: datetime) -> Undoing:
-    """Take back what was done, because a person asked for it."""
-    return Undoing(state.approval, None, f"undo asked by {by}", UndoRequest(by, at))
+def undo_for(
+    state: Halted | Unverified, by: UserId, at: datetime, halts: tuple[str, ...]
+) -> Undoing:
+    """Take back what was done, because a person asked for it while `halts` were in force."""
+    return Undoing(state.approval, None, f"undo asked by {by}", UndoRequest(by, at, halts))

@@ -1,23 +1,28 @@
 """Who people are and what channels are called, from Slack, remembered for five minutes.
 
 users.info + usergroups.users.list ──> Person (guest, external, deleted, bot, groups)
+                                       `confirm` asks both anew and believes no half answer
 conversations.list                 ──> `#incidents` is C0INCIDNT
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.core.ports import Clock, Message, Person
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import Place
+from bot.slack.failures import failure_of
 from foundation.nearest import nearest
 from tools.errors import BackendUnavailableError, NotFoundError
 
@@ -25,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 FRESH = timedelta(minutes=5)
 PAGE = 200
+UNKNOWN = frozenset({"user_not_found", "users_not_found", "user_not_visible", "no_such_subteam"})
+CONFIRM_SECONDS = 10.0  # wall; a limit that Slack sets may make its calls wait longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,39 @@ class SlackDirectory:
         known = self._people.get(user)
         now = self._clock.monotonic()
         if known is None or now - known.at > FRESH.total_seconds():
-            answer = await self._call(self._client.users_info, f"user {user!r}", user=user)
-            known = _Known(await self._read(answer["user"]), now)
-            self._people[user] = known
+            known = self._people[user] = _Known(await self._look_up(user), now)
         return replace(known.person, groups=await self._groups_of(user))
+
+    async def confirm(self, users: Collection[UserId]) -> Mapping[UserId, Person]:
+        """Return those of some people whom Slack knows, read anew with their groups."""
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                found = await self._confirmed(users)
+        except TimeoutError as error:
+            why = f"cannot look people up within {CONFIRM_SECONDS:.0f} s"
+            raise BackendUnavailableError("slack", why) from error
+        except (KeyError, TypeError) as error:
+            why = f"answered a question about people without what it must say: {error!r}"
+            raise BackendUnavailableError("slack", why) from error
+        return found
+
+    async def _confirmed(self, users: Collection[UserId]) -> dict[UserId, Person]:
+        found: dict[UserId, Person] = {}
+        for user in users:
+            self._people.pop(user, None)
+            with suppress(NotFoundError):
+                found[user] = await self._look_up(user)
+        members, now = await self._read_groups() if found else {}, self._clock.monotonic()
+        if found:
+            self._members, self._members_at = members, now
+        self._people |= {user: _Known(person, now) for user, person in found.items()}
+        return {
+            user: replace(person, groups=_groups(members, user)) for user, person in found.items()
+        }
+
+    async def _look_up(self, user: UserId) -> Person:
+        answer = await self._call(self._client.users_info, f"user {user!r}", user=user)
+        return await self._read(answer["user"])
 
     async def by_email(self, email: str) -> Person | None:
         """Return the person with this e-mail, None when there is none."""
@@ -83,17 +119,20 @@ class SlackDirectory:
     async def _groups_of(self, user: str) -> tuple[str, ...]:
         now = self._clock.monotonic()
         if self._members_at is None or now - self._members_at > FRESH.total_seconds():
-            members: dict[str, frozenset[str]] = {}
-            for group in sorted(self._groups()):
-                try:
-                    answer = await self._call(
-                        self._client.usergroups_users_list, f"group {group!r}", usergroup=group
-                    )
-                    members[group] = frozenset(answer["users"])
-                except NotFoundError as error:
-                    log.warning("slack.group_unknown", group=group, why=str(error))
-            self._members, self._members_at = members, now
-        return tuple(g for g, users in self._members.items() if user in users)
+            self._members, self._members_at = await self._read_groups(), now
+        return _groups(self._members, user)
+
+    async def _read_groups(self) -> dict[str, frozenset[str]]:
+        members: dict[str, frozenset[str]] = {}
+        for group in sorted(self._groups()):
+            try:
+                answer = await self._call(
+                    self._client.usergroups_users_list, f"group {group!r}", usergroup=group
+                )
+                members[group] = frozenset(answer["users"])
+            except NotFoundError as error:
+                log.warning("slack.group_unknown", group=group, why=str(error))
+        return members
 
     async def _call(
         self, method: Callable[..., Awaitable[Any]], what: str, **arguments: Any
@@ -101,13 +140,18 @@ class SlackDirectory:
         try:
             answer: Mapping[str, Any] = await method(**arguments)
         except SlackApiError as error:
-            code = error.response.get("error", "")
-            if code in {"user_not_found", "users_not_found", "user_not_visible", "no_such_subteam"}:
-                raise NotFoundError(f"Slack knows no {what} ({code})") from error
-            raise BackendUnavailableError("slack", f"cannot look up {what}: {code}") from error
-        except (SlackClientError, OSError, TimeoutError) as error:
+            failure = failure_of(error)
+            if failure.code in UNKNOWN:
+                raise NotFoundError(f"Slack knows no {what} ({failure.code})") from error
+            why = f"cannot look up {what}: {failure.text}"
+            raise BackendUnavailableError("slack", why) from error
+        except (SlackClientError, ClientError, OSError, TimeoutError) as error:
             raise BackendUnavailableError("slack", f"cannot look up {what}: {error}") from error
         return answer
+
+
+def _groups(members: Mapping[str, frozenset[str]], user: str) -> tuple[str, ...]:
+    return tuple(group for group, users in members.items() if user in users)
 
 
 class ChannelBook:
@@ -158,8 +202,9 @@ class ChannelBook:
                 types="public_channel,private_channel", **arguments
             )
         except SlackApiError as error:
-            needed = error.response.get("needed", "")
-            why = f"{error.response.get('error', '')} {needed}".strip()
+            why = failure_of(error).text
+            if why == "missing_scope":
+                why = f"{why} {error.response.get('needed', '')}".strip()
             raise BackendUnavailableError("slack", f"cannot list channels: {why}") from error
         return dict(answer.data)
 
@@ -168,7 +213,7 @@ class ChannelBook:
         try:
             answer: Any = await self._client.conversations_info(channel=channel)
         except SlackApiError as error:
-            if error.response.get("error") in {"channel_not_found", "missing_scope"}:
+            if failure_of(error).code in {"channel_not_found", "missing_scope"}:
                 return False
             raise
         found = answer["channel"]

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-from bot.core.ports import ApiToken, Feedback, Mute, StaleError
+from bot.core.ports import ApiToken, Feedback, Mute, PlanRecord, StaleError
 from bot.domain import plan_life as life
 from bot.domain import run as runs
 from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
@@ -702,24 +702,83 @@ async def test_steps_are_told_forward_then_undo_and_date_what_was_touched(store:
         undo = StepIntended(plan_id, Position.back(0), NOW)
         steps = [StepIntended(plan_id, Position.forward(n), NOW) for n in (1, 0)]
         for step in (undo, *steps):
-            await tx.plans.save_step(step, target)
+            await tx.plans.save_step(step, target, 0)
         keys = [f"{plan_id}/{each}" for each in ("do/0", "do/1", "undo/0")]
         assert [s.key for s in await tx.plans.steps(plan_id)] == keys
         assert await touched(NOW - MINUTE) == []
         sent = send(steps[0], NOW + MINUTE)
-        await tx.plans.save_step(sent, target)
+        await tx.plans.save_step(sent, target, 0)
         assert await touched(NOW) == [(plan_id, Position.forward(1), NOW + MINUTE)]
         done = finish(sent, NOW + 2 * MINUTE, "ok", "f" * 64)
-        await tx.plans.save_step(done, target)
+        await tx.plans.save_step(done, target, 0)
         assert await touched(NOW) == [(plan_id, Position.forward(1), NOW + 2 * MINUTE)]
         assert await touched(NOW + 2 * MINUTE) == []
         back = send(undo, NOW + 3 * MINUTE)
-        await tx.plans.save_step(back, target)
+        await tx.plans.save_step(back, target, 0)
         assert [place for _, place, _ in await touched(NOW)] == [
             Position.back(0),
             Position.forward(1),
         ]
         assert (await tx.plans.steps(plan_id))[1] == done
+
+
+async def a_plan_at_work(store: SqlStore) -> PlanRecord:
+    """A plan that one process took."""
+    record = a_record()
+    async with store.begin() as tx:
+        await tx.plans.add(record)
+        return await tx.plans.move(record.taken(a_state(record.plan, PlanStatus.RUNNING)))
+
+
+async def test_a_plan_keeps_how_often_it_was_taken(store: SqlStore) -> None:
+    record = await a_plan_at_work(store)
+    async with store.begin() as tx:
+        assert (await tx.plans.get(record.plan.id)).token == record.token == 1
+        again = await tx.plans.move(record.to(record.state))
+        assert again.token == 1
+        assert (await tx.plans.move(again.taken(again.state))).token == 2
+        assert [each.token for each in await tx.plans.list()] == [2]
+
+
+async def test_a_step_is_written_under_the_token_that_holds_alone(store: SqlStore) -> None:
+    record = await a_plan_at_work(store)
+    run = StepIntended(record.plan.id, Position.forward(0), NOW)
+    async with store.begin() as tx:
+        await tx.plans.save_step(run, str(TARGET), 1)
+        await tx.plans.move(record.taken(record.state))
+        for token in (0, 1, 3):
+            with pytest.raises(StaleError, match="was taken by another process"):
+                await tx.plans.save_step(send(run, NOW), str(TARGET), token)
+        assert await tx.plans.steps(record.plan.id) == [run]
+
+
+async def test_a_process_that_was_overtaken_in_the_middle_of_a_transaction_writes_nothing(
+    store: SqlStore,
+) -> None:
+    """It read the plan as its own; by the time it writes, another has taken it."""
+    record = await a_plan_at_work(store)
+    run = StepIntended(record.plan.id, Position.forward(0), NOW)
+    read, taken = asyncio.Event(), asyncio.Event()
+
+    async def stalls() -> None:
+        async with store.begin() as tx:
+            assert (await tx.plans.get(record.plan.id)).token == 1
+            read.set()
+            if not store._sqlite:  # there nobody else writes before this transaction ends
+                await taken.wait()
+                await tx.plans.save_step(run, str(TARGET), 1)
+
+    async def takes() -> None:
+        await read.wait()
+        async with store.begin() as tx:
+            await tx.plans.move(record.taken(record.state))
+        taken.set()
+
+    found = await asyncio.gather(stalls(), takes(), return_exceptions=True)
+    assert found[1] is None
+    assert store._sqlite or isinstance(found[0], StaleError)
+    async with store.begin() as tx:
+        assert await tx.plans.steps(record.plan.id) == []
 
 
 async def test_every_state_of_a_step_is_read_back_as_itself(store: SqlStore) -> None:
@@ -739,7 +798,7 @@ async def test_every_state_of_a_step_is_read_back_as_itself(store: SqlStore) -> 
             finish(sent, later, "found done in the world", ""),
             begun,
         ):
-            await tx.plans.save_step(run, target)
+            await tx.plans.save_step(run, target, 0)
             assert await tx.plans.steps(plan_id) == [run]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import copy
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from tools.errors import BackendRefusedError, LostRaceError, NotFoundError
@@ -26,7 +26,9 @@ class FakeCluster:
         self.event_list: list[ClusterEvent] = []
         self.pod_list: list[PodStatus] = []
         self.fail_next: list[Exception] = []  # raised before a change takes effect
+        self.unreadable: dict[str, Exception] = {}  # raised where an object of a name is read
         self.lose_answer: Exception | None = None  # raised after a change took effect
+        self.after_change: dict[int, Callable[[], Awaitable[object]]] = {}  # by number, from 1
         self.pod_answers: dict[str, Mapping[str, Any]] = {}  # what a pod's endpoint tells, by name
         self.pod_logs: dict[str, str] = {}
         for each in objects:
@@ -41,6 +43,8 @@ class FakeCluster:
         self.objects[body["kind"], meta.get("namespace", ""), meta["name"]] = body
 
     async def get(self, ref: WorkloadRef) -> Mapping[str, Any]:
+        if ref.name in self.unreadable:
+            raise self.unreadable[ref.name]
         return copy.deepcopy(self._find(ref))
 
     async def list(
@@ -79,7 +83,7 @@ class FakeCluster:
         if not dry_run:
             self.put(after)
             self.sent.append(("patch", ref, list(operations)))
-            self._maybe_lose()
+            await self._changed()
         return copy.deepcopy(self._find(ref) if not dry_run else after)
 
     async def delete(
@@ -92,7 +96,7 @@ class FakeCluster:
         if not dry_run:
             del self.objects[ref.kind, ref.namespace, ref.name]
             self.sent.append(("delete", ref, grace_seconds))
-            self._maybe_lose()
+            await self._changed()
 
     async def create(
         self, ref: WorkloadRef, body: Mapping[str, Any], *, dry_run: bool, subresource: str = ""
@@ -107,7 +111,7 @@ class FakeCluster:
         if not dry_run:
             self.put(body)
             self.sent.append(("create", ref, body))
-            self._maybe_lose()
+            await self._changed()
         return copy.deepcopy(dict(body))
 
     async def events(
@@ -140,7 +144,10 @@ class FakeCluster:
         if self.fail_next:
             raise self.fail_next.pop(0)
 
-    def _maybe_lose(self) -> None:
+    async def _changed(self) -> None:
+        meanwhile = self.after_change.pop(len(self.sent), None)
+        if meanwhile is not None:
+            await meanwhile()
         if self.lose_answer is not None:
             error, self.lose_answer = self.lose_answer, None
             raise error

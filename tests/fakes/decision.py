@@ -7,7 +7,7 @@ vault      protected by the catalogue
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,7 @@ from tests.fakes.cluster import FakeCluster
 from tools.act.actions import ACTIONS
 from tools.act.contract import Action, Actors
 from tools.errors import BackendUnavailableError, NotFoundError
+from tools.ports import HttpCaller
 from tools.world import (
     Catalogue,
     ProposalDraft,
@@ -52,11 +53,11 @@ PEOPLE = (
 
 
 class FakeDirectory:
-    """Implements the port Directory; `down` makes it unreachable."""
+    """Implements the port Directory; `down` makes it unreachable, `unconfirmed` what is fresh."""
 
     def __init__(self, *people: Person) -> None:
         self.people = {each.id: each for each in people or PEOPLE}
-        self.down = False
+        self.down = self.unconfirmed = False
 
     async def person(self, user: UserId) -> Person:
         if self.down:
@@ -65,6 +66,11 @@ class FakeDirectory:
             return self.people[user]
         except KeyError:
             raise NotFoundError(f"nobody is called {user!r}") from None
+
+    async def confirm(self, users: Collection[UserId]) -> dict[UserId, Person]:
+        if self.down or self.unconfirmed:
+            raise BackendUnavailableError("slack", "does not answer")
+        return {user: self.people[user] for user in users if user in self.people}
 
     async def by_email(self, email: str) -> Person | None:
         return next((p for p in self.people.values() if p.email == email), None)
@@ -257,6 +263,7 @@ class Production(SmallProduction):
     clock: FakeClock = field(default_factory=lambda: FakeClock(START))
     directory: FakeDirectory = field(default_factory=FakeDirectory)
     cluster: FakeCluster = field(default_factory=FakeCluster)
+    http: HttpCaller | None = None
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     metrics: dict[tuple[str, str], float] = field(default_factory=dict)
     actions: dict[str, Action] = field(default_factory=lambda: dict(ACTIONS))
@@ -285,7 +292,7 @@ class Production(SmallProduction):
                 store=self.store,
                 clock=self.clock,
                 directory=self.directory,
-                actors=Actors(self.clock, self.cluster),
+                actors=Actors(self.clock, self.cluster, self.http),
                 actions=self.actions,
                 library=lambda: self.playbooks,
                 catalogue=lambda: Catalogue(

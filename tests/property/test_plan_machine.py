@@ -167,44 +167,58 @@ class PlanMachine(RuleBasedStateMachine):
             self.wrong.append(f"{key} twice")
         self.effects.append(key)
         PlanMachine.effects_seen += 1
+        if ref.name == "vault" or self._is_protected(ref):
+            self.wrong.append(f"{key} on a protected object")
+        record = await self.world.record(PlanId(plan_id))
+        if record.plan.body.digest() != record.plan.digest:
+            self.wrong.append(f"{key} is not what was shown")
         if direction == "undo":
             return
-        record = await self.world.record(PlanId(plan_id))
         if self.halted or self.world.halt_file:
             self.wrong.append(f"{key} while halted")
         if met != self.shown[plan_id].get(str(ref), met):
             self.wrong.append(f"{key} met {ref} as it was not shown")
         if record.status is not PlanStatus.RUNNING:
             self.wrong.append(f"{key} of a plan that is {record.status.value}")
-        if record.plan.body.digest() != record.plan.digest:
-            self.wrong.append(f"{key} is not what was shown")
-        if ref.name == "vault" or (record.plan.service == "vault"):
-            self.wrong.append(f"{key} touches the vault")
         if index == "0" and not self.resumed.get(plan_id):
-            await self._judge_beginning(key, record)
+            self._judge_beginning(key, record)
         self.resumed[plan_id] = True
+        await self._judge_step(key, record)
 
-    async def _judge_beginning(self, key: str, record: Any) -> None:
-        plan = record.plan
-        claimed_at = self.claimed.get(plan.id, self.world.clock.wall())
-        if claimed_at >= plan.expires_at:
-            self.wrong.append(f"{key} after expiry")
-        item = self.world.cluster.objects.get(("Deployment", "trading", plan.service), {})
+    def _is_protected(self, ref: Any) -> bool:
+        item = self.world.cluster.objects.get(("Deployment", "trading", ref.name), {})
         labels = item.get("metadata", {}).get("labels", {})
-        if claimed_at == self.world.clock.wall() and labels.get("do-not-remediate") == "true":
-            self.wrong.append(f"{key} on a protected object")
+        return bool(labels.get("do-not-remediate") == "true")
+
+    def _judge_beginning(self, key: str, record: Any) -> None:
+        """What ends with the claim."""
+        if self.claimed.get(record.plan.id, self.world.clock.wall()) >= record.plan.expires_at:
+            self.wrong.append(f"{key} after expiry")
+
+    async def _judge_step(self, key: str, record: Any) -> None:
+        """What must hold before every step, also of a plan that began long ago."""
+        plan, policy = record.plan, self.world.policy
         async with self.world.store.begin() as tx:
             rows = await tx.audit.tail(1000, plan.id)
             frozen = await tx.flags.get("freeze")
+            others = await tx.plans.list([PlanStatus.RUNNING, PlanStatus.VERIFYING])
+        if frozen or not policy.enabled or policy.dry_run:
+            self.wrong.append(f"{key} while frozen, switched off or on dry run")
+        names = {step.target.name for step in plan.body.steps}
+        if any(self._is_protected(step.target) for step in plan.body.steps):
+            self.wrong.append(f"{key} of a plan that touches a protected object")
+        modes = {self.world.services[name].mode for name in names}
+        if modes & {ServiceMode.OBSERVE, ServiceMode.SUGGEST}:
+            self.wrong.append(f"{key} of a service that is for reading")
+        for other in others:
+            same = names & {step.target.name for step in other.plan.body.steps}
+            if other.plan.id != plan.id and same and other.state.worker is not None:
+                self.wrong.append(f"{key} beside {other.plan.id} on {sorted(same)}")
         started = [r.event for r in rows if r.event.kind == "plan.started"]
         if len(started) != 1:
             self.wrong.append(f"{key} of a plan that began {len(started)} times")
-        just_now = claimed_at == self.world.clock.wall()
-        policy = self.world.policy
-        if just_now and (frozen or not policy.enabled):
-            self.wrong.append(f"{key} while frozen or switched off")
         if started and started[0].facts["auto"]:
-            if just_now and not self._runs_by_itself(plan):
+            if not self._runs_by_itself(plan):
                 self.wrong.append(f"{key} without a click that policy asks for")
             return
         said = {r.event.actor for r in rows if r.event.kind == "plan.approved"}
@@ -213,12 +227,9 @@ class PlanMachine(RuleBasedStateMachine):
         may = {*holders[Role.APPROVER], *holders.get(Role.ADMIN, ())}
         if plan.tier.value == "auto":
             may |= set(holders[Role.RESPONDER])
-        counted = said & may if claimed_at == self.world.clock.wall() else said
-        if self.world.policy.dry_run:
-            self.wrong.append(f"{key} while the dry-run switch is on")
-        if just_now and glass & may and policy.break_glass:
+        if glass & may and policy.break_glass:
             return
-        if len(counted) < plan.approvers_needed:
+        if len(said & may) < plan.approvers_needed:
             self.wrong.append(f"{key} approved by {sorted(said)} of {plan.approvers_needed}")
 
     def _runs_by_itself(self, plan: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Each named guard removed in turn: the story that is told about it must turn red.
+"""Each guard removed at each of its moments in turn: the story told about it there must turn red.
 
 The stories live with the tests (`tests/unit/decision/test_guards.py`): each drives the real
 planner, approvals and execution over a small production. Here they are only counted.
@@ -6,63 +6,48 @@ planner, approvals and execution over a small production. Here they are only cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.domain.guards import GUARDS
+from bot.core.remediation.permits import PermitForgedError
+from bot.domain.guards import Moment
+from tests.fixtures.guards import removed
 
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
     """What removing guards showed."""
 
-    guards: int
+    guards: int  # pairs of a guard and a moment
     broken_stories: tuple[str, ...]  # red although every guard stands
     without_a_red_test: tuple[str, ...]  # removed, and nobody noticed
 
 
-@contextmanager
-def without(name: str) -> Iterator[None]:
-    """Take one guard out, and put it back at its place in the order."""
-    kept = dict(GUARDS)
-    del GUARDS[name]
-    try:
-        yield
-    finally:
-        GUARDS.clear()
-        GUARDS.update(kept)
-
-
 async def measure(folder: Path) -> Guarded:
-    """Tell every story twice: with its guard, and without."""
-    from tests.unit.decision.test_guards import STORIES
+    """Tell every story twice: with its guard, and without it at that one moment."""
+    from tests.unit.decision.test_guards import MATRIX
 
     broken, unnoticed = [], []
-    for number, name in enumerate(tuple(GUARDS)):
-        story = STORIES.get(name)
-        if story is None:
-            unnoticed.append(name)
-            continue
-        if not await _green(name, folder / f"with-{number}.db"):
-            broken.append(name)
-        with without(name):
-            if await _green(name, folder / f"without-{number}.db"):
-                unnoticed.append(name)
-    return Guarded(len(GUARDS), tuple(broken), tuple(unnoticed))
+    for number, (name, moment) in enumerate(MATRIX):
+        told = f"{name} at {moment.value}"
+        if not await _green(name, moment, folder / f"with-{number}.db"):
+            broken.append(told)
+        with removed(name, moment):
+            if await _green(name, moment, folder / f"without-{number}.db"):
+                unnoticed.append(told)
+    return Guarded(len(MATRIX), tuple(broken), tuple(unnoticed))
 
 
-async def _green(name: str, database: Path) -> bool:
+async def _green(name: str, moment: Moment, database: Path) -> bool:
     from tests.fakes.decision import Production
     from tests.fixtures.database import sqlite_store
-    from tests.unit.decision.test_guards import STORIES
+    from tests.unit.decision.test_guards import tell
 
     async with sqlite_store(database) as store:
         production = Production(store)
         try:
-            await STORIES[name](production)
-        except AssertionError:
+            await tell(production, name, moment)
+        except (AssertionError, PermitForgedError):
             return False
         finally:
             await production.bot.execution.idle()

@@ -51,6 +51,7 @@ class EndpointBreaker:
 
     name = "circuit_breaker"
     floor = 0.4
+    idempotent = True  # it sets a state, and reads it back
     kinds = ("Endpoint",)
     parameters = BreakerParameters
 

@@ -14,6 +14,10 @@ the fresh resourceVersion as a JSON-patch `test`. *key* is the step's idempotenc
 into the world with the change, so that `probe` can find it.
 
 An action decides nothing about approval; whoever calls `execute` holds the permit.
+
+An action that declares `idempotent = True` promises two things: its request sent twice with one key
+has the effect of one, however late the first arrives, and its probe sees that effect. Only such a
+request is ever sent again after a crash; every other one is told to a person.
 """
 
 from __future__ import annotations
@@ -253,6 +257,11 @@ class Action(Protocol):
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
         """Look in the world whether the step with this key took effect."""
         ...
+
+
+def is_idempotent(action: Action) -> bool:
+    """Say whether a request without a visible effect may be sent again; who is silent says no."""
+    return getattr(action, "idempotent", False) is True
 
 
 def bind(action: Action, state: TargetState) -> Bound:

@@ -52,6 +52,7 @@ class CnpgSwitchover(PatchAction[FailoverParameters]):
 
     name = "database_failover"
     floor = 0.6
+    idempotent = True  # it asks nothing of a cluster that was asked for the same primary already
     kinds = ("Cluster",)
     subresource = "status"
     parameters = FailoverParameters

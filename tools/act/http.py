@@ -2,7 +2,8 @@
 
 The caller (`tools.backends.http`) checks hosts and signs; here stand the words, the way back and
 the look at the world. `probe_url` is a GET whose answer contains `probe_text` once the call has
-taken effect: with it there is a state before, a proof after, and a way to find a lost answer.
+taken effect: with it there is a state before, a proof after, and a way to find a lost answer. An
+answer that says "not yet" is no proof: a call on its way may still arrive, so it is never repeated.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class HttpCall:
 
     name = "http_call"
     floor = 0.4
+    idempotent = False  # nobody knows what the service does with the same key twice
     kinds = (ENDPOINT,)
     parameters = HttpParameters
 

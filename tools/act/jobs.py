@@ -52,6 +52,7 @@ class RunJob:
 
     name = "run_job"
     floor = 0.4
+    idempotent = True  # the job's name follows from the key: there cannot be two
     kinds = ("CronJob",)
     parameters = JobParameters
 

@@ -124,6 +124,7 @@ class Drain(_Schedulable):
     """Cordon a node and evict its pods, as disruption budgets allow."""
 
     name = "drain"
+    idempotent = True  # every eviction names the uid of its pod
     wanted = True
     opposite = "uncordon"
     parameters: type[Parameters] = DrainParameters

@@ -67,12 +67,17 @@ class PatchAction(ABC, Generic[P]):
     name: ClassVar[str]
     floor: ClassVar[float]  # no default: whoever writes an action judges it
     kinds: ClassVar[tuple[str, ...]]
+    # The patch tests the resourceVersion it was made for, so the second of two equal ones fails,
+    # and whoever reads again finds the key. A subclass with its own `execute` says so anew.
+    idempotent: ClassVar[bool] = True
     subresource: ClassVar[str] = ""  # its fields are no part of a manifest, so Git never wins them
     parameters: type[Parameters]
 
     def __init_subclass__(cls) -> None:
         """Refuse a class that does not say how risky it is at least."""
         super().__init_subclass__()
+        if "execute" in vars(cls) and "idempotent" not in vars(cls):
+            cls.idempotent = False
         if not hasattr(cls, "floor"):
             raise TypeError(f"{cls.__name__} must say its floor, the lowest risk it may have")
 

@@ -60,6 +60,7 @@ class PatroniSwitchover:
 
     name = "database_failover"
     floor = 0.6
+    idempotent = True  # Patroni refuses a switchover from a leader that leads no more
     kinds = ("Endpoint",)
 
     def __init__(self, parameters: type[Parameters]) -> None:

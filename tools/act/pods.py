@@ -39,6 +39,7 @@ class PodRestart:
 
     name = "pod_restart"
     floor = 0.0
+    idempotent = True  # the deletion names the pod's uid
     kinds = ("Pod", "Deployment", "StatefulSet")
     parameters = PodRestartParameters
 

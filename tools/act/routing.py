@@ -14,6 +14,7 @@ from tools.act.contract import (
     Probe,
     TargetState,
     UndoSpec,
+    is_idempotent,
 )
 from tools.errors import BadArgumentError
 from tools.world import WorkloadRef
@@ -29,6 +30,7 @@ class ByKind:
     def __init__(self, *ways: Action) -> None:
         """The first kind of the first way is what a bare name means."""
         self.kinds = tuple(kind for way in ways for kind in way.kinds)
+        self.idempotent = all(is_idempotent(way) for way in ways)
         self._ways = {kind: way for way in ways for kind in way.kinds}
 
     def _way(self, target: WorkloadRef) -> Action:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -28,6 +29,14 @@ class Directory(Protocol):
 
     async def person(self, user: UserId) -> Person:
         """Return a person, from a cache at most five minutes old."""
+        ...
+
+    async def confirm(self, users: Collection[UserId]) -> Mapping[UserId, Person]:
+        """Return people as they are now, with their groups, past every cache.
+
+        Who is not known is missing. Raises BackendError when anything that was asked failed: then
+        nothing is known of anybody.
+        """
         ...
 
     async def by_email(self, email: str) -> Person | None:

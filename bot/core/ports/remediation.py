@@ -28,10 +28,15 @@ class PlanRecord:
     plan: Plan
     state: PlanState
     version: int
+    token: int = 0  # fencing: rises by one with every process that takes the plan to work on it
 
     def to(self, state: PlanState) -> PlanRecord:
         """Return the record in another state, for `Plans.move`."""
         return replace(self, state=state)
+
+    def taken(self, state: PlanState) -> PlanRecord:
+        """Return the record as the next process takes it: whoever held it before writes no more."""
+        return replace(self, state=state, token=self.token + 1)
 
     @property
     def status(self) -> PlanStatus:
@@ -91,8 +96,12 @@ class Plans(Protocol):
         """Return the steps that touched the world after `at` (world time), newest first."""
         ...
 
-    async def save_step(self, step: StepRun, target: str) -> None:
-        """Insert or replace one step attempt (key: plan, direction, index)."""
+    async def save_step(self, step: StepRun, target: str, token: int) -> None:
+        """Insert or replace one step attempt (key: plan, direction, index).
+
+        StaleError unless the plan's fencing token is `token`, which no other process can raise
+        before this transaction ends.
+        """
         ...
 
     async def steps(self, plan_id: PlanId) -> list[StepRun]:

@@ -4,7 +4,8 @@
     objection   every guard of an answer: `plan.refused` names the one that objects
     late        a click that comes too late, or again
 
-Roles are looked up anew at every answer. Every refusal is an audit row.
+Who people are and what they may is looked up anew at every answer; an answer of somebody who cannot
+be confirmed now is refused. Every refusal is an audit row.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from bot.core.ports import Person, PlanRecord, StaleError, Transaction
-from bot.core.remediation.gate import Gate
+from bot.core.ports import PlanRecord, StaleError, Transaction
+from bot.core.remediation.gate import Gate, Identity
 from bot.core.remediation.plan_moves import TRIES, PlanMoves, Said, named_guard
-from bot.domain import plan_life as life
 from bot.domain.approval import answers_of
 from bot.domain.audit import Event
-from bot.domain.guards import Answerer, Moment, Refusal, check
+from bot.domain.guards import Answerer, Moment, Refusal, ask, check
 from bot.domain.ids import PlanId, UserId
 
 log = structlog.get_logger(__name__)
@@ -36,18 +36,28 @@ class Answering:
     gate: Gate
 
     async def judged(
-        self, plan_id: PlanId, user: UserId, right: str, judge: Judge, *, tiered: bool = False
+        self,
+        plan_id: PlanId,
+        user: UserId,
+        right: str,
+        judge: Judge,
+        *,
+        tiered: bool = False,
+        brake: bool = False,
     ) -> Said:
-        """Judge an answer; `tiered`: the role of the plan's tier is needed as well."""
-        person = await self.gate.person(user)
+        """Judge an answer.
+
+        `tiered`: the role of the plan's tier is needed as well. `brake`: it stops something, so who
+        was known a few minutes ago may.
+        """
+        person = await (self.gate.remembered(user) if brake else self.gate.identity(user))
         for _ in range(TRIES):
             try:
                 async with self.moves.store.begin() as tx:
                     record = await tx.plans.get(plan_id)
                     who = self._who(person, user, record, right, tiered=tiered)
-                    if not who.allowed:
-                        return await self._denied(tx, record, user, right, who.why)
-                    return await judge(tx, record, who)
+                    refused = await self._refused(tx, record, who, right)
+                    return refused or await judge(tx, record, who)
             except StaleError:
                 continue
         return Said(False, None, self.moves.texts.say("plan.busy"), "busy")
@@ -58,17 +68,14 @@ class Answering:
         """Return a plan, and the refusal for somebody without the right."""
         async with self.moves.store.begin() as tx:
             record = await tx.plans.get(plan_id)
-        who = self._who(await self.gate.person(user), user, record, right)
-        if who.allowed:
-            return record, None
+        who = self._who(await self.gate.identity(user), user, record, right)
         async with self.moves.store.begin() as tx:
-            return record, await self._denied(tx, record, user, right, who.why)
+            return record, await self._refused(tx, record, who, right)
 
     async def objection(
         self,
         tx: Transaction,
         record: PlanRecord,
-        state: life.Open,
         who: Answerer,
         digest: str,
         *,
@@ -79,8 +86,6 @@ class Answering:
         refusal = check(replace(case, auto=False, glass=glass), Moment.ANSWER)
         if refusal is None:
             return None
-        if refusal.guard == "expiry":
-            return await self.moves.expired(tx, record, state)
         return await self._refuse(tx, record, who.user, refusal)
 
     def late(self, record: PlanRecord, user: UserId) -> Said:
@@ -96,7 +101,7 @@ class Answering:
 
     def _who(
         self,
-        person: Person | None,
+        person: Identity,
         user: UserId,
         record: PlanRecord,
         right: str,
@@ -114,6 +119,18 @@ class Answering:
         await self.moves.note(tx, record, "plan.refused", user, {"guard": refusal.guard})
         text = self.refusal(refusal.guard, refusal.message)
         return Said(False, record.status, text, refusal.guard)
+
+    async def _refused(
+        self, tx: Transaction, record: PlanRecord, who: Answerer, right: str
+    ) -> Said | None:
+        """Refuse who may not, and who cannot be confirmed; None for who may."""
+        case = await self.gate.case(tx, record, None, (who,))
+        unsure = ask(("identity",), case, Moment.ANSWER)
+        if unsure is not None:
+            return await self._refuse(tx, record, who.user, unsure)
+        if not who.allowed:
+            return await self._denied(tx, record, who.user, right, who.why)
+        return None
 
     async def _denied(
         self, tx: Transaction, record: PlanRecord, user: UserId, right: str, why: str

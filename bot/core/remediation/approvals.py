@@ -64,7 +64,7 @@ class Approvals:
             plan, state = record.plan, record.state
             if not isinstance(state, life.Open):
                 return self.answering.late(record, user)
-            refused = await self.answering.objection(tx, record, state, who, digest)
+            refused = await self.answering.objection(tx, record, who, digest)
             if refused is not None:
                 return refused
             if any(yes.by == user for yes in state.approval.answers):
@@ -98,7 +98,7 @@ class Approvals:
             plan, state = record.plan, record.state
             if not isinstance(state, life.Open):
                 return self.answering.late(record, user)
-            refused = await self.answering.objection(tx, record, state, who, digest, glass=True)
+            refused = await self.answering.objection(tx, record, who, digest, glass=True)
             if refused is not None:
                 return refused
             wall = self.moves.clock.wall()
@@ -170,7 +170,7 @@ class Approvals:
             await self.moves.note(tx, moved, "plan.stopped", user, facts)
             return self.moves.said(moved, "plan.stopping")
 
-        return await self.answering.judged(plan_id, user, "plan.stop", judge)
+        return await self.answering.judged(plan_id, user, "plan.stop", judge, brake=True)
 
     # --- a new plan in place of this one --------------------------------------------------
 
@@ -254,7 +254,8 @@ class Approvals:
             state = record.state
             if not isinstance(state, life.Halted | life.Unverified) or not record.plan.body.undo:
                 return self.answering.late(record, user)
-            undoing = life.undo_for(state, user, self.moves.clock.now())
+            halts = [halt.mark for halt in await self.answering.gate.halts(tx)]
+            undoing = life.undo_for(state, user, self.moves.clock.now(), tuple(halts))
             moved = await tx.plans.move(record.to(undoing))
             await self.moves.note(tx, moved, "plan.undo_asked", user, {"channel": channel})
             return self.moves.said(moved, "plan.resumed")
@@ -272,4 +273,4 @@ class Approvals:
         """Write what a person says of a step into its row."""
         step = record.plan.body.at(unknown.position)
         run = step_run.tell(unknown, verdict, user, self.moves.clock.now())
-        await tx.plans.save_step(run, str(step.target))
+        await tx.plans.save_step(run, str(step.target), record.token)

@@ -18,6 +18,7 @@ from bot.core.remediation.deadlines import Deadlines
 from bot.core.remediation.drafting import Variables
 from bot.core.remediation.execution import Execution
 from bot.core.remediation.gate import Gate
+from bot.core.remediation.holds import Holds
 from bot.core.remediation.measuring import Measure, Notice, nothing_noticed
 from bot.core.remediation.own_ground import OwnGroundReader
 from bot.core.remediation.plan_moves import PlanMoves
@@ -25,6 +26,7 @@ from bot.core.remediation.planner import Planner
 from bot.core.remediation.playbook_choice import PlaybookChoice
 from bot.core.remediation.progress import Progress
 from bot.core.remediation.proposals import ProposalDesk
+from bot.core.remediation.step_progress import StepProgress
 from bot.core.remediation.switches import Switches
 from bot.core.remediation.verification import Verifier
 from bot.domain.access import AccessConfig
@@ -57,7 +59,7 @@ class RemediationPorts:
     policy: Callable[[], PolicyConfig] = PolicyConfig
     risk: Callable[[], RiskConfig] = RiskConfig
     notice: Notice = nothing_noticed
-    halt_file: Callable[[], str] = lambda: ""  # why, when the kill switch file exists
+    halt_file: Callable[[], str] = lambda: ""  # why and since when, when the file exists
     owner: str = field(default_factory=lambda: f"bot-{secrets.token_hex(8)}")
 
 
@@ -104,13 +106,16 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         risk=ports.risk,
         own=own,
     )
-    progress = Progress(store, clock, gate, ports.texts, ports.owner, ports.redactor)
+    holds = Holds(store, ports.owner)
+    progress = Progress(holds, clock, gate, ports.texts, ports.redactor)
     execution = Execution(
         clock=clock,
         actors=replace(ports.actors, objection=gate.objection),
         binder=binder,
-        claims=Claims(store, clock, gate, progress, ports.owner),
+        claims=Claims(holds, clock, gate, progress),
+        holds=holds,
         progress=progress,
+        steps=StepProgress(holds, clock, gate, ports.redactor),
         verifier=Verifier(clock, ports.measure),
     )
     choice = PlaybookChoice(store, ports.library, ports.measure, ports.notice)

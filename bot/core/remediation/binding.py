@@ -1,13 +1,16 @@
 """Binding: a playbook's words become typed steps on real objects, and are compared again later.
 
 playbook + variables ──bind──> BoundStep(step, undo, looked)    read, previewed, dry-run
-step of a plan ──look──> Looked                 still the object that was shown? labels now?
-undo step ──bind_undo──> Bound                  against the object as the step left it
+step of a plan ──look──> Looked                 still the object that was shown? what it touches now
+step that is done ──look_back──> Looked         what stands where it was
+undo step ──look_undo──> Looked                 still the same object? what it touches now
+          ──bind_undo──> Bound                  against the object as the step left it
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,11 +151,15 @@ class Binder:
         except GitOwnedError as error:
             return Looked(gitops_owner=error.owner)
         except (ActionRefusedError, LostRaceError, NotFoundError, BadArgumentError) as error:
-            return Looked(refusal=Refusal("target_changed", str(error)))
+            refusal = Refusal("target_changed", str(error))
+            return replace(await self.look_back(step), refusal=refusal)
         looked = _looked(effects, action.preview(state), owner)
-        if state.target.uid != step.target.uid or state.fingerprint != step.fingerprint:
+        if state.target.uid != step.target.uid:
+            text = f"{step.target} was deleted and made anew since the plan was shown"
+            return replace(looked, refusal=Refusal("target_identity", text))
+        if state.fingerprint != step.fingerprint:
             text = f"{step.target} is not as it was when the plan was shown; propose it again"
-            return Looked(effects, owner, refusal=Refusal("target_changed", text))
+            return replace(looked, refusal=Refusal("target_changed", text))
         try:
             if dry_run:
                 await self.dry_run(step)
@@ -161,6 +168,32 @@ class Binder:
         except ToolError as error:
             return replace(looked, refusal=Refusal("dry_run_refused", str(error)))
         return looked
+
+    async def look_back(self, step: Step) -> Looked:
+        """Read what stands where a step was: its object may be gone, what it belongs to is not."""
+        shown = step.effects or EffectSet(objects=(Reached(step.target, top=True),))
+        found = [shown]
+        for ref in dict.fromkeys([step.target, *shown.workloads()]):
+            with suppress(ActionRefusedError, BadArgumentError, NotFoundError):
+                found.append(await self._owner_tree(ref))
+        return Looked(EffectSet.union(found))
+
+    async def look_undo(self, step: Step) -> Looked:
+        """Read the object of an undo step again. Raises BackendError when it cannot be read.
+
+        Whether somebody changed it since, `bind_undo` finds.
+        """
+        action = self.action(step.action)
+        try:
+            parameters = parse_parameters(action, step.parameters)
+            state = await action.observe(self._actors, step.target, parameters)
+            looked = Looked(await self._effects(state))
+        except (ActionRefusedError, LostRaceError, NotFoundError, BadArgumentError):
+            return await self.look_back(step)
+        if not step.target.uid or state.target.uid == step.target.uid:
+            return looked
+        text = f"{step.target} was deleted and made anew; undo it by hand"
+        return replace(looked, refusal=Refusal("target_identity", text))
 
     async def bind_undo(self, step: Step, after: str) -> Bound:
         """Bind an undo step to its object; `after` is the fingerprint the step left behind.

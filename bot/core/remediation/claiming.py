@@ -4,50 +4,48 @@
     Running, Verifying, Undoing of an owner that is silent --take over--> ours
 
 Claims of all processes stand in one line (a lease taken inside the transaction), so that neither
-the limit of plans at once nor the cooldown of a target can be passed by two at the same moment.
+the limit of plans at once nor the exclusion and the cooldown of a workload can be passed by two at
+the same moment. A plan that a person let go on waits for its turn as an approved one does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.ports import Clock, PlanRecord, StaleError, Store, Transaction
+from bot.core.ports import Clock, PlanRecord, StaleError, Transaction
 from bot.core.remediation.gate import Gate, Look
+from bot.core.remediation.holds import Hold, Holds
 from bot.core.remediation.permits import Permit, mint
 from bot.core.remediation.progress import Progress
 from bot.domain import plan_life as life
 from bot.domain.audit import BOT
-from bot.domain.guards import Refusal, may_wait
+from bot.domain.guards import GUARDS, Moment, Refusal, ask, may_wait
 from bot.domain.ids import PlanId
 from bot.domain.plan import AT_WORK, PlanStatus
 
 LINE = "plans.claim"
 MUTEX = timedelta(seconds=30)
 STALE_AFTER = timedelta(seconds=30)  # wall: an owner silent this long is dead
+LOOK_AGAIN = timedelta(seconds=10)  # before the world and the directory are asked once more
+TURNS = ("exclusion", "concurrency")  # what a plan that was let go on waits for
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A plan at work in this process: where it is, and the permit to go on."""
+    """A plan at work in this process: where it is, and our hold on it."""
 
     state: life.AtWork
-    permit: Permit
+    hold: Hold
 
 
 class Claims:
     """Takes plans for one process."""
 
-    def __init__(
-        self, store: Store, clock: Clock, gate: Gate, progress: Progress, owner: str
-    ) -> None:
-        """`owner` names this process and no other, not even an earlier run of it."""
-        self._store, self._clock, self._gate = store, clock, gate
-        self._progress, self._owner = progress, owner
-
-    def is_ours(self, state: life.AtWork) -> bool:
-        """Say whether this process works on a plan."""
-        return state.worker is not None and state.worker.owner == self._owner
+    def __init__(self, holds: Holds, clock: Clock, gate: Gate, progress: Progress) -> None:
+        self._store, self._clock, self._gate = holds.store, clock, gate
+        self._progress, self._owner, self.is_ours = progress, holds.owner, holds.is_ours
+        self._looked: dict[PlanId, float] = {}  # monotonic: claims that could not be judged
 
     async def due(self) -> list[PlanRecord]:
         """Return approved plans, ours, and those whose owner is silent; oldest first."""
@@ -98,37 +96,62 @@ class Claims:
         return None
 
     async def _claim(self, record: PlanRecord) -> Claimed | None:
+        plan_id = record.plan.id
         if self._clock.wall() >= record.plan.expires_at:
             look = Look({}, (), record.version)  # too late for whatever the world says
+        elif await self._is_early(record):
+            return None
         else:
             look = await self._gate.look(record, dry_run=True)
         async with self._store.begin() as tx:
-            if not await tx.leases.acquire(LINE, self._owner, self._clock.wall(), MUTEX):
+            if not await self._in_line(tx):
                 return None
             found = await self._judged(tx, record, look)
             await tx.leases.release(LINE, self._owner)
+        if isinstance(found, Refusal):
+            self._looked[plan_id] = self._clock.monotonic()
+            return None
+        self._looked.pop(plan_id, None)
         return found
 
-    async def _judged(self, tx: Transaction, seen: PlanRecord, look: Look) -> Claimed | None:
+    async def _is_early(self, record: PlanRecord) -> bool:
+        """Say whether a claim must wait, before anything outside is asked."""
+        looked = self._looked.get(record.plan.id)
+        if looked is not None and self._clock.monotonic() - looked < LOOK_AGAIN.total_seconds():
+            return True
+        names = [name for name in GUARDS if name != "approver_role"]  # nobody was looked up yet
+        async with self._store.begin() as tx:
+            refusal = ask(names, await self._gate.case(tx, record), Moment.CLAIM)
+        return refusal is not None and may_wait(refusal)
+
+    async def _in_line(self, tx: Transaction) -> bool:
+        return await tx.leases.acquire(LINE, self._owner, self._clock.wall(), MUTEX)
+
+    async def _judged(
+        self, tx: Transaction, seen: PlanRecord, look: Look
+    ) -> Claimed | Refusal | None:
+        """Claim a plan, end it, or return for what it waits."""
         record = await tx.plans.get(seen.plan.id)
         state = record.state
         if record.version != look.version or not isinstance(state, life.Approved):
             return None
         case = await self._gate.case(tx, record, look)
         found = mint(record, case)
-        if isinstance(found, Permit) and look.refusal is not None:
-            found = look.refusal
-        if isinstance(found, Refusal):
-            if not may_wait(found):
-                await self._progress.refuse_claim(tx, record, state, found)
-            return None
-        running = life.claim(state, self._worker())
-        facts = {"approvers": [str(each) for each in found.approvers], "auto": case.auto}
-        await self._progress.move(tx, record.to(running), "plan.started", BOT, facts)
-        return Claimed(running, found)
+        if isinstance(found, Permit):
+            running = life.claim(state, self._worker())
+            facts = {"approvers": [str(each) for each in found.approvers], "auto": case.auto}
+            moved = await self._progress.move(tx, record.taken(running), "plan.started", BOT, facts)
+            return Claimed(running, Hold(moved.plan, moved.token))
+        if may_wait(found):
+            return found
+        await self._progress.refuse_claim(tx, record, state, found)
+        return None
 
     async def _resume(self, plan_id: PlanId) -> Claimed | None:
-        """Go on with a plan at work: ours, or one whose owner is silent."""
+        """Go on with a plan at work: ours, or one whose owner is silent.
+
+        Whether it may go on is judged before its next step.
+        """
         async with self._store.begin() as tx:
             record = await tx.plans.get(plan_id)
             state = record.state
@@ -137,17 +160,25 @@ class Claims:
             if not self.is_ours(state):
                 if not _silent(state, self._clock.wall()):
                     return None
+                if state.worker is None and not await self._its_turn(tx, record):
+                    return None
                 facts = {"from": state.worker.owner if state.worker is not None else ""}
                 state = life.hand_to(state, self._worker())
-                taken = record.to(state)
+                taken = record.taken(state)
                 record = await self._progress.move(tx, taken, "plan.taken_over", BOT, facts)
-            # Stopping is judged before each step, not here.
-            case = replace(await self._gate.case(tx, record), halted="", stopped=False)
-            found = mint(record, case)
-            if isinstance(found, Refusal):
-                await self._progress.refuse_claim(tx, record, state, found)
-                return None
-        return Claimed(state, found)
+        return Claimed(state, Hold(record.plan, record.token))
+
+    async def _its_turn(self, tx: Transaction, record: PlanRecord) -> bool:
+        """Say whether nobody works where a plan goes on that no process holds.
+
+        The way back of one asks only for its workloads.
+        """
+        if not await self._in_line(tx):
+            return False
+        turns = TURNS[:1] if isinstance(record.state, life.Undoing) else TURNS
+        refusal = ask(turns, await self._gate.case(tx, record), Moment.STEP)
+        await tx.leases.release(LINE, self._owner)  # on record once this transaction ends
+        return refusal is None
 
     async def beat(self, plan_id: PlanId, every: timedelta) -> None:
         """Renew our heartbeat of a plan at work."""

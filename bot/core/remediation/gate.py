@@ -1,16 +1,20 @@
 """The gate: gathers what the guards look at, from the store, the cluster and the directory.
 
-    look(plan)   outside any transaction: objects and people as they are now
-    case(tx, …)  inside one: halt, freeze, cooldown, what else is running
+    look(plan)            outside any transaction: objects and people as they are now
+    look_ahead(position)  the same before one step, or one step of the way back
+    case(tx, …)           inside one: halt, freeze, cooldown, what else is running
+
+People are read anew, past every cache, where something follows from who they are.
 
 Reading is kept out of transactions, so that a slow cluster never holds the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.core.ports import Clock, Directory, Person, PlanRecord, Touch, Transaction
 from bot.core.remediation.binding import Binder, Looked
@@ -19,12 +23,12 @@ from bot.domain.access import AccessConfig, decide, has_role
 from bot.domain.approval import Approved, Pending, answers_of
 from bot.domain.guards import PROTECTIONS, Answerer, Case, Refusal, TouchedObject, protection
 from bot.domain.ids import UserId
-from bot.domain.plan import AT_WORK, Plan, PlanStatus, Step
-from bot.domain.plan_life import AtWork
+from bot.domain.plan import AT_WORK, Plan, PlanStatus, Position, Step
+from bot.domain.plan_life import AtWork, PlanState, Undoing, UndoRequest
 from bot.domain.policy import PolicyConfig, Ruling, role_for, rule, strictest
 from bot.domain.risk import Tier
 from tools.act.effects import EffectSet, Reached
-from tools.errors import NotFoundError
+from tools.errors import BackendError, NotFoundError
 from tools.world import Catalogue, ServiceMode, ServiceName, WorkloadRef
 
 HALT, FREEZE = "halt", "freeze"  # names of the flags
@@ -34,17 +38,43 @@ HALT, FREEZE = "halt", "freeze"  # names of the flags
 class Look:
     """The world as it was a moment ago."""
 
-    objects: Mapping[int, Looked]  # by step index
+    objects: Mapping[int, Looked]  # by step index, of the steps that are still to be done
     answerers: tuple[Answerer, ...]
     version: int  # of the record that was looked at
+    back: tuple[Looked, ...] = ()  # what stands where steps were that are done
+    undo: Looked | None = None  # of the step of the way back that is about to be done
+    unseen: str = ""  # why the objects could not be read
+
+    @property
+    def objections(self) -> tuple[Refusal, ...]:
+        """What is wrong with the objects."""
+        looked = [*self.objects.values(), *([self.undo] if self.undo is not None else [])]
+        return tuple(each.refusal for each in looked if each.refusal is not None)
 
     @property
     def refusal(self) -> Refusal | None:
         """The first step that can no longer be done as it was shown."""
-        for looked in self.objects.values():
-            if looked.refusal is not None:
-                return looked.refusal
-        return None
+        return next(iter(self.objections), None)
+
+
+NOTHING_SEEN = Look({}, (), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is now."""
+
+    person: Person | None  # None: the directory does not know them
+    unsure: str = ""  # why nobody could be asked; then `person` says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A kill switch that is on."""
+
+    why: str
+    mark: str  # of this very halt: one that comes later, or is set anew, has another
+    since: datetime | None  # world time; None where a file sets it
 
 
 class Gate:
@@ -62,7 +92,7 @@ class Gate:
         own: OwnGroundReader,
         halt_file: Callable[[], str] = lambda: "",
     ) -> None:
-        """`halt_file` tells why, when the kill switch file exists; empty otherwise."""
+        """`halt_file` tells why and since when, when the kill switch file exists; else empty."""
         self._clock, self._binder, self._directory = clock, binder, directory
         self._catalogue, self._policy, self._access = catalogue, policy, access
         self._own, self._halt_file = own, halt_file
@@ -77,17 +107,31 @@ class Gate:
         mode = self.mode(plan.service, touched_by(plan))
         return rule(plan.tier, mode, self._policy())
 
-    async def person(self, user: UserId) -> Person | None:
-        """Return a person, None when the directory does not know them."""
-        try:
-            return await self._directory.person(user)
-        except NotFoundError:
-            return None
+    async def identity(self, user: UserId) -> Identity:
+        """Return who somebody is, read anew."""
+        return (await self._identities([user]))[user]
 
-    def answerer(self, person: Person | None, user: UserId, plan: Plan, right: str) -> Answerer:
+    async def remembered(self, user: UserId) -> Identity:
+        """Return who somebody was a few minutes ago: enough for who pulls a brake."""
+        try:
+            return Identity(await self._directory.person(user))
+        except NotFoundError:
+            return Identity(None)
+        except BackendError as error:
+            return Identity(None, str(error))
+
+    async def _identities(self, users: Collection[UserId]) -> Mapping[UserId, Identity]:
+        try:
+            found = await self._directory.confirm(users) if users else {}
+        except BackendError as error:
+            return {user: Identity(None, str(error)) for user in users}
+        return {user: Identity(found.get(user)) for user in users}
+
+    def answerer(self, who: Identity, user: UserId, plan: Plan, right: str) -> Answerer:
         """Say whether somebody may answer a plan; judged where its card lives."""
+        person = who.person
         if person is None:
-            return Answerer(user, False, f"the directory does not know {user!r}")
+            return _nobody(who, user)
         config, channel = self._access(), plan.place.channel
         for service in self._services(plan):
             for each in (
@@ -99,12 +143,12 @@ class Gate:
         return Answerer(user, True)
 
     def may(
-        self, person: Person | None, user: UserId, right: str, channel: str, service: str = ""
+        self, who: Identity, user: UserId, right: str, channel: str, service: str = ""
     ) -> Answerer:
         """Say whether somebody has a right that no tier raises."""
-        if person is None:
-            return Answerer(user, False, f"the directory does not know {user!r}")
-        found = decide(person, right, self._access(), channel, service)
+        if who.person is None:
+            return _nobody(who, user)
+        found = decide(who.person, right, self._access(), channel, service)
         return Answerer(user, found.allowed, found.why)
 
     async def look(self, record: PlanRecord, *, dry_run: bool = False) -> Look:
@@ -115,11 +159,36 @@ class Gate:
             i: await self._binder.look(step, dry_run=dry_run)
             for i, step in enumerate(plan.body.steps)
         }
-        answerers = []
-        for yes in answers_of(record.approval):
-            person = await self.person(yes.by)
-            answerers.append(self.answerer(person, yes.by, plan, "plan.approve"))
-        return Look(objects, tuple(answerers), record.version)
+        return Look(objects, await self._answerers(record), record.version)
+
+    async def look_ahead(self, record: PlanRecord, position: Position) -> Look:
+        """Read what the guards look at before one step.
+
+        Objects that cannot be read are told of a plan's own step; for one of the way back
+        BackendError is raised. The way back asks nobody who they are.
+        """
+        await self._own.learn()
+        if position.undo:
+            undo = await self._binder.look_undo(record.plan.body.at(position))
+            return Look({}, (), record.version, undo=undo)
+        answerers = await self._answerers(record)
+        steps, first = record.plan.body.steps, position.index
+        try:
+            ahead = {
+                first + i: await self._binder.look(each) for i, each in enumerate(steps[first:])
+            }
+            back = [await self._binder.look_back(each) for each in steps[:first]]
+        except BackendError as error:
+            return Look({}, answerers, record.version, unseen=str(error))
+        return Look(ahead, answerers, record.version, tuple(back))
+
+    async def _answerers(self, record: PlanRecord) -> tuple[Answerer, ...]:
+        """Say of everybody whose yes counts who they are now."""
+        users = [yes.by for yes in answers_of(record.approval)]
+        found = await self._identities(tuple(dict.fromkeys(users)))
+        return tuple(
+            self.answerer(found[user], user, record.plan, "plan.approve") for user in users
+        )
 
     async def case(
         self,
@@ -130,12 +199,15 @@ class Gate:
         digest: str = "",
     ) -> Case:
         """Build the case of a plan that exists."""
-        plan = record.plan
-        objects = look.objects if look is not None else {}
-        people = answerers if answerers is not None else look.answerers if look is not None else ()
+        plan, seen = record.plan, look or NOTHING_SEEN
+        objects = seen.objects
+        people = answerers if answerers is not None else seen.answerers
         state, approval = record.state, record.approval
         now = effects_now(plan, objects)
-        found = await self._targets(tx, now, plan.cooldown, plan)
+        if seen.undo is not None:
+            now = seen.undo.effects or EffectSet()
+        stood = [each.effects for each in seen.back if each.effects is not None]
+        found = await self._targets(tx, EffectSet.union([now, *stood]), plan.cooldown, record)
         return Case(
             config=self._policy(),
             now=self._clock.now(),
@@ -144,9 +216,11 @@ class Gate:
             mode=self.mode(plan.service, [each.ref for each in now.everything()]),
             targets=found,
             unforeseen=_unforeseen(record, now),
+            objections=seen.objections,
+            unseen=seen.unseen,
             pods_affected=sum(o.pods_affected for o in objects.values()),
-            running=await self._running(tx, plan),
-            halted=await self.halted(tx),
+            running=await self._running(tx, record),
+            halted=_unanswered(await self.halts(tx), state),
             frozen=await tx.flags.get(FREEZE),
             cooldown=plan.cooldown,
             glass=isinstance(approval, Approved) and bool(approval.glass),
@@ -187,7 +261,18 @@ class Gate:
 
     async def halted(self, tx: Transaction) -> str:
         """Return why nothing may run, empty when the kill switch is off."""
-        return await tx.flags.get(HALT) or self._halt_file()
+        return next((halt.why for halt in await self.halts(tx)), "")
+
+    async def halts(self, tx: Transaction) -> tuple[Halt, ...]:
+        """Return the kill switches that are on: the one people set, and the file."""
+        found = []
+        flag, said = await tx.flags.find(HALT), self._halt_file()
+        if flag is not None:
+            mark = f"{flag.at.isoformat()} {flag.by} {flag.value}"
+            found.append(Halt(flag.value, _mark(mark), flag.at))
+        if said:
+            found.append(Halt(said, _mark(said), None))
+        return tuple(found)
 
     def mode(self, service: str, refs: Sequence[WorkloadRef]) -> ServiceMode:
         """Return the strictest mode of the services a plan is for or touches."""
@@ -229,15 +314,24 @@ class Gate:
         return tuple(dict.fromkeys([plan.service, *touched]))
 
     async def _targets(
-        self, tx: Transaction, effects: EffectSet, cooldown: timedelta, plan: Plan | None = None
+        self,
+        tx: Transaction,
+        effects: EffectSet,
+        cooldown: timedelta,
+        record: PlanRecord | None = None,
     ) -> tuple[TouchedObject, ...]:
         """Return the whole effect set with what the store knows of its workloads."""
+        plan = record.plan if record is not None else None
         others = [
-            record.plan
-            for record in await tx.plans.list([*AT_WORK, PlanStatus.OUTCOME_UNKNOWN], limit=1000)
-            if plan is None or record.plan.id != plan.id
+            other
+            for other in await tx.plans.list([*AT_WORK, PlanStatus.OUTCOME_UNKNOWN], limit=1000)
+            if plan is None or other.plan.id != plan.id
         ]
-        busy = {ref: str(each.id) for each in others for ref in _workloads(each.body.steps)}
+        if record is not None and isinstance(record.state, AtWork):
+            others = [each for each in others if _has_worker(each)]  # the rest gives way to it
+        busy = {
+            ref: str(each.plan.id) for each in others for ref in _workloads(each.plan.body.steps)
+        }
         since = self._clock.now() - max(self._policy().cooldown, cooldown)
         touches = [
             touch
@@ -266,9 +360,54 @@ class Gate:
             for each in effects.everything()
         )
 
-    async def _running(self, tx: Transaction, plan: Plan) -> int:
+    async def _running(self, tx: Transaction, record: PlanRecord) -> int:
+        """Count the other plans at work.
+
+        For one that is let go on, those that a process works on; for one that a process works on
+        itself, those of them proposed before it, so that a lower limit stops the youngest.
+        """
         at_work = await tx.plans.list(AT_WORK, limit=1000)
-        return sum(record.plan.id != plan.id for record in at_work)
+        others = [other for other in at_work if other.plan.id != record.plan.id]
+        if isinstance(record.state, AtWork):
+            others = [other for other in others if _has_worker(other)]
+        if _has_worker(record):
+            others = [other for other in others if _place(other.plan) < _place(record.plan)]
+        return len(others)
+
+
+def _has_worker(record: PlanRecord) -> bool:
+    return isinstance(record.state, AtWork) and record.state.worker is not None
+
+
+def _place(plan: Plan) -> tuple[datetime, str]:
+    return plan.created_at, plan.id
+
+
+def _nobody(who: Identity, user: UserId) -> Answerer:
+    if who.unsure:
+        why = f"who {user} is now cannot be confirmed: {who.unsure}"
+        return Answerer(user, False, why, confirmed=False)
+    return Answerer(user, False, f"the directory does not know {user!r}")
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _unanswered(halts: Sequence[Halt], state: PlanState) -> str:
+    """Return why a plan is halted; a halt that an undo was asked for under does not stop that."""
+    asked = state.asked if isinstance(state, Undoing) else None
+    return next((halt.why for halt in halts if not _is_answered(halt, asked)), "")
+
+
+def _is_answered(halt: Halt, asked: UndoRequest | None) -> bool:
+    if asked is None:
+        return False
+    if asked.halts is not None:
+        return halt.mark in asked.halts
+    if asked.at is None or halt.since is None:  # an older version kept no marks
+        return False
+    return halt.since <= asked.at
 
 
 def effects_now(plan: Plan, objects: Mapping[int, Looked]) -> EffectSet:

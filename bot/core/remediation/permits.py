@@ -2,12 +2,15 @@
 
     Case ──gate──> Refusal | Permit ──execute(permit, …)──> the world
 
+A claim needs one, and every step a fresh one, made in the transaction that says it is being sent.
+
 `mint` is the one function that makes a permit; it asks every guard itself and leaves nothing to
 its caller. The plan travels inside the permit, bound to its digest: what runs is what was shown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -15,8 +18,13 @@ from bot.core.ports import PlanRecord
 from bot.domain.guards import Case, Moment, Refusal, check
 from bot.domain.ids import UserId
 from bot.domain.plan import Plan, Position, Step
-from bot.domain.plan_life import Approved, AtWork
+from bot.domain.plan_life import Approved, AtWork, PlanState, Running, Undoing
 
+MOMENTS: Mapping[type[PlanState], Moment] = {
+    Approved: Moment.CLAIM,
+    Running: Moment.STEP,
+    Undoing: Moment.UNDO,
+}
 _SEAL = object()  # known to this module alone
 
 
@@ -51,17 +59,18 @@ class Permit:
 def mint(record: PlanRecord, case: Case) -> Permit | Refusal:
     """Make the permit of a plan, or say which guard refuses.
 
-    An approved plan passes every guard of a claim. One that is at work already (claimed before,
-    resumed now) passed them then; its approval and digest are compared again.
+    An approved plan passes every guard of a claim; one at work every guard of a step, or of a step
+    of the way back. A plan whose steps are all done has none ahead, and gets no permit.
     """
     if case.plan is not record.plan or case.approval is not record.approval:
         return Refusal("plan_digest", "the case is about another plan")
     state = record.state
-    if not isinstance(state, Approved | AtWork):
+    moment = MOMENTS.get(type(state))
+    if moment is None or not isinstance(state, Approved | AtWork):
         return Refusal("status", f"{record.plan.id} is {record.status.value}, not approved")
     if not state.approval.answers and not record.plan.auto:
         return Refusal("distinct_approvers", f"nobody said yes to {record.plan.id}")
-    refusal = check(case, Moment.CLAIM if isinstance(state, Approved) else Moment.STEP)
+    refusal = check(case, moment)
     if refusal is not None:
         return refusal
     people = tuple(dict.fromkeys(yes.by for yes in state.approval.answers))

@@ -95,7 +95,10 @@ class Switches:
         channel: ChannelId,
         reason: str = "",
     ) -> Switched:
-        who = self.gate.may(await self.gate.person(user), user, right, channel)
+        # The brake is pulled by who was known a few minutes ago, and let go by who is known now.
+        brake = name == HALT and bool(value)
+        person = await (self.gate.remembered(user) if brake else self.gate.identity(user))
+        who = self.gate.may(person, user, right, channel)
         now = self.clock.now()
         value, reason = self.redactor.text(value), self.redactor.text(reason)
         async with self.store.begin() as tx:

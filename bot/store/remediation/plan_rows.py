@@ -28,7 +28,7 @@ from bot.domain.step_run import (
     StepSent,
     StepUnknown,
 )
-from bot.store.codec import decode_state
+from bot.store.codec import decode_state, from_json, to_json
 from bot.store.schema import Base, table_of, text_column, time_column
 
 APPROVALS: tuple[type[Approval], ...] = (Pending, Approved, Rejected, Expired, Withdrawn)
@@ -62,8 +62,11 @@ class PlanRow(Base, table=True):
     verify_until: datetime | None = time_column()
     owner: str = text_column()
     heartbeat_at: datetime | None = time_column()
+    token: int | None  # fencing; NULL: no process of this version took it yet
     undo_asked_by: str | None = text_column()  # undoing; empty: nobody, NULL: see older_rows
     undo_asked_at: datetime | None = time_column()
+    undo_halts: str | None = text_column()  # undoing; JSON: marks of the halts it answers
+    waits_since: datetime | None = time_column()  # running
     body: str = text_column()
 
 
@@ -111,6 +114,8 @@ def state_columns(state: life.PlanState) -> dict[str, Any]:
         "heartbeat_at": None,
         "undo_asked_by": None,
         "undo_asked_at": None,
+        "undo_halts": None,
+        "waits_since": None,
     }
     if isinstance(state, life.AtWork):
         columns["halted"] = state.stop_asked
@@ -120,12 +125,16 @@ def state_columns(state: life.PlanState) -> dict[str, Any]:
     if isinstance(state, life.Ended):
         columns |= {"outcome": state.outcome, "ended_at": state.ended_at}
     match state:
+        case life.Running(waits_since=since):
+            columns["waits_since"] = since
         case life.Verifying(until=until):
             columns["verify_until"] = until
         case life.Undoing(why=why, asked=asked):
             columns["outcome"] = why
             columns["undo_asked_by"] = asked.by if asked is not None else ""
-            columns["undo_asked_at"] = asked.at if asked is not None else None
+            if asked is not None:
+                columns["undo_asked_at"] = asked.at
+                columns["undo_halts"] = None if asked.halts is None else to_json(asked.halts)
         case _:
             pass
     return columns
@@ -155,12 +164,13 @@ def _at_work(row: Row[Any], status: PlanStatus, approval: Approved) -> life.AtWo
     beating = row.owner and row.heartbeat_at is not None
     worker = life.Worker(row.owner, row.heartbeat_at) if beating else None
     if status is PlanStatus.RUNNING:
-        return life.Running(approval, worker, row.halted)
+        return life.Running(approval, worker, row.halted, row.waits_since)
     if status is PlanStatus.VERIFYING:
         until = _fact(row, datetime, row.verify_until)
         return life.Verifying(approval, worker, until, row.halted)
     by = row.undo_asked_by
-    asked = life.UndoRequest(UserId(by), row.undo_asked_at) if by else None
+    halts = tuple(from_json(row.undo_halts)) if row.undo_halts is not None else None
+    asked = life.UndoRequest(UserId(by), row.undo_asked_at, halts) if by else None
     return life.Undoing(approval, worker, row.outcome, asked, row.halted)
 
 

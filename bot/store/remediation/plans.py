@@ -57,6 +57,7 @@ class SqlPlans:
             "created_at": plan.created_at,
             "expires_at": plan.expires_at,
             "version": record.version,
+            "token": record.token,
             "body": encode(plan),
             **state_columns(record.state),
         }
@@ -80,7 +81,7 @@ class SqlPlans:
         plan, version = record.plan, record.version
         unmoved = update(P).where(P.c.id == plan.id, P.c.version == version)
         same = unmoved.where(P.c.digest == plan.digest)
-        values = {"version": version + 1, **state_columns(record.state)}
+        values = {"version": version + 1, "token": record.token, **state_columns(record.state)}
         moved = await self._session.run(same.values(**values))
         if moved == 0:
             now = await self.get(plan.id)
@@ -113,8 +114,12 @@ class SqlPlans:
             found.append(Touch(plans[row.body], place, row.touched))
         return found
 
-    async def save_step(self, step: StepRun, target: str) -> None:
-        """Insert or replace one step attempt (key: plan, direction, index)."""
+    async def save_step(self, step: StepRun, target: str, token: int) -> None:
+        """Insert or replace one step attempt; StaleError under another fencing token."""
+        held = func.coalesce(P.c.token, 0) == token
+        locked = update(P).where(P.c.id == step.plan_id, held).values(token=token)
+        if await self._session.run(locked) == 0:  # else its row is ours until we commit
+            raise StaleError(f"{step.plan_id} was taken by another process; its token rose")
         values = {**step_columns(step), "target": target}
         await self._session.put(S, [values], ["plan_id", "undo", "index"])
 
@@ -136,7 +141,7 @@ class SqlPlans:
         asked = await older_rows.undo_request(self._session, row)
         if asked is not None and isinstance(state, Undoing):
             state = replace(state, asked=asked)
-        return PlanRecord(decode(Plan, row.body), state, row.version)
+        return PlanRecord(decode(Plan, row.body), state, row.version, row.token or 0)
 
     async def _step(self, row: Row[Any]) -> StepRun:
         run = step_of(row)

@@ -127,6 +127,7 @@ async def test_while_the_directory_is_down_an_approved_plan_waits(world: Product
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.APPROVED
     world.directory.down = False
+    world.clock.advance(seconds=10)
     await world.run()
     assert len(world.cluster.sent) == 1
 

@@ -405,6 +405,8 @@ async def test_a_step_without_effect_is_sent_again_once_and_never_a_third_time(
     tried: list[str] = []
 
     class Dying(real):  # type: ignore[misc, valid-type]
+        idempotent = True
+
         async def execute(self, actors: object, bound: object, key: str) -> None:
             tried.append(key)
             raise Killed

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from bot.core.remediation import permits
+from bot.core.remediation.holds import Hold, NotOursError
 from bot.core.remediation.permits import Permit, PermitForgedError, mint
-from bot.core.remediation.progress import NotOursError
 from bot.domain import plan_life as life
 from bot.domain.approval import Approved
 from bot.domain.guards import Case, Refusal
@@ -73,9 +73,10 @@ async def test_what_is_sent_is_the_step_that_was_approved(world: Production) -> 
     case = replace(await case_of(world, plan), plan=record.plan, approval=record.approval)
     permit, step = mint(record, case), record.plan.body.steps[0]
     assert isinstance(permit, Permit)
+    hold = Hold(record.plan, 1)
     other = Bound(step.action, step.target, {**step.parameters, "to_revision": 9}, step.fingerprint)
     with pytest.raises(LostRaceError, match="not the step that was approved"):
-        await world.bot.execution._execute(permit, Position.forward(0), other)
+        await world.bot.execution._execute(permit, hold, Position.forward(0), other)
     assert world.cluster.sent == []
 
 
@@ -98,24 +99,35 @@ async def test_a_process_that_lost_its_plan_writes_nothing_of_it(world: Producti
     plan = await world.approved("rollback")
     await world.run()
     before = await world.record(plan)
+    hold = Hold(before.plan, before.token)
     with pytest.raises(NotOursError, match="of another process"):
-        await world.replica("two").execution._progress.stop_reason(plan)
+        await world.replica("two").execution._progress.objection(hold)
     state = before.state
     assert isinstance(state, life.Verifying)
     running = life.Running(state.approval, state.worker)
     with pytest.raises(NotOursError, match="is verifying, not running any more"):
-        await world.bot.execution._progress.verifying(before.plan, running, world.clock.now())
+        await world.bot.execution._progress.verifying(hold, running, world.clock.now())
     assert await world.record(plan) == before
 
 
 async def test_a_step_is_moved_on_only_from_where_it_stands(world: Production) -> None:
     plan = await world.approved("rollback")
     await world.run()
-    record, progress = await world.record(plan), world.bot.execution._progress
-    with pytest.raises(NotOursError, match="the step is done, not intent"):
-        await progress.sent(record.plan, Position.forward(0), again=False)
-    with pytest.raises(NotOursError, match="the step is not begun, not sent"):
-        await progress.sent(record.plan, Position.back(0), again=True)
+    record, steps = await world.record(plan), world.bot.execution._steps
+    assert isinstance(record.approval, Approved)
+    hold, running = Hold(record.plan, record.token), life.Running(record.approval, None)
+    undoing = life.take_back(running, "because")
+    for state, position, again, told in (
+        (running, Position.forward(0), False, "the step is done, not intent"),
+        (undoing, Position.back(0), True, "the step is not begun, not sent"),
+    ):
+        worker = life.Worker("one", world.clock.wall())
+        async with world.store.begin() as tx:
+            now = await tx.plans.get(plan)
+            await tx.plans.move(now.to(life.hand_to(state, worker)))
+        look = await steps.look(hold, position)
+        with pytest.raises(NotOursError, match=told):
+            await steps.sent(hold, position, look, again=again)
     assert [run.phase for run in await world.steps(plan)] == [StepPhase.DONE]
 
 

@@ -17,7 +17,8 @@ from tests.fixtures.nouns import ALICE, NOW, a_run
 async def test_nobody_is_known_so_nobody_may_answer_a_plan(world: Production) -> None:
     world.directory = NoSlack()  # type: ignore[assignment]
     bot = world.replica("two")
-    assert await bot.gate.person(ALICE) is None
+    assert (await bot.gate.identity(ALICE)).person is None
+    assert (await bot.gate.remembered(ALICE)).person is None
     plan = await world.planned("rollback")
     said = await bot.approvals.approve(plan, ALICE, ChannelId("C1"))
     assert (said.accepted, said.refused_by) == (False, "access")
@@ -40,6 +41,7 @@ async def test_an_answer_that_nobody_watches_is_made_all_the_same() -> None:
 
 async def test_the_owner_of_a_token_is_a_full_member_without_an_e_mail() -> None:
     owner = await TokenOwners().person(UserId("U1"))
+    assert await TokenOwners().confirm([owner.id]) == {owner.id: owner}
     assert (owner.id, owner.guest, owner.external, owner.groups) == ("U1", False, False, ())
     assert await TokenOwners().by_email("u1@example.com") is None
 

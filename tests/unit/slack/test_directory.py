@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import yaml
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.ids import ChannelId, UserId
@@ -74,6 +77,86 @@ async def test_an_unknown_person_and_a_dead_slack_are_told_apart(
     slack.fail("users.info", 1, error="fatal_error")
     with pytest.raises(BackendUnavailableError, match="fatal_error"):
         await directory.person(UserId(GUEST))
+
+
+class ChangingSlack:
+    """What the directory asks of Slack, and what changes there meanwhile."""
+
+    def __init__(self) -> None:
+        self.account = {"id": ALICE, "team_id": "T1", "profile": {"display_name": "alice"}}
+        self.members = {ONCALL_GROUP: [ALICE], "S0OTHER": [ALICE]}
+        self.answers = True
+
+    async def auth_test(self) -> dict[str, Any]:
+        return {"team_id": "T1"}
+
+    async def users_info(self, *, user: str) -> dict[str, Any]:
+        if not self.answers:
+            await asyncio.sleep(3600)
+        if user != self.account["id"]:
+            raise SlackApiError("", {"error": "user_not_found"})
+        return {"user": self.account}
+
+    async def usergroups_users_list(self, *, usergroup: str) -> dict[str, Any]:
+        return {"users": self.members[usergroup]}
+
+
+def changing(clock: FakeClock) -> tuple[ChangingSlack, SlackDirectory]:
+    slack = ChangingSlack()
+    return slack, SlackDirectory(cast("AsyncWebClient", slack), clock, lambda: set(slack.members))
+
+
+async def test_who_is_confirmed_is_who_they_are_now_and_not_five_minutes_ago() -> None:
+    slack, directory = changing(FakeClock())
+    alice = await directory.person(UserId(ALICE))
+    assert set(alice.groups) == {ONCALL_GROUP, "S0OTHER"}
+    slack.account["deleted"] = slack.account["is_restricted"] = True
+    slack.members[ONCALL_GROUP] = []
+    remembered = await directory.person(UserId(ALICE))
+    assert (remembered.deleted, remembered.groups) == (False, alice.groups)
+    confirmed = (await directory.confirm([UserId(ALICE)]))[UserId(ALICE)]
+    assert (confirmed.deleted, confirmed.guest) == (True, True)
+    assert confirmed.groups == ("S0OTHER",)
+    assert await directory.person(UserId(ALICE)) == confirmed
+
+
+async def test_who_is_gone_is_missing_and_forgotten() -> None:
+    slack, directory = changing(FakeClock())
+    await directory.person(UserId(ALICE))
+    slack.account["id"] = "U0ANOTHER"
+    assert await directory.confirm([UserId(ALICE)]) == {}
+    with pytest.raises(NotFoundError):
+        await directory.person(UserId(ALICE))
+
+
+@pytest.mark.parametrize("method", ["users.info", "usergroups.users.list"])
+@pytest.mark.parametrize("how", [{"error": "fatal_error"}, {"status": 503}])
+async def test_nobody_is_confirmed_where_one_call_failed(
+    slack: SlackServer, client: AsyncWebClient, method: str, how: dict[str, Any]
+) -> None:
+    directory = SlackDirectory(client, FakeClock(), lambda: {ONCALL_GROUP})
+    before = await directory.person(UserId(ALICE))
+    slack.fail(method, 1, **how)
+    with pytest.raises(BackendUnavailableError):
+        await directory.confirm([UserId(ALICE)])
+    assert await directory.confirm([UserId(ALICE)]) == {UserId(ALICE): before}
+
+
+async def test_a_user_group_that_answers_nonsense_confirms_nobody() -> None:
+    slack, directory = changing(FakeClock())
+    slack.members["S0OTHER"] = None  # type: ignore[assignment]
+    with pytest.raises(BackendUnavailableError, match="without what it must say"):
+        await directory.confirm([UserId(ALICE)])
+
+
+async def test_a_slack_that_does_not_answer_confirms_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.slack.directory.CONFIRM_SECONDS", 0.05)
+    slack, directory = changing(FakeClock())
+    slack.answers = False
+    with pytest.raises(BackendUnavailableError, match="within"):
+        await directory.confirm([UserId(ALICE)])
 
 
 async def test_channels_are_found_by_name(client: AsyncWebClient) -> None:

@@ -30,7 +30,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.decision import SCALE, TEXTS, library, service
 from tests.fakes.logs import FakeLogs
 from tests.fakes.metrics import FakeMetrics
-from tests.fixtures.shift import WAIT, Shift
+from tests.fixtures.shift import Shift
+from tests.patience import PATIENCE
 from tests.safety.canaries import CANARIES, planted_config, planted_lines
 from tests.safety.model import QUERY, Obedient
 from tests.safety.outside import TraceStore, let_it_say, mount_own_tool
@@ -108,7 +109,7 @@ class Stage(Shift):
         settings = self.stand.settings
         assert settings.claude is not None
         self.stand.model = Claude(
-            replace(settings.claude, base_url=model.url, timeout_seconds=WAIT)
+            replace(settings.claude, base_url=model.url, timeout_seconds=PATIENCE)
         )
         self.stand.configure(budget=Budget(40, 10_000_000, 120.0, None, None, None, None))
         self.violations: list[str] = []

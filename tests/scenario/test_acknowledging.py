@@ -23,7 +23,7 @@ from tests.fakes.clock import FakeClock
 from tests.fixtures.bot import BotStand, calling, room_of
 from tests.fixtures.database import sqlite_store
 from tests.fixtures.nouns import a_finding, an_anomaly, an_incident
-from tests.fixtures.shift import WAIT
+from tests.patience import PATIENCE
 
 LEASE = timedelta(seconds=30)
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -78,7 +78,7 @@ async def by_button(bot: Bot, slack: SlackServer) -> None:
     }
     room.inbox.start()  # and not the outbox: what it is asked to redraw is looked at
     await room.app.async_dispatch(AsyncBoltRequest(body=click, mode="socket_mode"))
-    await slack.wait_for(lambda: slack.ephemerals("alice", "#incidents"), WAIT)
+    await slack.wait_for(lambda: slack.ephemerals("alice", "#incidents"), PATIENCE)
     await room.inbox.stop()
 
 

@@ -37,7 +37,8 @@ from tests.fakes.decision import services
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.nouns import a_finding, an_anomaly, an_incident
-from tests.fixtures.shift import WAIT, Shift, buttons
+from tests.fixtures.shift import Shift, buttons
+from tests.patience import PATIENCE
 from tools.world import (
     Catalogue,
     MetricName,
@@ -357,7 +358,7 @@ async def test_a_question_during_a_run_waits_with_eyes_on_it(story: Story) -> No
     story.metrics.may_answer.clear()
     async with story.running():
         ts = story.slack.post_as("alice", "#incidents", "@sre why is order latency up?")
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(PATIENCE):
             await story.metrics.is_asked.wait()
         more = story.slack.post_as("bob", "#incidents", "@sre and what changed?", ts)
         await story.wait_for(

@@ -11,11 +11,11 @@ import yaml
 from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.fixtures.loopback import Answer, Server, after, says
 from tests.fixtures.tls import self_signed
+from tests.patience import PATIENCE
 from tools.backends.kubernetes import KubernetesConfig, KubernetesReader
 from tools.errors import BackendDeniedError, BackendError, BackendUnavailableError
 from tools.world import WorkloadRef
 
-WAIT = 60.0  # seconds before a test that hangs says so
 SHOP = WorkloadRef("eu-1", "trading", "Deployment", "shop")
 
 
@@ -28,7 +28,7 @@ PODS = speaks(b'{"kind": "PodList", "metadata": {}, "items": []}')
 
 
 def reader(folder: Path, url: str, **more: object) -> KubernetesReader:
-    told: dict[str, object] = {"timeout_seconds": WAIT, **more}
+    told: dict[str, object] = {"timeout_seconds": PATIENCE, **more}
     return KubernetesReader(
         KubernetesConfig(
             kubeconfig=write_kubeconfig(folder / "reading.yaml", url),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.fixtures.loopback import Server, after, says
+from tests.patience import PATIENCE
 from tools.backends.kubernetes import KubernetesActor, KubernetesConfig
 from tools.errors import (
     BackendDeniedError,
@@ -19,7 +20,6 @@ from tools.errors import (
 )
 from tools.world import WorkloadRef
 
-WAIT = 60.0  # seconds before a test that hangs says so
 SHOP = WorkloadRef("default", "trading", "Deployment", "shop")
 OPERATIONS = [{"op": "replace", "path": "/spec/replicas", "value": 3}]
 
@@ -41,7 +41,7 @@ async def acting(folder: Path, url: str, timeout_seconds: float) -> AsyncIterato
 
 @pytest.fixture
 async def actor(server: Server, tmp_path: Path) -> AsyncIterator[KubernetesActor]:
-    async with acting(tmp_path, server.url, WAIT) as patient:
+    async with acting(tmp_path, server.url, PATIENCE) as patient:
         yield patient
 
 

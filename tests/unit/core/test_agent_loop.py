@@ -23,10 +23,10 @@ from bot.domain.answer import Usage
 from sandbox.model.script import Turn, text, thinking, tool_use
 from sandbox.model.server import ModelServer, start_model
 from tests.fakes.clock import FakeClock
+from tests.patience import PATIENCE
 from tools.contract import Risk, Toolbox, ToolResult, tool
 
 KEY = "sandbox-model"
-WAIT = 60.0  # seconds before a test that hangs says so
 
 
 @tool(risk=Risk.READ)
@@ -87,7 +87,7 @@ class Room:
         )
         try:
             hooks = Hooks(say=say, call_tool=call, stopped=stopped)
-            async with asyncio.timeout(WAIT):
+            async with asyncio.timeout(PATIENCE):
                 return await converse(claude, conversation, hooks, self.clock)
         finally:
             await claude.close()

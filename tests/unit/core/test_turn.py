@@ -42,6 +42,7 @@ from tests.fakes.plan_desk import FakePlanDesk
 from tests.fakes.reply import KeptReply
 from tests.fakes.workers import InlineWorkers, MortalWorkers
 from tests.fixtures.nouns import a_finding
+from tests.patience import PATIENCE
 from tools.analysis.detect import DetectorSettings
 from tools.contract import Toolbox
 from tools.errors import BackendUnavailableError
@@ -60,7 +61,6 @@ from tools.world import (
     ServiceSpec,
 )
 
-WAIT = 60.0  # seconds before a test that hangs says so
 QUERY = "order_latency"
 ALICE, BOB, CAROL = UserId("UALICE"), UserId("UBOB"), UserId("UCAROL")
 THREAD = Place(ChannelId("C1"), Ts("1732099200.000100"))
@@ -152,7 +152,7 @@ class Office:
         question = Question(words, place, "mention", ALICE, "Alice")
         run = await desk.open(question)
         assert run is not None
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(PATIENCE):
             answer = await desk.answer(run, reply)
         assert answer is not None
         assert reply.answer == answer
@@ -368,7 +368,7 @@ async def test_a_plan_proposed_for_a_finding_stands_in_its_post(
         await tx.runs.save(Queued(id=RunId("RUN-1"), question=asked, started_at=office.clock.now()))
     queue = office.queue(lambda _: KeptReply())
     await queue.tick()
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         await queue.idle()
     async with office.store.begin() as tx:
         told = await tx.findings.get(finding.id)
@@ -388,7 +388,7 @@ async def test_a_plan_is_not_forgotten_when_claude_goes_away_after_it(
     desk, reply = office.desk(), KeptReply(end_claude)
     run = await desk.open(Question("why is order latency up?", THREAD, "mention", ALICE, "Alice"))
     assert run is not None
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         answer = await desk.answer(run, reply)
     assert answer is not None
     assert (answer.mode, answer.plan_id) == ("deterministic", "PLAN-1")
@@ -495,7 +495,7 @@ async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
         assert len(await tx.runs.queued(THREAD)) == 2
     await desk.answer(run, KeptReply())
     await queue.tick()
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         await queue.idle()
     (reply,) = replies
     assert reply.answer is not None
@@ -517,7 +517,7 @@ async def ask_while_busy(office: Office, claude: ModelServer, *waiting: Question
     await desk.answer(run, KeptReply())
     queue = office.queue(lambda _: KeptReply())
     await queue.tick()
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         await queue.idle()
     _, request = claude.requests
     system = request["system"]
@@ -573,7 +573,7 @@ async def test_a_merged_question_of_a_dead_process_still_names_everybody(
     office.clock.advance(ORPHANED_AFTER + timedelta(seconds=1))
     alive = office.queue(lambda _: KeptReply())
     await alive.tick()
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         await alive.idle()
     assert 'from="Bob Li, Carol"' in claude.requests[0]["messages"][-1]["content"][0]["text"]
 
@@ -636,7 +636,7 @@ async def test_a_run_of_a_dead_process_is_taken_over_and_answered(office: Office
     office.clock.advance(ORPHANED_AFTER + timedelta(seconds=1))
     office.feed(0.18, 0.91)
     await queue.tick()
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         await queue.idle()
     assert reply.answer is not None
     after = await office.run(run.id)
@@ -662,7 +662,7 @@ async def test_two_processes_take_one_orphan_over_once(office: Office) -> None:
         office.owner = owner
         queues.append(office.queue(reply_of(owner)))
     await asyncio.gather(*(queue.tick() for queue in queues))
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*(queue.idle() for queue in queues))
     assert len(replies) == 1
 
@@ -684,7 +684,7 @@ async def test_a_shutdown_leaves_the_run_for_the_next_start(office: Office) -> N
         await tx.runs.save(Queued(id=run.id, question=question, started_at=run.started_at))
     queue = office.queue(lambda _: Slow())
     await queue.tick()
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         await begun.wait()
     await queue.drain()
     assert isinstance(await office.run(run.id), Running)

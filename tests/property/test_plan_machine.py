@@ -212,7 +212,11 @@ class PlanMachine(RuleBasedStateMachine):
             self.wrong.append(f"{key} of a service that is for reading")
         for other in others:
             same = names & {step.target.name for step in other.plan.body.steps}
-            if other.plan.id != plan.id and same and other.state.worker is not None:
+            if (
+                other.plan.id != plan.id
+                and same
+                and getattr(other.state, "worker", None) is not None
+            ):
                 self.wrong.append(f"{key} beside {other.plan.id} on {sorted(same)}")
         started = [r.event for r in rows if r.event.kind == "plan.started"]
         if len(started) != 1:

@@ -300,14 +300,14 @@ async def test_a_drain_that_stopped_stays_stopped_after_a_kill_right_there(
 ) -> None:
     plan = await world.approved("drain")
     meddled(world, another_owners_pod, after=1)
-    progress = world.bot.execution._progress
-    real = progress.done
+    steps = world.bot.execution._steps
+    real = steps.done
 
     async def killed(*args: Any, **kwargs: Any) -> None:
         await real(*args, **kwargs)
         raise RuntimeError("killed")
 
-    progress.done = killed  # type: ignore[method-assign]
+    steps.done = killed  # type: ignore[method-assign]
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.RUNNING
     world.clock.advance(seconds=31)
@@ -431,13 +431,13 @@ async def test_an_autoscaler_that_is_moved_while_it_is_written_is_not_written(
     world: Production,
 ) -> None:
     plan = await world.approved("named-hpa")
-    real = world.bot.execution._progress.sent
+    real = world.bot.execution._steps.sent
 
-    async def moved(*args: Any, **kwargs: Any) -> str:
+    async def moved(*args: Any, **kwargs: Any) -> Any:
         the_autoscaler_scales_the_vault(world)
         return await real(*args, **kwargs)
 
-    world.bot.execution._progress.sent = moved  # type: ignore[method-assign]
+    world.bot.execution._steps.sent = moved  # type: ignore[method-assign]
     await world.run()
     assert limits(world) == (2, 4)
     assert (await world.record(plan)).status is PlanStatus.FAILED

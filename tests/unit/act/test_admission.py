@@ -11,6 +11,7 @@ from typing import Any
 import celpy
 import pytest
 import yaml
+from celpy.adapter import json_to_cel
 
 from tools.act.admission import (
     IDENTITY,
@@ -30,7 +31,7 @@ ENVIRONMENT = celpy.Environment()
 def holds(expression: str, **variables: Any) -> bool:
     """Evaluate one expression as the API server would."""
     program = ENVIRONMENT.program(ENVIRONMENT.compile(expression))
-    named = {name: celpy.json_to_cel(value) for name, value in variables.items()}
+    named = {name: json_to_cel(value) for name, value in variables.items()}
     return bool(program.evaluate(named))
 
 

@@ -83,7 +83,11 @@ class ChangingSlack:
     """What the directory asks of Slack, and what changes there meanwhile."""
 
     def __init__(self) -> None:
-        self.account = {"id": ALICE, "team_id": "T1", "profile": {"display_name": "alice"}}
+        self.account: dict[str, Any] = {
+            "id": ALICE,
+            "team_id": "T1",
+            "profile": {"display_name": "alice"},
+        }
         self.members = {ONCALL_GROUP: [ALICE], "S0OTHER": [ALICE]}
         self.answers = True
 
@@ -94,7 +98,7 @@ class ChangingSlack:
         if not self.answers:
             await asyncio.sleep(3600)
         if user != self.account["id"]:
-            raise SlackApiError("", {"error": "user_not_found"})
+            raise SlackApiError("", {"error": "user_not_found"})  # type: ignore[no-untyped-call]
         return {"user": self.account}
 
     async def usergroups_users_list(self, *, usergroup: str) -> dict[str, Any]:

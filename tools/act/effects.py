@@ -245,8 +245,14 @@ def _labels(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _joined(one: Reached, other: Reached) -> Reached:
-    worst = one if one.standing is not Standing.READ else other
+    worst = max(one, other, key=_doubt)
     return replace(worst, labels=_labels(one.labels, other.labels), top=one.top or other.top)
+
+
+def _doubt(each: Reached) -> tuple[bool, bool, str]:
+    """Order tellings of one object: what could not be read wins, whoever told it first."""
+    unknown = each.standing is Standing.UNKNOWN
+    return unknown, each.standing is not Standing.READ, each.why
 
 
 def _wider(one: PodBound, other: PodBound) -> PodBound:

@@ -20,6 +20,7 @@ import hmac
 import ipaddress
 import json
 import socket
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +40,8 @@ from tools.ports import HttpReply
 
 NAME = "http"
 MAX_TEXT = 4_000  # characters of an answer that are kept
+MAX_BODY = 64 * 1024  # bytes of it that are read, unpacked: the rest is left unread
+UNPACK = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's window for each known coding
 MAX_HOPS = 3
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -89,9 +92,9 @@ class HttpEndpoints:
         target = url
         for _ in range(MAX_HOPS):
             addresses = await self._resolved(method, target)
-            response = await self._send(method, target, addresses, body, key)
+            response, text = await self._send(method, target, addresses, body, key)
             if not response.is_redirect:
-                return self._reply(method, target, response)
+                return self._reply(method, target, response, text)
             target = self._next_hop(method, target, response)
         raise BackendRefusedError(NAME, f"{url} redirects more than {MAX_HOPS} times")
 
@@ -127,7 +130,7 @@ class HttpEndpoints:
         addresses: Sequence[str],
         body: Mapping[str, Any] | None,
         key: str,
-    ) -> httpx.Response:
+    ) -> tuple[httpx.Response, str]:
         """Send once: another address is tried only while no connection was made."""
         content = json.dumps(body, sort_keys=True).encode() if body is not None else b""
         headers = self._headers(method, url, content, key)
@@ -141,20 +144,25 @@ class HttpEndpoints:
 
     async def _try(
         self, method: str, url: str, address: str, content: bytes, headers: Mapping[str, str]
-    ) -> httpx.Response:
+    ) -> tuple[httpx.Response, str]:
         client = self._client or self._connect()
         parts = _parsed(method, url)
+        request = client.build_request(
+            method,
+            parts.copy_with(host=address),
+            content=content,
+            headers={"Host": parts.netloc.decode(), **headers},
+            extensions={"sni_hostname": parts.host},
+        )
         try:
-            return await client.request(
-                method,
-                parts.copy_with(host=address),
-                content=content,
-                headers={"Host": parts.netloc.decode(), **headers},
-                extensions={"sni_hostname": parts.host},
-            )
+            response = await client.send(request, stream=True)
+            try:
+                return response, await _beginning(response)
+            finally:
+                await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             raise
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             why = str(error) or type(error).__name__
             if method == "GET":
                 raise BackendUnavailableError(NAME, f"{url}: {why}") from error
@@ -163,7 +171,7 @@ class HttpEndpoints:
             ) from error
 
     def _headers(self, method: str, url: str, content: bytes, key: str) -> dict[str, str]:
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if content:
             headers["Content-Type"] = "application/json"
         if key:
@@ -187,8 +195,8 @@ class HttpEndpoints:
             )
         return str(target)
 
-    def _reply(self, method: str, url: str, response: httpx.Response) -> HttpReply:
-        status, text = response.status_code, response.text[:MAX_TEXT]
+    def _reply(self, method: str, url: str, response: httpx.Response, text: str) -> HttpReply:
+        status = response.status_code
         if status in {401, 403}:
             raise BackendDeniedError(NAME, f"{method} {url} answered {status}: {text[:200]}")
         if status >= 500:
@@ -211,6 +219,31 @@ class HttpEndpoints:
             trust_env=False,  # a proxy would resolve the name again, past our check
         )
         return self._client
+
+
+async def _beginning(response: httpx.Response) -> str:
+    """Return the beginning of a body, unpacked no further than it is kept.
+
+    Raises DecodingError for a coding that we do not unpack.
+    """
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    if coding not in {"", "identity", *UNPACK}:
+        raise httpx.DecodingError(f"the answer is packed as {coding!r}", request=response.request)
+    unpack = zlib.decompressobj(UNPACK[coding]) if coding in UNPACK else None
+    found = b""
+    try:
+        async for part in response.aiter_raw():
+            left = MAX_BODY - len(found)
+            found += unpack.decompress(part, left) if unpack is not None else part[:left]
+            if len(found) >= MAX_BODY:
+                break
+    except zlib.error as error:
+        raise httpx.DecodingError(f"not {coding}: {error}", request=response.request) from error
+    try:
+        text = found.decode(response.encoding or "utf-8", "replace")
+    except (LookupError, ValueError):  # a charset that is none: the header is anybody's
+        text = found.decode("utf-8", "replace")
+    return text[:MAX_TEXT]
 
 
 def _authorities(ca_file: str) -> Any:

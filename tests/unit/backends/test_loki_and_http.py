@@ -34,6 +34,11 @@ def test_a_service_name_cannot_leave_its_quotes() -> None:
     assert written == '{service="x\\"} or {a=\\""}'
 
 
+def answered(status: int, headers: dict[str, str] | None = None) -> httpx.Response:
+    """Return an answer whose body is still to be read, as it comes from a server."""
+    return httpx.Response(status, headers=headers, stream=httpx.ByteStream(b""))
+
+
 def endpoints(answer: httpx.Response | Exception, seen: list[httpx.Request]) -> HttpEndpoints:
     def reply(request: httpx.Request) -> httpx.Response:
         seen.append(request)
@@ -58,13 +63,13 @@ def endpoints(answer: httpx.Response | Exception, seen: list[httpx.Request]) -> 
 async def test_calls_that_are_not_allowed_send_nothing(url: str, why: str) -> None:
     seen: list[httpx.Request] = []
     with pytest.raises(ActionRefusedError, match=why):
-        await endpoints(httpx.Response(200), seen).call("POST", url, {}, "k")
+        await endpoints(answered(200), seen).call("POST", url, {}, "k")
     assert seen == []
 
 
 async def test_a_call_is_signed_and_carries_its_key() -> None:
     seen: list[httpx.Request] = []
-    await endpoints(httpx.Response(200), seen).call("POST", "http://localhost/f", {"a": 1}, "k")
+    await endpoints(answered(200), seen).call("POST", "http://localhost/f", {"a": 1}, "k")
     headers = seen[0].headers
     assert (headers["Host"], headers["Idempotency-Key"]) == ("localhost", "k")
     assert headers["X-Signature-Timestamp"] == "1795176000"
@@ -73,14 +78,14 @@ async def test_a_call_is_signed_and_carries_its_key() -> None:
 
 
 async def test_a_redirect_elsewhere_is_not_followed() -> None:
-    away = httpx.Response(307, headers={"Location": "http://evil.example/"})
+    away = answered(307, {"Location": "http://evil.example/"})
     seen: list[httpx.Request] = []
     with pytest.raises(BackendRefusedError, match="redirect"):
         await endpoints(away, seen).call("POST", "http://localhost/f", None, "k")
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("answer", [httpx.ReadTimeout("slow"), httpx.Response(502)])
+@pytest.mark.parametrize("answer", [httpx.ReadTimeout("slow"), answered(502)])
 async def test_a_call_without_a_usable_answer_is_unknown(answer: httpx.Response) -> None:
     with pytest.raises(OutcomeUnknownError):
         await endpoints(answer, []).call("POST", "http://localhost/f", None, "k")

@@ -20,6 +20,7 @@ class KubernetesConfig:
     namespaces: tuple[str, ...] = ()  # where we may look; empty: everywhere
     timeout_seconds: float = 15.0  # of one request
     page_size: int = 500  # objects per list request
+    max_response_bytes: int = 64 * 1024 * 1024  # of one answer, unpacked
     proxy: str = ""
     setting: str = "KUBECONFIG or K8S_IN_CLUSTER=true"  # what switches reading on
     setting_act: str = "KUBECONFIG_ACT"  # what switches acting on

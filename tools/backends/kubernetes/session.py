@@ -5,6 +5,9 @@
 409, 422 "test"    LostRaceError               (the object is not as it was read)
 429                TryLaterError               (rate limit, disruption budget: named)
 other 4xx          BackendRefusedError
+3xx                BackendRefusedError         (nobody sends us on to somebody else)
+too large          AnswerTooLargeError, of a sent change OutcomeUnknownError
+another object     as no answer                (acting identity only: see `answers`)
 5xx, no answer     reads and dry runs: BackendUnavailableError
                    sent changes: OutcomeUnknownError, never repeated
 never connected    BackendUnavailableError
@@ -20,9 +23,11 @@ from typing import Any
 import aiohttp
 
 from tools.backends.condition import Condition
+from tools.backends.kubernetes.answers import mistaken
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import Resource, rbac_rule, resource_of
 from tools.errors import (
+    AnswerTooLargeError,
     BackendDeniedError,
     BackendError,
     BackendRefusedError,
@@ -64,6 +69,7 @@ class KubernetesCall:
         return self.resource.path(self.ref, self.subresource)
 
 
+MOST_PAGES = 200  # of one list: a hundred thousand objects
 WATCH_SECONDS = 240.0  # after this long the API ends a stream and we go on with the next
 METHODS = {"get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE", "create": "POST"}
 
@@ -102,6 +108,10 @@ class KubernetesSession:
                 f"the answer is no Kubernetes object ({start!r}); check that the address in the "
                 "kubeconfig is the API server itself and that no proxy or login page answers",
             )
+        if self._acting and (
+            other := mistaken(call.verb, call.resource, call.ref, call.subresource, answer)
+        ):
+            raise self._unanswered(call, f"the answer is about {other}")
         return answer
 
     async def text(self, call: KubernetesCall, query: Mapping[str, str]) -> str:
@@ -144,7 +154,13 @@ class KubernetesSession:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, 5.0))
         try:
             response = await api.call_api(*prepared, _request_timeout=timeout)
-            raw = await response.read()
+            raw = await self._body(call, response.response)
+        except _SentOnError as error:
+            raise BackendRefusedError(
+                self.name,
+                f"{call}: {self._whereabouts()} sends us on to {str(error)!r}, which we do not "
+                "follow; name the API server itself",
+            ) from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise BackendUnavailableError(self.name, self._unreached(error)) from error
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -153,6 +169,21 @@ class KubernetesSession:
         if 200 <= response.status < 300:
             return bytes(raw)
         raise self._failure(call, response.status, raw, response.headers.get("Retry-After", ""))
+
+    async def _body(self, call: KubernetesCall, response: aiohttp.ClientResponse) -> bytes:
+        """Read an answer, unpacked, up to the limit."""
+        parts: list[bytes] = []
+        size, limit = 0, self.config.max_response_bytes
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > limit:
+                response.close()
+                text = f"the answer is larger than {limit:,} bytes"
+                if call.changes:
+                    raise self._unanswered(call, text)
+                raise AnswerTooLargeError(self.name, f"{call}: {text}; nothing of it is used")
+            parts.append(part)
+        return b"".join(parts)
 
     async def get(self, ref: WorkloadRef) -> Object:
         """Read one object. Raises NotFoundError."""
@@ -177,7 +208,7 @@ class KubernetesSession:
         size = first_page_of or self.config.page_size
         fields = {"limit": str(size), **{k: v for k, v in query.items() if v}}
         items: list[Object] = []
-        while True:
+        for _ in range(MOST_PAGES):
             page = await self.send(call, query=fields)
             for item in page.get("items") or ():
                 item.setdefault("kind", kind)
@@ -187,6 +218,9 @@ class KubernetesSession:
             if not following or first_page_of:
                 return items, str(own.get("resourceVersion", ""))
             fields["continue"] = following
+        raise AnswerTooLargeError(
+            self.name, f"{call}: more than {MOST_PAGES} pages of {size} objects; name a namespace"
+        )
 
     async def watch(self, kind: str, namespace: str, version: str) -> AsyncGenerator[Object, None]:
         """Yield the events after a version until the API ends the stream.
@@ -211,6 +245,7 @@ class KubernetesSession:
             header_params={"Accept": "application/json"},
             auth_settings=["BearerToken"],
         )
+        limit = self.config.max_response_bytes
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=5.0, sock_read=WATCH_SECONDS + self.config.timeout_seconds
         )
@@ -218,8 +253,9 @@ class KubernetesSession:
             response = await api.call_api(*prepared, _request_timeout=timeout)
             try:
                 if response.status != 200:
-                    raise self._failure(call, response.status, await response.read())
-                async for line in _lines(response.response.content):
+                    body = await self._body(call, response.response)
+                    raise self._failure(call, response.status, body)
+                async for line in _lines(response.response.content, limit):
                     yield _object(line)
             finally:
                 response.response.close()
@@ -332,16 +368,25 @@ class KubernetesSession:
         return self._unanswered(call, f"HTTP {status}: {text}")
 
 
+class _SentOnError(aiohttp.ClientError):
+    """The answer is a redirect; says where to."""
+
+
 async def _send_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     """Keep aiohttp from repeating a DELETE whose kept-alive connection broke before an answer.
 
     It repeats methods that HTTP calls idempotent. The second DELETE would find nothing and tell
-    "not found" of a pod that the first one removed.
+    "not found" of a pod that the first one removed. Nor does it follow a redirect: that would carry
+    a change to whoever the answer names.
     """
     try:
-        return await handler(request)
+        response = await handler(request)
+        if 300 <= response.status < 400 and "Location" in response.headers:
+            response.close()
+            raise _SentOnError(response.headers["Location"])
+        return response
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -368,11 +413,13 @@ def _with_causes(text: str, answer: Object) -> str:
     return " ".join([text, *(each for each in told if each)])
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Yield the lines of a stream, however long one is."""
+async def _lines(content: aiohttp.StreamReader, limit: int) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream, each as long as one answer may be."""
     rest = b""
     async for part in content.iter_any():
         *whole, rest = (rest + part).split(b"\n")
+        if len(rest) > limit:
+            raise aiohttp.ClientPayloadError(f"an event is larger than {limit:,} bytes")
         for line in whole:
             if line.strip():
                 yield line

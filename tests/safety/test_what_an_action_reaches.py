@@ -27,6 +27,7 @@ from tests.fakes.decision import (
     service,
 )
 from tests.fixtures.database import sqlite_store
+from tools.errors import BackendUnavailableError
 from tools.world import ProposalReceipt
 
 Json = dict[str, Any]
@@ -293,6 +294,23 @@ async def test_a_drain_stops_in_the_middle_before_what_it_must_not_evict_and_off
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.ROLLED_BACK
     assert item(world, "Node", NODE, "")["spec"]["unschedulable"] is False
+
+
+async def test_a_drain_that_loses_its_cluster_in_the_middle_is_stopped_and_not_failed(
+    world: Production,
+) -> None:
+    """What it evicted is evicted: the way back is offered, not forgotten."""
+    plan = await world.approved("drain")
+
+    def down(world: Production) -> None:
+        world.cluster.fail_next.append(BackendUnavailableError("kubernetes", "does not answer"))
+
+    meddled(world, down, after=2)
+    await world.run()
+    record = await world.record(plan)
+    assert record.status is PlanStatus.HALTED, record.outcome
+    assert "does not answer" in record.outcome
+    assert len(evictions(world.cluster)) == 1
 
 
 async def test_a_drain_that_stopped_stays_stopped_after_a_kill_right_there(

@@ -34,6 +34,7 @@ from tools.act.patching import PatchAction, Pinned
 from tools.act.reach import Reach
 from tools.errors import (
     ActionRefusedError,
+    BackendError,
     BackendRefusedError,
     LostRaceError,
     NotFoundError,
@@ -170,7 +171,10 @@ class Drain(_Schedulable):
         if why := await eviction.objection(pods):
             raise LostRaceError(f"{why}; propose the plan again")
         outcome = await super().execute(actors, bound, key)
-        why = await eviction.empty()
+        try:
+            why = await eviction.empty()
+        except BackendError as error:  # what is evicted is evicted, and the node is cordoned
+            why = f"the drain could not go on: {error}"
         evicted = eviction.evicted
         detail = f"node {bound.target.name} is cordoned; {len(evicted)} pods evicted"
         outcome = replace(outcome, detail=detail, response={"evicted": evicted})

@@ -9,23 +9,26 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
+from bot.clock import WorldClock
 from bot.composition.config_check import check_config
+from bot.composition.database import head_places, kept_anchors, open_as_it_is, open_sealed
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.composition.terminal import terminal_desk
 from bot.core.ports import ModelUnavailableError, PlanRecord, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
 from bot.core.upkeep.doctor import Check, CheckFailedError, DependencyRow, examine
+from bot.core.upkeep.sealing import HeadPlace
 from bot.domain.answer import Answer
 from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL
 from bot.domain.question import Question, Voice
-from bot.settings import ConfigError, Settings, audit_key, load_settings, slack_config
-from bot.store.anchors import read_anchors
-from bot.store.store import SqlStore, open_store
+from bot.settings import ConfigError, Settings, load_settings, slack_config
+from bot.store.anchors import AnchorConfigMap
+from bot.store.store import SqlStore
 from bot.telemetry import configure_logging
 from knowledge.store import KnowledgeIndex, load_encoder
 from tools.catalog import ALL, load_tools
@@ -35,6 +38,7 @@ __all__ = [
     "ConfigError",
     "Settings",
     "ask",
+    "begin_chain_anew",
     "check_config",
     "examine_all",
     "kept_anchors",
@@ -42,11 +46,12 @@ __all__ = [
     "open_database",
     "open_knowledge",
     "read_settings",
-    "seal_key",
     "serve",
+    "unsealed_since",
 ]
 
 
+SEALED_WITHIN = timedelta(minutes=5)  # wall time; sealing takes a second, a new leader fifteen
 DISCOVERY_SECONDS = 3.0  # a question waits so long for the map of services, then goes without it
 
 
@@ -96,27 +101,34 @@ def read_settings(log_level: str = "") -> Settings:
     return settings
 
 
-def seal_key(settings: Settings) -> bytes:
-    """Return the key of the audit chain."""
-    return audit_key(settings)
-
-
-def kept_anchors(settings: Settings, path: Path | None) -> list[Anchor]:
-    """Read a file of anchors, the configured one by default. Raises ValueError."""
-    path = path or settings.audit_anchor.file
-    return read_anchors(path) if path is not None else []
+def unsealed_since(settings: Settings) -> datetime:
+    """Return since when (world time) a row may at most wait to be sealed."""
+    speed = settings.clock.speed if isinstance(settings.clock, WorldClock) else 1.0
+    return settings.clock.now() - SEALED_WITHIN * speed
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[SqlStore]:
-    """Open the database alone."""
-    store = await open_store(settings.files.database_url)
-    try:
-        if migrate:
-            await store.upgrade()
+async def open_database(
+    settings: Settings, *, migrate: bool = True, seal: bool = False
+) -> AsyncIterator[SqlStore]:
+    """Open the database alone; `seal` what was written into its audit at the end."""
+    async with AsyncExitStack() as stack:
+        if not migrate:
+            yield await open_as_it_is(settings, stack)
+            return
+        store, audit = await stack.enter_async_context(open_sealed(settings))
+        if seal:
+            stack.push_async_callback(audit.sealing.close)
         yield store
-    finally:
-        await store.close()
+
+
+async def begin_chain_anew(settings: Settings, actor: str, why: str) -> Anchor:
+    """Go on with the audit of a database that was put back, and say so in a signed row.
+
+    Raises ValueError where no anchor is known that it could differ from.
+    """
+    async with open_sealed(settings) as (_, audit):
+        return await audit.sealing.begin_anew(actor, why)
 
 
 @asynccontextmanager
@@ -157,6 +169,13 @@ async def examine_all(settings: Settings) -> list[DependencyRow]:
             f"audit anchor, {place.name}": partial(_anchor_detail, settings, place)
             for place in settings.audit_anchor.places()
         }
+        head, others = head_places(settings, stack)
+        maps = [each for each in others if isinstance(each, AnchorConfigMap)]
+        heads: list[HeadPlace] = [head] if head is not None else []
+        checks |= {
+            f"audit anchor, {place.name}": partial(_head_detail, settings, place)
+            for place in (*heads, *maps)
+        }
         return await examine(checks, off_of(settings))
 
 
@@ -185,6 +204,25 @@ async def _anchor_detail(settings: Settings, place: AnchorPlace) -> str:
     except BackendError as error:
         raise CheckFailedError(str(error), "until then a cut chain stays unseen") from error
     return f"kept the end of {head.count} sealed rows"
+
+
+async def _head_detail(settings: Settings, place: HeadPlace) -> str:
+    """Compare what a place knows with the database; nothing is written there."""
+    try:
+        kept = await place.newest()
+    except BackendError as error:
+        raise CheckFailedError(str(error), "until then nothing is sealed") from error
+    if kept is None:
+        return "knows of no chain yet"
+    async with open_database(settings, migrate=False) as store, store.read() as tx:
+        head = await tx.audit.head(settings.clock.wall())
+    if head is None or head.count < kept.count:
+        count = head.count if head is not None else 0
+        raise CheckFailedError(
+            f"knows {kept.count} sealed rows, and the database has {count}",
+            "run `audit verify`; after a restore see docs/audit.md",
+        )
+    return f"knows {kept.count} sealed rows"
 
 
 async def _tools_detail(settings: Settings) -> str:

@@ -210,6 +210,7 @@ def _environment(sandbox: Sandbox, stores: dict[str, str]) -> dict[str, str]:
         "KUBECONFIG_ACT": str(sandbox.kubernetes.actor_kubeconfig),
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
         "KNOWLEDGE_URI": str(folder / "knowledge"),
+        "SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE": str(folder / "bot.anchor"),
         "SRE_AGENT_CLOCK": sandbox.clock.env(),
     }
     if sandbox.model is not None:

@@ -82,6 +82,6 @@ def open_state(directory: Path, speed: float) -> State:
 
 def forget(directory: Path) -> None:
     """Delete what a sandbox left in the directory, and nothing else."""
-    names = ("world.json", "faults.json", "cluster.json", "bot.db")
+    names = ("world.json", "faults.json", "cluster.json", "bot.db", "bot.anchor")
     for name in (*names, "slack.db", "slack.db-wal", "slack.db-shm", "bot.db-wal", "bot.db-shm"):
         (directory / name).unlink(missing_ok=True)

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from bot.api.deps import ApiDeps, Deps
 from bot.api.problems import ProblemError
-from bot.core.ports import ApiToken, Person
+from bot.core.ports import ApiToken, Person, Transaction
 from bot.core.upkeep.api_tokens import sha256_of
-from bot.domain.access import decide
+from bot.domain.access import SCOPES, Scope, decide
 from bot.domain.audit import Event
-from tools.errors import NotFoundError
+from tools.errors import BackendError, NotFoundError
 
-HOW_TO_GET_ONE = "create one with `python -m bot token create USER_ID`"
+HOW_TO_GET_ONE = "create one with `python -m bot token create USER_ID --scope SCOPE`"
+T = TypeVar("T")
 _scheme = HTTPBearer(auto_error=False, description="A token of `python -m bot token create`")
 
 
@@ -36,13 +37,29 @@ class Caller:
         """Say whether this person may see a service's figures."""
         return decide(self.person, "service.read", self.deps.access(), service=service).allowed
 
-    async def must_read(self, service: str, subject: str) -> None:
-        """Refuse, and write down, what is about a service this person may not see."""
+    async def find(
+        self,
+        noun: str,
+        wanted: str,
+        read: Callable[[Transaction], Awaitable[T]],
+        service_of: Callable[[T], str],
+    ) -> T:
+        """Return what there is by an id, if this person may see it.
+
+        What there is not and what they may not see are answered alike: nobody finds out ids by
+        asking, nor is told of the nearest one.
+        """
+        nothing = ProblemError(404, f"there is no {noun} {wanted!r} that you may see")
+        try:
+            async with self.deps.store.begin() as tx:
+                found = await read(tx)
+        except NotFoundError as error:
+            raise nothing from error
+        service = service_of(found)
         if not self.may_read(service):
-            await deny(self, "service.read", subject, f"no right to read {service}")
-            raise ProblemError(
-                403, f"{self.person.id} may not read the service {service!r}; ask an admin"
-            )
+            await deny(self, "service.read", wanted, f"no right to read {service}")
+            raise nothing
+        return found
 
     def is_called(self, name: str) -> bool:
         """Say whether a body's `approver` or `rejector` means this person."""
@@ -62,6 +79,10 @@ async def _caller(
         token = await tx.tokens.find(sha256_of(bearer.credentials))
     if token is None:
         raise ProblemError(401, f"this token is unknown or revoked; {HOW_TO_GET_ONE}")
+    if token.expires_at <= deps.clock.wall():
+        raise ProblemError(
+            401, f"this token expired on {token.expires_at:%Y-%m-%d}; {HOW_TO_GET_ONE}"
+        )
     try:
         person = await deps.directory.person(token.user)
     except NotFoundError as error:
@@ -72,9 +93,17 @@ async def _caller(
 
 
 def needs(right: str) -> Callable[..., Awaitable[Caller]]:
-    """Return the dependency that lets only people with a right in; refusals are audited."""
+    """Return the dependency that lets only people with a right in, by a token for that purpose.
+
+    Refusals are audited.
+    """
+    (scope,) = (each for each, rights in SCOPES.items() if right in rights)
 
     async def allowed(caller: Annotated[Caller, Depends(_caller)], request: Request) -> Caller:
+        if caller.token.scope is not scope:
+            why = f"the token is for {caller.token.scope.value}, this takes one for {scope.value}"
+            await deny(caller, right, request.url.path, why)
+            raise ProblemError(403, f"{why}: `python -m bot token create --scope {scope.value}`")
         decision = decide(caller.person, right, caller.deps.access())
         if decision.allowed:
             return caller
@@ -99,3 +128,15 @@ async def deny(caller: Caller, right: str, subject: str, why: str) -> None:
                 facts={"right": right, "door": "api", "token": caller.token.id},
             )
         )
+
+
+async def reader(
+    deps: Deps, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]
+) -> Caller | None:
+    """Return who may read the status, None for everybody else: they are told less, not refused."""
+    try:
+        caller = await _caller(deps, bearer)
+    except (ProblemError, BackendError):
+        return None
+    allowed = decide(caller.person, "api.status", deps.access()).allowed
+    return caller if allowed and caller.token.scope is Scope.READ else None

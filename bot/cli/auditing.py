@@ -23,13 +23,13 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 def verify(
     anchors: Annotated[
         Path | None,
-        typer.Option(help="File of anchors to compare with; the default is audit.anchor.file."),
+        typer.Option(help="File of anchors to compare with, in place of audit.anchor.file."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Walk the chain from its start; exit 1 names the first bad row.
 
-    With anchors it also finds a tail that was cut off or a chain that was written anew.
+    Anchors show a tail that was cut off, a chain that was emptied or one that was written anew.
     """
     report = carry_out(_verify(anchors))
     unsealed = report.rows - report.sealed
@@ -41,6 +41,7 @@ def verify(
                 "sealed": report.sealed,
                 "unsealed": unsealed,
                 "anchors": report.anchors,
+                "notes": list(report.notes),
                 "broken_at": report.broken_at,
                 "reason": report.reason,
             }
@@ -49,17 +50,22 @@ def verify(
         tail = f", {unsealed} not sealed yet" if unsealed else ""
         fit = f"; {report.anchors} anchors agree" if report.anchors else ""
         typer.echo(f"the chain holds: {report.sealed} of {report.rows} rows sealed{tail}{fit}")
+        if not report.anchors:
+            typer.echo("no anchor is known: a chain that was emptied or cut would not show")
+        for note in report.notes:
+            typer.echo(note)
     if report.broken_at is not None:
         raise fail(f"the chain is broken at row {report.broken_at}: {report.reason}")
 
 
 async def _verify(anchors: Path | None) -> ChainReport:
-    from bot.main import kept_anchors, open_database, seal_key
+    from bot.main import kept_anchors, open_database, unsealed_since
 
     found = settings()
-    kept = kept_anchors(found, anchors)
-    async with open_database(found) as store, store.read() as tx:
-        return await tx.audit.verify(seal_key(found), kept)
+    async with open_database(found) as store:
+        kept = await kept_anchors(found, anchors)
+        async with store.read() as tx:
+            return await tx.audit.verify(kept, unsealed_since(found))
 
 
 @app.command()

@@ -26,7 +26,6 @@ from bot.core.upkeep.anchoring import Anchoring
 from bot.core.upkeep.rereading import Rereading
 from bot.domain.ids import ChannelId
 from bot.scheduler import Cron, Every, Job
-from bot.settings import audit_key
 from tools.backends.webhook import Webhook
 from tools.errors import BackendUnavailableError
 
@@ -51,9 +50,9 @@ class Work:
 def schedule(work: Work) -> list[Job]:
     """Return every job."""
     settings = work.parts.settings
-    seal = Sealing(work.parts)
+    audit = work.parts.audit
     jobs = [
-        Job("audit.seal", Every(SECOND, on="wall"), seal.run),
+        Job("audit.seal", Every(SECOND, on="wall"), _plain(audit.sealing.tick)),
         Job(
             "plans.drive", Every(SECOND, on="wall"), _plain(work.remediation.execution.tick), False
         ),
@@ -63,10 +62,10 @@ def schedule(work: Work) -> list[Job]:
     ]
     halt_file = HaltFile(work.parts.store, work.parts.clock, settings.files.halt_file, owner_name())
     jobs.append(Job("halt.file", Every(SECOND, on="wall"), _plain(halt_file.tick), False))
-    if places := settings.audit_anchor.places():
-        anchoring = Anchoring(
-            work.parts.store, work.parts.clock, places, settings.audit_anchor.every
-        )
+    if audit.places:
+        known = audit.sealing.known
+        every = settings.audit_anchor.every
+        anchoring = Anchoring(known, work.parts.clock, audit.places, every)
         jobs.append(Job("audit.anchor", Every(TEN_SECONDS, on="wall"), _plain(anchoring.tick)))
     if (webhook := settings.webhook) is not None:
         notifier = Notifier(work.parts.store, work.parts.clock, Webhook(webhook))
@@ -85,20 +84,6 @@ def schedule(work: Work) -> list[Job]:
             Job("detection.cycle", Every(settings.cycle.every), _cycle(work, work.cycle, ready))
         )
     return jobs
-
-
-class Sealing:
-    """Seals audit rows; the key is read once."""
-
-    def __init__(self, parts: Parts) -> None:
-        """Read, or once generate, the key."""
-        self._parts = parts
-        self._key = audit_key(parts.settings)
-
-    async def run(self, _slot: datetime) -> None:
-        """Seal what was written since the last second."""
-        async with self._parts.store.begin() as tx:
-            await tx.audit.seal(self._key)
 
 
 class Readiness:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.claude.model import Claude
+from bot.composition.database import AuditUpkeep, open_sealed
 from bot.composition.instances import cluster_of, logs_of, metrics_of
 from bot.core.ports import Clock, Model, Store
 from bot.core.shared.announcing import AnnouncingStore, Subscriber
@@ -25,7 +26,6 @@ from bot.core.shared.stored_ports import StoredBaselines, StoredChanges
 from bot.core.upkeep.discovery import Discovery
 from bot.settings import Settings
 from bot.slack.charts import render_chart
-from bot.store.store import open_store
 from bot.workers import ProcessWorkers
 from knowledge.documents import Document
 from knowledge.store import KnowledgeIndex, load_encoder
@@ -117,6 +117,7 @@ class Adapters:
     """What a bot reads, keeps and computes with; None is not configured."""
 
     store: Store
+    audit: AuditUpkeep
     workers: WarmWorkers
     history: History
     index_documents: Callable[[Sequence[Document]], Awaitable[object]]
@@ -134,6 +135,7 @@ class Parts:
     settings: Settings
     clock: Clock
     store: Store
+    audit: AuditUpkeep
     live_files: LiveFiles
     actions: Mapping[str, Action]
     workers: WarmWorkers
@@ -177,23 +179,27 @@ async def open_parts(
     `subscribers` are told every event after its commit.
     """
     async with AsyncExitStack() as stack:
-        database = await open_store(settings.files.database_url)
-        stack.push_async_callback(database.close)
-        await database.upgrade()
+        database, audit = await stack.enter_async_context(open_sealed(settings))
+        stack.push_async_callback(audit.sealing.close)
         actions = load_actions(settings.files.actions)
         live_files = open_live_files(settings, actions)
-        adapters = await _open_adapters(settings, database, live_files, stack)
+        adapters = await _open_adapters(settings, database, audit, live_files, stack)
         yield join_parts(settings, adapters, live_files, actions, subscribers)
 
 
 async def _open_adapters(
-    settings: Settings, store: Store, live_files: LiveFiles, stack: AsyncExitStack
+    settings: Settings,
+    store: Store,
+    audit: AuditUpkeep,
+    live_files: LiveFiles,
+    stack: AsyncExitStack,
 ) -> Adapters:
     workers = ProcessWorkers(processes=max(1, min(4, os.cpu_count() or 2)))
     stack.push_async_callback(workers.close)
     knowledge = await _knowledge(settings, stack)
     return Adapters(
         store=store,
+        audit=audit,
         workers=workers,
         history=KnowledgeHistory(knowledge),
         index_documents=knowledge.add,
@@ -220,6 +226,7 @@ def join_parts(
         settings=settings,
         clock=clock,
         store=store,
+        audit=adapters.audit,
         live_files=live_files,
         actions=actions,
         workers=adapters.workers,

@@ -33,6 +33,15 @@ class Role(StrEnum):
         return list(Role).index(self)
 
 
+class Scope(StrEnum):
+    """What an API token is for; each has one purpose."""
+
+    READ = "read"
+    INGEST = "ingest"  # machines that report: they learn nothing and decide nothing
+    APPROVE = "approve"
+    ADMIN = "admin"
+
+
 def _of(role: Role, *rights: str) -> dict[str, Role]:
     return dict.fromkeys(rights, role)
 
@@ -68,6 +77,22 @@ RIGHTS: Mapping[str, Role] = MappingProxyType(
         **_of(Role.ADMIN, "api.import"),
         # machines that report
         **_of(Role.RESPONDER, "api.alerts", "api.deployments"),
+    }
+)
+
+
+# What a token may do at most; its owner's role decides whether they may. A call stands once here.
+SCOPES: Mapping[Scope, frozenset[str]] = MappingProxyType(
+    {
+        Scope.READ: frozenset(
+            {"api.status", "api.metrics", "api.anomalies", "api.baselines"}
+            | {"api.approvals", "api.plans"}
+        ),
+        Scope.INGEST: frozenset({"api.alerts", "api.deployments"}),
+        Scope.APPROVE: frozenset(
+            {"api.approve", "api.reject", "api.break_glass", "api.acknowledge", "api.propose"}
+        ),
+        Scope.ADMIN: frozenset({"api.halt", "api.resume", "api.import"}),
     }
 )
 

@@ -95,11 +95,17 @@ class Case:
     glass: bool = False  # one approver opens it, or opened it, in an emergency
     cooldown: timedelta = timedelta(0)  # the playbook's own
     answerers: tuple[Answerer, ...] = ()
+    unproved: str = "nobody looked for what proves it"  # why nothing does; empty: it is proved
     asked_digest: str = ""  # the digest a person answered, where the door tells it
 
     def objection(self, guard: str) -> str:
         """Return what a look found wrong, in words; empty for nothing."""
         return next((each.message for each in self.objections if each.guard == guard), "")
+
+
+def proof(case: Case) -> str:
+    """Refuse a plan, a state or an approval that nothing proves."""
+    return case.unproved
 
 
 def protected_namespace(case: Case) -> str:
@@ -362,6 +368,7 @@ def _at(*moments: Moment) -> frozenset[Moment]:
 
 
 GUARDS: dict[str, Guard] = {  # in the order they are asked; a test removes each at each moment
+    "proof": Guard(proof, _at(_A, _C, _S, _V, _U)),
     "protected_namespace": Guard(protected_namespace, _at(_P, _A, _C, _S, _U)),
     "protected_label": Guard(protected_label, _at(_P, _A, _C, _S, _U)),
     "protected_service": Guard(protected_service, _at(_P, _A, _C, _S, _U)),

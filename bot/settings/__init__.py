@@ -14,7 +14,7 @@ here: what nobody wrote is left out. What is not configured is None, which means
 """
 
 from bot.settings.access import with_channel_ids
-from bot.settings.audit_key import audit_key
+from bot.settings.audit_key import keyring_of
 from bot.settings.document import ConfigDocument
 from bot.settings.errors import ConfigError
 from bot.settings.loading import load_settings
@@ -26,7 +26,7 @@ __all__ = [
     "ConfigError",
     "Settings",
     "SlackCredentials",
-    "audit_key",
+    "keyring_of",
     "load_settings",
     "slack_config",
     "with_channel_ids",

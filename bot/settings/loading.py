@@ -11,6 +11,7 @@ from bot.core.ports import FileLayout
 from bot.domain.redaction import Redactor
 from bot.settings.access import access_config
 from bot.settings.arguments import configured
+from bot.settings.audit_key import given_key, refuse_weak_key
 from bot.settings.backends import (
     default_cluster,
     kubernetes_clusters,
@@ -28,7 +29,6 @@ from bot.settings.environment import (
     environment,
     with_files,
 )
-from bot.settings.errors import ConfigError
 from bot.settings.installation import file_layout, installation_of
 from bot.settings.investigation import budget_of, claude_config
 from bot.settings.notification import anchor_config, digest_schedule, webhook_config
@@ -76,8 +76,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         access=access_config(document.access),
         budget=budget_of(document),
         http_actions=http_config(document, found),
-        audit_key=found.get("AUDIT_KEY", "").encode(),
-        audit_anchor=anchor_config(document, found.get("AUDIT_ANCHOR_SECRET", "")),
+        audit_key=given_key(found),
+        audit_anchor=anchor_config(document, files, found.get("AUDIT_ANCHOR_SECRET", "")),
         redactor=_redactor(document, files, found),
         retired=retired_keys(document),
     )
@@ -103,8 +103,5 @@ def _redactor(document: ConfigDocument, files: FileLayout, found: Mapping[str, s
 
 def _refuse_in_production(settings: Settings) -> None:
     shared = not settings.files.database_url.startswith("sqlite")
-    if (settings.installation.production or shared) and not settings.audit_key:
-        raise ConfigError(
-            "AUDIT_KEY (or AUDIT_KEY_FILE) must be set in production and on PostgreSQL: replicas "
-            "share one audit chain; generate one with `openssl rand -hex 32`"
-        )
+    if settings.installation.production or shared:
+        refuse_weak_key(settings.audit_key)

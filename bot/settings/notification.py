@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from bot.core.ports import FileLayout
 from bot.core.reports.digests import DigestSchedule
 from bot.settings.arguments import configured, converted, minutes
 from bot.settings.document import ConfigDocument
 from bot.settings.errors import ConfigError
-from bot.store.anchors import AnchorConfig
+from bot.store.anchors import AnchorConfig, head_file_beside
 from tools.backends.webhook import WebhookConfig
+
+CONFIG_MAP = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+")
+OFF = "off"
 
 
 def digest_schedule(document: ConfigDocument) -> DigestSchedule:
@@ -34,9 +39,13 @@ def webhook_config(document: ConfigDocument) -> WebhookConfig | None:
     )
 
 
-def anchor_config(document: ConfigDocument, secret: str) -> AnchorConfig:
+def anchor_config(document: ConfigDocument, files: FileLayout, secret: str) -> AnchorConfig:
     """Return where the audit chain is anchored. Raises ConfigError; it never quotes the address."""
     section = document.audit.anchor
+    if section.config_map and not CONFIG_MAP.fullmatch(section.config_map):
+        raise ConfigError(
+            f"audit.anchor.config_map must be namespace/name, got {section.config_map!r}"
+        )
     url = _secret_address(section.webhook_url, "audit.anchor.webhook_url")
     if url and not secret:
         raise ConfigError(
@@ -46,11 +55,22 @@ def anchor_config(document: ConfigDocument, secret: str) -> AnchorConfig:
     return AnchorConfig(
         webhook_url=url,
         secret=secret,
+        head_file=_head_file(section.head_file, files),
         **configured(
+            config_map=section.config_map or None,
             file=converted(Path, section.file or None),
             every=converted(minutes, section.every_minutes),
         ),
     )
+
+
+def _head_file(named: str | None, files: FileLayout) -> Path | None:
+    if named:
+        return None if named == OFF else Path(named)
+    try:
+        return head_file_beside(files.audit_key, files.database_url)
+    except ValueError:
+        return None  # who opens the database tells what is wrong with its address
 
 
 def _secret_address(url: SecretStr | None, key: str) -> str:

@@ -137,7 +137,9 @@ class NotificationSection(Section):
 class AnchorSection(Section):
     """Where the end of the audit chain is written down besides the database."""
 
+    head_file: str | None = None  # the newest end alone; "off": nowhere
     file: str | None = None  # appended to; best on a disk that the bot's host cannot rewrite
+    config_map: str | None = None  # namespace/name
     webhook_url: SecretStr | None = None  # gets a POST signed with AUDIT_ANCHOR_SECRET
     every_minutes: float | None = Field(None, gt=0)  # wall time
 

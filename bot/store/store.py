@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import URL, Connection, text
@@ -19,8 +20,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.core.ports import StaleError, Transaction
+from bot.domain.audit import Anchor
+from bot.domain.keyring import Keyring
+from bot.store.adoption import begin_chain
 from bot.store.engine import BEGIN, create_engine, database_url, in_memory
-from bot.store.session import lock_key
+from bot.store.session import Session, lock_key
 from bot.store.transaction import SqlTransaction
 from tools.errors import BackendUnavailableError
 
@@ -31,8 +35,9 @@ LOST_RACES = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_de
 class SqlStore:
     """The port `Store`, with what the composition root needs besides."""
 
-    def __init__(self, url: URL, engine: AsyncEngine) -> None:
+    def __init__(self, url: URL, engine: AsyncEngine, keyring: Keyring) -> None:
         self.url = url
+        self._keyring = keyring
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
         self._turn = asyncio.Lock()
@@ -43,7 +48,7 @@ class SqlStore:
         """Open a transaction; it commits when the block ends without an exception."""
         turn = self._my_turn() if self._sqlite else nullcontext()
         async with turn, self._transaction({}) as connection:
-            yield SqlTransaction(connection)
+            yield SqlTransaction(connection, self._keyring)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -51,13 +56,13 @@ class SqlStore:
         if not self._sqlite:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             async with self._transaction(options) as connection:
-                yield SqlTransaction(connection)
+                yield SqlTransaction(connection, self._keyring)
             return
         turn = self._my_turn() if in_memory(self.url) else nullcontext()
         async with turn, self._transaction({BEGIN: "BEGIN"}) as connection:
             await connection.exec_driver_sql("PRAGMA query_only = ON")
             try:
-                yield SqlTransaction(connection)
+                yield SqlTransaction(connection, self._keyring)
             finally:
                 await connection.exec_driver_sql("PRAGMA query_only = OFF")
 
@@ -128,6 +133,15 @@ class SqlStore:
         """Migrate back to an older revision; `base` is the empty database."""
         await self._migrate("downgrade", revision)
 
+    async def begin_chain(self, known: Anchor | None, now: datetime, wall: datetime) -> bool:
+        """Begin the audit chain of a database that has none yet: see `bot.store.adoption`.
+
+        Raises AuditBrokenError when there should be one.
+        """
+        turn = self._my_turn() if self._sqlite else nullcontext()
+        async with turn, self._transaction({}) as connection:
+            return await begin_chain(Session(connection), self._keyring, known, now, wall)
+
     async def _migrate(self, direction: str, revision: str) -> None:
         turn = self._my_turn() if self._sqlite else nullcontext()
         async with turn, self._transaction({}) as connection:
@@ -157,10 +171,11 @@ def _run_alembic(connection: Connection, direction: str, revision: str) -> None:
         command.downgrade(config, revision)
 
 
-async def open_store(url: str) -> SqlStore:
+async def open_store(url: str, keyring: Keyring) -> SqlStore:
     """Open the database of a URL; a SQLite file's folder is created. Call `upgrade` next.
 
-    Raises ValueError when the URL names no database that we know.
+    What is written is sealed with the keyring, and what is read is proved by it. Raises ValueError
+    when the URL names no database that we know.
     """
     known = database_url(url)
-    return SqlStore(known, create_engine(known))
+    return SqlStore(known, create_engine(known), keyring)

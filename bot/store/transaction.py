@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.core import ports
+from bot.domain.keyring import Keyring
 from bot.store import documents as _documents  # noqa: F401 - declares its table
 from bot.store.audit import SqlAudit
 from bot.store.detection import alerts as _alerts  # noqa: F401 - declares its table
@@ -35,9 +36,10 @@ from bot.store.tokens import SqlTokens
 class SqlTransaction:
     """The port `Transaction`."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, keyring: Keyring) -> None:
         session = Session(connection)
-        self.inbox: ports.Inbox = SqlInbox(session)
+        self.audit: ports.Audit = SqlAudit(session, keyring)
+        self.inbox: ports.Inbox = SqlInbox(session, keyring, self.audit)
         self.outbox: ports.Outbox = SqlOutbox(session)
         self.runs: ports.Runs = SqlRuns(session)
         self.conversation: ports.Conversation = SqlConversation(session)
@@ -47,7 +49,7 @@ class SqlTransaction:
         self.mutes: ports.Mutes = SqlMutes(session)
         self.findings: ports.Findings = SqlFindings(session)
         self.incidents: ports.Incidents = SqlIncidents(session)
-        self.plans: ports.Plans = SqlPlans(session)
+        self.plans: ports.Plans = SqlPlans(session, keyring)
         self.changes: ports.ChangeRows = SqlChanges(session)
         self.config_versions: ports.ConfigVersions = SqlConfigVersions(session)
         self.baselines: ports.BaselineRows = SqlBaselines(session)
@@ -56,6 +58,5 @@ class SqlTransaction:
         self.feedback: ports.FeedbackRows = SqlFeedback(session)
         self.charts: ports.Charts = SqlCharts(session)
         self.flags: ports.Flags = SqlFlags(session)
-        self.tokens: ports.ApiTokens = SqlTokens(session)
-        self.audit: ports.Audit = SqlAudit(session)
+        self.tokens: ports.ApiTokens = SqlTokens(session, keyring, self.audit)
         self.leases: ports.Leases = SqlLeases(session)

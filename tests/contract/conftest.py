@@ -9,6 +9,7 @@ import pytest
 
 from bot.store.store import SqlStore, open_store
 from tests.fixtures.database import postgres_copy, sqlite_copy, sqlite_url
+from tests.fixtures.keys import KEYRING
 from tests.fixtures.postgres import PostgresServer, postgres_server
 from tests.sandboxed import Platform, platform
 
@@ -47,6 +48,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[SqlStore]:
     """A store at the newest schema."""
-    opened = await open_store(database_url)
+    opened = await open_store(database_url, KEYRING)
     yield opened
     await opened.close()

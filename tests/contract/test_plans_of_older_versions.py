@@ -1,4 +1,4 @@
-"""Plans as an older version left them: told as states, and gone on with, by this one.
+"""Plans as an older version left them: told as states by this one, and handed to people.
 
 `plans_before_0003.json` holds rows as the version before `0003_facts_of_plans` wrote them, from
 real stories: what this version keeps as facts stood there in sentences and in the audit.
@@ -137,27 +137,27 @@ async def test_what_a_step_left_behind_is_read_from_the_audit_where_its_row_is_s
     assert (sent.position, sent.again, sent.note) == (Position.forward(0), True, SENT_AGAIN)
 
 
-async def test_an_undo_that_was_asked_for_before_the_upgrade_passes_the_halt_it_answers(
+async def test_a_plan_at_work_is_handed_to_people_and_nothing_is_sent_for_it(
     older: SqlStore,
 ) -> None:
+    """Nothing proves who let it run: the version before sealed no approval."""
     world = production(older)
     await world.run(world.replica("new"))
-    record = await world.record(UNDOING)
-    assert record.status is PlanStatus.ROLLED_BACK
-    assert record.outcome.endswith("undo asked by UANN.")
-    assert world.images()["shop"] == "shop:2"
-    assert (await world.record(STOPPING)).status is PlanStatus.HALTED
-
-
-async def test_what_somebody_changed_before_the_upgrade_is_not_undone(older: SqlStore) -> None:
-    world = production(older)
-    shop = world.cluster.objects["Deployment", "trading", "shop"]
-    shop["spec"]["template"]["spec"]["containers"][0]["image"] = "shop:9"
-    await world.run(world.replica("new"))
-    record = await world.record(UNDOING)
-    assert record.status is PlanStatus.OUTCOME_UNKNOWN
-    assert "changed by somebody else" in record.outcome
-    assert world.images()["shop"] == "shop:9"
+    for plan_id, done in ((UNDOING, "First"), (STOPPING, "Roll back")):
+        record = await world.record(plan_id)
+        assert record.status is PlanStatus.HALTED
+        assert "an older version of the bot wrote it" in record.outcome
+        assert f"Done: {done}; unknown: –" in record.outcome
+        said = await world.bot.approvals.undo(plan_id, ANN, INCIDENTS)
+        assert (said.accepted, said.refused_by) == (False, "proof")
+    await world.run()
+    assert world.cluster.sent == []
+    assert world.images()["shop"] == "shop:1"
+    version = (await world.record(UNDOING)).version
+    async with older.begin() as tx:
+        told = await tx.outbox.find(f"plan-end:{UNDOING}:{version}")
+    assert told is not None
+    assert ANN in told.body["mentions"]
 
 
 async def test_a_step_that_was_sent_twice_before_the_upgrade_is_not_sent_a_third_time(

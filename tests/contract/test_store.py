@@ -15,6 +15,7 @@ from sqlalchemy import Connection, inspect, text
 from bot.core.ports import ApiToken, Feedback, Mute, PlanRecord, StaleError
 from bot.domain import plan_life as life
 from bot.domain import run as runs
+from bot.domain.access import Scope
 from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
 from bot.domain.answer import Answer, Usage
 from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
@@ -27,6 +28,7 @@ from bot.domain.postmortem import ActionItem, Postmortem
 from bot.domain.step_run import StepFailed, StepIntended, StepUnknown, finish, send, send_again
 from bot.store.schema import Base
 from bot.store.store import SqlStore, open_store
+from tests.fixtures.keys import KEYRING
 from tests.fixtures.nouns import (
     ALICE,
     BOB,
@@ -53,7 +55,7 @@ LEASE = timedelta(seconds=30)
 @pytest.fixture
 async def second(store: SqlStore, database_url: str) -> AsyncIterator[SqlStore]:
     """Another process' store on the same database."""
-    opened = await open_store(database_url)
+    opened = await open_store(database_url, KEYRING)
     yield opened
     await opened.close()
 
@@ -103,7 +105,7 @@ async def test_upgrading_twice_and_downgrading_to_nothing_both_work(store: SqlSt
 
 
 async def test_replicas_that_upgrade_at_once_take_turns(empty_database_url: str) -> None:
-    replicas = [await open_store(empty_database_url) for _ in range(4)]
+    replicas = [await open_store(empty_database_url, KEYRING) for _ in range(4)]
     await asyncio.gather(*(replica.upgrade() for replica in replicas))
     assert all([await replica.healthy() for replica in replicas])
     for replica in replicas:
@@ -193,9 +195,10 @@ async def test_two_operating_system_processes_claim_each_item_once(
     program = """
 import asyncio, sys
 from datetime import datetime, timedelta
+from bot.domain.keyring import Keyring
 from bot.store.store import open_store
 async def main(url, at):
-    store = await open_store(url)
+    store = await open_store(url, Keyring(b"k" * 32))
     while True:
         async with store.begin() as tx:
             item = await tx.inbox.claim("x", at, timedelta(minutes=5))
@@ -862,7 +865,7 @@ async def test_an_edited_postmortem_replaces_its_action_items(store: SqlStore) -
 
 
 async def test_charts_feedback_flags_and_tokens_keep_the_last_word(store: SqlStore) -> None:
-    token = ApiToken("TOK-1", ALICE, "laptop", NOW)
+    token = ApiToken("TOK-1", ALICE, "laptop", Scope.READ, NOW, NOW + timedelta(days=90))
     async with store.begin() as tx:
         await tx.charts.save("CH-1", b"\x89PNG\0", "latency", NOW)
         assert await tx.charts.get("CH-1") == (b"\x89PNG\0", "latency")

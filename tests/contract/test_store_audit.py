@@ -6,13 +6,15 @@ import hmac
 import pytest
 from sqlalchemy import text
 
-from bot.core.ports import ChainReport
+from bot.core.ports import AuditBrokenError, ChainReport
 from bot.domain.audit import Anchor, Event
-from bot.store.audit import START, AuditBrokenError
-from bot.store.store import SqlStore
+from bot.domain.keyring import Keyring
+from bot.store.audit_chain import START
+from bot.store.audit_rows import row_mac
+from bot.store.store import SqlStore, open_store
+from tests.fixtures.keys import KEY, KEYRING
 from tests.fixtures.nouns import ALICE, MINUTE, NOW
 
-KEY = b"k" * 32
 EDIT_REASON = (
     """UPDATE audit SET payload = replace(payload, '"why":"why"', '"why":"no"') WHERE seq = 3"""
 )
@@ -29,12 +31,12 @@ async def happen(store: SqlStore, count: int, private: str = "") -> None:
 
 async def seal(store: SqlStore, limit: int = 2000) -> int:
     async with store.begin() as tx:
-        return await tx.audit.seal(KEY, limit)
+        return (await tx.audit.seal(limit=limit)).count
 
 
-async def verify(store: SqlStore, key: bytes = KEY) -> ChainReport:
+async def verify(store: SqlStore) -> ChainReport:
     async with store.read() as tx:
-        return await tx.audit.verify(key)
+        return await tx.audit.verify()
 
 
 async def attack(store: SqlStore, *statements: str, **values: object) -> None:
@@ -151,8 +153,10 @@ async def test_later_seals_recomputed_with_a_wrong_key_do_not_hide_an_edit(
     assert (await verify(sealed)).broken_at == 3
 
 
-async def test_another_key_fits_no_row(sealed: SqlStore) -> None:
-    report = await verify(sealed, b"another key")
+async def test_another_key_fits_no_row(sealed: SqlStore, database_url: str) -> None:
+    stranger = await open_store(database_url, Keyring(b"another key"))
+    report = await verify(stranger)
+    await stranger.close()
     assert report.broken_at == 1
     assert "or this is not the key" in report.reason
 
@@ -176,9 +180,10 @@ async def rewritten(store: SqlStore) -> None:
         for number, row in enumerate(rows, 1):
             body = f"{number}|{row.seq}|{row.payload}".encode()
             previous = hmac.digest(KEY, previous + body, "sha256")
+            mac = row_mac(KEYRING, row.payload, f"{number:032x}")
             await connection.execute(
-                text("UPDATE audit SET seal = :seal, seal_no = :n WHERE seq = :seq"),
-                {"seal": previous.hex(), "n": number, "seq": row.seq},
+                text("UPDATE audit SET seal = :seal, seal_no = :n, mac = :mac WHERE seq = :seq"),
+                {"seal": previous.hex(), "n": number, "seq": row.seq, "mac": mac},
             )
         proof = hmac.digest(KEY, f"head|{len(rows)}|{previous.hex()}".encode(), "sha256").hex()
         await connection.execute(
@@ -189,7 +194,7 @@ async def rewritten(store: SqlStore) -> None:
 
 async def with_anchors(store: SqlStore, *anchors: Anchor) -> ChainReport:
     async with store.read() as tx:
-        return await tx.audit.verify(KEY, anchors)
+        return await tx.audit.verify(anchors)
 
 
 async def test_an_empty_chain_has_no_end_to_anchor(store: SqlStore) -> None:

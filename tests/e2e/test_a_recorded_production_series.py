@@ -108,6 +108,7 @@ def environment_of(folder: Path, url: str) -> dict[str, str]:
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/var/sre-agent.db",
         "KNOWLEDGE_URI": str(folder / "var" / "knowledge"),
         "PROMETHEUS_URL": url,
+        "SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE": str(folder / "var" / "audit.anchor"),
     }
 
 

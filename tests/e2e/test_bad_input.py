@@ -32,6 +32,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/bot.db",
         "KNOWLEDGE_URI": str(tmp_path / "knowledge"),
         "AUDIT_KEY": "ab" * 32,
+        "SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE": str(tmp_path / "audit.anchor"),
         "API_PORT": "0",
     }
 

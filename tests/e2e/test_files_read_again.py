@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.ports import AuditRow
+from bot.domain.keyring import Keyring
 from bot.store.store import open_store
 from tests.patience import PATIENCE
 
@@ -42,7 +43,7 @@ class Running:
 
     async def writes_down(self, kind: str) -> AuditRow:
         """Return the newest audit row of a kind, once there is one."""
-        store = await open_store(self.database)
+        store = await open_store(self.database, Keyring(b"ab" * 32))
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
@@ -65,6 +66,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         "DATABASE_URL": database,
         "KNOWLEDGE_URI": str(tmp_path / "knowledge"),
         "AUDIT_KEY": "ab" * 32,
+        "SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE": str(tmp_path / "audit.anchor"),
         "API_PORT": "0",
         "SRE_AGENT_PATHS__METRICS": str(catalogue),
     }

@@ -62,7 +62,6 @@ BETWEEN = st.sampled_from(
     ["nothing", "nothing", "halt", "expire", "role", "protect", "kill", "die", "dry"]
 )
 ENDS = st.sampled_from([None, 0.0, 0.9])  # what the metrics say afterwards
-KEY = b"k" * 32
 ENOUGH = 2_000  # steps, each a rule of the machine
 SHELF = library()  # read once: the same playbooks in every world
 
@@ -151,10 +150,10 @@ class PlanMachine(RuleBasedStateMachine):
     def chain_holds(self) -> None:
         async def verified() -> Any:
             async with self.world.store.begin() as tx:
-                await tx.audit.seal(KEY, 100_000)
+                await tx.audit.seal(limit=100_000)
                 PlanMachine.reached |= {r.status for r in await tx.plans.list(limit=500)}
             async with self.world.store.read() as tx:
-                return await tx.audit.verify(KEY)
+                return await tx.audit.verify()
 
         chain = self.run_(verified())
         assert (chain.broken_at, chain.sealed) == (None, chain.rows), chain

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot.domain.keyring import Keyring
 from bot.domain.plan import PlanStatus
 from bot.store.store import open_store
 from sandbox.clock import ManualClock
@@ -219,13 +220,13 @@ class Matrix:
         twice = {key: count for key, count in keys.items() if count > 1}
         self.found.doubled += sum(count - 1 for count in twice.values())
         wrong = [f"{key} took effect {count} times" for key, count in twice.items()]
-        store = await open_store(database)
+        store = await open_store(database, Keyring(AUDIT_KEY))
         try:
             async with store.begin() as tx:
                 plans = await tx.plans.list()
-                await tx.audit.seal(AUDIT_KEY, 100_000)
+                await tx.audit.seal(limit=100_000)
             async with store.read() as tx:
-                chain = await tx.audit.verify(AUDIT_KEY)
+                chain = await tx.audit.verify()
         finally:
             await store.close()
         if chain.broken_at is not None or chain.sealed != chain.rows:

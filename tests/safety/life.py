@@ -30,6 +30,7 @@ from bot.core.ports import PlanRecord, Store
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import PlanId
+from bot.domain.keyring import Keyring
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.redaction import Redactor
@@ -192,7 +193,7 @@ async def live(job: Job) -> None:
     """Live one life: go on from wherever the database stands, to the end of the plan."""
     marks, clock = Marks(job), clock_in(Path(job.clock))
     watch_commits(marks)
-    store = await open_store(job.database)
+    store = await open_store(job.database, Keyring(AUDIT_KEY))
     actor = MarkedActor(KubernetesConfig(kubeconfig_act=job.kubeconfig), marks)
     bot = remedy_of(store, clock, actor, helps=job.helps)
     try:
@@ -205,7 +206,7 @@ async def live(job: Job) -> None:
                 await bot.approvals.approve(plan_id, ANN, INCIDENTS)
             await bot.execution.run_due()
             async with store.begin() as tx:
-                await tx.audit.seal(AUDIT_KEY)
+                await tx.audit.seal()
             clock.advance(seconds=301 if record.status is PlanStatus.VERIFYING else 31)
     finally:
         await actor.close()

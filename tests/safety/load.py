@@ -23,12 +23,12 @@ from bot.domain.audit import BOT, Event
 from bot.domain.ids import PlanId
 from bot.store.store import SqlStore, open_store
 from tests.fakes.decision import ANN, INCIDENTS, START, Production, deployment, service
+from tests.fixtures.keys import KEYRING
 
 RATE = 250  # events a second
 WRITERS = 8  # at once, as runs, plans and doors are
 BUNDLE = 5  # events of one transaction: a use case writes them with the state they tell of
 BATCHES, CLICKS = 3, 20  # of each kind
-KEY = b"k" * 32
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ def _quantile(values: list[float], share: float) -> float:
 
 async def measure(url: str) -> Load:
     """Measure on the migrated database of a URL."""
-    store = await open_store(url)
+    store = await open_store(url, KEYRING)
     found = Load()
     try:
         production = Production(store)
@@ -132,7 +132,7 @@ async def _seal(store: SqlStore, over: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), 1.0)
         async with store.begin() as tx:
-            await tx.audit.seal(KEY)
+            await tx.audit.seal()
 
 
 async def both(folder: Path) -> dict[str, Load]:

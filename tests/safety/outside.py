@@ -36,7 +36,6 @@ from tools.world import Catalogue
 HOST = "127.0.0.1"
 SMALL, LARGE = "5" * 32, "7" * 32  # ids of the planted traces
 SPANS = 1_000  # of the large one: its evidence is compressed
-KEY = b"k" * 32
 _PACKED = "zlib:"
 
 OWN_TOOL = '''"""Tickets of the team."""
@@ -203,7 +202,7 @@ async def seal_all(store: SqlStore) -> None:
     sealed = 1
     while sealed:
         async with store.begin() as tx:
-            sealed = await tx.audit.seal(KEY)
+            sealed = (await tx.audit.seal()).count
 
 
 # --- what was kept ----------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from bot.core.ports import PlanRecord
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.domain.access import AccessConfig
 from bot.domain.ids import ChannelId, PlanId
+from bot.domain.keyring import Keyring
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.redaction import Redactor
@@ -78,7 +79,7 @@ async def measure(folder: Path, clicks: int = CLICKS) -> Raced:
     """Start two bots, propose one plan, click."""
     with postgres_server() as postgres:
         url = postgres_copy(postgres)
-        store = await open_store(url)
+        store = await open_store(url, Keyring(AUDIT_KEY))
         sandbox = await up(
             "noisy_night", 1.0, Ports(0, 0, 0, 0, 0), folder / "sandbox", after_seconds=86_400.0
         )

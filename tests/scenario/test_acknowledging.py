@@ -14,7 +14,7 @@ from slack_bolt.async_app import AsyncBoltRequest
 from bot.composition.process import Bot
 from bot.core.ports import ApiToken
 from bot.core.upkeep.api_tokens import sha256_of
-from bot.domain.access import AccessConfig, Role
+from bot.domain.access import AccessConfig, Role, Scope
 from bot.domain.ids import AnomalyId, ChannelId, IncidentId, Ts, UserId
 from bot.domain.place import Place
 from sandbox.slack.people import ALICE, INCIDENTS
@@ -45,7 +45,8 @@ async def one_finding(folder: Path, slack: SlackServer, clock: FakeClock) -> Asy
             row = await tx.outbox.claim("test", clock.wall(), LEASE)
             assert row is not None
             await tx.outbox.posted(row.id, Ts("1732099200.000100"), clock.wall())
-            token = ApiToken("TOK-1", UserId(ALICE), "", clock.now())
+            until = clock.wall() + timedelta(days=90)
+            token = ApiToken("TOK-1", UserId(ALICE), "", Scope.APPROVE, clock.wall(), until)
             await tx.tokens.add(token, sha256_of("sre_alice"))
         stand = BotStand(store, folder, clock=clock, slack=slack)
         yield stand.join(access=AccessConfig({Role.ADMIN: (ALICE,)}))

@@ -10,6 +10,8 @@ from bot.api.access import Caller, needs
 from bot.api.problems import described
 from bot.api.routes.status import known_category
 from bot.api.schemas.anomalies import AnomalyOut
+from bot.core.ports import Transaction
+from bot.domain.anomaly import Anomaly
 from bot.domain.ids import AnomalyId
 from tools.world import Severity
 
@@ -42,10 +44,7 @@ async def anomaly(
     anomaly_id: str, caller: Annotated[Caller, Depends(needs("api.anomalies"))]
 ) -> AnomalyOut:
     """Return one anomaly."""
-    async with caller.deps.store.begin() as tx:
-        found = await tx.anomalies.get(AnomalyId(anomaly_id))
-    await caller.must_read(found.service, anomaly_id)
-    return AnomalyOut.of(found)
+    return AnomalyOut.of(await _anomaly(caller, anomaly_id))
 
 
 @router.post("/anomalies/{anomaly_id}/acknowledge", tags=["anomalies"], responses=described(404))
@@ -53,8 +52,13 @@ async def acknowledge_anomaly(
     anomaly_id: str, caller: Annotated[Caller, Depends(needs("api.acknowledge"))]
 ) -> AnomalyOut:
     """Note that the token's owner has seen an anomaly; twice is once."""
-    async with caller.deps.store.begin() as tx:
-        found = await tx.anomalies.get(AnomalyId(anomaly_id))
-    await caller.must_read(found.service, anomaly_id)
+    found = await _anomaly(caller, anomaly_id)
     seen = await caller.deps.triage.acknowledge_anomaly(found.id, caller.token.user)
     return AnomalyOut.of(seen)
+
+
+async def _anomaly(caller: Caller, anomaly_id: str) -> Anomaly:
+    async def read(tx: Transaction) -> Anomaly:
+        return await tx.anomalies.get(AnomalyId(anomaly_id))
+
+    return await caller.find("anomaly", anomaly_id, read, lambda found: found.service)

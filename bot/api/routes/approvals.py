@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 
 from bot.api.access import Caller, deny, needs
 from bot.api.problems import ProblemError, described
+from bot.api.routes.plans import plan_of
 from bot.api.schemas.plans import ApproveIn, BreakGlassIn, RejectIn, SaidOut
 from bot.core.remediation.approvals import Said
 from bot.domain.ids import ChannelId, PlanId
@@ -62,9 +63,7 @@ async def _own_name(caller: Caller, field: str, name: str, plan_id: str) -> None
 
 async def _channel(caller: Caller, plan_id: str) -> ChannelId:
     """Return the channel of the plan's card, where rights are judged."""
-    async with caller.deps.store.begin() as tx:
-        record = await tx.plans.get(PlanId(plan_id))
-    return record.plan.place.channel
+    return (await plan_of(caller, plan_id)).plan.place.channel
 
 
 def _told(said: Said) -> SaidOut:

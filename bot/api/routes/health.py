@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from prometheus_client import generate_latest
 
+from bot.api.access import Caller, reader
 from bot.api.deps import Deps
 from bot.api.schemas.health import Alive, Dependency, HealthOut, ReadyOut
 from tools.ports import Health
@@ -15,14 +17,14 @@ router = APIRouter(tags=["health"])
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def told(backends: Sequence[Health]) -> list[Dependency]:
-    """Return backends as they are answered."""
+def told(backends: Sequence[Health], *, details: bool = True) -> list[Dependency]:
+    """Return backends as they are answered; details name addresses inside."""
     return [
         Dependency(
             name=h.name,
             up=h.up,
             configured=h.configured,
-            detail=h.detail,
+            detail=h.detail if details else "",
             state=h.word,
             since=h.since,
         )
@@ -49,9 +51,14 @@ async def ready(deps: Deps, response: Response) -> ReadyOut:
 
 
 @router.get("/health", responses={503: {"model": HealthOut}})
-async def health(deps: Deps, response: Response) -> HealthOut:
-    """Say how the process and its dependencies are; 503 only when it cannot work at all."""
-    backends = told(await deps.backends())
+async def health(
+    deps: Deps, response: Response, caller: Annotated[Caller | None, Depends(reader)]
+) -> HealthOut:
+    """Say how the process and its dependencies are; 503 only when it cannot work at all.
+
+    Why one is not well, with its address, is told with a token for reading.
+    """
+    backends = told(await deps.backends(), details=caller is not None)
     store = await deps.store.healthy()
     detail = "answers" if store else "does not answer"
     database = Dependency(name="database", up=store, configured=True, detail=detail)

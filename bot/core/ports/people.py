@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.domain.access import Scope
 from bot.domain.ids import UserId
 
 
@@ -46,12 +47,14 @@ class Directory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token of the REST API. It belongs to one Slack user; only its hash is stored."""
+    """A token of the REST API: one Slack user's, for one purpose. Only its hash is stored."""
 
     id: str
     user: UserId
     name: str
-    created_at: datetime
+    scope: Scope
+    created_at: datetime  # wall time, here and below
+    expires_at: datetime
     revoked_at: datetime | None = None
 
 
@@ -63,7 +66,7 @@ class ApiTokens(Protocol):
         ...
 
     async def find(self, sha256: str) -> ApiToken | None:
-        """Return the live token of this hash."""
+        """Return the token of this hash that we made and nobody revoked; it may have expired."""
         ...
 
     async def list(self) -> list[ApiToken]:

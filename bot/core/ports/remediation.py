@@ -6,7 +6,7 @@ A plan moves only by compare-and-set.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -29,6 +29,7 @@ class PlanRecord:
     state: PlanState
     version: int
     token: int = 0  # fencing: rises by one with every process that takes the plan to work on it
+    genuine: bool = field(default=False, compare=False)  # the store proved that we wrote all of it
 
     def to(self, state: PlanState) -> PlanRecord:
         """Return the record in another state, for `Plans.move`."""
@@ -84,7 +85,7 @@ class Plans(Protocol):
     async def move(self, record: PlanRecord) -> PlanRecord:
         """Save a record read at `record.version`; StaleError when it moved meanwhile.
 
-        Returns the record with its new version.
+        Returns the record with its new version. What nothing proved before stays unproved.
         """
         ...
 

@@ -33,6 +33,10 @@ from bot.core.ports.slack import Inbox, Outbox
 from bot.domain.audit import Anchor, Event
 
 
+class AuditBrokenError(Exception):
+    """The audit is not the one we wrote; nothing more is sealed onto it."""
+
+
 class StaleError(Exception):
     """A compare-and-set lost: somebody changed the row first. Re-read and decide again."""
 
@@ -82,25 +86,54 @@ class ChainReport:
     broken_at: int | None
     reason: str = ""
     anchors: int = 0  # anchors kept outside that the chain was found to agree with
+    notes: tuple[str, ...] = ()  # what a person must know of a chain that holds
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What sealing came to."""
+
+    count: int  # rows sealed
+    refused: tuple[str, ...] = ()  # rows that nothing proves, the first few: which, and why not
 
 
 class Audit(Protocol):
     """The audit chain."""
 
     async def append(self, event: Event) -> None:
-        """Add a row in this transaction, unsealed."""
+        """Add a row in this transaction; it proves itself from now on."""
         ...
 
-    async def seal(self, key: bytes, limit: int = 2000) -> int:
-        """Seal unsealed rows in order (leader only); returns how many."""
+    async def seal(self, known: Anchor | None = None, limit: int = 2000) -> Sealed:
+        """Seal open rows that prove themselves, in order (leader only).
+
+        `known` is the end of the chain as it is known from outside of the database. Raises
+        AuditBrokenError on a chain that does not reach it, or whose end is false.
+        """
+        ...
+
+    async def begin_anew(self, known: Anchor, event: Event, wall: datetime) -> None:
+        """Go on behind what a restore left, with a signed row that names both ends.
+
+        `event` tells who restored, when and why.
+        """
         ...
 
     async def head(self, at: datetime) -> Anchor | None:
         """Return where the sealed chain ends now, `at` in wall time; None while it is empty."""
         ...
 
-    async def verify(self, key: bytes, anchors: Sequence[Anchor] = ()) -> ChainReport:
-        """Walk the chain from its start, and compare it with anchors kept elsewhere."""
+    async def verify(
+        self, anchors: Sequence[Anchor] = (), older_than: datetime | None = None
+    ) -> ChainReport:
+        """Walk the chain from its start, and compare it with anchors kept elsewhere.
+
+        Open rows from before `older_than` (world time) are a fault: sealing takes a second.
+        """
+        ...
+
+    async def proved(self, subject: str) -> list[Event]:
+        """Return what we wrote about a subject, oldest first, without what nothing proves."""
         ...
 
     async def tail(self, limit: int = 50, subject: str = "") -> list[AuditRow]:

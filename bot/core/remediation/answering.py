@@ -86,7 +86,7 @@ class Answering:
         refusal = check(replace(case, auto=False, glass=glass), Moment.ANSWER)
         if refusal is None:
             return None
-        return await self._refuse(tx, record, who.user, refusal)
+        return await self.refuse(tx, record, who.user, refusal)
 
     def late(self, record: PlanRecord, user: UserId) -> Said:
         """Answer a click that comes too late, or again."""
@@ -113,9 +113,10 @@ class Answering:
             return self.gate.answerer(person, user, plan, right)
         return self.gate.may(person, user, right, plan.place.channel, plan.service)
 
-    async def _refuse(
+    async def refuse(
         self, tx: Transaction, record: PlanRecord, user: UserId, refusal: Refusal
     ) -> Said:
+        """Write down which guard refused an answer, and say so."""
         await self.moves.note(tx, record, "plan.refused", user, {"guard": refusal.guard})
         text = self.refusal(refusal.guard, refusal.message)
         return Said(False, record.status, text, refusal.guard)
@@ -127,7 +128,7 @@ class Answering:
         case = await self.gate.case(tx, record, None, (who,))
         unsure = ask(("identity",), case, Moment.ANSWER)
         if unsure is not None:
-            return await self._refuse(tx, record, who.user, unsure)
+            return await self.refuse(tx, record, who.user, unsure)
         if not who.allowed:
             return await self._denied(tx, record, who.user, right, who.why)
         return None

@@ -23,7 +23,7 @@ from bot.core.remediation.planner import Origin, Planner
 from bot.domain import approval as answers
 from bot.domain import plan_life as life
 from bot.domain import step_run
-from bot.domain.guards import Answerer
+from bot.domain.guards import Answerer, Refusal
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
@@ -254,6 +254,8 @@ class Approvals:
             state = record.state
             if not isinstance(state, life.Halted | life.Unverified) or not record.plan.body.undo:
                 return self.answering.late(record, user)
+            if unproved := await self.answering.gate.unproved(tx, record):
+                return await self.answering.refuse(tx, record, user, Refusal("proof", unproved))
             halts = [halt.mark for halt in await self.answering.gate.halts(tx)]
             undoing = life.undo_for(state, user, self.moves.clock.now(), tuple(halts))
             moved = await tx.plans.move(record.to(undoing))

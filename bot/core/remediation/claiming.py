@@ -10,6 +10,7 @@ the same moment. A plan that a person let go on waits for its turn as an approve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,6 +29,11 @@ LINE = "plans.claim"
 MUTEX = timedelta(seconds=30)
 STALE_AFTER = timedelta(seconds=30)  # wall: an owner silent this long is dead
 LOOK_AGAIN = timedelta(seconds=10)  # before the world and the directory are asked once more
+GOES_ON: Mapping[type[life.AtWork], Moment] = {
+    life.Running: Moment.STEP,
+    life.Verifying: Moment.VERIFY,
+    life.Undoing: Moment.UNDO,
+}
 TURNS = ("exclusion", "concurrency")  # what a plan that was let go on waits for
 
 
@@ -73,8 +79,8 @@ class Claims:
             async with self._store.begin() as tx:
                 record = await tx.plans.get(plan_id)
                 state = record.state
-                if not isinstance(state, life.Held):
-                    return
+                if not isinstance(state, life.Held) or await self._gate.unproved(tx, record):
+                    return  # `deadlines` takes back what nothing proves
                 alone = self._gate.ruling(record).runs_by_itself
                 moved = life.end_hold(state, record.plan, wall, alone=alone)
                 kind = "plan.hold_ended" if alone else "plan.asked_after_all"
@@ -84,16 +90,26 @@ class Claims:
 
     async def take(self, plan_id: PlanId) -> Claimed | None:
         """Make a plan ours, with its permit; None when it is not to be worked on now."""
-        async with self._store.begin() as tx:
-            record = await tx.plans.get(plan_id)
         try:
-            if isinstance(record.state, life.Approved):
+            async with self._store.begin() as tx:
+                record = await tx.plans.get(plan_id)
+                state = record.state
+                if isinstance(state, life.Approved) and await self._disowned(tx, record, state):
+                    return None
+            if isinstance(state, life.Approved):
                 return await self._claim(record)
-            if isinstance(record.state, life.AtWork):
+            if isinstance(state, life.AtWork):
                 return await self._resume(plan_id)
         except StaleError:
             return None  # another process was faster; the next tick looks again
         return None
+
+    async def _disowned(self, tx: Transaction, record: PlanRecord, state: life.Approved) -> bool:
+        """End a plan that nothing proves, before anybody looks at the world on its behalf."""
+        refusal = await self._gate.disowned(tx, record, Moment.CLAIM)
+        if refusal is not None:
+            await self._progress.refuse_claim(tx, record, state, refusal)
+        return refusal is not None
 
     async def _claim(self, record: PlanRecord) -> Claimed | None:
         plan_id = record.plan.id
@@ -157,9 +173,14 @@ class Claims:
             state = record.state
             if not isinstance(state, life.AtWork):
                 return None
-            if not self.is_ours(state):
-                if not _silent(state, self._clock.wall()):
-                    return None
+            ours = self.is_ours(state)
+            if not ours and not _silent(state, self._clock.wall()):
+                return None
+            refusal = await self._gate.disowned(tx, record, GOES_ON[type(state)])
+            if refusal is not None:
+                await self._progress.refuse_to_go_on(tx, record, state, refusal)
+                return None
+            if not ours:
                 if state.worker is None and not await self._its_turn(tx, record):
                     return None
                 facts = {"from": state.worker.owner if state.worker is not None else ""}

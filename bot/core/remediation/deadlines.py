@@ -3,8 +3,8 @@
     expire_due       nobody answered in time
     remind_due       once, shortly before that
     trigger_cleared  the trouble is over: the plan is withdrawn
-    review_waiting   somebody changed the object by hand, or an older version made the plan: it is
-                     withdrawn
+    review_waiting   somebody changed the object by hand, an older version made the plan, or nothing
+                     proves it: it is withdrawn
 
 Moves are compare-and-set; what loses a race is judged again by the next tick.
 """
@@ -34,8 +34,12 @@ class Deadlines:
 
     async def expire_due(self) -> int:
         """Expire what nobody answered in time; returns how many."""
-        wall, count = self._moves.clock.wall(), 0
-        for record in await self._moves.listed(PlanStatus.WAITING):
+        waiting, count = await self._moves.listed(PlanStatus.WAITING), 0
+        if not waiting:
+            return 0
+        async with self._moves.store.begin() as tx:
+            wall = await self._gate.steady.keep(tx)
+        for record in waiting:
             if wall >= record.plan.expires_at:
                 count += await self._moves.attempt(record.plan.id, self._expire_now)
         return count
@@ -72,10 +76,14 @@ class Deadlines:
     async def review_waiting(self) -> int:
         """Withdraw waiting plans whose objects somebody has changed by hand; returns how many.
 
-        Those of an older version that does not say what they touch as well: nobody can answer them.
+        Those that nothing proves as well, and those of an older version that does not say what they
+        touch: nobody can answer them.
         """
         count = 0
         for record in await self._moves.listed(*OPEN):
+            if await self._moves.attempt(record.plan.id, self._disown):
+                count += 1
+                continue
             if record.plan.body.effects() is None:
                 why = self._moves.texts.say("plan.of_an_older_version")
                 count += await self.withdraw(record.plan.id, why)
@@ -90,10 +98,23 @@ class Deadlines:
                 count += await self.withdraw(record.plan.id, why)
         return count
 
+    async def _disown(self, tx: Transaction, record: PlanRecord) -> bool:
+        """Withdraw a plan that nobody could approve any more: nothing proves it."""
+        if not isinstance(record.state, life.Open):
+            return False
+        why = await self._gate.unproved(tx, record)
+        if not why:
+            return False
+        await self._moves.note(tx, record, "plan.refused", BOT, {"guard": "proof", "why": why})
+        moved = await self._moves.withdrawn(tx, record, record.state, why)
+        await self._moves.note(tx, moved, "plan.withdrawn", BOT, {"why": why})
+        log.warning("plan.unproved", plan_id=record.plan.id, why=why)
+        return True
+
     async def _expire_now(self, tx: Transaction, record: PlanRecord) -> bool:
         if not isinstance(record.state, life.Waiting):
             return False
-        if self._moves.clock.wall() < record.plan.expires_at:
+        if await self._gate.steady.now(tx) < record.plan.expires_at:
             return False
         await self._moves.expired(tx, record, record.state)
         return True

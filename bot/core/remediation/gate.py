@@ -19,10 +19,21 @@ from datetime import datetime, timedelta
 from bot.core.ports import Clock, Directory, Person, PlanRecord, Touch, Transaction
 from bot.core.remediation.binding import Binder, Looked
 from bot.core.remediation.own_ground import OwnGroundReader
+from bot.core.remediation.steady_wall import SteadyWall
+from bot.domain import plan_proof
 from bot.domain.access import AccessConfig, decide, has_role
 from bot.domain.approval import Approved, Pending, answers_of
-from bot.domain.guards import PROTECTIONS, Answerer, Case, Refusal, TouchedObject, protection
-from bot.domain.ids import UserId
+from bot.domain.guards import (
+    GUARDS,
+    PROTECTIONS,
+    Answerer,
+    Case,
+    Moment,
+    Refusal,
+    TouchedObject,
+    protection,
+)
+from bot.domain.ids import PlanId, UserId
 from bot.domain.plan import AT_WORK, Plan, PlanStatus, Position, Step
 from bot.domain.plan_life import AtWork, PlanState, Undoing, UndoRequest
 from bot.domain.policy import PolicyConfig, Ruling, role_for, rule, strictest
@@ -32,6 +43,7 @@ from tools.errors import BackendError, NotFoundError
 from tools.world import Catalogue, ServiceMode, ServiceName, WorkloadRef
 
 HALT, FREEZE = "halt", "freeze"  # names of the flags
+REMEMBERED = 1000  # plans whose newest move this process remembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,8 @@ class Gate:
         self._clock, self._binder, self._directory = clock, binder, directory
         self._catalogue, self._policy, self._access = catalogue, policy, access
         self._own, self._halt_file = own, halt_file
+        self.steady = SteadyWall(clock)
+        self._moves: dict[PlanId, int] = {}  # the newest move of a plan that the audit told us
 
     def policy(self) -> PolicyConfig:
         """Return the policy in force."""
@@ -211,7 +225,7 @@ class Gate:
         return Case(
             config=self._policy(),
             now=self._clock.now(),
-            wall=self._clock.wall(),
+            wall=await self.steady.now(tx),
             tier=plan.tier,
             mode=self.mode(plan.service, [each.ref for each in now.everything()]),
             targets=found,
@@ -227,6 +241,7 @@ class Gate:
             gitops_owner=next((o.gitops_owner for o in objects.values() if o.gitops_owner), ""),
             plan=plan,
             approval=approval,
+            unproved=await self.unproved(tx, record),
             stopped=isinstance(state, AtWork) and state.stop_asked,
             auto=plan.auto and isinstance(approval, Approved | Pending) and not approval.answers,
             answerers=tuple(people),
@@ -246,7 +261,7 @@ class Gate:
         return Case(
             config=self._policy(),
             now=self._clock.now(),
-            wall=self._clock.wall(),
+            wall=await self.steady.now(tx),
             tier=tier,
             mode=self.mode(service, [each.ref for each in effects.everything()]),
             targets=await self._targets(tx, effects, cooldown),
@@ -258,6 +273,34 @@ class Gate:
             gitops_owner=next((each.gitops_owner for each in looked if each.gitops_owner), ""),
             git_change=next((each.git_change for each in looked if each.git_change), ""),
         )
+
+    async def unproved(self, tx: Transaction, record: PlanRecord) -> str:
+        """Say why nothing proves that a plan may go on as its row says; empty when it is proved.
+
+        Asked wherever the bot would go on with a plan, before it writes a word of that into the
+        audit: what it writes there is proof.
+        """
+        plan = record.plan
+        told = await tx.audit.proved(plan.id)
+        newest = max(plan_proof.newest_move(told), self._moves.pop(plan.id, 0))
+        self._moves[plan.id] = newest  # the last one asked about is the last one forgotten
+        while len(self._moves) > REMEMBERED:
+            del self._moves[next(iter(self._moves))]
+        if not record.genuine:
+            why = "an older version of the bot wrote it, or somebody changed it in the database"
+        elif newest > plan_proof.newest_move(told):
+            why = "the audit told of more than it does now"
+        else:
+            steps = await tx.plans.steps(plan.id)
+            why = plan_proof.unproved(plan, record.state, record.version, told, steps)
+        return f"nothing proves {plan.id} as it stands: {why}" if why else ""
+
+    async def disowned(self, tx: Transaction, record: PlanRecord, moment: Moment) -> Refusal | None:
+        """Return the guard `proof` where it objects, before anything else is looked at."""
+        if moment not in GUARDS["proof"].moments:
+            return None
+        why = await self.unproved(tx, record)
+        return Refusal("proof", why) if why else None
 
     async def halted(self, tx: Transaction) -> str:
         """Return why nothing may run, empty when the kill switch is off."""

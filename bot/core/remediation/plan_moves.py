@@ -163,7 +163,7 @@ class PlanMoves:
                 actor=actor,
                 subject=record.plan.id,
                 digest=record.plan.digest,
-                facts={"status": record.status.value, **facts},
+                facts={"status": record.status.value, "version": record.version, **facts},
                 private=private,
             )
         )

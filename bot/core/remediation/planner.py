@@ -255,7 +255,7 @@ class Planner:
             requested_by=origin.asked_by,
             finding=origin.finding,
             created_at=self._clock.now(),
-            expires_at=self._clock.wall() + self._gate.policy().expiry,
+            expires_at=self._gate.steady.glance() + self._gate.policy().expiry,
             place=origin.place,
             approvers_needed=ruling.approvers_needed,
             auto=ruling.runs_by_itself and origin.may_run_alone,
@@ -295,7 +295,7 @@ class Planner:
                 await tx.outbox.post(
                     f"plan:{plan.id}", "plan", plan.id, plan.place, behind=origin.behind
                 )
-                await tx.audit.append(proposed(plan, origin.replaces or ""))
+                await tx.audit.append(proposed(record, origin.replaces or ""))
                 if origin.replaces is not None:
                     await self._moves.replaced(tx, origin.replaces, plan)
             await tx.leases.release(name, plan.id)

@@ -19,12 +19,14 @@ from bot.core.remediation.gate import Gate
 from bot.core.remediation.holds import Hold, Holds
 from bot.core.remediation.plan_moves import concerned_by
 from bot.domain import plan_life as life
+from bot.domain import step_run
 from bot.domain.audit import BOT, Event
 from bot.domain.guards import Moment, Refusal, check, patience_of
 from bot.domain.incident import TimelineEntry
 from bot.domain.place import Place
-from bot.domain.plan import Plan, PlanStatus
+from bot.domain.plan import Plan, PlanStatus, Position
 from bot.domain.redaction import Redactor
+from bot.domain.step_run import StepDone, StepSent
 from bot.locale import Texts
 
 log = structlog.get_logger(__name__)
@@ -59,7 +61,7 @@ class Progress:
         """Move a plan, with its audit row and its card."""
         moved = await tx.plans.move(record)
         await tx.outbox.refresh("plan", record.plan.id)
-        said = {"status": moved.status.value, **facts}
+        said = {"status": moved.status.value, "version": moved.version, **facts}
         await tx.audit.append(self._event(record.plan, kind, actor, said))
         return moved
 
@@ -111,9 +113,8 @@ class Progress:
         """Halt a plan at work that a guard refuses, on record; `key` says what people read."""
 
         async def write(tx: Transaction, record: PlanRecord, now: S) -> None:
-            plan, why = record.plan, self._redactor.text(refusal.message)
-            await self._refused(tx, plan, refusal.guard, why)
-            text = self._texts.say(key, id=plan.id, title=plan.title, why=why, **fields)
+            why = await self._refused(tx, record.plan, refusal)
+            text = self._texts.say(key, **_about(record.plan), why=why, **fields)
             await self._end(tx, record, life.halt(now, text, self._clock.now()), why)
 
         await self._holds.leave(hold, leaving, write)
@@ -138,9 +139,8 @@ class Progress:
         self, tx: Transaction, record: PlanRecord, state: life.Approved, refusal: Refusal
     ) -> None:
         """End an approved plan that a guard refuses when it is claimed."""
-        plan, why = record.plan, self._redactor.text(refusal.message)
-        await self._refused(tx, plan, refusal.guard, why)
-        text = self._texts.say("plan.end.refused", id=plan.id, title=plan.title, why=why)
+        why = await self._refused(tx, record.plan, refusal)
+        text = self._texts.say("plan.end.refused", **_about(record.plan), why=why)
         now, wall = self._clock.now(), self._clock.wall()
         ended: life.Ended
         if refusal.guard == "halt":
@@ -151,9 +151,53 @@ class Progress:
             ended = life.withdraw(state, text, wall, now)
         await self._end(tx, record, ended, why)
 
-    async def _refused(self, tx: Transaction, plan: Plan, guard: str, why: str) -> None:
-        facts = {"guard": guard, "why": why}
+    async def refuse_to_go_on(
+        self, tx: Transaction, record: PlanRecord, state: life.AtWork, refusal: Refusal
+    ) -> None:
+        """Hand a plan at work to people: a guard refuses to go on with it.
+
+        What was sent and has no outcome is unknown: nobody looks for it on behalf of this plan.
+        """
+        plan, why = record.plan, await self._refused(tx, record.plan, refusal)
+        theirs = {*plan.body.forward(), *map(Position.back, range(len(plan.body.undo)))}
+        runs = [run for run in await tx.plans.steps(plan.id) if run.position in theirs]
+        sent = [run for run in runs if isinstance(run, StepSent)]
+        for run in sent:
+            await self._lose(tx, record, run, why)
+        done = [plan.body.at(run.position).name for run in runs if isinstance(run, StepDone)]
+        text = self._texts.say(
+            "plan.end.by_hand",
+            **_about(plan),
+            why=why,
+            done=", ".join(done) or "–",
+            unknown=", ".join(plan.body.at(run.position).name for run in sent) or "–",
+        )
+        now = self._clock.now()
+        ended: life.Ended = life.halt(state, text, now)
+        if sent and not isinstance(state, life.Verifying):
+            ended = life.lose(state, text, now)
+        await self._end(tx, record, ended, why)
+
+    async def _lose(self, tx: Transaction, record: PlanRecord, run: StepSent, why: str) -> None:
+        step = record.plan.body.at(run.position)
+        lost = step_run.lose(run, self._clock.now(), why)
+        await tx.plans.save_step(lost, str(step.target), record.token)
+        facts = {
+            "index": run.position.index,
+            "undo": run.position.undo,
+            "key": run.key,
+            "action": step.action,
+            "target": str(step.target),
+            "note": why,
+        }
+        await tx.audit.append(self._event(record.plan, "step.unknown", BOT, facts))
+
+    async def _refused(self, tx: Transaction, plan: Plan, refusal: Refusal) -> str:
+        """Write down which guard refuses to run a plan; returns why, fit to be told."""
+        why = self._redactor.text(refusal.message)
+        facts = {"guard": refusal.guard, "why": why}
         await tx.audit.append(self._event(plan, "plan.refused", BOT, facts))
+        return why
 
     async def _end(self, tx: Transaction, record: PlanRecord, ended: life.Ended, why: str) -> None:
         plan, text = record.plan, ended.outcome
@@ -196,3 +240,8 @@ class Progress:
             digest=plan.digest,
             facts=dict(facts),
         )
+
+
+def _about(plan: Plan) -> dict[str, str]:
+    """Return what texts about a plan may name."""
+    return {"id": plan.id, "title": plan.title}

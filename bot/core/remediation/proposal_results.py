@@ -26,8 +26,9 @@ def diagnosis(draft: ProposalDraft, playbook: Playbook, plan: Plan | None = None
     }
 
 
-def proposed(plan: Plan, replaces: str = "") -> Event:
+def proposed(record: PlanRecord, replaces: str = "") -> Event:
     """Return the audit row of a new plan."""
+    plan = record.plan
     return Event(
         kind="plan.proposed",
         at=plan.created_at,
@@ -35,6 +36,8 @@ def proposed(plan: Plan, replaces: str = "") -> Event:
         subject=plan.id,
         digest=plan.digest,
         facts={
+            "status": record.status.value,
+            "version": record.version,
             "service": plan.service,
             "playbook": plan.body.playbook_id,
             "playbook_sha256": plan.body.playbook_sha256,

@@ -9,14 +9,14 @@ delays neither sealing nor the other places. A chain that did not grow is not an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
-from bot.core.ports import Clock, Store
+from bot.core.ports import Clock
 from bot.domain.audit import Anchor
 from foundation.retries import RetryPolicy
 from tools.errors import BackendError, BackendUnavailableError
@@ -49,9 +49,13 @@ class _Standing:
 
 @dataclass(slots=True)
 class Anchoring:
-    """Anchors the chain's head; one leader calls `tick` every few seconds."""
+    """Anchors the chain's head; one leader calls `tick` every few seconds.
 
-    store: Store
+    `head` returns the newest end that is known to be ours (`sealing.Sealing.known`), never what the
+    database happens to hold: a chain that was cut must not replace what tells of the cut.
+    """
+
+    head: Callable[[], Awaitable[Anchor | None]]
     clock: Clock
     places: Sequence[AnchorPlace]
     every: timedelta
@@ -69,27 +73,26 @@ class Anchoring:
         wall, kept = self.clock.wall(), 0
         due = [each for each in self._standing if each.due_at is None or wall >= each.due_at]
         if due:
-            async with self.store.begin() as tx:
-                head = await tx.audit.head(wall)
+            head = await self.head()
             if head is not None:
-                kept = sum([await self._keep(each, head) for each in due])
+                kept = sum([await self._keep(each, head, wall) for each in due])
         if errors := [each.error for each in self._standing if each.error]:
             raise BackendUnavailableError("audit", "; ".join(errors))
         return kept
 
-    async def _keep(self, standing: _Standing, head: Anchor) -> bool:
+    async def _keep(self, standing: _Standing, head: Anchor, wall: datetime) -> bool:
         last = standing.kept
         if last is not None and last.hash == head.hash:
-            standing.due_at = head.sealed_at + self.every
+            standing.due_at = wall + self.every
             return False
         try:
             await standing.place.put(head)
         except BackendError as error:
             standing.failures += 1
             wait = min(RETRY.wait_after(standing.failures), self.every)
-            standing.due_at, standing.error = head.sealed_at + wait, str(error)
+            standing.due_at, standing.error = wall + wait, str(error)
             return False
-        standing.kept, standing.due_at = head, head.sealed_at + self.every
+        standing.kept, standing.due_at = head, wall + self.every
         standing.failures, standing.error = 0, ""
         log.info("audit.anchored", place=standing.place.name, count=head.count)
         return True

@@ -1,16 +1,23 @@
-"""Tokens of the REST API: made once and shown once, kept as a hash, revoked at once."""
+"""Tokens of the REST API: made once and shown once, kept as a hash, revoked at once.
+
+Each is one person's, for one purpose, until a day that is written down when it is made.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 
 from bot.core.ports import ApiToken, Clock, Store
+from bot.domain.access import Scope
 from bot.domain.audit import Event
 from bot.domain.ids import UserId, mint
 
 TERMINAL = "terminal"  # who acts on the command line
+LONGEST_LIFE = timedelta(days=366)  # wall time
+USUAL_LIFE = timedelta(days=90)
 
 
 def sha256_of(token: str) -> str:
@@ -25,15 +32,22 @@ class Tokens:
     store: Store
     clock: Clock
 
-    async def create(self, user: UserId, name: str) -> tuple[str, ApiToken]:
-        """Return a new token's secret, which nobody can read again, and its row."""
-        secret = f"sre_{secrets.token_urlsafe(32)}"
-        made = ApiToken(mint("TOK"), user, name, self.clock.now())
+    async def create(
+        self, user: UserId, name: str, scope: Scope, life: timedelta = USUAL_LIFE
+    ) -> tuple[str, ApiToken]:
+        """Return a new token's secret, which nobody can read again, and its row.
+
+        Raises ValueError for a life that is none, or too long.
+        """
+        if not timedelta(0) < life <= LONGEST_LIFE:
+            raise ValueError(f"a token lives for up to {LONGEST_LIFE.days} days, not {life}")
+        secret, wall = f"sre_{secrets.token_urlsafe(32)}", self.clock.wall()
+        made = ApiToken(mint("TOK"), user, name, scope, wall, wall + life)
+        facts = {"user": user, "scope": scope.value, "expires_at": made.expires_at.isoformat()}
         async with self.store.begin() as tx:
             await tx.tokens.add(made, sha256_of(secret))
-            await tx.audit.append(
-                Event("token.created", made.created_at, TERMINAL, made.id, facts={"user": user})
-            )
+            now = self.clock.now()
+            await tx.audit.append(Event("token.created", now, TERMINAL, made.id, facts=facts))
         return secret, made
 
     async def all(self) -> list[ApiToken]:

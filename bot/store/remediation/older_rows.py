@@ -21,7 +21,7 @@ from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus, StepPhase
 from bot.domain.plan_life import UndoRequest
 from bot.domain.step_run import SENT_AGAIN
-from bot.store.audit import EventRow
+from bot.store.audit_rows import EventRow
 from bot.store.codec import from_json
 from bot.store.schema import table_of
 from bot.store.session import Session

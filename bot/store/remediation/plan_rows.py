@@ -4,13 +4,16 @@
     StepRow               <──> a state of `bot.domain.step_run`
 
 A row holds the facts of every state; those that are not true in its own are empty. A row whose
-facts contradict its status is refused: nothing runs on the strength of a guess.
+facts contradict its status is refused: nothing runs on the strength of a guess. `mac` seals the
+plan as it was shown together with its state, its version and its approval: whoever changes one of
+them, or takes one from another plan, has a plan that nothing proves.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Row
@@ -19,6 +22,7 @@ from sqlmodel import Field
 from bot.domain import plan_life as life
 from bot.domain.approval import Approval, Approved, Expired, Pending, Rejected, Withdrawn
 from bot.domain.ids import UserId
+from bot.domain.keyring import Keyring, Purpose
 from bot.domain.plan import PlanStatus, Position, StepPhase
 from bot.domain.step_run import (
     StepDone,
@@ -29,7 +33,7 @@ from bot.domain.step_run import (
     StepUnknown,
 )
 from bot.store.codec import decode_state, from_json, to_json
-from bot.store.schema import Base, table_of, text_column, time_column
+from bot.store.schema import Base, clean_text, table_of, text_column, time_column
 
 APPROVALS: tuple[type[Approval], ...] = (Pending, Approved, Rejected, Expired, Withdrawn)
 AFTER_APPROVAL: Mapping[PlanStatus, Callable[[Approved, str, datetime], life.Ended]] = {
@@ -68,6 +72,7 @@ class PlanRow(Base, table=True):
     undo_halts: str | None = text_column()  # undoing; JSON: marks of the halts it answers
     waits_since: datetime | None = time_column()  # running
     body: str = text_column()
+    mac: str | None = text_column()  # NULL: nothing proves it; so of a version before `0006_seals`
 
 
 class ApprovalRow(Base, table=True):
@@ -138,6 +143,37 @@ def state_columns(state: life.PlanState) -> dict[str, Any]:
         case _:
             pass
     return columns
+
+
+SEALED = (  # columns of a plan's row besides its state
+    "id", "version", "token", "digest", "expires_at", "body", "approval_state", "approval_body",
+)  # fmt: skip
+STATE = (
+    "status", "halted", "ended_at", "outcome", "verify_until", "owner", "heartbeat_at",
+    "undo_asked_by", "undo_asked_at", "undo_halts", "waits_since",
+)  # fmt: skip
+
+
+def plan_mac(keyring: Keyring, values: Mapping[str, Any]) -> str:
+    """Return the seal of a plan's row, its approval's included."""
+    return keyring.mac(Purpose.PLAN, _sealed(values))
+
+
+def is_genuine(keyring: Keyring, row: Row[Any]) -> bool:
+    """Say whether a plan, its state and its approval are as we wrote them."""
+    return keyring.holds(row.mac, Purpose.PLAN, _sealed(row._asdict()))
+
+
+def _sealed(values: Mapping[str, Any]) -> str:
+    plain = {name: _plain(values[name]) for name in (*SEALED, *STATE)}
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as both databases give it back."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return clean_text(value) if isinstance(value, str) else value
 
 
 def state_of(row: Row[Any]) -> life.PlanState:

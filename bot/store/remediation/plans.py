@@ -15,6 +15,7 @@ from sqlalchemy import Row, Select, func, insert, select, update
 
 from bot.core.ports import PlanRecord, StaleError, Touch
 from bot.domain.ids import FindingId, PlanId
+from bot.domain.keyring import Keyring
 from bot.domain.plan import Plan, PlanStatus, Position
 from bot.domain.plan_life import Undoing
 from bot.domain.step_run import StepDone, StepRun, StepSent
@@ -24,6 +25,8 @@ from bot.store.remediation.plan_rows import (
     APPROVAL_ROWS,
     PLANS,
     STEPS,
+    is_genuine,
+    plan_mac,
     state_columns,
     state_of,
     step_columns,
@@ -42,8 +45,8 @@ def _query() -> Select[Any]:
 class SqlPlans:
     """The port `Plans`."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, keyring: Keyring) -> None:
+        self._session, self._keyring = session, keyring
 
     async def add(self, record: PlanRecord) -> None:
         """Insert a new plan with its approval; StaleError when the id is taken."""
@@ -61,13 +64,14 @@ class SqlPlans:
             "body": encode(plan),
             **state_columns(record.state),
         }
-        async with self._session.sole(f"there is a plan {plan.id!r} already; mint another id"):
-            await self._session.run(insert(P).values(**values))
-        await self._answer(record)
-
-    async def _answer(self, record: PlanRecord) -> None:
         state, body = encode_state(record.approval)
-        values = {"plan_id": record.plan.id, "state": state, "body": body}
+        mac = plan_mac(self._keyring, {**values, "approval_state": state, "approval_body": body})
+        async with self._session.sole(f"there is a plan {plan.id!r} already; mint another id"):
+            await self._session.run(insert(P).values(**values, mac=mac))
+        await self._answer(plan.id, state, body)
+
+    async def _answer(self, plan_id: PlanId, state: str, body: str) -> None:
+        values = {"plan_id": plan_id, "state": state, "body": body}
         await self._session.put(A, [values], ["plan_id"])
 
     async def get(self, plan_id: PlanId) -> PlanRecord:
@@ -77,19 +81,33 @@ class SqlPlans:
         return await self._record(await self._session.get(query, "plan", plan_id, ids))
 
     async def move(self, record: PlanRecord) -> PlanRecord:
-        """Save a record read at `record.version`; StaleError when it moved meanwhile."""
+        """Save a record read at `record.version`; StaleError when it moved meanwhile.
+
+        The row is proved once more before it is sealed anew: what somebody forged stays unproved,
+        whoever moves it.
+        """
         plan, version = record.plan, record.version
-        unmoved = update(P).where(P.c.id == plan.id, P.c.version == version)
-        same = unmoved.where(P.c.digest == plan.digest)
+        before = await self._session.first(_query().where(P.c.id == plan.id))
+        if before is None or (before.version, before.digest) != (version, plan.digest):
+            raise await self._stale(record)
         values = {"version": version + 1, "token": record.token, **state_columns(record.state)}
-        moved = await self._session.run(same.values(**values))
-        if moved == 0:
-            now = await self.get(plan.id)
-            if now.plan.digest != plan.digest:
-                raise StaleError(f"{plan.id} has another digest; an edited plan is a new plan")
-            raise StaleError(f"{plan.id} is at version {now.version}, not {version}; read it again")
-        await self._answer(record)
-        return replace(record, version=version + 1)
+        state, body = encode_state(record.approval)
+        after = {**before._asdict(), **values, "approval_state": state, "approval_body": body}
+        genuine = is_genuine(self._keyring, before)
+        mac = plan_mac(self._keyring, after) if genuine else None
+        same = update(P).where(P.c.id == plan.id, P.c.version == version)
+        if await self._session.run(same.values(**values, mac=mac)) == 0:
+            raise await self._stale(record)
+        await self._answer(plan.id, state, body)
+        return replace(record, version=version + 1, genuine=genuine)
+
+    async def _stale(self, record: PlanRecord) -> StaleError:
+        plan, now = record.plan, await self.get(record.plan.id)
+        if now.plan.digest != plan.digest:
+            return StaleError(f"{plan.id} has another digest; an edited plan is a new plan")
+        return StaleError(
+            f"{plan.id} is at version {now.version}, not {record.version}; read it again"
+        )
 
     async def of_finding(self, finding_id: FindingId) -> list[PlanRecord]:
         """Return the plans proposed for a finding, oldest first."""
@@ -141,7 +159,8 @@ class SqlPlans:
         asked = await older_rows.undo_request(self._session, row)
         if asked is not None and isinstance(state, Undoing):
             state = replace(state, asked=asked)
-        return PlanRecord(decode(Plan, row.body), state, row.version, row.token or 0)
+        genuine = is_genuine(self._keyring, row)
+        return PlanRecord(decode(Plan, row.body), state, row.version, row.token or 0, genuine)
 
     async def _step(self, row: Row[Any]) -> StepRun:
         run = step_of(row)

@@ -5,24 +5,29 @@ waiting --claim--> leased --done--> done
                       |---failed(None)------> parked, for a person
                       |---lease runs out----> waiting
 
-A done row keeps its key, so that a second delivery is known, and nothing of what was said.
+A done row keeps its key, so that a second delivery is known, and nothing of what was said. A row
+is sealed when Slack's envelope comes in: one that somebody else wrote, or changed, is nobody's
+click. It is parked and written down when its turn comes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, func, or_, select, update
+from sqlalchemy import ColumnElement, Index, Row, func, or_, select, update
 from sqlalchemy import text as sql
 
-from bot.core.ports import InboxItem
+from bot.core.ports import Audit, InboxItem
+from bot.domain.audit import BOT, Event
+from bot.domain.keyring import Keyring, Purpose
 from bot.store.codec import from_json, to_json
-from bot.store.schema import Base, number_column, table_of, text_column, time_column
+from bot.store.schema import Base, clean_text, number_column, table_of, text_column, time_column
 from bot.store.session import Session
 
 OPEN = "done_at IS NULL AND parked_error IS NULL"
+UNPROVED = "nothing proves that Slack sent it"
 
 
 class InboxRow(Base, table=True):
@@ -45,9 +50,15 @@ class InboxRow(Base, table=True):
     last_error: str = text_column()
     parked_error: str | None = text_column()
     done_at: datetime | None = time_column()
+    mac: str | None = text_column()  # NULL: of a version before `0006_seals`
 
 
 T = table_of(InboxRow)
+
+
+def _sealed(key: str, kind: str, body: str, at: datetime) -> tuple[str, ...]:
+    """Return what the seal of an envelope covers."""
+    return (clean_text(key), kind, body, at.astimezone(UTC).isoformat())
 
 
 def _open() -> tuple[ColumnElement[bool], ...]:
@@ -57,15 +68,17 @@ def _open() -> tuple[ColumnElement[bool], ...]:
 class SqlInbox:
     """The port `Inbox`. `attempts` counts claims, the current one included."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, keyring: Keyring, audit: Audit) -> None:
+        self._session, self._keyring, self._audit = session, keyring, audit
 
     async def add(self, dedupe_key: str, kind: str, body: Mapping[str, Any], at: datetime) -> bool:
         """Store an envelope; False when the key is known already."""
+        text = to_json(body)
         values = {
             "dedupe_key": dedupe_key,
             "kind": kind,
-            "body": to_json(body),
+            "body": text,
+            "mac": self._keyring.mac(Purpose.ENVELOPE, *_sealed(dedupe_key, kind, text, at)),
             "received_at": at,
             "attempts": 0,
             "owner": "",
@@ -74,7 +87,21 @@ class SqlInbox:
         return await self._session.add_new(T, values, ["dedupe_key"])
 
     async def claim(self, owner: str, at: datetime, lease: timedelta) -> InboxItem | None:
-        """Take the oldest item nobody holds (or whose lease ran out)."""
+        """Take the oldest item nobody holds (or whose lease ran out).
+
+        What nothing proves is parked on the way.
+        """
+        while (row := await self._oldest(at)) is not None:
+            sealed = _sealed(row.dedupe_key, row.kind, row.body, row.received_at)
+            if self._keyring.holds(row.mac, Purpose.ENVELOPE, *sealed):
+                return await self._taken(row, owner, at + lease)
+            await self.failed(row.id, UNPROVED, None)
+            facts = {"kind": row.kind, "id": row.id}
+            event = Event("inbox.refused", at, BOT, row.dedupe_key, UNPROVED, facts=facts)
+            await self._audit.append(event)
+        return None
+
+    async def _oldest(self, at: datetime) -> Row[Any] | None:
         oldest = (
             select(T)
             .where(*_open())
@@ -84,11 +111,11 @@ class SqlInbox:
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        row = await self._session.first(oldest)
-        if row is None:
-            return None
+        return await self._session.first(oldest)
+
+    async def _taken(self, row: Row[Any], owner: str, until: datetime) -> InboxItem:
         attempts = row.attempts + 1
-        taken = {"owner": owner, "lease_until": at + lease, "attempts": attempts}
+        taken = {"owner": owner, "lease_until": until, "attempts": attempts}
         await self._session.run(update(T).where(T.c.id == row.id).values(**taken))
         return InboxItem(
             row.id, row.dedupe_key, row.kind, from_json(row.body), row.received_at, attempts
@@ -119,3 +146,13 @@ class SqlInbox:
     async def backlog(self) -> int:
         """Return how many items wait, those being worked on included, parked ones not."""
         return int(await self._session.value(select(func.count()).select_from(T).where(*_open())))
+
+
+async def adopt_envelopes(session: Session, keyring: Keyring) -> int:
+    """Seal, once, what an older version took from Slack and did not work on; returns how many."""
+    rows = await session.all(select(T).where(T.c.mac.is_(None), *_open()))
+    for row in rows:
+        sealed = _sealed(row.dedupe_key, row.kind, row.body, row.received_at)
+        mac = keyring.mac(Purpose.ENVELOPE, *sealed)
+        await session.run(update(T).where(T.c.id == row.id).values(mac=mac))
+    return len(rows)

@@ -1,5 +1,6 @@
 """The API over a real store, asked through httpx without a socket."""
 
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,7 +18,7 @@ from bot.core.ports import ApiToken, Person
 from bot.core.remediation.approvals import Approvals, Said
 from bot.core.remediation.switches import Switch, Switched, Switches
 from bot.core.upkeep.api_tokens import sha256_of
-from bot.domain.access import AccessConfig, Role
+from bot.domain.access import AccessConfig, Role, Scope
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.plan import PlanStatus
 from bot.domain.redaction import Redactor
@@ -104,12 +105,12 @@ class World:
     client: httpx.AsyncClient
     deps: ApiDeps
     desk: Desk
-    tokens: dict[str, str] = field(default_factory=dict)
+    tokens: dict[tuple[str, Scope], str] = field(default_factory=dict)
     healths: list[Health] = field(default_factory=list)
     pulse: list[Pulse] = field(default_factory=lambda: [Pulse(ready=True)])
 
-    def as_(self, user: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens[user]}"}
+    def as_(self, user: str, scope: Scope = Scope.READ) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[user, scope]}"}
 
 
 @pytest.fixture
@@ -137,8 +138,9 @@ async def api(store: SqlStore) -> AsyncIterator[World]:
     async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:
         world = World(store, client, deps, desk)
         async with store.begin() as tx:
-            for number, user in enumerate((ALICE, DAVE, GUEST, "U0GONE001")):
-                world.tokens[user] = f"sre_{user}"
-                token = ApiToken(f"TOK-{number}", UserId(user), "test", NOW)
-                await tx.tokens.add(token, sha256_of(f"sre_{user}"))
+            for user, scope in itertools.product((ALICE, DAVE, GUEST, "U0GONE001"), Scope):
+                secret = world.tokens[user, scope] = f"sre_{user}_{scope}"
+                owner, until = UserId(user), NOW + timedelta(days=90)
+                token = ApiToken(f"TOK-{user}-{scope}", owner, "test", scope, NOW, until)
+                await tx.tokens.add(token, sha256_of(secret))
         yield world

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import schemathesis
@@ -26,13 +27,14 @@ from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken, Transaction
 from bot.core.upkeep.api_tokens import sha256_of
-from bot.domain.access import AccessConfig, Role
+from bot.domain.access import AccessConfig, Role, Scope
 from bot.domain.ids import UserId
 from bot.domain.redaction import Redactor
 from bot.store.store import open_store
 from tests.fakes.clock import FakeClock
 from tests.fakes.decision import FakeDirectory
 from tests.fixtures.database import sqlite_store, sqlite_url
+from tests.fixtures.keys import KEYRING
 from tests.fixtures.nouns import NOW, a_record, an_anomaly
 from tests.unit.api.conftest import ALICE, CATALOGUE, PEOPLE, Brake, Desk
 
@@ -47,7 +49,10 @@ def an_app(path: Path) -> FastAPI:
 
     async def fill() -> None:
         async with sqlite_store(file) as store, store.begin() as tx:
-            await tx.tokens.add(ApiToken("TOK-1", UserId(ALICE), "", NOW), sha256_of("sre_test"))
+            for scope in Scope:
+                until = NOW + timedelta(days=90)
+                token = ApiToken(f"TOK-{scope}", UserId(ALICE), "", scope, NOW, until)
+                await tx.tokens.add(token, sha256_of(f"sre_{scope}"))
             await tx.anomalies.save(an_anomaly())
             await tx.plans.add(a_record())
 
@@ -76,7 +81,7 @@ class LoopStore:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
-        store = await open_store(self._url)
+        store = await open_store(self._url, KEYRING)
         try:
             async with store.begin() as tx:
                 yield tx
@@ -101,10 +106,11 @@ def test_every_operation_answers_as_described(tmp_path: Path) -> None:
         )  # fmt: skip
         @given(case=operation.as_strategy())
         def ask(case: Case) -> None:
-            token = {"Authorization": "Bearer sre_test"}
-            answered.add(case.call_and_validate(headers=token, checks=CHECKS).status_code)
+            for scope in Scope:  # one of them is for this operation
+                token = {"Authorization": f"Bearer sre_{scope}"}
+                answered.add(case.call_and_validate(headers=token, checks=CHECKS).status_code)
 
         ask()
     assert len(asked) >= 15
-    assert {200, 404, 422} <= answered
+    assert {200, 403, 404, 422} <= answered
     assert 401 not in answered

@@ -22,6 +22,7 @@ def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db")
     monkeypatch.setenv("KNOWLEDGE_URI", str(tmp_path / "knowledge"))
     monkeypatch.setenv("AUDIT_KEY", "ab" * 32)
+    monkeypatch.setenv("SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE", str(tmp_path / "audit.anchor"))
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["docter"], "No such command 'docter'"),
         (["ask"], "Missing argument"),
         (["audit", "tail", "--limit", "0"], "--limit"),
-        (["token", "create", "alice"], "'alice' is no Slack user id"),
+        (["token", "create", "alice", "--scope", "read"], "'alice' is no Slack user id"),
         (["playbooks", "simulate", "pod-restart", "--metric", "cpu"], "'cpu' must be NAME=VALUE"),
         (["knowledge", "search", "x", "--kind", "book"], "'book' is none of runbook"),
     ],
@@ -66,6 +67,15 @@ def test_wrong_usage_is_one_line_and_status_2(
     [
         (["playbooks", "show", "pod-restrat"], "Did you mean 'pod-restart'?"),
         (["token", "revoke", "TOK-1"], "there is no token 'TOK-1'"),
+        (
+            ["token", "create", "U0ALICE01", "--scope", "read", "--expires", "soon"],
+            "'soon' is no span",
+        ),
+        (
+            ["token", "create", "U0ALICE01", "--scope", "read", "--expires", "400d"],
+            "up to 366 days",
+        ),
+        (["token", "create", "U0ALICE01", "--scope", "read", "--expires", "0h"], "up to 366 days"),
         (["audit", "show", "PLAN-1"], "knows nothing of 'PLAN-1'"),
         (["rbac", "pod_restat"], "Did you mean 'pod_restart'?"),
         (["knowledge", "search", "nothing at all"], "nothing found for 'nothing at all'"),
@@ -137,9 +147,12 @@ def test_the_doctor_says_what_is_off_and_fails_for_what_is_down(
 
 
 def test_a_token_is_shown_once_and_its_life_is_audited(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["token", "create", "U0ALICE01", "--name", "ci", "--json"]) == 0
+    create = ["token", "create", "U0ALICE01", "--scope", "ingest", "--expires", "30d"]
+    assert main([*create, "--name", "ci", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["token"].startswith("sre_")
+    life = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
+    assert (made["scope"], life) == ("ingest", timedelta(days=30))
     main(["token", "list", "--json"])
     listed = capsys.readouterr().out
     assert made["token"] not in listed
@@ -150,10 +163,11 @@ def test_a_token_is_shown_once_and_its_life_is_audited(capsys: pytest.CaptureFix
     kinds = [r["kind"] for r in json.loads(capsys.readouterr().out)["rows"]]
     assert kinds == ["token.created", "token.revoked"]
     assert main(["audit", "verify", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == 2
+    verified = json.loads(capsys.readouterr().out)
+    assert (verified["rows"], verified["unsealed"]) == (3, 0)  # the command seals what it wrote
     assert main(["audit", "export"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["subject"] for line in lines] == [made["id"]] * 2
+    assert [line["subject"] for line in lines] == ["audit", made["id"], made["id"]]
 
 
 def test_a_chain_that_was_edited_is_told_with_its_first_bad_row(
@@ -161,8 +175,8 @@ def test_a_chain_that_was_edited_is_told_with_its_first_bad_row(
 ) -> None:
     import sqlite3
 
-    main(["token", "create", "U0ALICE01"])
-    main(["token", "create", "U0DAVE001"])
+    main(["token", "create", "U0ALICE01", "--scope", "read"])
+    main(["token", "create", "U0DAVE001", "--scope", "read"])
     with sqlite3.connect(tmp_path / "sre-agent.db") as database:
         database.execute("UPDATE audit SET actor = 'nobody' WHERE seq = 2")
     capsys.readouterr()

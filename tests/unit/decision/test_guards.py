@@ -24,9 +24,11 @@ from bot.core.ports import PlanRecord
 from bot.core.remediation.permits import PermitForgedError
 from bot.core.remediation.plan_moves import named_guard
 from bot.core.remediation.planner import Origin
+from bot.core.remediation.proposal_results import proposed
 from bot.domain import plan_life as life
 from bot.domain.access import AccessConfig, Role
 from bot.domain.approval import Approved, Yes
+from bot.domain.audit import Event
 from bot.domain.guards import GUARDS, Moment
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import Place
@@ -47,6 +49,7 @@ from tests.fakes.decision import (
     library,
     service,
 )
+from tests.fixtures.forgery import seal_again
 from tests.fixtures.guards import removed
 from tools.errors import BackendRefusedError, BackendUnavailableError
 from tools.world import ProposalDraft, ServiceMode, ServiceName
@@ -143,14 +146,17 @@ async def wall_time_is_over(world: Production, _: PlanId | None) -> None:
     world.clock.set_wall(minutes=31)  # the world stands still
 
 
-def row_says(before: str, after: str) -> Change:
-    """Somebody edits the plan's own row by hand."""
+def row_says(before: str, after: str, *, sealed: bool = True) -> Change:
+    """Somebody edits the plan's own row by hand; `sealed`: they have the key as well."""
 
     async def change(world: Production, plan: PlanId | None) -> None:
         edit = text("UPDATE plans SET body = replace(body, :before, :after) WHERE id = :plan")
         values = {"before": before, "after": after, "plan": plan}
         async with world.store._engine.begin() as connection:
             assert (await connection.execute(edit, values)).rowcount == 1
+        if sealed:
+            assert plan is not None
+            await seal_again(world.store, plan)
 
     return change
 
@@ -334,8 +340,10 @@ async def a_plan_that_says_nothing_is_answered(world: Production) -> None:
         undo=tuple(replace(step, effects=None) for step in body.undo),
     )
     older = replace(record.plan, id=PlanId("PLAN-0LDER"), body=silent, digest=silent.digest())
+    made = PlanRecord(older, life.propose(older, world.clock.wall()), 1)
     async with world.store.begin() as tx:
-        await tx.plans.add(PlanRecord(older, life.propose(older, world.clock.wall()), 1))
+        await tx.plans.add(made)
+        await tx.audit.append(proposed(made))
     said = await world.bot.approvals.approve(older.id, ANN, INCIDENTS)
     assert (said.accepted, said.refused_by) == (False, "effect_set")
     assert await refusals(world, older.id) == ["effect_set"]
@@ -432,6 +440,7 @@ AT: dict[Moment, Callable[..., Awaitable[None]]] = {
     U: at_undo,
 }
 CHANGES: dict[str, Change] = {
+    "proof": row_says('"reason":"because"', '"reason":"so"', sealed=False),
     "protected_namespace": policy(protected_namespaces=("trading",)),
     "protected_label": cart_is_labelled,
     "protected_service": cart_is_protected,
@@ -482,6 +491,7 @@ DETAILS: dict[tuple[str, Moment], dict[str, Any]] = {
             "protected_own",
             "target_identity",
             "plan_digest",
+            "proof",
         )
     },
 }
@@ -556,7 +566,10 @@ async def test_a_row_that_claims_two_yeses_of_one_person_is_not_run(world: Produ
     answers = (Yes(ANN, world.clock.wall(), record.plan.digest),) * 2
     forged = Approved(record.plan.id, record.plan.digest, answers, world.clock.wall())
     async with world.store.begin() as tx:
-        await tx.plans.move(record.to(life.Approved(forged)))
+        moved = await tx.plans.move(record.to(life.Approved(forged)))
+        facts = {"status": moved.status.value, "version": moved.version}
+        event = Event("plan.approved", world.clock.now(), ANN, plan, "", record.plan.digest, facts)
+        await tx.audit.append(event)
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.WITHDRAWN
     assert await refusals(world, plan) == ["distinct_approvers"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken
 from bot.core.upkeep.api_tokens import sha256_of
+from bot.domain.access import Scope
 from bot.domain.ids import UserId
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig
@@ -24,8 +27,8 @@ from tests.fakes.decision import ADA, ANN, BOB, RAY, START, Production
 from tools.world import Catalogue
 
 
-def as_(user: UserId) -> dict[str, str]:
-    return {"Authorization": f"Bearer sre_{user}"}
+def as_(user: UserId, scope: Scope = Scope.APPROVE) -> dict[str, str]:
+    return {"Authorization": f"Bearer sre_{user}_{scope}"}
 
 
 @pytest.fixture
@@ -46,8 +49,10 @@ async def http(world: Production) -> AsyncIterator[httpx.AsyncClient]:
         deployments=Deployments(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),
     )
     async with world.store.begin() as tx:
-        for user in (ADA, ANN, BOB, RAY):
-            await tx.tokens.add(ApiToken(f"TOK-{user}", user, "", START), sha256_of(f"sre_{user}"))
+        for user, scope in itertools.product((ADA, ANN, BOB, RAY), Scope):
+            until = START + timedelta(days=90)
+            token = ApiToken(f"TOK-{user}-{scope}", user, "", scope, START, until)
+            await tx.tokens.add(token, sha256_of(f"sre_{user}_{scope}"))
     transport = httpx.ASGITransport(build_api(deps))
     async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:
         yield client
@@ -100,18 +105,21 @@ async def test_the_brake_over_http_takes_an_admin_both_ways_and_says_since_when(
     plan = await world.approved("rollback")
     body = {"reason": "the network is being rebuilt"}
     for path in ("/api/v1/halt", "/api/v1/resume"):
-        assert (await http.post(path, headers=as_(RAY), json=body)).status_code == 403
-        assert (await http.post(path, headers=as_(ADA), json={})).status_code == 422
-    halted = (await http.post("/api/v1/halt", headers=as_(ADA), json=body)).json()
+        for user, scope in ((RAY, Scope.ADMIN), (ADA, Scope.APPROVE)):
+            answer = await http.post(path, headers=as_(user, scope), json=body)
+            assert answer.status_code == 403
+        answer = await http.post(path, headers=as_(ADA, Scope.ADMIN), json={})
+        assert answer.status_code == 422
+    halted = (await http.post("/api/v1/halt", headers=as_(ADA, Scope.ADMIN), json=body)).json()
     assert (halted["halted"], halted["halted_by"]) == (body["reason"], ADA)
     await world.run()
     assert world.cluster.sent == []
     assert (await world.record(plan)).status is PlanStatus.HALTED
     world.clock.advance(seconds=60)
-    status = (await http.get("/api/v1/status", headers=as_(ADA))).json()
+    status = (await http.get("/api/v1/status", headers=as_(ADA, Scope.READ))).json()
     assert status["halted_by"] == ADA
     assert status["halted_since"] == START.isoformat().replace("+00:00", "Z")
-    done = (await http.post("/api/v1/resume", headers=as_(ADA), json=body)).json()
+    done = (await http.post("/api/v1/resume", headers=as_(ADA, Scope.ADMIN), json=body)).json()
     assert done == {"halted": "", "halted_by": "", "halted_since": None}
     assert (await world.audit("halt")).count("setting.changed") == 2
 
@@ -120,7 +128,7 @@ async def test_a_halt_file_is_told_in_the_status_and_outlives_resume(
     world: Production, http: httpx.AsyncClient
 ) -> None:
     world.halt_file = "the file var/halt exists"
-    done = await http.post("/api/v1/resume", headers=as_(ADA), json={"reason": "try"})
+    done = await http.post("/api/v1/resume", headers=as_(ADA, Scope.ADMIN), json={"reason": "try"})
     assert done.json()["halted"] == "the file var/halt exists"
-    status = (await http.get("/api/v1/status", headers=as_(ADA))).json()
+    status = (await http.get("/api/v1/status", headers=as_(ADA, Scope.READ))).json()
     assert (status["halted"], status["halted_by"]) == ("the file var/halt exists", "")

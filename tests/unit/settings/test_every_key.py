@@ -24,7 +24,7 @@ from bot.domain.risk import RiskConfig
 from bot.settings import ConfigDocument, Settings, load_settings, slack_config
 from bot.settings.document import RETIRED
 from bot.slack.config import SlackConfig
-from bot.store.anchors import AnchorConfig
+from bot.store.anchors import AnchorConfig, head_file_beside
 from bot.telemetry import LogConfig
 from tests.architecture.source import sources
 from tests.unit.settings.keys import NOTHING, ROOT, Key, accepted, documented, has, shipped
@@ -134,7 +134,8 @@ def test_an_empty_document_is_the_defaults_of_the_dataclasses(tmp_path: Path) ->
     assert found.learning == LearningConfig()
     assert found.digest == DigestSchedule()
     assert found.http_actions == HttpConfig()
-    assert found.audit_anchor == AnchorConfig()
+    beside = head_file_beside(found.files.audit_key, found.files.database_url)
+    assert found.audit_anchor == AnchorConfig(head_file=beside)
     assert found.default_cluster == KubernetesConfig().name
 
 
@@ -251,6 +252,7 @@ ANOTHER: dict[str, Any] = {  # where one more, or another word, would be refused
     "tracing.link_url": "http://traces/{trace_id}",
     "notification.webhook.url": "${HOOK}",
     "audit.anchor.webhook_url": "${HOOK}",
+    "audit.anchor.config_map": "sre-agent/audit",
 }
 TOGETHER: dict[str, dict[str, Any]] = {  # keys that are refused alone
     ".basic.username": {".basic.password": "${SECRET}"},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.domain.access import Role
-from bot.settings import ConfigError, Settings, load_settings, with_channel_ids
+from bot.domain.keyring import Keyring
+from bot.settings import ConfigError, Settings, keyring_of, load_settings, with_channel_ids
 
 
 def load(folder: Path, text: str, **environ: str) -> Settings:
@@ -82,11 +84,43 @@ def test_a_wrong_variable_is_told_as_of_the_environment(tmp_path: Path) -> None:
         load(tmp_path, "", SRE_AGENT_API__PORT="many")
 
 
-def test_production_wants_the_key_of_the_audit_chain(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="AUDIT_KEY"):
-        load(tmp_path, "app: {environment: production}")
-    found = load(tmp_path, "app: {environment: production}", AUDIT_KEY="k")
-    assert found.installation.production
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("app: {environment: production}", {}),
+        ("", {"DATABASE_URL": "postgresql://bot:pw@db.example/bot"}),
+    ],
+)
+def test_production_and_postgres_want_a_key_that_nobody_guesses(
+    tmp_path: Path, text: str, environ: dict[str, str]
+) -> None:
+    for blank in ({}, {"AUDIT_KEY": ""}, {"AUDIT_KEY": "  \n"}):
+        with pytest.raises(ConfigError, match=r"AUDIT_KEY \(or AUDIT_KEY_FILE\) must be set"):
+            load(tmp_path, text, **environ, **blank)
+    for short in ("k", "k" * 31, "k" * 31 + " " * 9):
+        with pytest.raises(ConfigError, match=r"AUDIT_KEY has \d+ characters; .* at least 32"):
+            load(tmp_path, text, **environ, AUDIT_KEY=short)
+    found = load(tmp_path, text, **environ, AUDIT_KEY="k" * 32)
+    assert keyring_of(found) == Keyring(b"k" * 32)
+
+
+def test_a_key_file_that_is_blank_is_refused_everywhere(tmp_path: Path) -> None:
+    blank = tmp_path / "key"
+    blank.write_text("\n")
+    with pytest.raises(ConfigError, match=r"AUDIT_KEY_FILE names .* blank"):
+        load(tmp_path, "", AUDIT_KEY_FILE=str(blank))
+
+
+def test_a_trial_gets_a_key_of_its_own_once(tmp_path: Path) -> None:
+    files = replace(load(tmp_path, "").files, audit_key=tmp_path / "var" / "audit.key")
+    settings = replace(load(tmp_path, ""), files=files)
+    first = keyring_of(settings)
+    assert keyring_of(settings) == first
+    assert [each.name for each in files.audit_key.parent.iterdir()] == ["audit.key"]
+    assert files.audit_key.stat().st_mode & 0o777 == 0o600
+    files.audit_key.write_text("")  # as a crash would leave it that was half-way
+    with pytest.raises(ConfigError, match="holds no audit key"):
+        keyring_of(settings)
 
 
 def test_the_smaller_of_two_daily_limits_counts_although_one_was_raised(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import hashlib
 import hmac
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bot.core.ports import FileLayout
 from bot.core.upkeep.anchoring import Anchoring
 from bot.domain.audit import Anchor, Event
 from bot.settings import ConfigDocument, ConfigError
@@ -24,7 +25,7 @@ from tests.fakes.decision import START
 from tests.fixtures.webhook import Receiver, receiving
 from tools.errors import BackendRefusedError, BackendUnavailableError
 
-KEY, SECRET = b"k" * 32, "shared"
+SECRET = "shared"
 ONE = Anchor(7, "ab" * 32, START, 7)
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -39,7 +40,15 @@ async def sealed(store: SqlStore, count: int) -> None:
     async with store.begin() as tx:
         for number in range(count):
             await tx.audit.append(Event("plan.approved", START, "UANN", f"PLAN-{number}"))
-        await tx.audit.seal(KEY)
+        await tx.audit.seal()
+
+
+def end_of(store: SqlStore) -> Callable[[], Awaitable[Anchor | None]]:
+    async def end() -> Anchor | None:
+        async with store.begin() as tx:
+            return await tx.audit.head(START)
+
+    return end
 
 
 async def test_a_file_grows_by_a_line_per_anchor_and_is_its_owners_alone(tmp_path: Path) -> None:
@@ -65,7 +74,7 @@ def test_a_line_that_is_no_anchor_is_named(tmp_path: Path, line: str) -> None:
 
 
 async def test_a_webhook_gets_the_signed_anchor(receiver: Receiver) -> None:
-    await AnchorWebhook(AnchorConfig(None, receiver.url, SECRET)).put(ONE)
+    await AnchorWebhook(AnchorConfig(webhook_url=receiver.url, secret=SECRET)).put(ONE)
     ((headers, body),) = receiver.got
     expected = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     assert headers["X-Signature-SHA256"] == expected
@@ -79,7 +88,7 @@ async def test_a_webhook_that_says_no_is_told_without_its_secret_address(
 ) -> None:
     receiver.status = 403
     with pytest.raises(BackendRefusedError) as refused:
-        await AnchorWebhook(AnchorConfig(None, receiver.url, SECRET)).put(ONE)
+        await AnchorWebhook(AnchorConfig(webhook_url=receiver.url, secret=SECRET)).put(ONE)
     assert "answered 403" in str(refused.value)
     assert "s3cret" not in str(refused.value)
 
@@ -88,8 +97,8 @@ async def test_a_dead_webhook_delays_no_file_and_gets_the_newest_end_when_it_is_
     receiver: Receiver, store: SqlStore, tmp_path: Path
 ) -> None:
     clock, path = FakeClock(START), tmp_path / "anchors.jsonl"
-    places = AnchorConfig(path, receiver.url, SECRET).places()
-    anchoring = Anchoring(store, clock, places, TEN_MINUTES)
+    places = AnchorConfig(file=path, webhook_url=receiver.url, secret=SECRET).places()
+    anchoring = Anchoring(end_of(store), clock, places, TEN_MINUTES)
     receiver.status = 503
     await sealed(store, 3)
     with pytest.raises(BackendUnavailableError, match="answered 503"):
@@ -111,7 +120,7 @@ async def test_a_chain_that_did_not_grow_is_not_anchored_again(
     store: SqlStore, tmp_path: Path
 ) -> None:
     clock, path = FakeClock(START), tmp_path / "anchors.jsonl"
-    anchoring = Anchoring(store, clock, AnchorConfig(path).places(), TEN_MINUTES)
+    anchoring = Anchoring(end_of(store), clock, AnchorConfig(file=path).places(), TEN_MINUTES)
     assert await anchoring.tick() == 0  # nothing is sealed yet
     await sealed(store, 1)
     kept = []
@@ -130,8 +139,8 @@ def document(**anchor: object) -> ConfigDocument:
 
 def test_a_webhook_needs_its_secret_and_an_address() -> None:
     with pytest.raises(ConfigError, match="AUDIT_ANCHOR_SECRET"):
-        anchor_config(document(webhook_url="https://hooks.example/s3cret"), "")
+        anchor_config(document(webhook_url="https://hooks.example/s3cret"), FileLayout(), "")
     with pytest.raises(ConfigError, match=r"audit\.anchor\.webhook_url must be") as wrong:
-        anchor_config(document(webhook_url="hooks.example/s3cret"), SECRET)
+        anchor_config(document(webhook_url="hooks.example/s3cret"), FileLayout(), SECRET)
     assert "s3cret" not in str(wrong.value)
-    assert anchor_config(document(), "").places() == ()
+    assert anchor_config(document(), FileLayout(), "").places() == ()

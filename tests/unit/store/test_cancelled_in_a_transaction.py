@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.store.store import SqlStore, open_store
+from tests.fixtures.keys import KEYRING
 
 AT = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 TIMES = 40
@@ -22,7 +23,7 @@ async def write_on_and_on(store: SqlStore, number: int) -> None:
 async def test_the_next_transaction_begins_wherever_the_last_one_was_cancelled(
     tmp_path: Path,
 ) -> None:
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db")
+    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/bot.db", KEYRING)
     await store.upgrade()
     for number in range(TIMES):
         task = asyncio.create_task(write_on_and_on(store, number))

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from bot.store.engine import database_url
 from bot.store.store import SqlStore, open_store
+from tests.fixtures.keys import KEYRING
 from tests.fixtures.nouns import ALICE, NOW
 from tests.patience import PATIENCE
 from tools.errors import BackendUnavailableError
@@ -39,7 +40,7 @@ def test_a_url_that_cannot_be_read_is_not_repeated_as_it_may_hold_a_password() -
 
 
 async def test_a_sqlite_file_gets_its_folder_and_is_safe_against_power_loss(tmp_path: Path) -> None:
-    store = await open_store(f"sqlite:///{tmp_path}/deep/er/x.db")
+    store = await open_store(f"sqlite:///{tmp_path}/deep/er/x.db", KEYRING)
     async with store._engine.connect() as connection:
         told = {
             name: (await connection.execute(text(f"PRAGMA {name}"))).scalar()
@@ -55,7 +56,7 @@ async def test_a_sqlite_file_gets_its_folder_and_is_safe_against_power_loss(tmp_
 async def test_a_database_that_is_down_is_named_without_its_password() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    store = await open_store(f"postgresql://u:s3cret@127.0.0.1:{port}/db")
+    store = await open_store(f"postgresql://u:s3cret@127.0.0.1:{port}/db", KEYRING)
     assert not await store.healthy()
     with pytest.raises(BackendUnavailableError, match=f"127.0.0.1:{port}/db does not") as caught:
         async with store.begin():
@@ -66,7 +67,7 @@ async def test_a_database_that_is_down_is_named_without_its_password() -> None:
 
 @pytest.fixture
 async def memory() -> SqlStore:
-    opened = await open_store("sqlite://")
+    opened = await open_store("sqlite://", KEYRING)
     await opened.upgrade()
     return opened
 

@@ -27,6 +27,8 @@ from tests.fakes.decision import (
     service,
 )
 from tests.fixtures.database import sqlite_store
+from tests.safety import reach
+from tests.seed import seed
 from tools.errors import BackendUnavailableError
 from tools.world import ProposalReceipt
 
@@ -707,3 +709,14 @@ async def test_more_pods_of_a_daemon_set_than_may_be_hit_are_counted_by_its_stat
     text = PLAYBOOKS[3].replace("Deployment/shop", "DaemonSet/agent")
     world.playbooks = library(text)
     await refused(world, "restart-all", "blast_radius")
+
+
+# --- any cluster, any meddling ------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_nothing_protected_is_changed_in_any_cluster_whoever_meddles(tmp_path: Path) -> None:
+    found = await reach.measure(tmp_path, seed())
+    assert found.violations == ()
+    assert found.changes > 10, found
+    assert found.refused > 5, found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
 
 from bot.api.deps import ApiDeps
@@ -43,10 +45,19 @@ def build_api(deps: ApiDeps, *, most_bytes: int = MOST_BYTES) -> FastAPI:
 
 
 def _describe_problems(app: FastAPI) -> None:
-    """Add the problem's schema to the description, which routes refer to by name."""
-    described = app.openapi()
-    schemas = described.setdefault("components", {}).setdefault("schemas", {})
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs", {}))
-    schemas["Problem"] = problem
-    app.openapi_schema = described
+    """Add the problem's schema to the description, which routes refer to by name.
+
+    It is described when somebody asks: that takes longer than to build all the rest.
+    """
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        known, schema = app.openapi_schema is not None, plain()
+        if not known:
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(problem.pop("$defs", {}))
+            schemas["Problem"] = problem
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign]

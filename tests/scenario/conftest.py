@@ -37,4 +37,4 @@ async def shift(
 ) -> AsyncIterator[Shift]:
     made = Shift(store, tmp_path, slack, clock)
     yield made
-    await made.bot.remediation.execution.idle()
+    await made.idle()

@@ -72,7 +72,7 @@ class Story(Shift):
         self.metrics = FakeMetrics()
         super().__init__(store, folder, slack, clock, metrics=self.metrics, catalogue=catalogue)
         self.feed()
-        self.join(access=ACCESS)
+        self.stand.configure(access=ACCESS)
 
     def feed(self) -> None:
         end = self.clock.now().timestamp()
@@ -109,7 +109,7 @@ async def story(
 ) -> AsyncIterator[Story]:
     made = Story(store, tmp_path, slack, clock)
     yield made
-    await made.bot.remediation.execution.idle()
+    await made.idle()
 
 
 async def test_a_mention_becomes_an_answer_with_progress_chart_and_buttons(story: Story) -> None:

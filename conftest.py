@@ -50,9 +50,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 # ------------------------------------------------------------------------------- cheap coverage
 
-# Tracing makes Python twice as slow. What these folders reach is reached by unit and contract tests
-# too, and what they look for (an order of things, a kill, a whole story) no line count shows.
-UNMEASURED = ("e2e", "property", "safety", "scenario")
+# Tracing makes Python twice as slow. What these folders reach, unit, contract and scenario tests
+# reach too; what they look for (an order of things, a kill, a whole story) no line count shows.
+UNMEASURED = ("e2e", "property", "safety")
 
 
 class _Measuring:

@@ -84,6 +84,21 @@ class EffectSet:
             namespaces=tuple(each for one in known for each in one.namespaces),
         )
 
+    def without_secrets(self, cut: Callable[[str], str]) -> EffectSet:
+        """Return it with every foreign text cut: labels carry what people put there."""
+
+        def reached(each: Reached) -> Reached:
+            return replace(each, labels=tuple(map(cut, each.labels)), why=cut(each.why))
+
+        return EffectSet(
+            objects=tuple(map(reached, self.objects)),
+            owners=tuple(map(reached, self.owners)),
+            scaled=tuple(map(reached, self.scaled)),
+            pods=tuple(replace(p, labels=tuple(map(cut, p.labels))) for p in self.pods),
+            services=tuple(replace(s, reached=reached(s.reached)) for s in self.services),
+            namespaces=tuple(map(reached, self.namespaces)),
+        )
+
     def everything(self) -> tuple[Reached, ...]:
         """Return every object in it, with the labels of the pods at their owners."""
         carried = {bound.owner: bound.labels for bound in self.pods}

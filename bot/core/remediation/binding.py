@@ -122,7 +122,7 @@ class Binder:
             fingerprint=state.fingerprint,
             state_before=_scalars(state),
             diff=self._diff(preview),
-            effects=effects,
+            effects=self._kept(effects),
         )
         said = UNREAD_FLOOR if state.effects is None else effects.floor()
         return BoundStep(
@@ -291,8 +291,12 @@ class Binder:
             fingerprint="",  # known only after the step: the undo is bound to what it left
             state_before={UNDOES: index},
             diff=(self._redactor.text(spec.summary),),
-            effects=effects,  # an action's own way back touches what the step did, at most
+            effects=self._kept(effects),  # a way back touches what the step did, at most
         )
+
+    def _kept(self, effects: EffectSet) -> EffectSet:
+        """Return what of an effect set a plan keeps; guards judge the one that was just read."""
+        return effects.without_secrets(self._redactor.text)
 
     async def _effects_of_undo(
         self, action: Action, ref: WorkloadRef, raw: Mapping[str, Any]

@@ -15,8 +15,10 @@ from typing import Any
 from bot.core.ports import Person, PlanRecord
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.domain.access import AccessConfig, Role
+from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
+from bot.domain.plan_life import PlanState
 from bot.domain.policy import PolicyConfig
 from bot.domain.redaction import Redactor
 from bot.domain.step_run import StepRun
@@ -230,6 +232,15 @@ class SmallProduction:
     async def record(self, plan: PlanId) -> PlanRecord:
         async with self.store.begin() as tx:
             return await tx.plans.get(plan)
+
+    async def put_into(self, record: PlanRecord, state: PlanState) -> None:
+        """Put a plan into a state as the bot does: with the audit row that proves it."""
+        async with self.store.begin() as tx:
+            moved = await tx.plans.move(record.to(state))
+            facts = {"status": moved.status.value, "version": moved.version}
+            plan = record.plan
+            event = Event("plan.moved", self.clock.now(), BOT, plan.id, "", plan.digest, facts)
+            await tx.audit.append(event)
 
     async def steps(self, plan: PlanId) -> list[StepRun]:
         async with self.store.begin() as tx:

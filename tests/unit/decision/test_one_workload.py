@@ -124,8 +124,7 @@ async def test_a_plan_that_a_person_lets_go_on_waits_for_its_turn_and_stops_nobo
     running = life.Running(record.state.approval, None)  # as `resume` leaves it
     other = await approved_by(world, "rollback", "desk")
     await world.bot.execution.drive(other)
-    async with world.store.begin() as tx:
-        await tx.plans.move(record.to(running))
+    await world.put_into(record, running)
     await world.run()
     assert await statuses(world, first, other) == [PlanStatus.RUNNING, PlanStatus.VERIFYING]
     assert len(world.cluster.sent) == 1

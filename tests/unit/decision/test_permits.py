@@ -122,9 +122,7 @@ async def test_a_step_is_moved_on_only_from_where_it_stands(world: Production) -
         (undoing, Position.back(0), True, "the step is not begun, not sent"),
     ):
         worker = life.Worker("one", world.clock.wall())
-        async with world.store.begin() as tx:
-            now = await tx.plans.get(plan)
-            await tx.plans.move(now.to(life.hand_to(state, worker)))
+        await world.put_into(await world.record(plan), life.hand_to(state, worker))
         look = await steps.look(hold, position)
         with pytest.raises(NotOursError, match=told):
             await steps.sent(hold, position, look, again=again)

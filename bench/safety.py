@@ -9,9 +9,9 @@ crash       killed at commits and mutating requests, on SQLite and PostgreSQL
 machine     thousands of clicks, kills and changes in any order: nothing runs that must not
 
 Every count but `reach_changes`, `crash_points`, `injections`, `machine_steps` and `race_executions`
-must be 0, and `race_executions` 1. Injection, crash and machine draw the sample of a seed, as
-`make test` does; with `--whole` every text is sent, every commit is killed at and ten thousand
-steps are taken.
+must be 0, and `race_executions` 1. Reach, injection, crash and machine draw the sample of a seed,
+as `make test` does; with `--whole` every text is sent, every commit is killed at, a thousand
+clusters are tried and ten thousand steps are taken.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from tools.kubernetes_objects import Json, is_owned_by, meta, ref_of
 from tools.ownership import HPA, Ancestry, Objects, Reference, Standing, owner_references
 from tools.world import WorkloadRef
 
+NOT_THERE = "it does not exist"
 # Between a workload and its pods stand objects of these kinds.
 _BETWEEN: Mapping[str, str] = {"Deployment": "ReplicaSet", "CronJob": "Job"}
 
@@ -58,7 +59,7 @@ class OwnershipReader:
         try:
             return Standing.READ, await self._cluster.get(named.ref), ""
         except NotFoundError:
-            return Standing.UNKNOWN, None, "it does not exist"
+            return Standing.UNKNOWN, None, NOT_THERE
         except BackendDeniedError as error:
             return Standing.UNKNOWN, None, str(error)
 
@@ -125,7 +126,7 @@ class OwnershipReader:
         """Add one owner to what is known, or note why nobody can."""
         standing, item, why = await self.find(Reference(ref, None))
         if standing is not Standing.READ or item is None:
-            self._objects.lack(ref, "it was deleted" if why == "it does not exist" else why)
+            self._objects.lack(ref, "it was deleted" if why == NOT_THERE else why)
         elif ref_of(item, ref.kind, ref.cluster).uid != ref.uid:
             self._objects.lack(ref, "it was deleted, and another by that name made")
         else:

@@ -531,6 +531,28 @@ async def test_a_service_that_was_put_before_a_workload_after_the_yes_stops_the_
     await stopped_before_it_began(world, playbook, put, "effect_set")
 
 
+async def test_a_rollback_does_not_bring_pods_behind_a_protected_service(
+    world: Production,
+) -> None:
+    """The revision that would come back carries a label that the vault's Service selects."""
+    older = item(world, "ReplicaSet", "shop-h1")["spec"]["template"]
+    older["metadata"]["labels"]["app"] = "vault"
+    kubernetes_service(world, "vault", {"app": "vault"})
+    await refused(world, "roll-back", "protected_service")
+    await world.approved("restart-pod")  # what stays as it is has nothing to do with it
+
+
+async def test_a_plan_being_undone_keeps_its_written_way_back_to_itself(world: Production) -> None:
+    """A way back that the playbook writes may work on something else than its step."""
+    back = "undo: {action: scale, target: Deployment/cart, parameters: {replicas: 4}}"
+    both = PLAYBOOKS[4].replace("parameters: {}}", f"parameters: {{}}, {back}}}")
+    world.playbooks = library(both, *PLAYBOOKS[:4], *PLAYBOOKS[5:])
+    await world.approved("roll-back")
+    await world.run()
+    refusal = await world.propose("more-pods", "cart")
+    assert refusal.refused_by in {"exclusion", "cooldown"}
+
+
 async def test_a_service_without_a_selector_stands_before_nothing(world: Production) -> None:
     kubernetes_service(world, "vault", {})
     await world.approved("restart-pod")

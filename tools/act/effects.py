@@ -123,6 +123,14 @@ class EffectSet:
         """Return what is of a kind that nobody here reads."""
         return tuple(each for each in self.everything() if each.standing is Standing.FOREIGN)
 
+    def served_by(self) -> tuple[WorkloadRef, ...]:
+        """Return the Services that were found, without those that only an address may mean."""
+        return tuple(
+            each.reached.ref
+            for each in self.services
+            if each.reached.ref.uid or each.reached.standing is not Standing.READ
+        )
+
     def floor(self) -> float:
         """Return the lowest risk score that its gaps allow."""
         return UNREAD_FLOOR if self.foreign() else 0.0

@@ -35,9 +35,11 @@ from tools.ownership import (
     services_selecting,
     wanted_pods,
 )
-from tools.ownership_reader import OwnershipReader
+from tools.ownership_reader import NOT_THERE, OwnershipReader
 from tools.ports import ClusterActor
 from tools.world import WorkloadRef
+
+MAY_BE = "its address may be somebody else's"
 
 
 class Reach:
@@ -63,8 +65,14 @@ class Reach:
             namespaces=await self._namespaces([found.ref.namespace]),
         )
 
-    async def of_workload(self, item: Json, kind: str, *, at_most: int = 0) -> EffectSet:
-        """Return a workload with its pods, as many as it is asked to have or `at_most`."""
+    async def of_workload(
+        self, item: Json, kind: str, *, at_most: int = 0, template: Json | None = None
+    ) -> EffectSet:
+        """Return a workload with its pods, as many as it is asked to have or `at_most`.
+
+        `template` is what its pods will be made from, when the step changes that: other Services
+        may select them then.
+        """
         whole = await self.of_object(item, kind)
         top = await self._top(item, kind)
         pods = await self.reader.pods_of(item, kind)
@@ -73,10 +81,11 @@ class Reach:
             at_most, len([pod for pod in pods if not is_over(pod)]) if told is None else told
         )
         space = whole.objects[0].ref.namespace
-        carried = [pod_labels(item), *(pod_labels(pod) for pod in pods)]
+        after = [pod_labels(template)] if template is not None else []
+        carried = [pod_labels(item), *after, *(pod_labels(pod) for pod in pods)]
         return replace(
             whole,
-            pods=(PodBound(top, most, label_texts(*map(pod_labels, pods))),),
+            pods=(PodBound(top, most, label_texts(*after, *map(pod_labels, pods))),),
             services=await self._services(space, carried),
         )
 
@@ -139,8 +148,9 @@ class Reach:
                 spaces.append(ref.namespace)
             elif sure:
                 services.append(ServiceBehind(Reached(ref, (), standing, why)))
-            else:  # a name of two parts may be anybody's
-                services.append(ServiceBehind(Reached(ref)))
+            elif standing is not Standing.UNKNOWN or why != NOT_THERE:
+                # a name of two parts may be anybody's; where nobody may look, the name is judged
+                services.append(ServiceBehind(Reached(ref, (), why=MAY_BE)))
         return EffectSet(
             objects=(Reached(target, top=True),),
             services=tuple(services),
@@ -202,7 +212,9 @@ async def of_addresses(actors: Actors, target: WorkloadRef, *urls: str) -> Effec
         cluster = actors.need_cluster(target.cluster)
     except ActionRefusedError as error:
         services = tuple(
-            ServiceBehind(Reached(ref, (), Standing.FOREIGN if sure else Standing.READ, str(error)))
+            ServiceBehind(
+                Reached(ref, (), Standing.FOREIGN, str(error)) if sure else Reached(ref, why=MAY_BE)
+            )
             for ref, sure in _services_named(urls, target.cluster)
         )
         return EffectSet(objects=(Reached(target, top=True),), services=services)

@@ -140,7 +140,8 @@ class DeploymentRollback(PatchAction[RollbackParameters]):
     async def effects(
         self, reach: Reach, item: Json, ref: WorkloadRef, pinned: Pinned
     ) -> EffectSet:
-        return await reach.of_workload(item, ref.kind)
+        back = {"spec": {"template": pinned.facts["template"]}}
+        return await reach.of_workload(item, ref.kind, template=back)
 
     def diff(self, state: TargetState) -> tuple[DiffLine, ...]:
         return template_diff(state.fields["template"], state.facts["template"])

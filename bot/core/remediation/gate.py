@@ -373,7 +373,9 @@ class Gate:
         if record is not None and isinstance(record.state, AtWork):
             others = [each for each in others if _has_worker(each)]  # the rest gives way to it
         busy = {
-            ref: str(each.plan.id) for each in others for ref in _workloads(each.plan.body.steps)
+            ref: str(each.plan.id)
+            for each in others
+            for ref in _workloads([*each.plan.body.steps, *each.plan.body.undo])
         }
         since = self._clock.now() - max(self._policy().cooldown, cooldown)
         touches = [

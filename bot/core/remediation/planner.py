@@ -364,7 +364,7 @@ class PlanDeskAt:
 def _hit(bound: Sequence[BoundStep]) -> tuple[str, ...]:
     """Return what would be touched: the objects of the steps, then whatever hangs on them."""
     effects = effects_of(bound)
-    hangs = (*effects.workloads(), *(each.reached.ref for each in effects.services))
+    hangs = (*effects.workloads(), *effects.served_by())
     named = [name for each in bound for name in each.affected]
     return tuple(dict.fromkeys([*named, *map(str, hangs)]))
 

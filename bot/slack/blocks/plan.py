@@ -201,7 +201,7 @@ def _touched(plan: Plan, texts: Texts) -> Sequence[str]:
         *(str(each.ref) for each in effects.objects),
         *(say("slack.plan.scales", ref=each.ref) for each in effects.scaled),
         *(say("slack.plan.pods", count=b.maximum, owner=b.owner) for b in effects.pods),
-        *(say("slack.plan.behind", service=each.reached.ref) for each in effects.services),
+        *(say("slack.plan.behind", service=each) for each in effects.served_by()),
         *(say("slack.plan.unread", ref=each.ref) for each in effects.foreign()),
     ]
 

@@ -188,6 +188,20 @@ async def test_a_call_into_a_cluster_that_nobody_may_act_in_takes_two_people() -
     assert state.effects.floor() == 0.0
 
 
+async def test_a_host_of_two_parts_is_a_service_only_where_there_is_one() -> None:
+    actors = Actors(FakeClock(), world(), Answering())
+    action = ACTIONS["http_call"]
+
+    async def served(url: str) -> list[str]:
+        state = await action.observe(actors, ENDPOINT, parse_parameters(action, {"url": url}))
+        assert state.effects is not None
+        assert state.effects.unknown() == ()
+        return [str(each) for each in state.effects.served_by()]
+
+    assert await served("http://vault.safe:8080/x") == ["safe/Service/vault"]
+    assert await served("https://example.com/x") == []
+
+
 # --- an action that does not say ----------------------------------------------------------------
 
 

@@ -76,15 +76,15 @@ class PatroniSwitchover:
                 f"{self.name} of an Endpoint needs patroni_url, the address of Patroni's REST API"
             )
         await actors.need_http().check("POST", f"{asked.patroni_url}/switchover")
-        members = await _members(actors, asked.patroni_url)
-        leader = next((each.name for each in members if each.leads), "")
+        scope, members = await _cluster(actors, asked.patroni_url)
+        leader = _leader_of(members)
         if not leader:
             raise ActionRefusedError(
                 f"{asked.patroni_url!r} names no leader; Patroni elects one by itself"
             )
         chosen = _chosen(members, asked)
         pinned = {**parameters.model_dump(), "to_instance": chosen.name}
-        fields = {"url": asked.patroni_url, "leader": leader}
+        fields = _fields(asked.patroni_url, leader, scope)
         facts = {"lag_bytes": chosen.lag_bytes, "replicas": len(members)}
         effects = await of_addresses(actors, target, asked.patroni_url)
         return TargetState(target, pinned, fields, fingerprint_of(fields), facts, effects)
@@ -109,16 +109,16 @@ class PatroniSwitchover:
 
     async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         url, wanted = str(bound.parameters["patroni_url"]), str(bound.parameters["to_instance"])
-        before = await self._compare(actors, bound)
+        scope, before = await self._compare(actors, bound)
         body = {"leader": before, "candidate": wanted}
         reply = await actors.need_http().call("POST", f"{url}/switchover", body, key)
-        while (now := await _leader(actors, url)) != wanted:
+        while (now := await _leader(actors, url, scope)) != wanted:
             if not await actors.waiting.pause(LOOK_SECONDS):
                 raise OutcomeUnknownError(
                     f"{url!r} accepted a switch to {wanted!r}, but {now or 'nobody'!r} leads after "
                     "the time this step has; look at Patroni"
                 )
-        after = fingerprint_of({"url": url, "leader": wanted})
+        after = fingerprint_of(_fields(url, wanted, scope))
         response = {"status": reply.status, "text": reply.text[:200]}
         return ActionResult(f"{wanted} leads {url}", bound.target, after, response)
 
@@ -129,29 +129,50 @@ class PatroniSwitchover:
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
         url = str(bound.parameters["patroni_url"])
-        leader = await _leader(actors, url)
+        try:
+            scope, members = await _cluster(actors, url)
+        except (BackendError, ActionRefusedError):
+            return Probe.UNKNOWN
+        leader = _leader_of(members)
+        # an older version bound a step without the cluster's name
+        before = {
+            each.name
+            for each in members
+            for told in (scope, "")
+            if fingerprint_of(_fields(url, each.name, told)) == bound.fingerprint
+        }
+        if not before:
+            return Probe.UNKNOWN  # another cluster answers at this address
         if leader == bound.parameters["to_instance"]:
             return Probe.DONE
-        same = fingerprint_of({"url": url, "leader": leader}) == bound.fingerprint
-        return Probe.NOT_DONE if same else Probe.UNKNOWN
+        return Probe.NOT_DONE if leader in before else Probe.UNKNOWN
 
-    async def _compare(self, actors: Actors, bound: Bound) -> str:
-        """Return the leader. Raises when it is another one, or the replica fell behind."""
+    async def _compare(self, actors: Actors, bound: Bound) -> tuple[str, str]:
+        """Return the cluster's name and its leader.
+
+        Raises when either is another one, or the replica fell behind.
+        """
         asked = cast("Asked", self.parameters.model_validate(dict(bound.parameters)))
-        members = await _members(actors, asked.patroni_url)
-        leader = next((each.name for each in members if each.leads), "")
-        if fingerprint_of({"url": asked.patroni_url, "leader": leader}) != bound.fingerprint:
-            raise LostRaceError(
-                f"{leader or 'nobody'!r} leads {asked.patroni_url!r} now; propose the plan again"
-            )
+        scope, members = await _cluster(actors, asked.patroni_url)
+        leader = _leader_of(members)
+        if fingerprint_of(_fields(asked.patroni_url, leader, scope)) != bound.fingerprint:
+            told = f"{leader or 'nobody'!r} leads {scope or 'the cluster'!r}"
+            raise LostRaceError(f"{told} at {asked.patroni_url!r} now; propose the plan again")
         _chosen(members, asked)
-        return leader
+        return scope, leader
 
 
-async def _members(actors: Actors, url: str) -> list[Member]:
+def _fields(url: str, leader: str, scope: str) -> dict[str, str]:
+    """Return what is bound: also which cluster answers, where Patroni tells that."""
+    return {"url": url, "leader": leader, **({"scope": scope} if scope else {})}
+
+
+async def _cluster(actors: Actors, url: str) -> tuple[str, list[Member]]:
+    """Return the cluster's name, empty where Patroni does not tell it, and its members."""
     reply = await actors.need_http().call("GET", f"{url}/cluster", None, "")
     try:
-        return [_member(each) for each in json.loads(reply.text)["members"]]
+        told = json.loads(reply.text)
+        return str(told.get("scope") or ""), [_member(each) for each in told["members"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ActionRefusedError(
             f"{url}/cluster does not answer as Patroni does: {reply.text[:80]!r}"
@@ -168,13 +189,17 @@ def _member(told: Mapping[str, Any]) -> Member:
     )
 
 
-async def _leader(actors: Actors, url: str) -> str:
-    """Return who leads, empty when nobody does or nobody can be asked just now."""
+def _leader_of(members: list[Member]) -> str:
+    return next((each.name for each in members if each.leads), "")
+
+
+async def _leader(actors: Actors, url: str, scope: str) -> str:
+    """Return who leads that cluster, empty when nobody does or nobody can be asked just now."""
     try:
-        members = await _members(actors, url)
+        now, members = await _cluster(actors, url)
     except (BackendError, ActionRefusedError):
         return ""
-    return next((each.name for each in members if each.leads), "")
+    return _leader_of(members) if now == scope else ""
 
 
 def _chosen(members: list[Member], asked: Asked) -> Member:

@@ -55,6 +55,7 @@ class Service:
     bodies: list[bytes] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     members: list[dict[str, Any]] = field(default_factory=list)
+    scope: str = "pg"  # what Patroni calls its cluster
     deaf: bool = False  # accepts and does nothing
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -68,7 +69,7 @@ class Service:
         if path == "/near":
             raise web.HTTPFound("/flags/fast-path")
         if path == "/cluster":
-            return web.json_response({"scope": "pg", "members": self.members})
+            return web.json_response({"scope": self.scope, "members": self.members})
         if path == "/switchover":
             return self._switch(request)
         return self._flag(request)
@@ -485,6 +486,19 @@ async def test_patroni_without_a_leader_or_another_server_in_its_place_is_refuse
         await office.observe("database_failover", patroni_url=f"{office.url}/flags")
     with pytest.raises(BadArgumentError, match="needs patroni_url"):
         await office.observe("database_failover")
+
+
+async def test_another_cluster_at_patronis_address_is_not_switched_though_its_members_are_called_so(
+    office: Office,
+) -> None:
+    bound = await office.bound("database_failover", **patroni(office))
+    office.service.scope = "payments"
+    with pytest.raises(LostRaceError, match="leads 'payments'"):
+        await office.run(bound)
+    assert office.service.effects == []
+    office.service.members[0]["role"], office.service.members[1]["role"] = "replica", "leader"
+    probed = await ACTIONS["database_failover"].probe(office.actors, bound, "k")
+    assert probed is Probe.UNKNOWN
 
 
 async def test_a_switchover_nobody_carries_out_is_unknown_and_a_lost_answer_is_looked_up(

@@ -233,15 +233,6 @@ class SmallProduction:
         async with self.store.begin() as tx:
             return await tx.plans.get(plan)
 
-    async def put_into(self, record: PlanRecord, state: PlanState) -> None:
-        """Put a plan into a state as the bot does: with the audit row that proves it."""
-        async with self.store.begin() as tx:
-            moved = await tx.plans.move(record.to(state))
-            facts = {"status": moved.status.value, "version": moved.version}
-            plan = record.plan
-            event = Event("plan.moved", self.clock.now(), BOT, plan.id, "", plan.digest, facts)
-            await tx.audit.append(event)
-
     async def steps(self, plan: PlanId) -> list[StepRun]:
         async with self.store.begin() as tx:
             return await tx.plans.steps(plan)
@@ -291,6 +282,15 @@ class Production(SmallProduction):
             }
         )
     )
+
+    async def put_into(self, record: PlanRecord, state: PlanState) -> None:
+        """Put a plan into a state as the bot does: with the audit row that proves it."""
+        async with self.store.begin() as tx:
+            moved = await tx.plans.move(record.to(state))
+            facts = {"status": moved.status.value, "version": moved.version}
+            plan = record.plan
+            event = Event("plan.moved", self.clock.now(), BOT, plan.id, "", plan.digest, facts)
+            await tx.audit.append(event)
 
     def __post_init__(self) -> None:
         populate(self.cluster)

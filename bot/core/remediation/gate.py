@@ -16,9 +16,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.core.ports import Clock, Directory, Person, PlanRecord, Touch, Transaction
+from bot.core.ports import Clock, Directory, Person, PlanRecord, Transaction
 from bot.core.remediation.binding import Binder, Looked
 from bot.core.remediation.own_ground import OwnGroundReader
+from bot.core.remediation.plan_effects import (
+    effects_now,
+    touched_by,
+    touched_workloads,
+    unforeseen_in,
+    unknown_in,
+    workloads_of,
+)
 from bot.core.remediation.steady_wall import SteadyWall
 from bot.domain import plan_proof
 from bot.domain.access import AccessConfig, decide, has_role
@@ -34,11 +42,11 @@ from bot.domain.guards import (
     protection,
 )
 from bot.domain.ids import PlanId, UserId
-from bot.domain.plan import AT_WORK, Plan, PlanStatus, Position, Step
+from bot.domain.plan import AT_WORK, Plan, PlanStatus, Position
 from bot.domain.plan_life import AtWork, PlanState, Undoing, UndoRequest
 from bot.domain.policy import PolicyConfig, Ruling, role_for, rule, strictest
 from bot.domain.risk import Tier
-from tools.act.effects import EffectSet, Reached
+from tools.act.effects import EffectSet
 from tools.errors import BackendError, NotFoundError
 from tools.world import Catalogue, ServiceMode, ServiceName, WorkloadRef
 
@@ -229,7 +237,7 @@ class Gate:
             tier=plan.tier,
             mode=self.mode(plan.service, [each.ref for each in now.everything()]),
             targets=found,
-            unforeseen=_unforeseen(record, now),
+            unforeseen=unforeseen_in(record, now),
             objections=seen.objections,
             unseen=seen.unseen,
             pods_affected=sum(o.pods_affected for o in objects.values()),
@@ -265,7 +273,7 @@ class Gate:
             tier=tier,
             mode=self.mode(service, [each.ref for each in effects.everything()]),
             targets=await self._targets(tx, effects, cooldown),
-            unforeseen=_unknown(effects),
+            unforeseen=unknown_in(effects),
             pods_affected=sum(each.pods_affected for each in looked),
             halted=await self.halted(tx),
             frozen=await tx.flags.get(FREEZE),
@@ -337,7 +345,7 @@ class Gate:
             tier=Tier.AUTO,
             mode=ServiceMode.APPROVE,
             targets=self._touched(effects),
-            unforeseen=_unknown(effects),
+            unforeseen=unknown_in(effects),
         )
         return protection(case)
 
@@ -375,7 +383,7 @@ class Gate:
         busy = {
             ref: str(each.plan.id)
             for each in others
-            for ref in _workloads([*each.plan.body.steps, *each.plan.body.undo])
+            for ref in workloads_of([*each.plan.body.steps, *each.plan.body.undo])
         }
         since = self._clock.now() - max(self._policy().cooldown, cooldown)
         touches = [
@@ -383,7 +391,7 @@ class Gate:
             for touch in await tx.plans.touched_since(since)
             if plan is None or touch.plan.id != plan.id
         ]
-        at = {ref: touch.at for touch in reversed(touches) for ref in _touched_workloads(touch)}
+        at = {ref: touch.at for touch in reversed(touches) for ref in touched_workloads(touch)}
         mine = {str(ref) for ref in effects.workloads()}
         return tuple(
             replace(each, touched_at=at.get(str(each.ref)), busy=busy.get(str(each.ref), ""))
@@ -453,50 +461,3 @@ def _is_answered(halt: Halt, asked: UndoRequest | None) -> bool:
     if asked.at is None or halt.since is None:  # an older version kept no marks
         return False
     return halt.since <= asked.at
-
-
-def effects_now(plan: Plan, objects: Mapping[int, Looked]) -> EffectSet:
-    """Return what a plan touches: as its steps were read just now, else as they were shown."""
-    now = []
-    for index, step in enumerate(plan.body.steps):
-        looked = objects.get(index)
-        now.append(looked.effects if looked is not None and looked.effects else _shown(step))
-    return EffectSet.union([*now, *(_shown(step) for step in plan.body.undo)])
-
-
-def touched_by(plan: Plan) -> tuple[WorkloadRef, ...]:
-    """Return every object that a plan, as it was shown, touches."""
-    return tuple(each.ref for each in effects_now(plan, {}).everything())
-
-
-def _shown(step: Step) -> EffectSet:
-    """Return what a step said it touches; one of an older version named its target alone."""
-    return step.effects or EffectSet(objects=(Reached(step.target, top=True),))
-
-
-def _workloads(steps: Sequence[Step]) -> set[str]:
-    """Return what some steps work on, by the names that two plans must not share."""
-    return {str(ref) for step in steps for ref in _shown(step).workloads()}
-
-
-def _touched_workloads(touch: Touch) -> set[str]:
-    return _workloads([touch.plan.body.at(touch.position)])
-
-
-def _unknown(effects: EffectSet) -> str:
-    """Return what of an effect set nobody knows, empty when all of it is known."""
-    for each in effects.unknown():
-        return f"nobody knows {each.ref}, which it would reach: {each.why}"
-    return ""
-
-
-def _unforeseen(record: PlanRecord, now: EffectSet) -> str:
-    """Return what a plan would touch beyond what it was shown with."""
-    shown = record.plan.body.effects()
-    if shown is None:
-        if isinstance(record.state, AtWork):
-            return ""  # it was approved and begun by an older version; protection still counts
-        return (
-            "an older version made this plan without saying all that it touches; propose it again"
-        )
-    return _unknown(now) or shown.excess(now)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from bot.composition.instances import acting_clusters
 from bot.composition.parts import Parts, owner_name
 from bot.composition.slack import People
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.core.remediation.measuring import Measuring, Notices
+from bot.core.remediation.switches import halted_by
 from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.locale import Texts
 from bot.settings import Settings, with_channel_ids
@@ -61,7 +63,6 @@ def remediation_of(parts: Parts, hands: Hands, people: People) -> Remediation:
         if parts.metrics is not None
         else None
     )
-    halt_file = settings.files.halt_file
     return build_remediation(
         RemediationPorts(
             store=parts.store,
@@ -83,7 +84,7 @@ def remediation_of(parts: Parts, hands: Hands, people: People) -> Remediation:
             access=lambda: with_channel_ids(settings.access, people.channels.known),
             policy=lambda: settings.policy,
             risk=lambda: settings.risk,
-            halt_file=lambda: f"the file {halt_file} exists" if halt_file.exists() else "",
+            halt_file=partial(halted_by, settings.files.halt_file),
             redactor=settings.redactor,
             owner=owner_name(),
         )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -147,6 +147,21 @@ class HaltFile:
         self._there = there
         log.warning("halt.file_changed", halted=there, file=str(self.path))
         return True
+
+
+def halted_by(path: Path) -> str:
+    """Return why plans are halted while a file exists, and since when; empty when it does not.
+
+    One that is touched again, or was removed and comes back, is another halt. One that cannot be
+    looked at halts too.
+    """
+    try:
+        since = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f"the file {path} cannot be looked at: {error.strerror}"
+    return f"the file {path} exists since {since:%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
 async def _switch(tx: Transaction, name: str) -> Switch:

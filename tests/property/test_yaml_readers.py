@@ -48,7 +48,10 @@ def places(read: YamlFile) -> list[object]:
 def test_the_fast_reader_and_the_plain_one_agree(text: str) -> None:
     fast, plain = judged(text, yaml.CSafeLoader), judged(text, yaml.SafeLoader)
     if isinstance(fast, str):
-        assert fast == plain  # a refusal is always the plain one's
+        # A refusal is always the plain one's, but for ours of a text that libyaml alone reads.
+        ours_alone = "not YAML" not in fast and "not YAML" in str(plain)
+        assert isinstance(plain, str)
+        assert fast == plain or ours_alone
     elif not isinstance(plain, str):  # it alone refuses a tab at a line's end, and `[a?]`
         assert fast.value == plain.value
         assert places(fast) == places(plain)

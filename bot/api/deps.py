@@ -15,8 +15,8 @@ from bot.core.detection.baseline_import import BaselineImport
 from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
 from bot.core.ports import VERSION, Clock, Directory, Store
-from bot.core.remediation.approvals import Approvals
-from bot.core.remediation.switches import Switches
+from bot.core.remediation.answers.approvals import Approvals
+from bot.core.remediation.answers.switches import Switches
 from bot.domain.access import AccessConfig
 from tools.ports import Health
 from tools.world import Catalogue

@@ -18,8 +18,8 @@ from bot.composition.parts import Parts, owner_name
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.learning import Learner
 from bot.core.investigation.run_queue import RunQueue
+from bot.core.remediation.answers.switches import HaltFile
 from bot.core.remediation.assembly import Remediation
-from bot.core.remediation.switches import HaltFile
 from bot.core.reports.digests import DigestDesk
 from bot.core.reports.webhook_notices import Notifier
 from bot.core.upkeep.anchoring import Anchoring

@@ -37,7 +37,7 @@ from bot.core.investigation.desk import AgentDesk
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.ports import Reply
 from bot.core.remediation.assembly import Remediation
-from bot.core.remediation.planner import Origin
+from bot.core.remediation.planning.planner import Origin
 from bot.core.reports.digests import DigestDesk
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.core.upkeep.rereading import Rereading

@@ -10,9 +10,9 @@ from functools import partial
 from bot.composition.instances import acting_clusters
 from bot.composition.parts import Parts, owner_name
 from bot.composition.slack import People
+from bot.core.remediation.answers.switches import halted_by
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
 from bot.core.remediation.measuring import Measuring, Notices
-from bot.core.remediation.switches import halted_by
 from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.locale import Texts
 from bot.settings import Settings, with_channel_ids

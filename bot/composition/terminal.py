@@ -14,7 +14,7 @@ from bot.composition.parts import Parts, owner_name
 from bot.composition.remediation import open_hands, remediation_of
 from bot.composition.slack import People, people_of
 from bot.core.investigation.desk import AgentDesk
-from bot.core.remediation.planner import Origin, Planner
+from bot.core.remediation.planning.planner import Origin, Planner
 from bot.settings import slack_config
 from tools.world import ProposalDraft, ProposalReceipt
 

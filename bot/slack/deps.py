@@ -9,9 +9,9 @@ from bot.core.detection.triage import Triage
 from bot.core.investigation.answer_reactions import AnswerReactions
 from bot.core.investigation.desk import AgentDesk
 from bot.core.ports import Clock, PlanRecord, Store
-from bot.core.remediation.approvals import Approvals
-from bot.core.remediation.proposals import ProposalDesk
-from bot.core.remediation.switches import Switches
+from bot.core.remediation.answers.approvals import Approvals
+from bot.core.remediation.answers.switches import Switches
+from bot.core.remediation.planning.proposals import ProposalDesk
 from bot.core.reports.digests import DigestDesk
 from bot.core.reports.postmortems import PostmortemDesk
 from bot.core.upkeep.rereading import Rereading

@@ -59,7 +59,7 @@ BROAD_EXCEPT: dict[str, str] = {
     "bot/core/shared/announcing.py": "a subscriber that fails costs nobody but itself",
     "bot/core/detection/cycle.py": "one service that cannot be judged is named, the rest is judged",
     "bot/core/upkeep/doctor.py": "whatever fails is a row of the doctor's report",
-    "bot/core/remediation/execution.py": "one plan's drive; its row stays and is taken over",
+    "bot/core/remediation/running/execution.py": "one plan's drive; its row is taken over",
     "bot/core/investigation/recorder.py": "a tool that crashes is a gap of the answer, not its end",
     "bot/core/investigation/run_queue.py": "a background run; the desk told its row and thread",
     "bot/scheduler.py": "a job that fails is told and stops no other",

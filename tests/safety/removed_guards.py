@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.core.remediation.permits import PermitForgedError
+from bot.core.remediation.running.permits import PermitForgedError
 from bot.domain.guards import Moment
 from tests.fixtures.guards import removed
 

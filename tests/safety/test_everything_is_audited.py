@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from bot.claude.model import Claude, ClaudeConfig
 from bot.core.ports import Budget
-from bot.core.remediation.switches import HaltFile
+from bot.core.remediation.answers.switches import HaltFile
 from bot.core.shared.live_files import LiveFiles, LoadedFiles
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.remediation.planner import Origin
+from bot.core.remediation.planning.planner import Origin
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import AutoTier, PolicyConfig

@@ -11,7 +11,7 @@ import pytest
 from bot.composition.process import Bot
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.ports import Mute
-from bot.core.remediation.planner import Origin
+from bot.core.remediation.planning.planner import Origin
 from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import TERMINAL

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from slack_bolt.async_app import AsyncBoltRequest
 
-from bot.core.remediation.planner import Origin
+from bot.core.remediation.planning.planner import Origin
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.plan import PlanStatus

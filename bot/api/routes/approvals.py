@@ -10,7 +10,7 @@ from bot.api.access import Caller, deny, needs
 from bot.api.problems import ProblemError, described
 from bot.api.routes.plans import plan_of
 from bot.api.schemas.plans import ApproveIn, BreakGlassIn, RejectIn, SaidOut
-from bot.core.remediation.approvals import Said
+from bot.core.remediation.answers.approvals import Said
 from bot.domain.ids import ChannelId, PlanId
 
 router = APIRouter(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from bot.api.access import Caller, needs
 from bot.api.problems import ProblemError, described
 from bot.api.schemas.switches import SwitchIn, SwitchOut
-from bot.core.remediation.switches import Switched, Switches
+from bot.core.remediation.answers.switches import Switched, Switches
 from bot.domain.ids import ChannelId
 
 router = APIRouter(prefix="/api/v1", tags=["switches"], responses=described(401, 403, 422, 503))

@@ -10,25 +10,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.core.ports import Clock, Directory, Store
-from bot.core.remediation.answering import Answering
-from bot.core.remediation.approvals import Approvals
+from bot.core.remediation.answers.answering import Answering
+from bot.core.remediation.answers.approvals import Approvals
+from bot.core.remediation.answers.deadlines import Deadlines
+from bot.core.remediation.answers.switches import Switches
 from bot.core.remediation.binding import Binder
-from bot.core.remediation.claiming import Claims
-from bot.core.remediation.deadlines import Deadlines
-from bot.core.remediation.drafting import Variables
-from bot.core.remediation.execution import Execution
-from bot.core.remediation.gate import Gate
-from bot.core.remediation.holds import Holds
+from bot.core.remediation.guarding.gate import Gate
+from bot.core.remediation.guarding.own_ground import OwnGroundReader
 from bot.core.remediation.measuring import Measure, Notice, nothing_noticed
-from bot.core.remediation.own_ground import OwnGroundReader
 from bot.core.remediation.plan_moves import PlanMoves
-from bot.core.remediation.planner import Planner
-from bot.core.remediation.playbook_choice import PlaybookChoice
-from bot.core.remediation.progress import Progress
-from bot.core.remediation.proposals import ProposalDesk
-from bot.core.remediation.step_progress import StepProgress
-from bot.core.remediation.switches import Switches
-from bot.core.remediation.verification import Verifier
+from bot.core.remediation.planning.drafting import Variables
+from bot.core.remediation.planning.planner import Planner
+from bot.core.remediation.planning.playbook_choice import PlaybookChoice
+from bot.core.remediation.planning.proposals import ProposalDesk
+from bot.core.remediation.running.claiming import Claims
+from bot.core.remediation.running.execution import Execution
+from bot.core.remediation.running.holds import Holds
+from bot.core.remediation.running.progress import Progress
+from bot.core.remediation.running.step_progress import StepProgress
+from bot.core.remediation.running.verification import Verifier
 from bot.domain.access import AccessConfig
 from bot.domain.place import Place
 from bot.domain.policy import PolicyConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from bot.core.remediation.switches import Switch, Switched
+from bot.core.remediation.answers.switches import Switch, Switched
 from bot.domain.plan import FOR_A_PERSON
 from bot.locale import Texts
 from bot.slack.blocks import digest as digest_view

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bot.core.ports import PlanRecord, Transaction
-from bot.core.remediation.approvals import Said
+from bot.core.remediation.answers.approvals import Said
 from bot.domain.ids import PlanId
 from bot.slack.blocks import plan as card
 from bot.slack.blocks.reason_form import reason_form

@@ -15,8 +15,8 @@ from bot.core.detection.baseline_import import BaselineImport
 from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
 from bot.core.ports import ApiToken, Person
-from bot.core.remediation.approvals import Approvals, Said
-from bot.core.remediation.switches import Switch, Switched, Switches
+from bot.core.remediation.answers.approvals import Approvals, Said
+from bot.core.remediation.answers.switches import Switch, Switched, Switches
 from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import AccessConfig, Role, Scope
 from bot.domain.ids import ChannelId, PlanId, UserId

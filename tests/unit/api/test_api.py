@@ -12,7 +12,7 @@ from bot.api.app import build_api
 from bot.api.config import ApiConfig
 from bot.api.deps import Pulse
 from bot.api.server import ApiServer, PortInUseError
-from bot.core.remediation.approvals import Said
+from bot.core.remediation.answers.approvals import Said
 from bot.domain.access import Scope
 from bot.domain.anomaly import Acknowledged, Resolved
 from bot.domain.ids import AnomalyId

@@ -164,7 +164,7 @@ async def test_an_object_changed_after_the_yes_is_not_touched(world: Production)
 
 
 async def test_a_plan_whose_trigger_cleared_is_withdrawn(world: Production) -> None:
-    from bot.core.remediation.planner import Origin
+    from bot.core.remediation.planning.planner import Origin
     from tools.world import ProposalDraft
 
     finding = Finding(

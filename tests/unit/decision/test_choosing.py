@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.ports import OutboxRow
-from bot.core.remediation.planner import Origin
+from bot.core.remediation.planning.planner import Origin
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus

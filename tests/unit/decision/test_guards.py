@@ -21,10 +21,10 @@ import pytest
 from sqlalchemy import text
 
 from bot.core.ports import PlanRecord
-from bot.core.remediation.permits import PermitForgedError
 from bot.core.remediation.plan_moves import named_guard
-from bot.core.remediation.planner import Origin
-from bot.core.remediation.proposal_results import proposed
+from bot.core.remediation.planning.planner import Origin
+from bot.core.remediation.planning.proposal_results import proposed
+from bot.core.remediation.running.permits import PermitForgedError
 from bot.domain import plan_life as life
 from bot.domain.access import AccessConfig, Role
 from bot.domain.approval import Approved, Yes

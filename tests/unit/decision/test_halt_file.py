@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.remediation.switches import halted_by
+from bot.core.remediation.answers.switches import halted_by
 from tests.fakes.decision import Production
 
 

@@ -85,7 +85,7 @@ async def test_one_approver_may_open_a_manual_plan_where_policy_allows_it(
 async def test_a_broken_glass_is_told_in_the_channel_of_the_card_and_in_incidents(
     world: Production,
 ) -> None:
-    from bot.core.remediation.planner import Origin
+    from bot.core.remediation.planning.planner import Origin
     from bot.domain.place import Place
     from tools.world import ProposalDraft, ServiceName
 

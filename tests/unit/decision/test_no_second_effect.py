@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from bot.core.remediation.holds import Hold, NotOursError
+from bot.core.remediation.running.holds import Hold, NotOursError
 from bot.domain import plan_life as life
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus, Position, StepPhase

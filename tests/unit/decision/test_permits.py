@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from bot.core.remediation import permits
-from bot.core.remediation.holds import Hold, NotOursError
-from bot.core.remediation.permits import Permit, PermitForgedError, mint
+from bot.core.remediation.running import permits
+from bot.core.remediation.running.holds import Hold, NotOursError
+from bot.core.remediation.running.permits import Permit, PermitForgedError, mint
 from bot.domain import plan_life as life
 from bot.domain.approval import Approved
 from bot.domain.guards import Case, Refusal

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.remediation.planner import Origin
+from bot.core.remediation.planning.planner import Origin
 from bot.domain.anomaly import open_anomaly
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, FindingId

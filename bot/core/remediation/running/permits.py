@@ -45,7 +45,7 @@ class Permit:
     def __post_init__(self) -> None:
         """Refuse a permit that `mint` did not make, or whose plan is another."""
         if self.seal is not _SEAL:
-            raise PermitForgedError("permits come from bot.core.remediation.permits.mint alone")
+            raise PermitForgedError("permits come from running.permits.mint alone")
         if self.plan.body.digest() != self.digest:
             raise PermitForgedError(f"{self.plan.id} is not the plan that was approved")
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from bot.core.ports import Store
 from bot.core.remediation.plan_moves import named_guard
-from bot.core.remediation.planner import Origin, Planner
-from bot.core.remediation.playbook_choice import Match, PlaybookChoice
+from bot.core.remediation.planning.planner import Origin, Planner
+from bot.core.remediation.planning.playbook_choice import Match, PlaybookChoice
 from bot.domain.finding import Finding
 from bot.domain.ids import FindingId, PlanId, RunId, UserId
 from bot.domain.place import Place

@@ -14,7 +14,7 @@ from __future__ import annotations
 import structlog
 
 from bot.core.ports import PlanRecord, Transaction
-from bot.core.remediation.gate import Gate
+from bot.core.remediation.guarding.gate import Gate
 from bot.core.remediation.plan_moves import PlanMoves, concerned_by
 from bot.domain import plan_life as life
 from bot.domain.audit import BOT

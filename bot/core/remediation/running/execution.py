@@ -27,13 +27,13 @@ import structlog
 
 from bot.core.ports import Clock, PlanRecord, StaleError
 from bot.core.remediation.binding import Binder, bound_of
-from bot.core.remediation.claiming import LOOK_AGAIN, Claims
-from bot.core.remediation.gate import Look
-from bot.core.remediation.holds import Hold, Holds, NotOursError
-from bot.core.remediation.permits import Permit
-from bot.core.remediation.progress import Progress
-from bot.core.remediation.step_progress import StepProgress
-from bot.core.remediation.verification import VerificationResult, Verifier
+from bot.core.remediation.guarding.gate import Look
+from bot.core.remediation.running.claiming import LOOK_AGAIN, Claims
+from bot.core.remediation.running.holds import Hold, Holds, NotOursError
+from bot.core.remediation.running.permits import Permit
+from bot.core.remediation.running.progress import Progress
+from bot.core.remediation.running.step_progress import StepProgress
+from bot.core.remediation.running.verification import VerificationResult, Verifier
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain import plan_life as life
 from bot.domain.guards import Refusal, patience_of

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from bot.core.ports import Clock, PlanRecord, Transaction
-from bot.core.remediation.gate import Gate, Look
-from bot.core.remediation.holds import Hold, Holds, NotOursError, run_at
-from bot.core.remediation.permits import Permit, mint
+from bot.core.remediation.guarding.gate import Gate, Look
+from bot.core.remediation.running.holds import Hold, Holds, NotOursError, run_at
+from bot.core.remediation.running.permits import Permit, mint
 from bot.domain import plan_life as life
 from bot.domain import step_run
 from bot.domain.audit import BOT, Event

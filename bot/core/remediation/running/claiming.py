@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.core.ports import Clock, PlanRecord, StaleError, Transaction
-from bot.core.remediation.gate import Gate, Look
-from bot.core.remediation.holds import Hold, Holds
-from bot.core.remediation.permits import Permit, mint
-from bot.core.remediation.progress import Progress
+from bot.core.remediation.guarding.gate import Gate, Look
+from bot.core.remediation.running.holds import Hold, Holds
+from bot.core.remediation.running.permits import Permit, mint
+from bot.core.remediation.running.progress import Progress
 from bot.domain import plan_life as life
 from bot.domain.audit import BOT
 from bot.domain.guards import GUARDS, Moment, Refusal, ask, may_wait

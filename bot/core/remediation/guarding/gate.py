@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 
 from bot.core.ports import Clock, Directory, Person, PlanRecord, Transaction
 from bot.core.remediation.binding import Binder, Looked
-from bot.core.remediation.own_ground import OwnGroundReader
-from bot.core.remediation.plan_effects import (
+from bot.core.remediation.guarding.own_ground import OwnGroundReader
+from bot.core.remediation.guarding.plan_effects import (
     effects_now,
     touched_by,
     touched_workloads,
@@ -27,7 +27,7 @@ from bot.core.remediation.plan_effects import (
     unknown_in,
     workloads_of,
 )
-from bot.core.remediation.steady_wall import SteadyWall
+from bot.core.remediation.guarding.steady_wall import SteadyWall
 from bot.domain import plan_proof
 from bot.domain.access import AccessConfig, decide, has_role
 from bot.domain.approval import Approved, Pending, answers_of

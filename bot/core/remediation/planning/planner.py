@@ -18,15 +18,8 @@ import structlog
 
 from bot.core.ports import PlanRecord, StaleError, Transaction
 from bot.core.remediation.binding import Binder, BoundStep, effects_of
-from bot.core.remediation.drafting import (
-    Variables,
-    bare,
-    choices_of,
-    precondition,
-    refuse_twins,
-    verify_rules,
-)
-from bot.core.remediation.gate import Gate
+from bot.core.remediation.guarding.gate import Gate
+from bot.core.remediation.guarding.own_ground import OwnGroundReader
 from bot.core.remediation.measuring import (
     Measure,
     Notice,
@@ -34,10 +27,17 @@ from bot.core.remediation.measuring import (
     metrics_of,
     nothing_noticed,
 )
-from bot.core.remediation.own_ground import OwnGroundReader
 from bot.core.remediation.plan_moves import PlanMoves
-from bot.core.remediation.proposal_results import diagnosis, proposed, receipt
-from bot.core.remediation.risk_inputs import RiskInputsReader
+from bot.core.remediation.planning.drafting import (
+    Variables,
+    bare,
+    choices_of,
+    precondition,
+    refuse_twins,
+    verify_rules,
+)
+from bot.core.remediation.planning.proposal_results import diagnosis, proposed, receipt
+from bot.core.remediation.planning.risk_inputs import RiskInputsReader
 from bot.domain import plan_life as life
 from bot.domain.audit import BOT, Event
 from bot.domain.guards import Moment, Refusal, check

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import structlog
 
 from bot.core.ports import Clock, PlanRecord, Transaction
-from bot.core.remediation.gate import Gate
-from bot.core.remediation.holds import Hold, Holds
+from bot.core.remediation.guarding.gate import Gate
 from bot.core.remediation.plan_moves import concerned_by
+from bot.core.remediation.running.holds import Hold, Holds
 from bot.domain import plan_life as life
 from bot.domain import step_run
 from bot.domain.audit import BOT, Event

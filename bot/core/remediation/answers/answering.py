@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from bot.core.ports import PlanRecord, StaleError, Transaction
-from bot.core.remediation.gate import Gate, Identity
+from bot.core.remediation.guarding.gate import Gate, Identity
 from bot.core.remediation.plan_moves import TRIES, PlanMoves, Said, named_guard
 from bot.domain.approval import answers_of
 from bot.domain.audit import Event

@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from bot.core.ports import Clock, Store, Transaction
-from bot.core.remediation.gate import FREEZE, HALT, Gate
+from bot.core.remediation.guarding.gate import FREEZE, HALT, Gate
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.redaction import Redactor

@@ -4,9 +4,8 @@
     edit · propose_again                       a new plan in place of this one
     resolve_unknown · undo                     after it stopped
 
-Who may answer is `bot.core.remediation.answering`. Moves are compare-and-set; a lost race is read
-and judged again. A repeated click changes nothing. What the clock does with plans is
-`bot.core.remediation.deadlines`.
+Who may answer is in `answering`. Moves are compare-and-set; a lost race is read and judged again.
+A repeated click changes nothing. What the clock does with plans is in `deadlines`.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from dataclasses import dataclass
 import structlog
 
 from bot.core.ports import PlanRecord, Transaction
-from bot.core.remediation.answering import Answering
+from bot.core.remediation.answers.answering import Answering
 from bot.core.remediation.plan_moves import PlanMoves, Said
-from bot.core.remediation.planner import Origin, Planner
+from bot.core.remediation.planning.planner import Origin, Planner
 from bot.domain import approval as answers
 from bot.domain import plan_life as life
 from bot.domain import step_run

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from bot.core.ports import Clock, Store
 from bot.core.remediation.binding import BoundStep, effects_of
-from bot.core.remediation.gate import Gate
+from bot.core.remediation.guarding.gate import Gate
 from bot.domain.anomaly import Anomaly
 from bot.domain.ids import FindingId
 from bot.domain.risk import RiskInputs, Trend

@@ -59,7 +59,7 @@ SERVICES = st.sampled_from(["shop", "cart", "shop", "cart", "shop", "vault"])
 RARELY = st.sampled_from([False, False, False, True])
 
 BETWEEN = st.sampled_from(
-    ["nothing", "nothing", "halt", "expire", "role", "protect", "kill", "die", "dry"]
+    ["nothing", "nothing", "halt", "expire", "role", "protect", "kill", "die", "dry", "no", "meddle"]
 )
 ENDS = st.sampled_from([None, 0.0, 0.9])  # what the metrics say afterwards
 ENOUGH = 2_000  # steps, each a rule of the machine
@@ -270,10 +270,14 @@ class PlanMachine(RuleBasedStateMachine):
         plan = self._proposed(playbook, service)
         if plan is None:
             return
+        if between == "no":
+            self.reject(plan, ANN)
         for who in (RAY, ANN, BOB):
             self.approve(plan, who)
         {
             "nothing": lambda: None,
+            "no": lambda: None,
+            "meddle": lambda: self._killed_and_meddled_with(plan),
             "halt": lambda: self.halt(on=True),
             "expire": lambda: self.world.clock.advance(minutes=31),
             "role": lambda: self.roles_change(()),
@@ -283,6 +287,12 @@ class PlanMachine(RuleBasedStateMachine):
             "dry": lambda: self.dry_run_changes(on=True),
         }[between]()
         self.both_tick()
+
+    def _killed_and_meddled_with(self, plan: PlanId) -> None:
+        """Nobody can tell any more whether the request of the killed life took effect."""
+        self.killed_around_a_request(plan, "before")
+        for name in ("shop", "cart"):
+            self.somebody_deploys_by_hand(name, "9")
 
     # --- people ---------------------------------------------------------------------------
 

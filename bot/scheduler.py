@@ -5,8 +5,8 @@
                                              ├ leader?  a lease, renewed every few seconds
                                              └ running? then this time is skipped
 
-APScheduler reads the system clock itself, so it only ticks; its `CronTrigger` is asked what is due
-by *our* clock. Tests move that clock and call `run_due` themselves.
+APScheduler reads the system clock itself, so it only ticks; what is due is judged by *our* clock.
+Tests move that clock and call `run_due` themselves.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from bot.core.ports import Clock, Store
 from bot.core.shared.keyed_tasks import KeyedTasks
+from foundation.cron import Cron
 from tools.errors import BackendError
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ TimeLine = Literal["world", "wall"]
 
 
 class ScheduleError(ValueError):
-    """A schedule cannot be read; the message names it and what to write instead."""
+    """Jobs that cannot run beside each other; the message names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,57 +43,6 @@ class Every:
 
     interval: timedelta
     on: TimeLine = "world"
-
-
-class Cron:
-    """Five cron fields in a time zone, on world time; weekdays by name.
-
-    A slot that nobody could tell (restart, change of leader) is caught up on for `catch_up`.
-    """
-
-    def __init__(
-        self, expression: str, timezone: str = "UTC", catch_up: timedelta = timedelta(minutes=30)
-    ) -> None:
-        """Read the fields. Raises ScheduleError that names what is wrong."""
-        self.expression, self.timezone, self.catch_up = expression, timezone, catch_up
-        self._trigger = _trigger(expression, timezone)
-
-    def latest(self, after: datetime, now: datetime) -> datetime | None:
-        """Return the newest slot in (after, now], or None."""
-        found = None
-        slot = self._trigger.get_next_fire_time(None, after + timedelta(seconds=1))
-        while slot is not None and slot <= now:
-            found = slot
-            slot = self._trigger.get_next_fire_time(slot, slot + timedelta(seconds=1))
-        return found
-
-    def next(self, now: datetime) -> datetime | None:
-        """Return the first slot after a time."""
-        slot: datetime | None = self._trigger.get_next_fire_time(None, now + timedelta(seconds=1))
-        return slot
-
-
-def _trigger(expression: str, timezone: str) -> Any:
-    from apscheduler.triggers.cron import CronTrigger
-
-    fields = expression.split()
-    if len(fields) != 5:
-        raise ScheduleError(
-            f"cron {expression!r} has {len(fields)} fields; five are needed: "
-            "minute hour day month weekday, such as '0 9 * * mon-fri'"
-        )
-    if any(c.isdigit() for c in fields[4].partition("/")[0]):
-        raise ScheduleError(
-            f"cron {expression!r} names weekdays by digits ({fields[4]!r}), which mean different "
-            "days in different schedulers; write names, such as mon-fri"
-        )
-    try:
-        return CronTrigger.from_crontab(expression, timezone=ZoneInfo(timezone))
-    except (ValueError, KeyError) as error:
-        raise ScheduleError(
-            f"cron {expression!r} in {timezone!r} cannot be read: {error}; "
-            "write minute hour day month weekday, such as '0 9 * * mon-fri'"
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.composition.config_doubts import doubts_of
-from bot.scheduler import Cron, ScheduleError
 from bot.settings import Settings
+from foundation.cron import Cron, CronError
 from playbooks.loader import PlaybookError, load_library
 from tools.act.actions import ACTIONS, load_actions
 from tools.catalog import ALL, load_tools
@@ -129,6 +129,6 @@ def _schedule(found: Settings) -> Checked:
     name = f"{found.files.config}: slack.digest"
     try:
         Cron(digest.cron, digest.timezone)
-    except ScheduleError as error:
+    except CronError as error:
         return Checked(name, error=f"{found.files.config}: slack.digest.cron: {error}")
     return Checked(name, f"{digest.cron} in {digest.timezone}")

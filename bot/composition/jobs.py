@@ -25,7 +25,8 @@ from bot.core.reports.webhook_notices import Notifier
 from bot.core.upkeep.anchoring import Anchoring
 from bot.core.upkeep.rereading import Rereading
 from bot.domain.ids import ChannelId
-from bot.scheduler import Cron, Every, Job
+from bot.scheduler import Every, Job
+from foundation.cron import Cron
 from tools.backends.webhook import Webhook
 from tools.errors import BackendUnavailableError
 

@@ -59,7 +59,10 @@ SERVICES = st.sampled_from(["shop", "cart", "shop", "cart", "shop", "vault"])
 RARELY = st.sampled_from([False, False, False, True])
 
 BETWEEN = st.sampled_from(
-    ["nothing", "nothing", "halt", "expire", "role", "protect", "kill", "die", "dry", "no", "meddle"]
+    [
+        *("nothing", "nothing", "halt", "expire", "role", "protect", "kill", "die", "dry"),
+        *("no", "meddle"),
+    ]
 )
 ENDS = st.sampled_from([None, 0.0, 0.9])  # what the metrics say afterwards
 ENOUGH = 2_000  # steps, each a rule of the machine

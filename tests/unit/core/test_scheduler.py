@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.scheduler import LEASE_TTL, Cron, Every, Job, ScheduleError, Scheduler
+from bot.scheduler import LEASE_TTL, Every, Job, Scheduler
 from bot.store.store import SqlStore
+from foundation.cron import Cron, CronError
 from tests.fakes.clock import FakeClock
 from tests.patience import PATIENCE
 
@@ -86,12 +87,12 @@ async def test_a_slot_missed_by_minutes_is_caught_up_on_and_one_missed_by_hours_
     [
         ("0 9 * * 1-5", "mon-fri"),
         ("0 9 * *", "4 fields"),
-        ("61 9 * * *", "61"),
+        ("61 9 * * *", "minute"),
         ("0 9 * * someday", "someday"),
     ],
 )
 def test_a_schedule_that_cannot_be_read_says_what_to_write(expression: str, names: str) -> None:
-    with pytest.raises(ScheduleError, match=names) as caught:
+    with pytest.raises(CronError, match=names) as caught:
         Cron(expression)
     assert repr(expression) in str(caught.value)
 

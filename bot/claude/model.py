@@ -80,6 +80,8 @@ class Claude:
             raise ModelUnavailableError(f"Claude's answer broke off: {error}") from error
         except anthropic.AnthropicError as error:
             raise ModelUnavailableError(f"Claude cannot be used: {error}") from error
+        except ValueError as error:  # the SDK reads a tool call's arguments while they come
+            raise ModelUnavailableError(f"Claude's tool call is no JSON: {error}") from error
         content = [b.model_dump(mode="json", exclude_none=True) for b in message.content]
         for block in content:
             block.pop("parsed_output", None)

@@ -41,6 +41,9 @@ class TerminalReply:
     async def say(self, text: str) -> None:
         """Keep prose for the end: stdout holds the whole answer once."""
 
+    async def take_back(self) -> None:
+        """Nothing was shown."""
+
     async def finish(self, run: Running, answer: Answer) -> None:  # noqa: ARG002 - the port's
         """Print the answer and what it cost."""
         if self._quiet:

@@ -45,6 +45,7 @@ class AnswerMessage:
         self._texts = workspace.channels.texts_of(run.place.channel)
         self._thread = run.place.thread_ts
         self._shown = 0  # characters in the current message
+        self._pages: list[Ts] = []  # the full messages before the current one
         self.channel: ChannelId = run.place.channel
         self.ts: Ts | None = None
         self.streams = True
@@ -138,8 +139,26 @@ class AnswerMessage:
         await self._poster.chat_stopStream(
             channel=self.channel, ts=str(self.ts), metadata=self._metadata()
         )
+        if self.ts is not None:
+            self._pages.append(self.ts)
         self.forget()
         await self._start()
+
+    async def restart(self, steps: list[Block]) -> None:
+        """Take back all prose: the first message is emptied and rewritten from here on."""
+        first, *later = [*self._pages, *([self.ts] if self.ts is not None else [])]
+        if self.streams:
+            try:
+                await self._client.chat_stopStream(channel=self.channel, ts=str(self.ts))
+            except SlackApiError as error:
+                log.debug("reply.was_not_streaming", ts=self.ts, why=failure_of(error).text)
+        self.streams, self.ts, self._shown = False, first, 0
+        self._pages.clear()
+        for ts in later:
+            await self._delete(str(ts))
+        async with self._store.begin() as tx:
+            await tx.runs.shown_in(self._run.id, first)
+        await self.rewrite("", steps, [])
 
     # ------------------------------------------------------------------ ending
 

@@ -107,6 +107,21 @@ class SlackReply:
         if len(self._buffer) >= BATCH_CHARACTERS or waited >= BATCH_SECONDS:
             await self._send([])
 
+    async def take_back(self) -> None:
+        """Withdraw the prose shown so far; its message begins anew and grows by rewriting."""
+        async with self._lock:
+            if not self._said:
+                return
+            shown, self._said, self._buffer = self._said != self._buffer, "", ""
+            if not shown or self._message.ts is None:
+                return
+            self._doubtful = True  # whatever Slack shows meanwhile, the end is written whole
+            try:
+                await self._message.restart(self._step_lines())
+            except SLACK_ERRORS as error:
+                self._hurt(error)
+        log.info("reply.taken_back", run_id=self._run.id)
+
     async def finish(self, run: Running, answer: Answer) -> None:
         """Complete the message with its chart and buttons."""
         if not self._said:

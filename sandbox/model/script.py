@@ -66,6 +66,11 @@ def tool_use(name: str, arguments: Json, call_id: str | None = None) -> Json:
     return called | ({"id": call_id} if call_id else {})
 
 
+def garbled_tool_use(name: str, written: str) -> Json:
+    """A tool call whose arguments are streamed as they are written here, JSON or not."""
+    return {"type": "tool_use", "name": name, "input": {}, "written": written}
+
+
 def spoken(turn: SpokenTurn, request: Json) -> Turn:
     """The turn itself, worked out from the request if it is a function."""
     made = turn if isinstance(turn, Turn | list) else turn(request)

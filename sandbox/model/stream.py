@@ -107,7 +107,8 @@ def _block_events(block: Json) -> tuple[Json, list[Json]]:
         deltas.append({"type": "signature_delta", "signature": block["signature"]})
         return block | {"thinking": "", "signature": ""}, deltas
     if block["type"] == "tool_use":
-        written = json.dumps(block["input"], ensure_ascii=False)
+        block = dict(block)
+        written = block.pop("written", None) or json.dumps(block["input"], ensure_ascii=False)
         deltas = [
             {"type": "input_json_delta", "partial_json": piece} for piece in ("", *pieces(written))
         ]

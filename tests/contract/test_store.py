@@ -424,11 +424,12 @@ async def test_a_conversation_is_told_back_as_it_was_and_in_order(store: SqlStor
     content = [{"type": "thinking", "signature": "x==", "n": 1.0}, {"type": "text", "text": "\0"}]
     async with store.begin() as tx:
         for number in range(5):
-            await tx.conversation.append(PLACE, "user", f"m{number}", RunId("RUN-1"), NOW)
-        await tx.conversation.append(PLACE, "assistant", content, RunId("RUN-1"), NOW)
-        await tx.conversation.append(Place(ChannelId("C9")), "user", "no", RunId("RUN-2"), NOW)
-        told = await tx.conversation.history(PLACE, limit=3)
-    assert [m["content"] for m in told] == ["m3", "m4", content]
+            run = RunId(f"RUN-{number}")
+            await tx.conversation.append(PLACE, "user", f"m{number}", run, NOW)
+            await tx.conversation.append(PLACE, "assistant", content, run, NOW)
+        await tx.conversation.append(Place(ChannelId("C9")), "user", "no", RunId("RUN-9"), NOW)
+        told = await tx.conversation.history(PLACE, runs=2)
+    assert [m["content"] for m in told] == ["m3", content, "m4", content]
 
 
 async def test_fifty_concurrent_tool_calls_are_numbered_without_gaps_or_twins(

@@ -16,6 +16,7 @@ class KeptReply:
     def __init__(self, on_step: Callable[[StepUpdate], None] | None = None) -> None:
         self.steps: list[StepUpdate] = []
         self.said: list[str] = []
+        self.taken_back: list[str] = []  # prose that was shown and withdrawn
         self.answer: Answer | None = None
         self.failure = ""
         self.ended = asyncio.Event()
@@ -32,6 +33,11 @@ class KeptReply:
 
     async def say(self, text: str) -> None:
         self.said.append(text)
+
+    async def take_back(self) -> None:
+        if self.said:
+            self.taken_back.append(self.text)
+            self.said.clear()
 
     async def finish(self, run: Running, answer: Answer) -> None:
         self.answer = answer

@@ -26,6 +26,9 @@ class FindingReply:
     async def say(self, text: str) -> None:
         """Show nothing."""
 
+    async def take_back(self) -> None:
+        """Nothing was shown."""
+
     async def finish(self, run: Running, answer: Answer) -> None:
         """Write the conclusion; a run that could not judge adds nothing to what was seen."""
         if run.finding is not None:

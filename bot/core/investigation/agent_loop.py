@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import prompts
+from bot.core.investigation.conversation import without_blanks
 from bot.core.ports import (
     Budget,
     Clock,
@@ -29,7 +30,7 @@ from bot.domain.answer import Usage
 from tools.contract import Tool
 
 MAX_OUTPUT_TOKENS = 4096  # of one turn; an answer of five bullets needs a tenth of it
-
+COMPLETE = frozenset({"tool_use", "end_turn", "stop_sequence"})  # then calls have all arguments
 
 CallTool = Callable[[ToolUse], Awaitable[tuple[str, bool]]]  # (text, failed)
 
@@ -78,35 +79,67 @@ class _Response:
 
 
 async def converse(model: Model, talk: Talk, hooks: Hooks, clock: Clock) -> TalkOutcome:
-    """Run the loop. Raises ModelUnavailableError when Claude is not to be had or refuses."""
+    """Run the loop. Raises ModelUnavailableError when Claude is not to be had, refuses or is mute.
+
+    What `talk.messages` holds then is no whole exchange.
+    """
     started = clock.monotonic()
     usage = Usage()
     while True:
         if await hooks.stopped():
             raise RunStoppedError
         spent = replace(usage, seconds=clock.monotonic() - started)
-        cut = over_budget(spent, talk.budget)
-        if cut:
-            _add_to_last_user_message(talk.messages, prompts.render("last_step", reason=cut))
-        response = await _one_turn(model, talk, hooks, allow_tools=not cut)
-        end = response.end
-        if end is None:
-            raise ModelUnavailableError("Claude's answer ended before it was complete")
+        over = over_budget(spent, talk.budget)
+        if over:
+            _add_to_last_user_message(talk.messages, prompts.render("last_step", reason=over))
+        response = await _one_turn(model, talk, hooks, allow_tools=not over)
+        end = _judged(response)
         usage = _add(usage, end)
-        if end.stop_reason == "refusal":
-            raise ModelUnavailableError("Claude declined to answer this question")
-        talk.messages.append({"role": "assistant", "content": list(end.content)})
-        if end.stop_reason == "pause_turn":
+        content, cut = without_blanks(end.content), _why_cut(end.stop_reason, talk)
+        if response.uses and not over:
+            if end.stop_reason in COMPLETE:
+                talk.messages.append({"role": "assistant", "content": content})
+                results = await _results(response.uses, hooks)
+                talk.messages.append({"role": "user", "content": results})
+            else:
+                _note_cut(talk.messages, content, cut)
             continue
-        if not response.uses or cut:
-            limits = {
-                "max_tokens": f"the answer was longer than {talk.max_tokens} tokens",
-                "model_context_window_exceeded": "the conversation no longer fits the model",
-            }
-            seconds = clock.monotonic() - started
-            why = limits.get(end.stop_reason, cut)
-            return TalkOutcome(response.text, replace(usage, seconds=seconds), end.model, why)
-        talk.messages.append({"role": "user", "content": await _results(response.uses, hooks)})
+        content = [block for block in content if block["type"] != "tool_use"]
+        if not any(block["type"] == "text" for block in content):
+            raise ModelUnavailableError(f"Claude gave no answer ({cut or end.stop_reason})")
+        talk.messages.append({"role": "assistant", "content": content})
+        if end.stop_reason == "pause_turn" and not over:
+            continue
+        seconds = clock.monotonic() - started
+        return TalkOutcome(response.text, replace(usage, seconds=seconds), end.model, cut or over)
+
+
+def _judged(response: _Response) -> TurnEnd:
+    """Return how a turn ended. Raises ModelUnavailableError when it is not one."""
+    if response.end is None:
+        raise ModelUnavailableError("Claude's answer ended before it was complete")
+    if response.end.stop_reason == "refusal":
+        raise ModelUnavailableError("Claude declined to answer this question")
+    return response.end
+
+
+def _why_cut(stop_reason: str, talk: Talk) -> str:
+    """Return why a turn ended before the model had said everything; empty when it had."""
+    if stop_reason in COMPLETE or stop_reason == "pause_turn":
+        return ""
+    known = {
+        "max_tokens": f"the answer was longer than {talk.max_tokens} tokens",
+        "model_context_window_exceeded": "the conversation no longer fits the model",
+    }
+    return known.get(stop_reason, f"it ended for a reason we do not know, {stop_reason!r}")
+
+
+def _note_cut(messages: list[dict[str, Any]], content: list[dict[str, Any]], why: str) -> None:
+    """Let the model go on after a reply whose tool calls may be halves: they are not run."""
+    kept = [block for block in content if block["type"] != "tool_use"]
+    if any(block["type"] == "text" for block in kept):
+        messages.append({"role": "assistant", "content": kept})
+    _add_to_last_user_message(messages, prompts.render("cut_off", reason=why))
 
 
 async def _one_turn(model: Model, talk: Talk, hooks: Hooks, *, allow_tools: bool) -> _Response:

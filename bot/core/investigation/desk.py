@@ -168,9 +168,16 @@ class AgentDesk:
             if not why_not:
                 try:
                     return replace(await self._by_model.answer(turn, diagnosis), chart=chart)
+                except RunStoppedError:
+                    raise
                 except ModelUnavailableError as error:
                     log.warning("model.unavailable", run_id=turn.run.id, why=str(error))
                     why_not = turn.texts.say("gap.claude", why=error)
+                except Exception as error:  # whatever fails there, the investigator answers
+                    log.exception("model.crashed", run_id=turn.run.id)
+                    why = f"a fault of ours ({type(error).__name__})"
+                    why_not = turn.texts.say("gap.claude", why=why)
+                await turn.reply.take_back()
         absent = {**self._config.gaps, **({"claude": why_not} if why_not else {})}
         return replace(await self._without_model(turn, diagnosis, absent), chart=chart)
 

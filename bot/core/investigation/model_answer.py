@@ -10,21 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import structlog
+
 import prompts
 from bot.core.investigation.agent_loop import CallTool, Hooks, Talk, converse
 from bot.core.investigation.answer_text import plain
 from bot.core.investigation.causes import record_causes
+from bot.core.investigation.conversation import is_whole, told_again
 from bot.core.investigation.day_budget import budget_reached
 from bot.core.investigation.figures import Release
 from bot.core.investigation.investigator import Diagnosis
 from bot.core.investigation.recorder import for_model
 from bot.core.investigation.turn import DeskConfig, Turn, told
-from bot.core.ports import Clock, Model, ModelUnavailableError, Store, ToolUse
+from bot.core.ports import Clock, Model, Store, ToolUse
 from bot.domain.answer import Answer
 from bot.domain.redaction import Redactor
 from bot.domain.run import Running
 from tools.errors import ToolError
 from tools.world import Catalogue
+
+log = structlog.get_logger(__name__)
 
 _SIGNED = frozenset({"thinking", "redacted_thinking"})  # must come back verbatim
 _CONFIDENCE = {"high": 0.9, "medium": 0.6, "low": 0.3, "高": 0.9, "中": 0.6, "低": 0.3}
@@ -61,8 +66,6 @@ class ModelAnswers:
         outcome = await converse(self._model, talk, hooks, self._clock)
         text = await prose.end()
         await self._keep_messages(turn.run, talk.messages[len(history) :])
-        if not text:
-            raise ModelUnavailableError("Claude gave no answer")
         gaps = dict(recorder.gaps)
         if outcome.cut:
             gaps["claude"] = outcome.cut
@@ -84,7 +87,7 @@ class ModelAnswers:
     async def _messages(self, turn: Turn) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Return the thread so far, and this question with its brief."""
         async with self._store.begin() as tx:
-            history = [dict(m) for m in await tx.conversation.history(turn.run.place)]
+            history = told_again(await tx.conversation.history(turn.run.place))
         text = prompts.render(
             "question",
             asker=turn.question.asker,
@@ -94,6 +97,9 @@ class ModelAnswers:
         return history, {"role": "user", "content": [{"type": "text", "text": text}]}
 
     async def _keep_messages(self, run: Running, messages: Sequence[Mapping[str, Any]]) -> None:
+        if not is_whole(messages):  # a thread that keeps a part is refused from then on
+            log.warning("conversation.not_kept", run_id=run.id, messages=len(messages))
+            return
         async with self._store.begin() as tx:
             for message in messages:
                 content = [

@@ -64,8 +64,8 @@ class Runs(Protocol):
 class Conversation(Protocol):
     """The messages of a thread as the model saw them (plain JSON content blocks)."""
 
-    async def history(self, place: Place, limit: int = 60) -> list[Mapping[str, Any]]:
-        """Return `{"role", "content"}` messages, oldest first."""
+    async def history(self, place: Place, runs: int = 12) -> list[Mapping[str, Any]]:
+        """Return `{"role", "content"}` messages of the newest runs, oldest first; none in part."""
         ...
 
     async def append(
@@ -171,6 +171,10 @@ class Reply(Protocol):
 
     async def say(self, text: str) -> None:
         """Show a released piece of prose."""
+        ...
+
+    async def take_back(self) -> None:
+        """Withdraw the prose shown so far: what is said next is the answer from its beginning."""
         ...
 
     async def finish(self, run: Running, answer: Answer) -> None:

@@ -16,6 +16,9 @@ class SilentReply:
     async def say(self, text: str) -> None:
         """Show nothing."""
 
+    async def take_back(self) -> None:
+        """Nothing was shown."""
+
     async def finish(self, run: Running, answer: Answer) -> None:
         """Show nothing."""
 

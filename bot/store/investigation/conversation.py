@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, insert, select
+from sqlalchemy import Index, func, insert, select
 
 from bot.domain.ids import RunId
 from bot.domain.place import Place
@@ -37,11 +37,20 @@ class SqlConversation:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def history(self, place: Place, limit: int = 60) -> list[Mapping[str, Any]]:
-        """Return the newest `limit` messages, oldest first."""
-        newest = select(T).where(T.c.place == place.key()).order_by(T.c.id.desc()).limit(limit)
-        rows = await self._session.all(newest)
-        return [{"role": row.role, "content": from_json(row.content)} for row in reversed(rows)]
+    async def history(self, place: Place, runs: int = 12) -> list[Mapping[str, Any]]:
+        """Return the messages of the newest `runs` runs, oldest first; none of them in part."""
+        here = T.c.place == place.key()
+        newest = (
+            select(T.c.run_id)
+            .where(here)
+            .group_by(T.c.run_id)
+            .order_by(func.max(T.c.id).desc())
+            .limit(runs)
+        )
+        rows = await self._session.all(
+            select(T).where(here, T.c.run_id.in_(newest.scalar_subquery())).order_by(T.c.id)
+        )
+        return [{"role": row.role, "content": from_json(row.content)} for row in rows]
 
     async def append(
         self, place: Place, role: str, content: Any, run_id: RunId, at: datetime

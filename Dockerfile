@@ -27,7 +27,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     API_HOST=0.0.0.0
 USER 1000:1000
 VOLUME /app/var
-EXPOSE 8000
+EXPOSE 8000 8001
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('API_PORT') or 8000}/health\", timeout=4)"]
+  CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('API_LIVE_PORT') or 8001}/live\", timeout=4)"]
 CMD ["python", "-m", "bot", "run"]

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """Where the API listens. Port 0 takes a free one."""
+    """Where the API listens. Port 0 takes a free one.
+
+    `/live` has a port of its own as well, which answers while the event loop does not.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    live_port: int = 8001

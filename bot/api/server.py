@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 import structlog
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from bot.api.config import ApiConfig
 
@@ -21,9 +21,9 @@ class PortInUseError(OSError):
 class ApiServer:
     """Serves an ASGI application."""
 
-    def __init__(self, config: ApiConfig, app: FastAPI) -> None:
-        """Remember what to serve; nothing listens yet."""
-        self._config, self._app = config, app
+    def __init__(self, config: ApiConfig, app: Starlette, variable: str = "API_PORT") -> None:
+        """Remember what to serve; `variable` names the port to people. Nothing listens yet."""
+        self._config, self._app, self._variable = config, app, variable
         self._server: Any = None
         self._task: asyncio.Task[None] | None = None
         self.port = config.port  # the real one after start
@@ -32,7 +32,7 @@ class ApiServer:
         """Listen and serve. Raises PortInUseError before anything is served."""
         import uvicorn
 
-        listener = _listen(self._config)
+        listener = _listen(self._config, self._variable)
         self.port = listener.getsockname()[1]
         settings = uvicorn.Config(
             self._app,
@@ -60,7 +60,7 @@ class ApiServer:
         self._task = None
 
 
-def _listen(config: ApiConfig) -> socket.socket:
+def _listen(config: ApiConfig, variable: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,7 +71,7 @@ def _listen(config: ApiConfig) -> socket.socket:
         listener.close()
         raise PortInUseError(
             f"the API cannot listen on {config.host}:{config.port} ({error.strerror}); "
-            "stop what uses that port, or set API_PORT to another one"
+            f"stop what uses that port, or set {variable} to another one"
         ) from error
     listener.setblocking(False)
     return listener

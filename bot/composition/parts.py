@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -46,9 +48,13 @@ KNOWLEDGE_FOLDER = Path("knowledge")
 READ_SUFFIXES = frozenset({".yaml", ".py"})
 
 
+@cache
 def owner_name() -> str:
-    """Return this process's name, for leases and heartbeats."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Return this process's name, for leases and heartbeats.
+
+    A container that starts again has the host and the number of the one before; its name differs.
+    """
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 def open_live_files(settings: Settings, actions: Mapping[str, Action]) -> LiveFiles:

@@ -25,6 +25,7 @@ from bot.composition.parts import Parts, open_parts, owner_name
 from bot.composition.remediation import Hands, open_hands, remediation_of
 from bot.composition.reports import digests_of, postmortems_of
 from bot.composition.slack import people_of, room_over
+from bot.composition.watchdog import Watchdog
 from bot.composition.watching import Watchers
 from bot.core.detection.alerts import AlertDesk
 from bot.core.detection.baseline_import import BaselineImport
@@ -106,8 +107,12 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     # its default would end a bot that is still starting; the files are read then anyway
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    watchdog = Watchdog(settings)
     async with AsyncExitStack() as stack:
+        await watchdog.start()
+        stack.push_async_callback(watchdog.stop)
         bot = await start_bot(settings, stack)
+        watchdog.arm()
         reloads: KeyedTasks[int] = KeyedTasks("SIGHUP")
         stack.push_async_callback(reloads.drain)
         numbers = itertools.count(1)
@@ -118,6 +123,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(signal.SIGHUP, reload)
         log.info("bot.started", version=settings.installation.version, off=sorted(settings.off))
         await stop.wait()
+        watchdog.ending()
         bot.heartbeat.ready = False
         log.info("bot.stopping")
 

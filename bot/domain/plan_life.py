@@ -258,8 +258,8 @@ def claim(state: Approved, worker: Worker) -> Running:
     return Running(state.approval, worker)
 
 
-def hand_to(state: W, worker: Worker) -> W:
-    """Give a plan at work to a process, or show that its own one lives."""
+def hand_to(state: W, worker: Worker | None) -> W:
+    """Give a plan at work to a process, show that its own one lives, or let it go (None)."""
     return replace(state, worker=worker)
 
 

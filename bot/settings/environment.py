@@ -56,11 +56,11 @@ def clock_of(found: Mapping[str, str]) -> WorldClock:
         raise ConfigError(str(error)) from error
 
 
-def api_port_of(found: Mapping[str, str]) -> int | None:
-    """Return API_PORT; None where it is not set."""
-    text = found.get("API_PORT")
+def port_of(found: Mapping[str, str], name: str) -> int | None:
+    """Return the port that a variable names; None where it is not set."""
+    text = found.get(name)
     if not text:
         return None
     if not text.isdigit() or int(text) > 65535:
-        raise ConfigError(f"API_PORT must be a port number (0–65535), got {text!r}")
+        raise ConfigError(f"{name} must be a port number (0–65535), got {text!r}")
     return int(text)

@@ -24,9 +24,9 @@ from bot.settings.document import ConfigDocument, retired_keys
 from bot.settings.document_reader import read_document
 from bot.settings.environment import (
     SECRET_NAMES,
-    api_port_of,
     clock_of,
     environment,
+    port_of,
     with_files,
 )
 from bot.settings.installation import file_layout, installation_of
@@ -86,11 +86,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _api(document: ConfigDocument, found: Mapping[str, str]) -> ApiConfig:
-    section, port = document.api, api_port_of(found)
+    section = document.api
+    port, live_port = port_of(found, "API_PORT"), port_of(found, "API_LIVE_PORT")
     return ApiConfig(
         **configured(
             host=found.get("API_HOST") or section.host,
             port=section.port if port is None else port,
+            live_port=section.live_port if live_port is None else live_port,
         )
     )
 

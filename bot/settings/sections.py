@@ -155,6 +155,7 @@ class ApiSection(Section):
 
     host: str | None = None
     port: int | None = Field(None, ge=0, le=65535)
+    live_port: int | None = Field(None, ge=0, le=65535)
     workers: int | None = None  # accepted, can no longer act: see RETIRED
 
 

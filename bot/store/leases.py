@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_
+from sqlalchemy import delete, or_, update
 
 from bot.store.schema import Base, table_of, text_column, time_column
 from bot.store.session import Session
@@ -36,6 +36,11 @@ class SqlLeases:
             index_elements=["name"], set_={"owner": owner, "until": at + ttl}, where=ours_or_free
         )
         return await self._session.value(swap.returning(T.c.name)) is not None
+
+    async def renew(self, name: str, owner: str, at: datetime, ttl: timedelta) -> bool:
+        """Prolong a lease that the owner still holds; one that lapsed or was given back is not."""
+        held = (T.c.name == name, T.c.owner == owner, T.c.until > at)
+        return await self._session.run(update(T).where(*held).values(until=at + ttl)) > 0
 
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back; another owner's is left alone."""

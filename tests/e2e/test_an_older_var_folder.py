@@ -32,6 +32,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         "AUDIT_KEY_FILE": str(tmp_path / "var" / "audit.key"),
         "SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE": str(tmp_path / "var" / "audit.anchor"),
         "API_PORT": "0",
+        "API_LIVE_PORT": "0",
     }
 
 

@@ -34,6 +34,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         "AUDIT_KEY": "ab" * 32,
         "SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE": str(tmp_path / "audit.anchor"),
         "API_PORT": "0",
+        "API_LIVE_PORT": "0",
     }
 
 

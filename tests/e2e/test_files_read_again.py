@@ -68,6 +68,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         "AUDIT_KEY": "ab" * 32,
         "SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE": str(tmp_path / "audit.anchor"),
         "API_PORT": "0",
+        "API_LIVE_PORT": "0",
         "SRE_AGENT_PATHS__METRICS": str(catalogue),
     }
     process = await asyncio.create_subprocess_exec(

@@ -119,6 +119,7 @@ async def story(tmp_path: Path) -> AsyncIterator[Story]:
         **keep,
         **sandbox.env,
         "API_PORT": "0",
+        "API_LIVE_PORT": "0",
         "SRE_AGENT_SLACK__DIGEST__CRON": "*/10 * * * *",
         "SRE_AGENT_KNOWLEDGE__EXPORT_DIR": str(tmp_path / "export"),
         "AUDIT_KEY": "0123456789abcdef0123456789abcdef",

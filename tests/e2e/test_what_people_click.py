@@ -162,6 +162,7 @@ def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
         {
             **sandbox.env,
             "API_PORT": "0",
+            "API_LIVE_PORT": "0",
             "AUDIT_KEY": "ab" * 32,
             "SRE_AGENT_KNOWLEDGE__EXPORT_DIR": str(folder / "export"),
             "SRE_AGENT_ANOMALY_DETECTION__CHECK_INTERVAL_SECONDS": "86400",

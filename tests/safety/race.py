@@ -102,7 +102,12 @@ async def _bots(sandbox: Sandbox, url: str, folder: Path) -> AsyncIterator[None]
     ours = ("SRE_", "SLACK_", "ANTHROPIC", "PROMETHEUS", "LOKI", "KUBE", "DATABASE")
     env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     env |= {k: v for k, v in sandbox.env.items() if k not in off}
-    env |= {"DATABASE_URL": url, "AUDIT_KEY": AUDIT_KEY.decode(), "API_PORT": "0"}
+    env |= {
+        "DATABASE_URL": url,
+        "AUDIT_KEY": AUDIT_KEY.decode(),
+        "API_PORT": "0",
+        "API_LIVE_PORT": "0",
+    }
     started: list[asyncio.subprocess.Process] = []
     try:
         for number in range(BOTS):

@@ -156,6 +156,10 @@ class Leases(Protocol):
         """Take or renew a lease; False while another owner holds it."""
         ...
 
+    async def renew(self, name: str, owner: str, at: datetime, ttl: timedelta) -> bool:
+        """Prolong a lease that the owner still holds; one that lapsed or was given back is not."""
+        ...
+
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back."""
         ...

@@ -1,0 +1,237 @@
+"""The watchdog: a thread that sees the event loop stop, holds what it holds, and ends the process.
+
+    loop turns ──beat──> [ silent for … ]
+                             under 3 s    nothing
+                             3 to 15 s    the leader's lease and the plans at work are renewed
+                             15 s         they are given back, every stack is told, the process ends
+    SIGTERM   ──ending──> the same end when an orderly one takes longer than 45 s
+
+The thread has an event loop and a database connection of its own, and answers `/live` on its own
+port. Where not even threads run, because something holds the interpreter, a timer below Python
+(`faulthandler`) tells the stacks and ends the process; its leases lapse by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import faulthandler
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import structlog
+
+from bot.api.config import ApiConfig
+from bot.api.live import Liveness, live_app
+from bot.api.server import ApiServer
+from bot.composition.parts import owner_name
+from bot.core.upkeep.keeping import Keeper
+from bot.scheduler import LEASE, LEASE_TTL
+from bot.settings import Settings, keyring_of
+from bot.store.store import open_store
+from tools.errors import BackendError
+
+log = structlog.get_logger(__name__)
+
+STUCK = 70  # exit status: EX_SOFTWARE of sysexits.h
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds of monotonic time."""
+
+    every: float = 0.5  # between two looks, and between two beats of the loop
+    stuck_after: float = 3.0
+    most: float = 15.0
+    ending: float = 45.0  # for an orderly end; Kubernetes kills after a minute
+    writing: float = 2.0  # for one visit to the database, which the stuck loop may have locked
+    frozen: float = 20.0  # without this thread
+
+
+class Verdict(enum.Enum):
+    """What is to be done."""
+
+    FINE = "fine"
+    HOLD = "hold"
+    END = "end"
+
+
+def judged(silent: float, ending: float | None, limits: Limits) -> Verdict:
+    """Say what follows from a loop's silence, and from how long the process has been ending."""
+    if silent >= limits.most or (ending is not None and ending >= limits.ending):
+        return Verdict.END
+    return Verdict.HOLD if silent >= limits.stuck_after else Verdict.FINE
+
+
+@dataclass(slots=True)
+class LoopBeat:
+    """When an event loop last turned, and when the process began to end."""
+
+    every: float
+    monotonic: Callable[[], float] = time.monotonic
+    _at: float | None = None  # None: nobody counts yet
+    _ending_at: float | None = None
+    _next: asyncio.TimerHandle | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Beat from now on, in that loop."""
+        self._at = self.monotonic()
+        self._next = loop.call_later(self.every, self.start, loop)
+
+    def stop(self) -> None:
+        """Beat no more."""
+        if self._next is not None:
+            self._next.cancel()
+
+    def end(self) -> None:
+        """Note that the process ends."""
+        self._ending_at = self.monotonic()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the loop turned; 0 before its first beat."""
+        return 0.0 if self._at is None else self.monotonic() - self._at
+
+    @property
+    def ending(self) -> float | None:
+        """Seconds since the process began to end; None while it does not."""
+        return None if self._ending_at is None else self.monotonic() - self._ending_at
+
+
+def end_process() -> NoReturn:
+    """End now: nothing of a stuck process may run again."""
+    sys.stderr.flush()
+    os._exit(STUCK)
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """Watches the loop that starts it."""
+
+    settings: Settings
+    limits: Limits = field(default_factory=Limits)
+    end: Callable[[], object] = end_process
+    beat: LoopBeat = field(init=False)
+    live_port: int = 0  # the real one after start
+    _thread: threading.Thread | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _listening: threading.Event = field(default_factory=threading.Event)
+    _failed: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        """Prepare the beat; nothing runs yet."""
+        self.beat = LoopBeat(self.limits.every)
+
+    async def start(self) -> None:
+        """Answer `/live` from now on. Raises PortInUseError where it cannot listen."""
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._thread.start()
+        await asyncio.to_thread(self._listening.wait)
+        if self._failed is not None:
+            raise self._failed
+
+    def arm(self) -> None:
+        """Count the silence of the running loop from now on: a start imports for seconds."""
+        self.beat.start(asyncio.get_running_loop())
+
+    def ending(self) -> None:
+        """Give the process some time to end in good order."""
+        self.beat.end()
+
+    async def stop(self) -> None:
+        """Stop watching; the process ends in good order."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+        self.beat.stop()
+        faulthandler.cancel_dump_traceback_later()
+
+    # --- in the thread --------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._watch())
+        except BaseException as error:
+            self._failed = error
+            if self._listening.is_set():
+                log.exception("watchdog.died")
+        finally:
+            self._listening.set()
+
+    async def _watch(self) -> None:
+        api = self.settings.api
+        where = ApiConfig(api.host, api.live_port)
+        server = ApiServer(where, live_app(self._liveness), "API_LIVE_PORT")
+        await server.start()
+        self.live_port = server.port
+        self._listening.set()
+        try:
+            async with self._keeper() as keeper:
+                await self._look_again_and_again(keeper)
+        finally:
+            await server.stop()
+
+    async def _look_again_and_again(self, keeper: Keeper) -> None:
+        was = Verdict.FINE
+        while not self._stop.is_set():
+            faulthandler.dump_traceback_later(self.limits.frozen, exit=True)
+            found = judged(self.beat.silent, self.beat.ending, self.limits)
+            if found is Verdict.END:
+                await self._give_up(keeper)
+                return
+            if found is Verdict.HOLD:
+                if was is Verdict.FINE:
+                    log.warning("loop.stuck", seconds=round(self.beat.silent, 1))
+                await self._visit(keeper.renew)
+            elif was is Verdict.HOLD:
+                log.warning("loop.turns_again")
+            was = found
+            await asyncio.sleep(self.limits.every)
+
+    async def _give_up(self, keeper: Keeper) -> None:
+        """Let others go on at once, tell where every thread stands, end."""
+        seconds = round(self.beat.silent, 1)
+        await self._visit(keeper.release)
+        log.critical("loop.given_up", seconds=seconds, ending=self.beat.ending, stacks=stacks())
+        self.end()
+
+    async def _visit(self, what: Callable[[], Awaitable[None]]) -> None:
+        """Go to the database, for a moment only: the stuck loop may hold its lock."""
+        try:
+            async with asyncio.timeout(self.limits.writing):
+                await what()
+        except (BackendError, TimeoutError) as error:
+            log.warning("watchdog.not_written", why=str(error) or "the database is locked")
+
+    @asynccontextmanager
+    async def _keeper(self) -> AsyncIterator[Keeper]:
+        """Open the database for this thread alone."""
+        settings = self.settings
+        store = await open_store(settings.files.database_url, keyring_of(settings))
+        try:
+            yield Keeper(store, settings.clock, owner_name(), LEASE, LEASE_TTL)
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.limits.writing):
+                    await store.close()
+
+    def _liveness(self) -> Liveness:
+        found = judged(self.beat.silent, None, self.limits)
+        return Liveness(self.beat.silent, alive=found is not Verdict.END)
+
+
+def stacks() -> list[str]:
+    """Return the stack of every thread, its innermost call last."""
+    names = {each.ident: each.name for each in threading.enumerate()}
+    return [
+        f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()  # noqa: SLF001 - documented for debuggers
+    ]

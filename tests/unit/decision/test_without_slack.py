@@ -17,8 +17,8 @@ from tests.fixtures.nouns import ALICE, NOW, a_run
 async def test_nobody_is_known_so_nobody_may_answer_a_plan(world: Production) -> None:
     world.directory = NoSlack()  # type: ignore[assignment]
     bot = world.replica("two")
-    assert (await bot.gate.identity(ALICE)).person is None
-    assert (await bot.gate.remembered(ALICE)).person is None
+    assert (await bot.gate.people.identity(ALICE)).person is None
+    assert (await bot.gate.people.remembered(ALICE)).person is None
     plan = await world.planned("rollback")
     said = await bot.approvals.approve(plan, ALICE, ChannelId("C1"))
     assert (said.accepted, said.refused_by) == (False, "access")

@@ -255,7 +255,7 @@ class Approvals:
                 return self.answering.late(record, user)
             if unproved := await self.answering.gate.unproved(tx, record):
                 return await self.answering.refuse(tx, record, user, Refusal("proof", unproved))
-            halts = [halt.mark for halt in await self.answering.gate.halts(tx)]
+            halts = [halt.mark for halt in await self.answering.gate.halts.on(tx)]
             undoing = life.undo_for(state, user, self.moves.clock.now(), tuple(halts))
             moved = await tx.plans.move(record.to(undoing))
             await self.moves.note(tx, moved, "plan.undo_asked", user, {"channel": channel})

@@ -50,8 +50,7 @@ from tools.observe.anomalies import detect_anomalies, forecast_metric
 from tools.observe.cluster import recent_changes
 from tools.observe.metrics import query_metric
 from tools.observe.propose import propose_plan
-from tools.ports import Baselines, Changes, Metrics, PlanDesk, Workers
-from tools.ports import Clock as WorldTime
+from tools.ports import Baselines, Changes, Clock, Metrics, PlanDesk, Workers
 from tools.world import (
     Catalogue,
     Direction,
@@ -114,7 +113,7 @@ class Office:
         workers, baselines = self.workers, StoredBaselines(self.store)
         known = catalogue()
         ports: dict[type, object] = {
-            WorldTime: self.clock,
+            Clock: self.clock,
             Metrics: self.metrics,
             Changes: self.changes,
             Baselines: baselines,

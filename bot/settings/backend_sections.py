@@ -20,7 +20,7 @@ from foundation.numbers import refuse_flag
 class Section(BaseModel):
     """Base of every section: unknown keys are errors, and what nobody wrote is None."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod

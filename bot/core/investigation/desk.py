@@ -26,6 +26,7 @@ from bot.core.investigation.intent import parse
 from bot.core.investigation.investigator import Diagnosis, Investigator
 from bot.core.investigation.model_answer import ModelAnswers
 from bot.core.investigation.recorder import Recorder
+from bot.core.investigation.shares import book
 from bot.core.investigation.turn import DeskConfig, Turn, told
 from bot.core.ports import Clock, Model, ModelUnavailableError, Reply, Store
 from bot.core.shared.charts import ChartDesk
@@ -223,7 +224,7 @@ class AgentDesk:
     async def _finish(self, run: Running, answer: Answer) -> None:
         async with self._store.begin() as tx:
             await tx.runs.save(runs.finish(run, answer))
-            await tx.usage.add(run.id, run.asked_by, answer, self._clock.now())
+            await book(tx, run, answer, self._clock.now())
             await tx.audit.append(
                 Event(
                     kind="answer.given",

@@ -548,6 +548,49 @@ async def test_questions_of_two_people_that_waited_name_both(
     assert sorted(s.__name__ for s in states) == ["Done", "Done", "Merged", "Merged"]
 
 
+async def test_everybody_whose_questions_one_answer_answers_pays_a_share_of_it(
+    office: Office, claude: ModelServer
+) -> None:
+    bob = Question("and since when?", THREAD, "mention", BOB, "Bob Li")
+    carol = Question("is it the pool?", THREAD, "mention", CAROL, "Carol")
+    await ask_while_busy(office, claude, bob, carol, replace(bob, text="sure?"))
+    first = next(run for run in await office.runs() if run.asked_by == ALICE)
+    assert isinstance(first, Done)
+    since = office.clock.now() - timedelta(days=1)
+    async with office.store.begin() as tx:
+        paid = [(await tx.usage.spent(since, user)).usd_micros for user in (ALICE, BOB, CAROL)]
+        whole = (await tx.usage.spent(since)).usd_micros
+    assert paid[0] == first.answer.usage.usd_micros
+    assert paid[1] == pytest.approx(2 * paid[2], abs=2)  # two questions and one
+    assert sum(paid) == whole
+    assert paid[2] > 0
+
+
+async def test_who_has_used_up_their_day_is_answered_with_who_has_not(
+    office: Office, claude: ModelServer
+) -> None:
+    office.budget = Budget(usd_micros_per_person_day=1)
+    claude.push([Turn([text("It is the pool.")]), Turn([text("Since noon.")])])
+    desk, reply = office.desk(), KeptReply()
+    run = await desk.open(Question("why?", THREAD, "mention", ALICE, "Alice"))
+    assert run is not None
+    for who in (ALICE, BOB):  # Alice will have nothing left when these are answered
+        office.clock.advance(timedelta(seconds=1))
+        assert await desk.open(Question("since when?", THREAD, "mention", who, who)) is None
+    await desk.answer(run, KeptReply())
+    queue = office.queue(lambda _: reply)
+    await queue.tick()
+    async with asyncio.timeout(PATIENCE):
+        await queue.idle()
+    assert reply.answer is not None
+    assert reply.answer.mode == "claude"
+    run = await desk.open(Question("sure?", THREAD, "mention", BOB, "Bob Li"))
+    assert run is not None
+    alone = await desk.answer(run, KeptReply())
+    assert alone is not None
+    assert alone.mode == "deterministic"  # his share of the answer was his day
+
+
 async def test_a_merged_question_of_a_dead_process_still_names_everybody(
     office: Office, claude: ModelServer
 ) -> None:

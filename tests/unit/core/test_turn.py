@@ -16,7 +16,7 @@ from bot.claude.model import Claude, ClaudeConfig
 from bot.core.detection.finding_reply import FindingReply
 from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.investigation.causes import CauseSheet, usable
-from bot.core.investigation.desk import ORPHANED_AFTER, AgentDesk
+from bot.core.investigation.desk import ORPHANED_AFTER, AgentDesk, AskedBeforeError
 from bot.core.investigation.investigator import Investigator
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.investigation.turn import DeskConfig
@@ -502,6 +502,22 @@ async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
         assert await tx.runs.queued() == []
         assert await tx.runs.running_in(THREAD) is None
     assert (await office.audited()).count("question.queued") == 2
+
+
+async def test_a_question_that_comes_twice_is_asked_once(office: Office) -> None:
+    desk, again = office.desk(), Question("why?", THREAD, "mention", ALICE, "Alice")
+    run = await desk.open(again, RunId("RUN-1"))
+    assert run is not None
+    assert await desk.open(again, RunId("RUN-2")) is None  # it waits
+    for known in ("RUN-1", "RUN-2"):
+        with pytest.raises(AskedBeforeError, match=known):
+            await desk.open(again, RunId(known))
+    await desk.answer(run, KeptReply())
+    with pytest.raises(AskedBeforeError):
+        await desk.open(again, RunId("RUN-1"))
+    assert isinstance(await office.run("RUN-2"), Queued)
+    asked = [kind for kind in await office.audited() if kind.startswith("question.")]
+    assert sorted(asked) == ["question.asked", "question.queued"]
 
 
 async def ask_while_busy(office: Office, claude: ModelServer, *waiting: Question) -> str:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from tools.backends.condition import Condition
+from tools.backends.kubernetes.calls import KubernetesCall
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import resource_of
 from tools.backends.kubernetes.selectors import equality
-from tools.backends.kubernetes.session import KubernetesCall, KubernetesSession
+from tools.backends.kubernetes.session import KubernetesSession
 from tools.ports import Health
 from tools.world import WorkloadRef
 

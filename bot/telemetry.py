@@ -1,4 +1,4 @@
-"""What the bot tells of itself: logs, self metrics, and traces when they are switched on.
+"""What the bot tells of itself: logs and self metrics.
 
     core ──Event──> on_event ──> counters           structlog ──redact──> JSON lines or console
     store, backends ──collect──> gauges ──> /metrics
@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -210,37 +209,3 @@ class SelfMetrics:
             if health.configured:
                 self.backends.labels(health.name).set(1 if health.up else 0)
                 self.degraded.labels(health.name).set(1 if health.degraded else 0)
-
-
-# --- traces --------------------------------------------------------------------------------
-
-
-class SelfTracing:
-    """OpenTelemetry spans around cycles, runs and steps; off unless an exporter is given."""
-
-    def __init__(self, exporter: Any = None, service: str = "sre-agent") -> None:
-        """`exporter` is an OpenTelemetry SpanExporter; None switches tracing off."""
-        self._provider: Any = None
-        if exporter is None:
-            return
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-        self._provider = TracerProvider(resource=Resource.create({"service.name": service}))
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
-
-    def span(self, name: str, **attributes: str | float) -> AbstractContextManager[object]:
-        """Return a span to run inside; a no-op when tracing is off."""
-        if self._provider is None:
-            return nullcontext()
-        tracer = self._provider.get_tracer("sre-agent")
-        span: AbstractContextManager[object] = tracer.start_as_current_span(
-            name, attributes=attributes
-        )
-        return span
-
-    def close(self) -> None:
-        """Send what is left."""
-        if self._provider is not None:
-            self._provider.shutdown()

@@ -11,9 +11,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from foundation.nearest import nearest
+from foundation.numbers import refuse_flag
 from foundation.yaml_file import PathInFile, YamlFileError, read_yaml
 from tools.errors import BadArgumentError
 from tools.world import (
@@ -35,6 +43,11 @@ class CatalogueError(BadArgumentError):
 
 class _Door(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_flag(value, cls.model_fields[info.field_name or ""].annotation)
 
 
 class _Metric(_Door):

@@ -34,10 +34,22 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """World time: what the metrics, the schedule and the audit are dated with."""
+    """World and wall time; tools ask for world time alone.
+
+    World time is what the metrics, the schedule and the audit are dated with; wall time is what
+    people and networks live in (expiry, leases, timeouts).
+    """
 
     def now(self) -> datetime:
         """Return the aware UTC world time."""
+        ...
+
+    def wall(self) -> datetime:
+        """Return the aware UTC wall time."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only ever rise, for durations."""
         ...
 
 

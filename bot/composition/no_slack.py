@@ -26,10 +26,6 @@ class NoSlack:
         """Return nobody."""
         return {}
 
-    async def by_email(self, email: str) -> Person | None:  # noqa: ARG002 - the port's signature
-        """Return None."""
-        return None
-
     async def messages(self, place: Place, since: datetime, until: datetime) -> list[Message]:  # noqa: ARG002 - the port's signature
         """Return nothing."""
         return []
@@ -61,7 +57,3 @@ class TokenOwners:
     async def confirm(self, users: Collection[UserId]) -> Mapping[UserId, Person]:
         """Return full members by these ids."""
         return {user: Person(user, user) for user in users}
-
-    async def by_email(self, email: str) -> Person | None:  # noqa: ARG002 - the port's signature
-        """Return None: a token knows no e-mail."""
-        return None

@@ -40,7 +40,6 @@ from tools.backends.changes import ClusterChanges
 from tools.backends.history import KnowledgeHistory
 from tools.metrics_and_services import load_catalogue
 from tools.ports import Baselines, Changes, Cluster, History, Logs, Metrics, Traces, Workers
-from tools.ports import Clock as WorldTime
 from tools.rules import load_rules
 from tools.world import Catalogue, Change, Window
 
@@ -161,7 +160,7 @@ class Parts:
     def ports(self) -> dict[type, object]:
         """Return what tools may be given, by the type they ask for."""
         given: dict[type, object | None] = {
-            WorldTime: self.clock,
+            Clock: self.clock,
             Metrics: self.metrics,
             Logs: self.logs,
             Traces: self.traces,

@@ -53,18 +53,18 @@ RIGHTS: Mapping[str, Role] = MappingProxyType(
         **_of(Role.VIEWER, "sre.help", "sre.status", "sre.plans", "sre.digest", "service.read"),
         **_of(Role.VIEWER, "answer.helpful", "answer.unhelpful", "answer.stop", "evidence.show"),
         **_of(Role.VIEWER, "evidence.open", "evidence.previous", "evidence.next"),
-        **_of(Role.VIEWER, "plan.details", "finding.details"),
+        **_of(Role.VIEWER, "plan.details"),
         **_of(Role.VIEWER, "api.status", "api.metrics", "api.anomalies", "api.baselines"),
         **_of(Role.VIEWER, "api.approvals", "api.plans"),
         # respond
         **_of(Role.RESPONDER, "anomaly.acknowledge", "anomaly.mute", "anomaly.false_alarm"),
-        **_of(Role.RESPONDER, "answer.propose", "finding.propose", "plan.propose"),
+        **_of(Role.RESPONDER, "answer.propose", "finding.propose"),
         **_of(Role.RESPONDER, "plan.propose_again", "plan.edit", "incident.declare", "sre.mute"),
         # approve and reject also need the role of the plan's tier: policy.role_for
         **_of(Role.RESPONDER, "plan.approve", "plan.reject", "plan.stop"),
         **_of(Role.RESPONDER, "command.postmortem", "message.postmortem"),
-        **_of(Role.RESPONDER, "postmortem.edit", "postmortem.publish", "postmortem.action"),
-        **_of(Role.RESPONDER, "api.acknowledge", "api.approve", "api.reject", "api.propose"),
+        **_of(Role.RESPONDER, "postmortem.edit", "postmortem.publish"),
+        **_of(Role.RESPONDER, "api.acknowledge", "api.approve", "api.reject"),
         # a person vouches for the state of production
         **_of(Role.APPROVER, "plan.done", "plan.undone", "plan.retry", "plan.undo"),
         # one approver in place of two: off unless policy allows it
@@ -90,7 +90,7 @@ SCOPES: Mapping[Scope, frozenset[str]] = MappingProxyType(
         ),
         Scope.INGEST: frozenset({"api.alerts", "api.deployments"}),
         Scope.APPROVE: frozenset(
-            {"api.approve", "api.reject", "api.break_glass", "api.acknowledge", "api.propose"}
+            {"api.approve", "api.reject", "api.break_glass", "api.acknowledge"}
         ),
         Scope.ADMIN: frozenset({"api.halt", "api.resume", "api.import"}),
     }

@@ -1,18 +1,20 @@
 """A plan's life: its states, with what is true in each, and the only moves between them.
 
     Waiting <-end_hold-- Held                   for answers; Held: runs by itself, unless stopped
-       '------approve-----'--> Approved         may be claimed once
-    Approved --claim--> Running --verify--> Verifying --succeed-----------> Succeeded
-                           |                    |------leave_unverified---> Unverified
-                           '---take_back--------'--> Undoing --roll_back--> RolledBack
-    Waiting, Held      --reject----------------> Rejected
-    Waiting, Held, Approved --expire, withdraw-> Expired, Withdrawn
-    Approved, Running, Verifying, Undoing --halt-> Halted
+       '------approve-----'--> PlanApproved     may be claimed once
+    PlanApproved --claim--> Running --verify--> Verifying --succeed-------> Succeeded
+                               |                    |------leave_unverified> Unverified
+                               '---take_back--------'--> Undoing --roll_back> RolledBack
+    Waiting, Held      --reject----------------> PlanRejected
+    Waiting, Held, PlanApproved --expire, withdraw-> PlanExpired, PlanWithdrawn
+    PlanApproved, Running, Verifying, Undoing --halt-> Halted
     Running, Verifying --fail------------------> Failed             nothing to undo
     Running, Undoing   --lose------------------> OutcomeUnknown     a person must look
     OutcomeUnknown     --resume----------------> Running | Undoing  they told what became of it
     Halted, Unverified --undo_for--------------> Undoing            they asked for the way back
 
+Where an approval of the same name stands beside it (`bot.domain.approval`), a state says Plan: the
+question was answered, and this is what the plan is since.
 A state at work belongs to the process that its `worker` names; nobody's is taken by who comes
 first. Every move here is pure: the store makes it a compare-and-set.
 """
@@ -47,7 +49,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Approved:
+class PlanApproved:
     """May be claimed once."""
 
     status: ClassVar[PlanStatus] = PlanStatus.APPROVED
@@ -113,7 +115,7 @@ class Undoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class PlanRejected:
     """A person said no."""
 
     status: ClassVar[PlanStatus] = PlanStatus.REJECTED
@@ -123,7 +125,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
+class PlanExpired:
     """Nobody decided, or nobody claimed it, in time."""
 
     status: ClassVar[PlanStatus] = PlanStatus.EXPIRED
@@ -133,7 +135,7 @@ class Expired:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class PlanWithdrawn:
     """Not needed any more, or refused when it was claimed; that it was approved stays on record."""
 
     status: ClassVar[PlanStatus] = PlanStatus.WITHDRAWN
@@ -192,12 +194,12 @@ class Halted(_AfterApproval):
 
 
 Open = Waiting | Held
-Unclaimed = Waiting | Held | Approved
+Unclaimed = Waiting | Held | PlanApproved
 AtWork = Running | Verifying | Undoing
 Ended = (
-    Rejected
-    | Expired
-    | Withdrawn
+    PlanRejected
+    | PlanExpired
+    | PlanWithdrawn
     | Succeeded
     | RolledBack
     | Failed
@@ -205,7 +207,7 @@ Ended = (
     | OutcomeUnknown
     | Halted
 )
-PlanState = Waiting | Held | Approved | AtWork | Ended
+PlanState = Waiting | Held | PlanApproved | AtWork | Ended
 
 W = TypeVar("W", bound=AtWork)
 
@@ -225,35 +227,35 @@ def question(state: Open, plan: Plan) -> answers.Pending:
     return replace(state.approval, expires_at=plan.expires_at)
 
 
-def approve(answered: answers.Pending | answers.Approved) -> Waiting | Approved:
+def approve(answered: answers.Pending | answers.Approved) -> Waiting | PlanApproved:
     """Return where a question stands after one more yes."""
-    return Approved(answered) if isinstance(answered, answers.Approved) else Waiting(answered)
+    return PlanApproved(answered) if isinstance(answered, answers.Approved) else Waiting(answered)
 
 
-def end_hold(state: Held, plan: Plan, at: datetime, *, alone: bool) -> Waiting | Approved:
+def end_hold(state: Held, plan: Plan, at: datetime, *, alone: bool) -> Waiting | PlanApproved:
     """Let a held plan run by itself at `at` (wall), or ask people after all."""
     pending = state.approval
     if alone:
-        return Approved(answers.Approved(plan.id, pending.digest, pending.answers, at))
+        return PlanApproved(answers.Approved(plan.id, pending.digest, pending.answers, at))
     return Waiting(question(state, plan))
 
 
-def withdraw(state: Unclaimed, why: str, wall: datetime, at: datetime) -> Withdrawn:
+def withdraw(state: Unclaimed, why: str, wall: datetime, at: datetime) -> PlanWithdrawn:
     """Take a plan back before it ran; `why` is for people, `at` world time."""
-    if isinstance(state, Approved):
-        return Withdrawn(state.approval, why, at)
-    return Withdrawn(answers.withdraw(state.approval, why, wall), why, at)
+    if isinstance(state, PlanApproved):
+        return PlanWithdrawn(state.approval, why, at)
+    return PlanWithdrawn(answers.withdraw(state.approval, why, wall), why, at)
 
 
-def expire(state: Unclaimed, outcome: str, wall: datetime, at: datetime) -> Expired:
+def expire(state: Unclaimed, outcome: str, wall: datetime, at: datetime) -> PlanExpired:
     """End a plan whose time is over."""
-    return Expired(answers.Expired(state.approval.plan_id, wall), outcome, at)
+    return PlanExpired(answers.Expired(state.approval.plan_id, wall), outcome, at)
 
 
 # --- a process works on it ------------------------------------------------------------------
 
 
-def claim(state: Approved, worker: Worker) -> Running:
+def claim(state: PlanApproved, worker: Worker) -> Running:
     """Begin."""
     return Running(state.approval, worker)
 
@@ -311,7 +313,7 @@ def lose(state: Running | Undoing, outcome: str, at: datetime) -> OutcomeUnknown
     return OutcomeUnknown(state.approval, outcome, at)
 
 
-def halt(state: Approved | AtWork, outcome: str, at: datetime) -> Halted:
+def halt(state: PlanApproved | AtWork, outcome: str, at: datetime) -> Halted:
     """Stop before the next step."""
     return Halted(state.approval, outcome, at)
 

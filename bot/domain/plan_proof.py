@@ -58,12 +58,12 @@ def unproved(
     for yes in answers_of(state.approval):
         if yes.by not in said:
             return f"the audit knows of no yes by {yes.by}"
-    if not isinstance(state, life.Approved | life.AtWork):
+    if not isinstance(state, life.PlanApproved | life.AtWork):
         return ""
     return _unheld(state, told) or _misplaced_step(told, steps)
 
 
-def _unheld(state: life.Approved | life.AtWork, told: Sequence[Event]) -> str:
+def _unheld(state: life.PlanApproved | life.AtWork, told: Sequence[Event]) -> str:
     """Say what let a plan go on without a person, when the audit does not know of it."""
     if not state.approval.answers and all(event.kind != HOLD_ENDED for event in told):
         return "nobody said yes, and the audit knows of no hold that ended"

@@ -41,7 +41,7 @@ class Question:
 def merge(questions: Sequence[Question]) -> Question:
     """Return the questions of one thread as one: every text in order, everybody who asked once.
 
-    It is answered to, and paid for by, whoever asked first.
+    It is answered to whoever asked first, and paid for by everybody: the others' runs are kept.
     """
     if len(questions) == 1:
         return questions[0]

@@ -88,6 +88,8 @@ class Stopped(_Begun):
 class Merged(_Asked):
     """Answered within an earlier run of its thread."""
 
+    into: RunId | None  # that run; None where an older version did not keep it
+
 
 AgentRun = Queued | Running | Done | Failed | Stopped | Merged
 
@@ -97,9 +99,9 @@ def start(run: Queued, owner: str, at: datetime, model: str = "") -> Running:
     return Running(**_asked(run), owner=owner, heartbeat_at=at, model=model)
 
 
-def merge(run: Queued) -> Merged:
+def merge(run: Queued, into: RunId) -> Merged:
     """Leave the question to another run of the thread."""
-    return Merged(**_asked(run))
+    return Merged(**_asked(run), into=into)
 
 
 def finish(run: Running, answer: Answer) -> Done:

@@ -91,7 +91,7 @@ class StepUnknown(_Begun):
 StepRun = StepIntended | StepSent | StepDone | StepFailed | StepUnknown
 
 
-class Verdict(StrEnum):
+class ToldOutcome(StrEnum):
     """What a person says became of a step whose outcome nobody could prove."""
 
     DONE = "done"  # it happened: the plan goes on with the next step
@@ -126,16 +126,16 @@ def lose(run: StepSent, at: datetime, note: str) -> StepUnknown:
 
 
 def tell(
-    run: StepUnknown, verdict: Verdict, by: UserId, at: datetime
+    run: StepUnknown, told: ToldOutcome, by: UserId, at: datetime
 ) -> StepDone | StepFailed | StepIntended:
     """Return the step as a person tells it."""
-    note = f"{by} said: {verdict.value}"
-    match verdict:
-        case Verdict.DONE:
+    note = f"{by} said: {told.value}"
+    match told:
+        case ToldOutcome.DONE:
             return StepDone(run.plan_id, run.position, run.intent_at, run.sent_at, at, note)
-        case Verdict.UNDONE:
+        case ToldOutcome.UNDONE:
             return StepFailed(run.plan_id, run.position, run.intent_at, run.sent_at, at, note)
-        case Verdict.RETRY:
+        case ToldOutcome.RETRY:
             return StepIntended(run.plan_id, run.position, at, note)
 
 

@@ -14,19 +14,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from foundation.numbers import refuse_flag
+
 
 class Section(BaseModel):
     """Base of every section: unknown keys are errors, and what nobody wrote is None."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _null_is_unset(cls, value: Any, info: ValidationInfo) -> Any:
+    def _null_is_unset_and_a_flag_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         """Take `key:` without a value, or an unset `${VAR}`, as a key that is not there."""
-        if value is not None or info.field_name is None:
+        if info.field_name is None:
             return value
-        return cls.model_fields[info.field_name].get_default(call_default_factory=True)
+        field = cls.model_fields[info.field_name]
+        if value is None:
+            return field.get_default(call_default_factory=True)
+        return refuse_flag(value, field.annotation)
 
 
 InstanceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]  # or a cluster's

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bot.settings.document import ConfigDocument
 from bot.settings.errors import ConfigError
+from bot.settings.key_types import names_at
 from bot.settings.secret_keys import literal_secrets, variable_for
 from bot.settings.variables import expand, override
 from foundation.nearest import nearest
@@ -30,7 +30,7 @@ def read_document(path: Path, environ: Mapping[str, str]) -> ConfigDocument:
             f"write a reference such as ${{{variable_for(keys)}}} and set the variable"
         )
     expanded = expand(file.value or {}, environ)
-    override(expanded, environ)
+    override(expanded, environ, ConfigDocument)
     try:
         return ConfigDocument.model_validate(expanded)
     except ValidationError as error:
@@ -59,30 +59,12 @@ def _explain(error: ValidationError, file: YamlFile) -> str:
         keys = detail["loc"]
         dotted = ".".join(str(part) for part in keys)
         if detail["type"] == "extra_forbidden":
-            hint = nearest(str(keys[-1]), _known_keys(keys[:-1]))
+            hint = nearest(str(keys[-1]), names_at(ConfigDocument, keys[:-1]))
             lines.append(f"{_where(file, keys)}: unknown key {dotted!r}.{hint}")
         else:
             wrong = f"{detail['msg']}, got {detail['input']!r}"
             lines.append(f"{_where(file, keys)}: {dotted}: {wrong}")
     return "; ".join(lines)
-
-
-def _known_keys(keys: Sequence[str | int]) -> list[str]:
-    model: Any = ConfigDocument
-    named = False  # the key is a name a person chose, such as that of an instance
-    for key in keys:
-        if named:
-            named = False
-            continue
-        field = model.model_fields.get(key)
-        candidates = [field.annotation, *get_args(field.annotation)] if field else []
-        named = bool(field) and get_origin(field.annotation) is dict
-        model = next(
-            (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None
-        )
-        if model is None:
-            return []
-    return sorted(model.model_fields)
 
 
 def _where(file: YamlFile, keys: Sequence[str | int]) -> str:

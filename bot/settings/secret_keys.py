@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, SecretStr
-from pydantic.fields import FieldInfo
 
+from bot.settings.key_types import kinds_of, section_in
 from bot.settings.variables import REFERENCE
 
 Keys = tuple[str, ...]  # the place of a value: ("prometheus", "basic", "password")
@@ -22,10 +22,10 @@ def literal_secrets(tree: Any, model: type[BaseModel], keys: Keys = ()) -> Itera
     if not isinstance(tree, Mapping):
         return
     for name, field in model.model_fields.items():
-        here, value, kinds = (*keys, name), tree.get(name), _kinds(field.annotation)
+        here, value, kinds = (*keys, name), tree.get(name), kinds_of(field.annotation)
         if SecretStr in kinds and isinstance(value, str) and not _is_reference(value):
             yield here
-        section = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+        section = section_in(kinds)
         if section is None:
             continue
         if dict in kinds and isinstance(value, Mapping):  # sections by name
@@ -43,15 +43,6 @@ def variable_for(keys: Keys) -> str:
 def _is_reference(value: str) -> bool:
     match = REFERENCE.fullmatch(value)
     return not value or (match is not None and not match[2])  # a default would be a literal
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """Return the type, its origin and all inside it: `dict[str, X] | None` has dict and X."""
-    found = {annotation, get_origin(annotation)}
-    for inner in get_args(annotation):
-        if not isinstance(inner, str | FieldInfo):
-            found |= _kinds(inner)
-    return found
 
 
 def secrets_of(section: BaseModel) -> list[str]:

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from bot.settings.key_types import is_one_word
 from foundation.yaml_file import YamlFileError, parse_yaml
 
 REFERENCE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -31,8 +34,12 @@ def expand(value: Any, environ: Mapping[str, str]) -> Any:
     return REFERENCE.sub(lambda m: environ.get(m[1]) or m[2] or "", value)
 
 
-def override(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """Lay `SRE_AGENT_<SECTION>__<KEY>` over the tree; values are read as YAML."""
+def override(tree: dict[str, Any], environ: Mapping[str, str], model: type[BaseModel]) -> None:
+    """Lay `SRE_AGENT_<SECTION>__<KEY>` over the tree.
+
+    A value stands as it is: `#ops` is a channel, `1234` a token, `null` a name. Only where `model`
+    wants a list, a mapping or a section it is read as YAML. An empty one: as if not set.
+    """
     for name, value in environ.items():
         if not name.startswith(PREFIX) or "__" not in name:
             continue
@@ -42,11 +49,11 @@ def override(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
             inner = place.get(key)
             place[key] = inner = dict(inner) if isinstance(inner, dict) else {}
             place = inner
-        place[keys[-1]] = _value(value, name)
+        place[keys[-1]] = value or None if is_one_word(model, keys) else _value(value, name)
 
 
 def _value(text: str, name: str) -> Any:
-    """Read a variable's value as YAML would; what is no YAML (`*/30 * * * *`) is the text."""
+    """Read a variable's value as YAML would; what is no YAML is the text."""
     try:
         return parse_yaml(text, name).value
     except YamlFileError:

@@ -92,15 +92,6 @@ class SlackDirectory:
         answer = await self._call(self._client.users_info, f"user {user!r}", user=user)
         return await self._read(answer["user"])
 
-    async def by_email(self, email: str) -> Person | None:
-        """Return the person with this e-mail, None when there is none."""
-        try:
-            answer = await self._call(self._client.users_lookupByEmail, email, email=email)
-        except NotFoundError:
-            return None
-        person = await self._read(answer["user"])
-        return replace(person, groups=await self._groups_of(person.id))
-
     async def _read(self, user: Mapping[str, Any]) -> Person:
         if not self._team:
             self._team = str((await self._call(self._client.auth_test, "ourselves"))["team_id"])

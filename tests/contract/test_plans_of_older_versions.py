@@ -85,7 +85,7 @@ async def test_every_plan_of_an_older_version_is_told_as_the_state_it_is_in(
     assert isinstance(stopping, life.Verifying)
     assert stopping.stop_asked
     withdrawn = told[PlanId("PLAN-00000003")].state
-    assert isinstance(withdrawn, life.Withdrawn)
+    assert isinstance(withdrawn, life.PlanWithdrawn)
     assert isinstance(withdrawn.approval, Approved)  # that it was approved stays on record
 
 
@@ -198,7 +198,7 @@ async def test_an_approved_plan_that_does_not_say_what_it_touches_never_begins(
     yes = (Yes(ANN, world.clock.wall(), record.plan.digest),)
     approved = Approved(WAITING, record.plan.digest, yes, world.clock.wall())
     async with older.begin() as tx:
-        await tx.plans.move(record.to(life.Approved(approved)))
+        await tx.plans.move(record.to(life.PlanApproved(approved)))
     await world.run(world.replica("new"))
     ended = await world.record(WAITING)
     assert ended.status is PlanStatus.WITHDRAWN, ended.outcome

@@ -624,11 +624,11 @@ async def test_every_state_of_an_approval_is_read_back_as_itself(store: SqlStore
     approved = approve(pending, BOB, pending.digest, NOW)
     assert isinstance(approved, Approved)
     states = (
-        life.Approved(approved),
-        life.Rejected(Rejected(plan_id, BOB, "not now", NOW), "no", NOW),
-        life.Expired(Expired(plan_id, NOW), "late", NOW),
-        life.Withdrawn(Withdrawn(plan_id, "cleared by itself", NOW), "cleared", NOW),
-        life.Withdrawn(approved, "refused when it was claimed", NOW),
+        life.PlanApproved(approved),
+        life.PlanRejected(Rejected(plan_id, BOB, "not now", NOW), "no", NOW),
+        life.PlanExpired(Expired(plan_id, NOW), "late", NOW),
+        life.PlanWithdrawn(Withdrawn(plan_id, "cleared by itself", NOW), "cleared", NOW),
+        life.PlanWithdrawn(approved, "refused when it was claimed", NOW),
     )
     async with store.begin() as tx:
         await tx.plans.add(record)

@@ -37,7 +37,7 @@ STATES: list[AgentRun] = [
     finish(a_run(), an_answer()),
     fail(a_run()),
     stop(a_run()),
-    merge(a_queued_run()),
+    merge(a_queued_run(), RunId("RUN-1")),
 ]
 
 

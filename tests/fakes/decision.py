@@ -74,9 +74,6 @@ class FakeDirectory:
             raise BackendUnavailableError("slack", "does not answer")
         return {user: self.people[user] for user in users if user in self.people}
 
-    async def by_email(self, email: str) -> Person | None:
-        return next((p for p in self.people.values() if p.email == email), None)
-
 
 def deployment(
     name: str, *, labels: Mapping[str, str] | None = None, namespace: str = "trading"

@@ -237,11 +237,11 @@ async def test_an_unknown_outcome_is_told_with_a_button(shift: Shift) -> None:
     actions = shift.stand.actions
     real = type(actions["deployment_rollback"])
 
-    class Silent(real):  # type: ignore[misc, valid-type]
+    class AnswerLost(real):  # type: ignore[misc, valid-type]
         async def execute(self, actors: object, bound: object, key: str) -> None:
             raise OutcomeUnknownError("the connection broke after the request")
 
-    actions["deployment_rollback"] = Silent()
+    actions["deployment_rollback"] = AnswerLost()
     await shift.run()
     actions["deployment_rollback"] = real()
     async with shift.running():

@@ -268,10 +268,10 @@ def test_a_plan_that_may_only_be_read_has_no_approve_and_says_why() -> None:
 def test_a_rejected_and_an_expired_plan_say_who_and_when() -> None:
     record = a_record()
     no = Rejected(record.plan.id, BOB, "too <risky>", NOW)
-    rejected = record.to(life.Rejected(no, "", NOW))
+    rejected = record.to(life.PlanRejected(no, "", NOW))
     assert "said no" in str(seen(plan.render(rejected, [], None, EN).blocks))
     assert "too &lt;risky&gt;" in str(plan.render(rejected, [], None, EN).blocks)
-    late = record.to(life.Expired(Expired(record.plan.id, NOW + MINUTE), "", NOW + MINUTE))
+    late = record.to(life.PlanExpired(Expired(record.plan.id, NOW + MINUTE), "", NOW + MINUTE))
     assert "nobody answered in time" in str(seen(plan.render(late, [], None, EN).blocks))
 
 

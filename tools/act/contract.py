@@ -28,9 +28,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from foundation.nearest import nearest
+from foundation.numbers import refuse_flag
 from tools.act.effects import EffectSet
 from tools.errors import ActionRefusedError, BadArgumentError, ToolError
 from tools.ports import Clock, ClusterActor, ConfigHistory, HttpCaller
@@ -41,6 +42,11 @@ class Parameters(BaseModel):
     """Base of every action's parameters; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_flag(value, cls.model_fields[info.field_name or ""].annotation)
 
 
 class Pauses(Protocol):

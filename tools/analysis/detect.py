@@ -165,23 +165,6 @@ def _reference_end(series: Series) -> int:
     return max(end, series.times.size // 2)
 
 
-def score_all(
-    series: Series,
-    baseline: Baseline | None,
-    spec: MetricSpec,
-    settings: DetectorSettings | None = None,
-) -> list[Verdict]:
-    """Judge every known sample, oldest first."""
-    return _judge(
-        series,
-        residuals(series, baseline, spec),
-        baseline,
-        spec,
-        settings or DetectorSettings(),
-        newest_only=False,
-    )
-
-
 def score_service(
     observed: Sequence[tuple[Series, Baseline | None, MetricSpec]],
     settings: DetectorSettings | None = None,
@@ -197,7 +180,9 @@ def score_service(
         seen = _with_forest(observed, seen)
     verdicts: list[Verdict] = []
     for (series, baseline, spec), each in zip(observed, seen, strict=True):
-        verdicts += _judge(series, each, baseline, spec, chosen, newest_only=True)
+        verdict = _judge(series, each, baseline, spec, chosen)
+        if verdict is not None:
+            verdicts.append(verdict)
     return verdicts
 
 
@@ -280,12 +265,11 @@ def _judge(
     baseline: Baseline | None,
     spec: MetricSpec,
     settings: DetectorSettings,
-    *,
-    newest_only: bool,
-) -> list[Verdict]:
+) -> Verdict | None:
+    """Judge the newest known sample; None when there is none."""
     known = np.flatnonzero(~np.isnan(seen.values))
     if known.size == 0:
-        return []
+        return None
     if baseline is None:
         columns = [_static_column(seen, spec)]
         needed = 1
@@ -305,35 +289,27 @@ def _judge(
     # A row is isolated for its service as a whole: this metric counts only if it is bad itself.
     abnormal = abnormal & ((seen.badness > 0) | (baseline is None)) & _is_material(seen, spec)
     abnormal = abnormal[known]
-    starts = _run_starts(abnormal, raw[known])
-    wanted = [known.size - 1] if newest_only else range(known.size)
-    service = ServiceName(series.label(spec.group_by) or series.label("service"))
-    verdicts = []
-    for i in wanted:
-        at = int(known[i])
-        votes = tuple(
+    start = _run_starts(abnormal, raw[known])[-1]
+    at = int(known[-1])
+    return Verdict(
+        metric=spec.name,
+        labels=series.labels,
+        service=ServiceName(series.label(spec.group_by) or series.label("service")),
+        at=_time(series.times[at]),
+        observed=float(seen.values[at]),
+        expected=float(seen.center[at]),
+        deviation_sigma=_sigmas(float(seen.values[at] - seen.center[at]), seen.scale[at]),
+        votes=tuple(
             Vote(name, float(scores[at]), float(threshold), bool(marks[at]))
             for name, scores, threshold, marks in columns
             if not np.isnan(scores[at])
-        )
-        verdicts.append(
-            Verdict(
-                metric=spec.name,
-                labels=series.labels,
-                service=service,
-                at=_time(series.times[at]),
-                observed=float(seen.values[at]),
-                expected=float(seen.center[at]),
-                deviation_sigma=_sigmas(float(seen.values[at] - seen.center[at]), seen.scale[at]),
-                votes=votes,
-                anomalous=bool(abnormal[i]),
-                started_at=_time(series.times[known[starts[i]]]),
-                method="static" if baseline is None else "baseline",
-                unit=spec.unit or series.unit,
-                missing_ratio=series.missing_ratio,
-            )
-        )
-    return verdicts
+        ),
+        anomalous=bool(abnormal[-1]),
+        started_at=_time(series.times[known[start]]),
+        method="static" if baseline is None else "baseline",
+        unit=spec.unit or series.unit,
+        missing_ratio=series.missing_ratio,
+    )
 
 
 def _sigmas(residual: float, scale: float) -> float:

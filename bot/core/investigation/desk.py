@@ -26,8 +26,9 @@ from bot.core.investigation.intent import parse
 from bot.core.investigation.investigator import Diagnosis, Investigator
 from bot.core.investigation.model_answer import ModelAnswers
 from bot.core.investigation.recorder import Recorder
+from bot.core.investigation.shares import book
 from bot.core.investigation.turn import DeskConfig, Turn, told
-from bot.core.ports import Clock, Model, ModelUnavailableError, Reply, Store
+from bot.core.ports import Clock, Model, ModelUnavailableError, Reply, Store, Transaction
 from bot.core.shared.charts import ChartDesk
 from bot.domain import run as runs
 from bot.domain.answer import Answer, Usage
@@ -38,6 +39,7 @@ from bot.domain.redaction import Redactor
 from bot.domain.run import Failed, Queued, Running, Stopped
 from bot.locale import Texts
 from tools.contract import Toolbox
+from tools.errors import NotFoundError
 from tools.world import Catalogue
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,10 @@ HEARTBEAT = timedelta(seconds=10)  # wall time
 ORPHANED_AFTER = timedelta(seconds=45)  # wall time without a heartbeat
 
 ToolboxOf = Callable[[Running, CauseSheet], Toolbox]
+
+
+class AskedBeforeError(Exception):
+    """The question is on record, waiting or answered: it is not asked again."""
 
 
 class AgentDesk:
@@ -76,7 +82,11 @@ class AgentDesk:
     # ------------------------------------------------------------------ from question to answer
 
     async def open(self, question: Question, run_id: RunId | None = None) -> Running | None:
-        """Start a run for a question, or queue it behind the thread's run and return None."""
+        """Start a run for a question, or queue it behind the thread's run and return None.
+
+        `run_id` names a question that may come twice, such as an envelope worked on again after a
+        kill. Raises AskedBeforeError the second time.
+        """
         asked = Queued(
             id=run_id or RunId(mint("RUN")),
             question=replace(question, text=self._redactor.text(question.text)),
@@ -84,6 +94,8 @@ class AgentDesk:
         )
         run = self.start(asked)
         async with self._store.begin() as tx:
+            if run_id is not None and await _is_on_record(tx, run_id):
+                raise AskedBeforeError(run_id)
             started = await tx.runs.start(run)
             if not started:
                 await tx.runs.save(asked)
@@ -223,7 +235,7 @@ class AgentDesk:
     async def _finish(self, run: Running, answer: Answer) -> None:
         async with self._store.begin() as tx:
             await tx.runs.save(runs.finish(run, answer))
-            await tx.usage.add(run.id, run.asked_by, answer, self._clock.now())
+            await book(tx, run, answer, self._clock.now())
             await tx.audit.append(
                 Event(
                     kind="answer.given",
@@ -254,6 +266,14 @@ class AgentDesk:
         async with self._store.begin() as tx:
             await tx.runs.save(run)
             await tx.audit.append(Event(kind=kind, at=self._clock.now(), actor=BOT, subject=run.id))
+
+
+async def _is_on_record(tx: Transaction, run_id: RunId) -> bool:
+    try:
+        await tx.runs.get(run_id)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _evidence_so_far(turn: Turn) -> str:

@@ -108,7 +108,7 @@ class RunQueue:
                 return
             await tx.runs.save(run)
             for each in rest:
-                await tx.runs.save(runs.merge(each))
+                await tx.runs.save(runs.merge(each, run.id))
         self._tasks.spawn(run.id, self._carry(run))
 
     async def _carry(self, run: Running) -> None:

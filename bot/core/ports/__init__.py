@@ -1,6 +1,6 @@
 """What the use cases need from outside: store, Slack, model, people. Protocols that state failure.
 
-    clock          world and wall time
+    clock          world and wall time: the one that the tools know (`tools.ports`)
     slack          inbox, outbox, channels and their own messages
     people         directory and API tokens
     model          one streamed turn of a language model
@@ -14,7 +14,6 @@
 Everything is imported from here; the modules keep one subject each.
 """
 
-from bot.core.ports.clock import Clock
 from bot.core.ports.detection import (
     Anomalies,
     BaselineRows,
@@ -72,6 +71,7 @@ from bot.core.ports.store import (
     Store,
     Transaction,
 )
+from tools.ports import Clock
 
 __all__ = [
     "VERSION",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from bot.domain.answer import Answer, Evidence
 from bot.domain.ids import EvidenceId, RunId, Ts, UserId
 from bot.domain.place import Place
-from bot.domain.run import AgentRun, Queued, Running
+from bot.domain.run import AgentRun, Merged, Queued, Running
 from tools.world import Window
 
 
@@ -58,6 +58,10 @@ class Runs(Protocol):
 
     async def queued(self, place: Place | None = None, trigger: str = "") -> list[Queued]:
         """Return queued runs, oldest first, of one thread or of one trigger when named."""
+        ...
+
+    async def merged_into(self, run_id: RunId) -> list[Merged]:
+        """Return the runs whose questions another run answers as well, oldest first."""
         ...
 
 

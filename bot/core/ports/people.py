@@ -40,10 +40,6 @@ class Directory(Protocol):
         """
         ...
 
-    async def by_email(self, email: str) -> Person | None:
-        """Return the person with this e-mail."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:

@@ -16,7 +16,9 @@ from bot.core.remediation.answers.deadlines import Deadlines
 from bot.core.remediation.answers.switches import Switches
 from bot.core.remediation.binding import Binder
 from bot.core.remediation.guarding.gate import Gate
+from bot.core.remediation.guarding.halts import Halts
 from bot.core.remediation.guarding.own_ground import OwnGroundReader
+from bot.core.remediation.guarding.people import PeopleNow
 from bot.core.remediation.measuring import Measure, Notice, nothing_noticed
 from bot.core.remediation.plan_moves import PlanMoves
 from bot.core.remediation.planning.drafting import Variables
@@ -81,15 +83,16 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
     store, clock = ports.store, ports.clock
     binder = Binder(ports.actors, ports.actions, ports.redactor)
     own = OwnGroundReader(ports.actors, lambda: ports.policy().own)
+    people = PeopleNow(ports.directory, ports.catalogue, ports.access)
+    halts = Halts(ports.halt_file)
     gate = Gate(
         clock=clock,
         binder=binder,
-        directory=ports.directory,
         catalogue=ports.catalogue,
         policy=ports.policy,
-        access=ports.access,
+        people=people,
+        halts=halts,
         own=own,
-        halt_file=ports.halt_file,
     )
     moves = PlanMoves(store, clock, ports.texts, ports.redactor)
     planner = Planner(
@@ -129,6 +132,6 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         approvals=Approvals(Answering(moves, gate), planner, lambda: ports.place_of(None)),
         deadlines=Deadlines(moves, gate),
         execution=execution,
-        switches=Switches(store, clock, gate, ports.redactor),
+        switches=Switches(store, clock, people, halts, ports.redactor),
         gate=gate,
     )

@@ -107,7 +107,7 @@ class PlanMoves:
         self,
         tx: Transaction,
         record: PlanRecord,
-        ended: life.Rejected | life.Expired | life.Withdrawn,
+        ended: life.PlanRejected | life.PlanExpired | life.PlanWithdrawn,
         *,
         by: UserId | None = None,
     ) -> PlanRecord:

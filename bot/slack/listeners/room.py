@@ -12,6 +12,7 @@ import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from bot.core.investigation.desk import AskedBeforeError
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.ids import ChannelId, RunId, UserId
 from bot.domain.place import Place
@@ -26,7 +27,7 @@ from bot.slack.outbox import OutboxWorker
 from bot.slack.replies import SlackReplies
 from bot.slack.reporting import report
 from bot.slack.workspace import Workspace
-from tools.errors import BackendUnavailableError, NotFoundError
+from tools.errors import BackendUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -173,13 +174,6 @@ class Room:
         if not plain:
             await self.say_privately(given, "slack.ask_what")
             return
-        run_id = _run_id(given)
-        async with self.deps.store.begin() as tx:
-            try:
-                await tx.runs.get(run_id)
-                return  # asked before a restart; the run is on record
-            except NotFoundError:
-                pass
         question = Question(
             text=plain,
             place=place,
@@ -188,7 +182,10 @@ class Room:
             asker_name=(await self.directory.person(given.user)).name,
             voice=self.channels.voice_of(place.channel),
         )
-        run = await self.deps.questions.open(question, run_id)
+        try:
+            run = await self.deps.questions.open(question, _run_id(given))
+        except AskedBeforeError:
+            return  # before a restart
         if run is None:
             await self.mark_seen(given)
             return

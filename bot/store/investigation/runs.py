@@ -21,7 +21,7 @@ from bot.store.schema import Base, table_of, text_column, time_column
 from bot.store.session import Session
 
 RUNNING = sql("status = 'running'")
-R = TypeVar("R", Queued, Running)
+R = TypeVar("R", Queued, Running, Merged)
 
 
 class RunRow(Base, table=True):
@@ -56,6 +56,7 @@ class RunRow(Base, table=True):
     answer: str | None = text_column()
     finding: str | None = text_column()
     model: str = text_column()
+    merged_into: str | None = text_column()  # of a merged one; NULL before 0007
 
 
 T = table_of(RunRow)
@@ -92,6 +93,8 @@ def _values(run: AgentRun) -> dict[str, Any]:
     }
     if not isinstance(run, Queued | Merged):
         values |= {"owner": run.owner, "model": run.model}
+    if isinstance(run, Merged):
+        values["merged_into"] = run.into
     if isinstance(run, Running):
         values["heartbeat_at"] = run.heartbeat_at
     if isinstance(run, Done):
@@ -122,7 +125,7 @@ def _run(row: Row[Any]) -> AgentRun:
         case "stopped":
             return Stopped(**begun)
         case "merged":
-            return Merged(**asked)
+            return Merged(**asked, into=row.merged_into)
     raise ValueError(f"{row.id}: unknown status {row.status!r}; known: {sorted(STATUS.values())}")
 
 
@@ -209,6 +212,11 @@ class SqlRuns:
         if trigger:
             query = query.where(T.c.trigger == trigger)
         return await self._all(Queued, query)
+
+    async def merged_into(self, run_id: RunId) -> list[Merged]:
+        """Return the runs whose questions another run answers as well, oldest first."""
+        query = select(T).where(T.c.merged_into == run_id, T.c.status == "merged")
+        return await self._all(Merged, query.order_by(T.c.started_at, T.c.id))
 
     async def _all(self, kind: type[R], query: Select[Any]) -> list[R]:
         runs = [_run(row) for row in await self._session.all(query)]

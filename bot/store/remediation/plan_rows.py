@@ -189,7 +189,7 @@ def state_of(row: Row[Any]) -> life.PlanState:
         case PlanStatus.HELD:
             return life.Held(_fact(row, Pending, approval))
         case PlanStatus.APPROVED:
-            return life.Approved(_fact(row, Approved, approval))
+            return life.PlanApproved(_fact(row, Approved, approval))
         case PlanStatus.RUNNING | PlanStatus.VERIFYING | PlanStatus.UNDOING:
             return _at_work(row, status, _fact(row, Approved, approval))
         case _:
@@ -214,13 +214,13 @@ def _ended(row: Row[Any], status: PlanStatus, approval: Approval) -> life.Ended:
     outcome, at = row.outcome, _fact(row, datetime, row.ended_at)
     match status:
         case PlanStatus.REJECTED:
-            return life.Rejected(_fact(row, Rejected, approval), outcome, at)
+            return life.PlanRejected(_fact(row, Rejected, approval), outcome, at)
         case PlanStatus.EXPIRED:
-            return life.Expired(_fact(row, Expired, approval), outcome, at)
+            return life.PlanExpired(_fact(row, Expired, approval), outcome, at)
         case PlanStatus.WITHDRAWN if isinstance(approval, Withdrawn):
-            return life.Withdrawn(approval, outcome, at)
+            return life.PlanWithdrawn(approval, outcome, at)
         case PlanStatus.WITHDRAWN:
-            return life.Withdrawn(_fact(row, Approved, approval), outcome, at)
+            return life.PlanWithdrawn(_fact(row, Approved, approval), outcome, at)
         case _:
             return AFTER_APPROVAL[status](_fact(row, Approved, approval), outcome, at)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,19 @@ import respx
 from bot.composition.agent import described
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.instances import LiveGaps, metrics_of
-from bot.core.detection.cycle import DetectionCycle
-from bot.core.detection.enrichment import Enricher, Sources
-from bot.core.detection.findings import FindingConfig, FindingDesk
-from bot.core.shared.stored_ports import StoredBaselines
+from bot.core.detection.cycle import CycleReport
 from bot.core.upkeep.doctor import DependencyState, examine
-from bot.domain.finding import Finding
-from bot.domain.ids import ChannelId
-from bot.domain.redaction import Redactor
-from bot.locale import Texts
 from bot.settings import ConfigError, Settings, load_settings
 from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.metrics import FakeMetrics
-from tests.fakes.workers import InlineWorkers
+from tests.fixtures.bot import BotStand
 from tests.fixtures.loopback import free_port
 from tests.patience import PATIENCE
 from tools import catalog, fleet
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, parse_parameters
-from tools.analysis.detect import DetectorSettings
 from tools.backends.fleets import MetricsFleet, PlacedMetrics
 from tools.errors import ActionRefusedError, BackendUnavailableError
 from tools.metrics_and_services import CatalogueError, load_services
@@ -91,55 +84,54 @@ def two(eu: FakeMetrics, us: FakeMetrics) -> MetricsFleet:
     return MetricsFleet("prometheus", placed, clusters)
 
 
-def cycle_over(metrics: Metrics, store: SqlStore, clock: FakeClock) -> DetectionCycle:
-    workers = InlineWorkers()
+@dataclass
+class Two:
+    """The bot over two stores; another bot over the same database for other stores."""
 
-    async def on_cleared(_finding: Finding) -> None:
-        return None
+    store: SqlStore
+    folder: Path
+    clock: FakeClock
 
-    return DetectionCycle(
-        store=store,
-        clock=clock,
-        metrics=metrics,
-        baselines=StoredBaselines(store),
-        workers=workers,
-        catalogue=lambda: CATALOGUE,
-        enricher=Enricher(clock, Sources(metrics, workers), tuple, Texts("en"), "UTC", Redactor()),
-        desk=FindingDesk(store, clock, lambda _: ChannelId("C0INC"), FindingConfig(Texts("en"))),
-        settings=DetectorSettings(),
-        on_cleared=on_cleared,
-    )
+    async def cycle(self, metrics: Metrics) -> CycleReport:
+        stand = BotStand(
+            self.store, self.folder, clock=self.clock, metrics=metrics, catalogue=CATALOGUE
+        )
+        cycle = stand.join().work.cycle
+        assert cycle is not None
+        return await cycle.run()
+
+
+@pytest.fixture
+def bot(store: SqlStore, tmp_path: Path) -> Two:
+    return Two(store, tmp_path, FakeClock())
 
 
 async def test_a_finding_of_one_comes_while_the_other_hangs_and_the_silent_one_is_named(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    bot: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
-    clock = FakeClock()
     async with asyncio.timeout(PATIENCE):
-        report = await cycle_over(two(failing(clock), hanging()), store, clock).run()
+        report = await bot.cycle(two(failing(bot.clock), hanging()))
     assert [finding.service for finding in report.told] == ["order-api"]
     assert list(report.failed) == ["us"]
     assert "no answer" in report.failed["us"]
 
 
-async def test_the_same_trouble_in_two_clusters_is_two_anomalies(store: SqlStore) -> None:
-    clock = FakeClock()
-    report = await cycle_over(two(failing(clock), failing(clock)), store, clock).run()
+async def test_the_same_trouble_in_two_clusters_is_two_anomalies(bot: Two) -> None:
+    report = await bot.cycle(two(failing(bot.clock), failing(bot.clock)))
     assert report.opened == 2
-    async with store.begin() as tx:
+    async with bot.store.begin() as tx:
         found = {a.service: dict(a.first.labels)["cluster"] for a in await tx.anomalies.active()}
     assert found == {"order-api": "eu-1", "order-api@us-1": "us-1"}
 
 
 async def test_what_hangs_is_neither_opened_nor_resolved(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    bot: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
-    clock = FakeClock()
-    await cycle_over(two(failing(clock), failing(clock)), store, clock).run()
-    clock.advance(timedelta(minutes=10))
-    report = await cycle_over(two(failing(clock), hanging()), store, clock).run()
+    await bot.cycle(two(failing(bot.clock), failing(bot.clock)))
+    bot.clock.advance(timedelta(minutes=10))
+    report = await bot.cycle(two(failing(bot.clock), hanging()))
     assert report.resolved == 0
     assert report.active == 2
 

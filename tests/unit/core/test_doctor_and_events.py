@@ -16,7 +16,7 @@ from bot.domain.anomaly import Resolved
 from bot.domain.audit import BOT, Event
 from bot.domain.redaction import Redactor
 from bot.store.store import SqlStore
-from bot.telemetry import LogConfig, SelfMetrics, SelfTracing, configure_logging
+from bot.telemetry import LogConfig, SelfMetrics, configure_logging
 from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW, an_anomaly
 from tools.ports import Health
@@ -158,17 +158,3 @@ def test_logs_are_json_lines_without_secrets_even_in_a_stack_trace() -> None:
     assert lines[0]["level"] == "info"
     assert not any(s in text for s in ("xoxb-made", "hunter2", "abcdefghijklmnop"))
     assert "Traceback" in lines[1]["exception"]
-
-
-def test_tracing_is_off_unless_an_exporter_is_given() -> None:
-    with SelfTracing().span("detection.cycle", metrics=3):
-        pass
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter = InMemorySpanExporter()
-    tracing = SelfTracing(exporter)
-    with tracing.span("detection.cycle", metrics=3):
-        pass
-    tracing.close()
-    (span,) = exporter.get_finished_spans()
-    assert (span.name, dict(span.attributes or {})) == ("detection.cycle", {"metrics": 3})

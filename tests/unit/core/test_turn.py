@@ -16,7 +16,7 @@ from bot.claude.model import Claude, ClaudeConfig
 from bot.core.detection.finding_reply import FindingReply
 from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.investigation.causes import CauseSheet, usable
-from bot.core.investigation.desk import ORPHANED_AFTER, AgentDesk
+from bot.core.investigation.desk import ORPHANED_AFTER, AgentDesk, AskedBeforeError
 from bot.core.investigation.investigator import Investigator
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.investigation.turn import DeskConfig
@@ -50,8 +50,7 @@ from tools.observe.anomalies import detect_anomalies, forecast_metric
 from tools.observe.cluster import recent_changes
 from tools.observe.metrics import query_metric
 from tools.observe.propose import propose_plan
-from tools.ports import Baselines, Changes, Metrics, PlanDesk, Workers
-from tools.ports import Clock as WorldTime
+from tools.ports import Baselines, Changes, Clock, Metrics, PlanDesk, Workers
 from tools.world import (
     Catalogue,
     Direction,
@@ -114,7 +113,7 @@ class Office:
         workers, baselines = self.workers, StoredBaselines(self.store)
         known = catalogue()
         ports: dict[type, object] = {
-            WorldTime: self.clock,
+            Clock: self.clock,
             Metrics: self.metrics,
             Changes: self.changes,
             Baselines: baselines,
@@ -505,6 +504,22 @@ async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
     assert (await office.audited()).count("question.queued") == 2
 
 
+async def test_a_question_that_comes_twice_is_asked_once(office: Office) -> None:
+    desk, again = office.desk(), Question("why?", THREAD, "mention", ALICE, "Alice")
+    run = await desk.open(again, RunId("RUN-1"))
+    assert run is not None
+    assert await desk.open(again, RunId("RUN-2")) is None  # it waits
+    for known in ("RUN-1", "RUN-2"):
+        with pytest.raises(AskedBeforeError, match=known):
+            await desk.open(again, RunId(known))
+    await desk.answer(run, KeptReply())
+    with pytest.raises(AskedBeforeError):
+        await desk.open(again, RunId("RUN-1"))
+    assert isinstance(await office.run("RUN-2"), Queued)
+    asked = [kind for kind in await office.audited() if kind.startswith("question.")]
+    assert sorted(asked) == ["question.asked", "question.queued"]
+
+
 async def ask_while_busy(office: Office, claude: ModelServer, *waiting: Question) -> str:
     """Ask while Alice's question is answered; returns what Claude read of those that waited."""
     claude.push([Turn([text("It is the pool.")]), Turn([text("Since noon.")])])
@@ -547,6 +562,49 @@ async def test_questions_of_two_people_that_waited_name_both(
     assert f'<question from="Bob Li, Carol">\n{asked}\n</question>' in told
     states = [type(run) for run in await office.runs()]
     assert sorted(s.__name__ for s in states) == ["Done", "Done", "Merged", "Merged"]
+
+
+async def test_everybody_whose_questions_one_answer_answers_pays_a_share_of_it(
+    office: Office, claude: ModelServer
+) -> None:
+    bob = Question("and since when?", THREAD, "mention", BOB, "Bob Li")
+    carol = Question("is it the pool?", THREAD, "mention", CAROL, "Carol")
+    await ask_while_busy(office, claude, bob, carol, replace(bob, text="sure?"))
+    first = next(run for run in await office.runs() if run.asked_by == ALICE)
+    assert isinstance(first, Done)
+    since = office.clock.now() - timedelta(days=1)
+    async with office.store.begin() as tx:
+        paid = [(await tx.usage.spent(since, user)).usd_micros for user in (ALICE, BOB, CAROL)]
+        whole = (await tx.usage.spent(since)).usd_micros
+    assert paid[0] == first.answer.usage.usd_micros
+    assert paid[1] == pytest.approx(2 * paid[2], abs=2)  # two questions and one
+    assert sum(paid) == whole
+    assert paid[2] > 0
+
+
+async def test_who_has_used_up_their_day_is_answered_with_who_has_not(
+    office: Office, claude: ModelServer
+) -> None:
+    office.budget = Budget(usd_micros_per_person_day=1)
+    claude.push([Turn([text("It is the pool.")]), Turn([text("Since noon.")])])
+    desk, reply = office.desk(), KeptReply()
+    run = await desk.open(Question("why?", THREAD, "mention", ALICE, "Alice"))
+    assert run is not None
+    for who in (ALICE, BOB):  # Alice will have nothing left when these are answered
+        office.clock.advance(timedelta(seconds=1))
+        assert await desk.open(Question("since when?", THREAD, "mention", who, who)) is None
+    await desk.answer(run, KeptReply())
+    queue = office.queue(lambda _: reply)
+    await queue.tick()
+    async with asyncio.timeout(PATIENCE):
+        await queue.idle()
+    assert reply.answer is not None
+    assert reply.answer.mode == "claude"
+    run = await desk.open(Question("sure?", THREAD, "mention", BOB, "Bob Li"))
+    assert run is not None
+    alone = await desk.answer(run, KeptReply())
+    assert alone is not None
+    assert alone.mode == "deterministic"  # his share of the answer was his day
 
 
 async def test_a_merged_question_of_a_dead_process_still_names_everybody(

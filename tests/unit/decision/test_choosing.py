@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.core.ports import OutboxRow
 from bot.core.remediation.planning.planner import Origin
+from bot.core.remediation.planning.playbook_choice import trouble_of
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
@@ -44,7 +45,9 @@ async def cards(world: Production, view: str) -> list[dict[str, Any]]:
 async def test_what_helped_before_goes_first(world: Production) -> None:
     world.playbooks = library(ROLLBACK, OTHER)
     finding = await a_finding(world)
-    assert [m.loaded.playbook.id for m in await world.bot.proposals.choice.matches(finding)] == [
+    assert [
+        m.loaded.playbook.id for m in await world.bot.proposals.choice.matches(trouble_of(finding))
+    ] == [
         "another",
         "rollback",
     ]
@@ -55,7 +58,7 @@ async def test_what_helped_before_goes_first(world: Production) -> None:
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
     world.metrics["order_error_rate", "shop"] = 0.4
-    found = await world.bot.proposals.choice.matches(finding)
+    found = await world.bot.proposals.choice.matches(trouble_of(finding))
     assert [m.loaded.playbook.id for m in found] == ["rollback", "another"]
     assert [(m.success_ratio, m.tried) for m in found] == [(2 / 3, 1), (1 / 2, 0)]
 

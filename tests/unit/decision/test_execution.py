@@ -160,11 +160,11 @@ async def unknown_plan(world: Production) -> PlanId:
     plan = await world.approved("rollback")
     real = type(world.actions["deployment_rollback"])
 
-    class Silent(real):  # type: ignore[misc, valid-type]
+    class AnswerLost(real):  # type: ignore[misc, valid-type]
         async def execute(self, actors: object, bound: object, key: str) -> None:
             raise OutcomeUnknownError("the connection broke after the request")
 
-    world.actions["deployment_rollback"] = Silent()
+    world.actions["deployment_rollback"] = AnswerLost()
     await world.run()
     world.actions["deployment_rollback"] = real()
     assert (await world.record(plan)).status is PlanStatus.OUTCOME_UNKNOWN

@@ -566,7 +566,7 @@ async def test_a_row_that_claims_two_yeses_of_one_person_is_not_run(world: Produ
     answers = (Yes(ANN, world.clock.wall(), record.plan.digest),) * 2
     forged = Approved(record.plan.id, record.plan.digest, answers, world.clock.wall())
     async with world.store.begin() as tx:
-        moved = await tx.plans.move(record.to(life.Approved(forged)))
+        moved = await tx.plans.move(record.to(life.PlanApproved(forged)))
         facts = {"status": moved.status.value, "version": moved.version}
         event = Event("plan.approved", world.clock.now(), ANN, plan, "", record.plan.digest, facts)
         await tx.audit.append(event)

@@ -43,16 +43,16 @@ async def test_each_kind_of_halt_has_a_mark_of_its_own(world: Production) -> Non
     at = world.clock.now()
     async with world.store.begin() as tx:
         await tx.flags.set("halt", "UADA: wrong", "UADA", at)
-        flag, file = await world.bot.gate.halts(tx)
+        flag, file = await world.bot.gate.halts.on(tx)
         assert (flag.why, flag.since, file.why, file.since) == (
             "UADA: wrong",
             at,
             world.halt_file,
             None,
         )
-        assert await world.bot.gate.halted(tx) == "UADA: wrong"
+        assert await world.bot.gate.halts.why(tx) == "UADA: wrong"
         marks = {flag.mark, file.mark}
         world.halt_file = "the file var/halt exists since 12:01"
         world.clock.advance(seconds=1)
         await tx.flags.set("halt", "UADA: wrong", "UADA", world.clock.now())
-        assert marks.isdisjoint(each.mark for each in await world.bot.gate.halts(tx))
+        assert marks.isdisjoint(each.mark for each in await world.bot.gate.halts.on(tx))

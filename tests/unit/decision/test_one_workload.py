@@ -80,7 +80,7 @@ async def test_an_outcome_that_nobody_knows_yet_holds_its_workload(world: Produc
     world.policy = PolicyConfig(cooldown=timedelta(0))
     first, second = await approved_by(world, "scale-up"), await approved_by(world, "rollback")
     record = await world.record(first)
-    assert isinstance(record.state, life.Approved)
+    assert isinstance(record.state, life.PlanApproved)
     lost = life.lose(life.Running(record.state.approval, None), "no answer", world.clock.now())
     async with world.store.begin() as tx:
         await tx.plans.move(record.to(lost))
@@ -120,7 +120,7 @@ async def test_a_plan_that_a_person_lets_go_on_waits_for_its_turn_and_stops_nobo
     world.services["desk"] = service("desk")
     first = await approved_by(world, "both")
     record = await world.record(first)
-    assert isinstance(record.state, life.Approved)
+    assert isinstance(record.state, life.PlanApproved)
     running = life.Running(record.state.approval, None)  # as `resume` leaves it
     other = await approved_by(world, "rollback", "desk")
     await world.bot.execution.drive(other)

@@ -61,7 +61,7 @@ async def test_an_approval_that_nobody_gave_is_none(world: Production) -> None:
     plan = await world.planned("rollback")
     record = await world.record(plan)
     nobody = Approved(plan, record.plan.digest, (), world.clock.wall())
-    record = record.to(life.Approved(nobody))
+    record = record.to(life.PlanApproved(nobody))
     case = replace(await case_of(world, plan), plan=record.plan, approval=nobody)
     refusal = Refusal("distinct_approvers", f"nobody said yes to {plan}")
     assert mint(record, replace(case, auto=True)) == refusal
@@ -137,11 +137,11 @@ async def test_an_undo_step_that_a_person_proved_leads_on_with_the_way_back(
     await world.run()
     real = type(world.actions["hpa_scale"])
 
-    class Silent(real):  # type: ignore[misc, valid-type]
+    class AnswerLost(real):  # type: ignore[misc, valid-type]
         async def execute(self, actors: object, bound: object, key: str) -> None:
             raise OutcomeUnknownError("the connection broke after the request")
 
-    world.actions["hpa_scale"] = Silent()
+    world.actions["hpa_scale"] = AnswerLost()
     world.metrics["order_error_rate", "shop"] = 0.5
     world.clock.advance(seconds=601)
     await world.run()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.remediation.planning.planner import Origin
+from bot.core.remediation.planning.playbook_choice import trouble_of
 from bot.domain.anomaly import open_anomaly
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, FindingId
@@ -217,13 +218,15 @@ async def test_causes_and_past_success_order_the_playbooks(world: Production) ->
     )
     world.playbooks = library(ROLLBACK, other.replace('"{{ workload }}"', '"Deployment/shop"'))
     finding = await a_finding(world)
-    plain = [m.loaded.playbook.id for m in await world.bot.proposals.choice.matches(finding)]
+    plain = [
+        m.loaded.playbook.id for m in await world.bot.proposals.choice.matches(trouble_of(finding))
+    ]
     assert plain == ["another", "rollback"]  # equal: by name
     cause = Cause(
         "a bad release", ServiceName("shop"), "deploy", 0.9, (), None, ("deployment_rollback",)
     )
     named = await a_finding(world, cause)
-    found = await world.bot.proposals.choice.matches(named)
+    found = await world.bot.proposals.choice.matches(trouble_of(named))
     assert [m.loaded.playbook.id for m in found] == ["rollback", "another"]
 
 

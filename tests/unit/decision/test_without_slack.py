@@ -17,12 +17,11 @@ from tests.fixtures.nouns import ALICE, NOW, a_run
 async def test_nobody_is_known_so_nobody_may_answer_a_plan(world: Production) -> None:
     world.directory = NoSlack()  # type: ignore[assignment]
     bot = world.replica("two")
-    assert (await bot.gate.identity(ALICE)).person is None
-    assert (await bot.gate.remembered(ALICE)).person is None
+    assert (await bot.gate.people.identity(ALICE)).person is None
+    assert (await bot.gate.people.remembered(ALICE)).person is None
     plan = await world.planned("rollback")
     said = await bot.approvals.approve(plan, ALICE, ChannelId("C1"))
     assert (said.accepted, said.refused_by) == (False, "access")
-    assert await NoSlack().by_email("alice@example.com") is None
 
 
 async def test_there_is_no_channel_but_the_terminal_and_nothing_was_written_there() -> None:
@@ -43,7 +42,6 @@ async def test_the_owner_of_a_token_is_a_full_member_without_an_e_mail() -> None
     owner = await TokenOwners().person(UserId("U1"))
     assert await TokenOwners().confirm([owner.id]) == {owner.id: owner}
     assert (owner.id, owner.guest, owner.external, owner.groups) == ("U1", False, False, ())
-    assert await TokenOwners().by_email("u1@example.com") is None
 
 
 @pytest.mark.parametrize("token", ["", "xoxb-1"])

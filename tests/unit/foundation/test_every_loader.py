@@ -9,6 +9,9 @@ from bot import locale
 from bot.settings import ConfigError, load_settings
 from knowledge.documents import DocumentError, parse_document
 from playbooks.loader import PlaybookError, load_file
+from tools.act.actions import ACTIONS
+from tools.act.contract import parse_parameters
+from tools.errors import BadArgumentError
 from tools.metrics_and_services import CatalogueError, load_metrics, load_services
 from tools.rules import RuleError, load_rules
 
@@ -111,7 +114,7 @@ def test_a_date_of_front_matter_is_one_with_or_without_quotes_and_a_time() -> No
             parse_document(text.replace("{date}", wrong), "a.md")
 
 
-@pytest.mark.parametrize("word", ["no", "off", "010", ".nan"])
+@pytest.mark.parametrize("word", ["no", "off", "010", ".nan", "false", "true"])
 def test_no_word_makes_a_dangerous_playbook_a_harmless_one(tmp_path: Path, word: str) -> None:
     path = tmp_path / "restart.yaml"
     path.write_text(f"{PLAYBOOK}risk_override: {word}\n", encoding="utf-8")
@@ -135,3 +138,33 @@ def test_a_text_of_a_person_is_never_a_bool() -> None:
         texts = locale.Texts(language)
         keys = texts.keys()
         assert all(texts.raw(key) not in {"True", "False", "None"} for key in keys)
+
+
+@pytest.mark.parametrize("word", ["true", "false"])
+@pytest.mark.parametrize(
+    ("read", "error", "text"),
+    [
+        (
+            load_metrics,
+            CatalogueError,
+            "a: {m: {query: x, unit: s, description: x, threshold: #}}",
+        ),
+        (read_configuration, ConfigError, "api: {port: #}"),
+        (read_configuration, ConfigError, "anomaly_detection: {zscore_threshold: #}"),
+    ],
+    ids=["metrics", "port", "threshold"],
+)
+def test_a_flag_is_no_number(
+    tmp_path: Path, read: Callable[[Path], object], error: type[Exception], text: str, word: str
+) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(text.replace("#", word), encoding="utf-8")
+    with pytest.raises(error, match=f"a number is wanted here, not {word}"):
+        read(path)
+
+
+def test_a_flag_is_no_number_of_an_action() -> None:
+    with pytest.raises(BadArgumentError, match="a number is wanted here, not true"):
+        parse_parameters(ACTIONS["pod_restart"], {"grace_period": True})
+    drain = parse_parameters(ACTIONS["drain"], {"evict_bare_pods": True})
+    assert drain.model_dump()["evict_bare_pods"] is True

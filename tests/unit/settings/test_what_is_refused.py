@@ -73,10 +73,44 @@ def test_what_is_no_good_yaml_is_refused_where_it_stands(
         ("SRE_AGENT_SLACK__DIGEST__CRON", "", "0 9 * * mon-fri"),
     ],
 )
-def test_a_variable_is_read_as_yaml_and_what_is_none_as_it_stands(
+def test_a_variable_over_a_section_is_read_as_yaml_and_an_empty_one_is_not_there(
     tmp_path: Path, name: str, value: str, cron: str
 ) -> None:
     assert load(tmp_path, "", **{name: value}).digest.cron == cron
+
+
+@pytest.mark.parametrize("word", ["#ops", "null", "~", "0123", "[a]", "a: b", "'quoted'", "true"])
+def test_a_variable_over_a_text_stands_as_it_is(tmp_path: Path, word: str) -> None:
+    told = load(tmp_path, "", SRE_AGENT_SLACK__CHANNELS__DIGEST=word)
+    assert told.document.slack.channels.digest == word
+    secret = load(tmp_path, "", SRE_AGENT_LLM__API_KEY=word).document.llm.api_key
+    assert secret is not None
+    assert secret.get_secret_value() == word
+
+
+def test_variables_over_numbers_flags_lists_and_named_sections_are_what_they_say(
+    tmp_path: Path,
+) -> None:
+    document = load(
+        tmp_path,
+        "",
+        SRE_AGENT_API__PORT="8081",
+        SRE_AGENT_BUDGETS__DAY_USD="2.5",
+        SRE_AGENT_AUTO_REMEDIATION__DRY_RUN="true",
+        SRE_AGENT_AUTO_REMEDIATION__BLACKLIST__NAMESPACES="[pay, '007']",
+        SRE_AGENT_PROMETHEUS__INSTANCES__EU__URL="http://eu",
+        SRE_AGENT_PROMETHEUS__INSTANCES__EU__TENANT="#7",
+    ).document
+    assert (document.api.port, document.budgets.day_usd) == (8081, 2.5)
+    assert document.auto_remediation.dry_run is True
+    assert document.auto_remediation.blacklist.namespaces == ("pay", "007")
+    assert document.prometheus.instances["eu"].tenant == "#7"
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "Infinity", "1e999"])
+def test_what_is_no_finite_number_is_refused(tmp_path: Path, word: str) -> None:
+    with pytest.raises(ConfigError, match=r"budgets\.day_usd: Input should be a finite number"):
+        load(tmp_path, "", SRE_AGENT_BUDGETS__DAY_USD=word)
 
 
 def test_a_wrong_variable_is_told_as_of_the_environment(tmp_path: Path) -> None:

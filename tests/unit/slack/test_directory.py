@@ -50,8 +50,6 @@ async def test_people_are_known_with_their_groups_and_flags(client: AsyncWebClie
     assert (alice.guest, alice.external, alice.deleted, alice.bot) == (False,) * 4
     assert (await directory.person(UserId(GUEST))).guest
     assert (await directory.person(UserId(STRANGER))).external
-    assert await directory.by_email("alice@nova.example") == alice
-    assert await directory.by_email("nobody@nova.example") is None
 
 
 async def test_a_person_is_asked_for_again_after_five_minutes(

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from tools.backends.condition import Condition
+from tools.backends.kubernetes.calls import KubernetesCall
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import resource_of
 from tools.backends.kubernetes.selectors import equality
-from tools.backends.kubernetes.session import KubernetesCall, KubernetesSession
-from tools.errors import BackendDeniedError
+from tools.backends.kubernetes.session import KubernetesSession
 from tools.ports import Health
 from tools.world import WorkloadRef
 
@@ -98,38 +98,10 @@ class KubernetesActor:
             body=dict(body),
         )
 
-    async def can(self, verb: str, kind: str, namespace: str, subresource: str = "") -> bool:
-        """Ask the API server whether the acting identity may do this (for `doctor`)."""
-        resource = resource_of(kind)
-        attributes = {
-            "verb": verb,
-            "group": resource.group,
-            "resource": resource.plural,
-            "subresource": subresource,
-            "namespace": namespace if resource.namespaced else "",
-        }
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}},
-        }
-        reviews = _Reviews("create", resource, WorkloadRef(self._config.name, "", "", ""))
-        try:
-            answer = await self._session.send(reviews, body=review)
-        except BackendDeniedError:
-            return False
-        return bool((answer.get("status") or {}).get("allowed"))
-
     def _call(
         self, verb: str, ref: WorkloadRef, *, dry_run: bool, subresource: str = ""
     ) -> KubernetesCall:
         return KubernetesCall(verb, resource_of(ref.kind), ref, subresource, changes=not dry_run)
-
-
-class _Reviews(KubernetesCall):
-    @property
-    def path(self) -> str:
-        return "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def _options(*, dry_run: bool) -> dict[str, str]:

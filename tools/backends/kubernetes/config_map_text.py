@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools.backends.kubernetes.calls import KubernetesCall
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import resource_of
-from tools.backends.kubernetes.session import KubernetesCall, KubernetesSession
+from tools.backends.kubernetes.session import KubernetesSession
 from tools.errors import NotFoundError
 from tools.world import WorkloadRef
 

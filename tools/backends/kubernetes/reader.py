@@ -8,9 +8,10 @@ from typing import Any
 
 from tools.backends.condition import Condition
 from tools.backends.kubernetes.config import KubernetesConfig
+from tools.backends.kubernetes.failures import Object
 from tools.backends.kubernetes.kinds import rbac_rule, resource_of
 from tools.backends.kubernetes.selectors import equality, selector_of
-from tools.backends.kubernetes.session import KubernetesSession, Object
+from tools.backends.kubernetes.session import KubernetesSession
 from tools.backends.kubernetes.watch import Essence, Seen, Watch
 from tools.errors import BackendDeniedError
 from tools.ports import Health

@@ -1,77 +1,35 @@
-"""One identity's connection to one cluster: raw REST calls and what their failures mean.
+"""One identity's connection to one cluster: raw REST calls, each sent once.
 
-401, 403           BackendDeniedError with verb, resource and the missing RBAC rule
-404                NotFoundError
-409, 422 "test"    LostRaceError               (the object is not as it was read)
-429                TryLaterError               (rate limit, disruption budget: named)
-other 4xx          BackendRefusedError
-3xx                BackendRefusedError         (nobody sends us on to somebody else)
-too large          AnswerTooLargeError, of a sent change OutcomeUnknownError
-another object     as no answer                (acting identity only: see `answers`)
-5xx, no answer     reads and dry runs: BackendUnavailableError
-                   sent changes: OutcomeUnknownError, never repeated
-never connected    BackendUnavailableError
+`failures` says what it means when one fails; `answers` when the acting identity is answered about
+another object.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
 from tools.backends.condition import Condition
 from tools.backends.kubernetes.answers import mistaken
+from tools.backends.kubernetes.calls import ASK_VERSION, METHODS, KubernetesCall
 from tools.backends.kubernetes.config import KubernetesConfig
-from tools.backends.kubernetes.kinds import Resource, rbac_rule, resource_of
+from tools.backends.kubernetes.failures import Failures, Object, object_of, whereabouts_of
+from tools.backends.kubernetes.kinds import resource_of
 from tools.errors import (
     AnswerTooLargeError,
     BackendDeniedError,
     BackendError,
-    BackendRefusedError,
     BackendUnavailableError,
-    LostRaceError,
-    NotFoundError,
-    OutcomeUnknownError,
-    TryLaterError,
 )
 from tools.ports import Health
 from tools.world import DEFAULT_CLUSTER, WorkloadRef
 
 NAME = "kubernetes"
-Object = dict[str, Any]
 Listed = tuple[list[Object], str]  # objects, and the resource version the list was true at
-
-
-@dataclass(frozen=True, slots=True)
-class KubernetesCall:
-    """One request and the words its failure is told in."""
-
-    verb: str  # the RBAC verb: get, list, patch, delete, create
-    resource: Resource
-    ref: WorkloadRef  # name is empty for a list
-    subresource: str = ""
-    changes: bool = False  # true when an answer that is lost leaves the effect unproved
-
-    def __str__(self) -> str:
-        """Return `patch deployments/order-api in trading`."""
-        name = f"{self.resource.plural}/{self.ref.name}" if self.ref.name else self.resource.plural
-        tail = f" ({self.subresource})" if self.subresource else ""
-        where = f" in {self.ref.namespace}" if self.ref.namespace else ""
-        return f"{self.verb} {name}{tail}{where}"
-
-    @property
-    def path(self) -> str:
-        if self.verb in {"list", "watch"} or (self.verb == "create" and not self.subresource):
-            return self.resource.collection(self.ref.namespace)
-        return self.resource.path(self.ref, self.subresource)
-
-
 MOST_PAGES = 200  # of one list: a hundred thousand objects
 WATCH_SECONDS = 240.0  # after this long the API ends a stream and we go on with the next
-METHODS = {"get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE", "create": "POST"}
 
 
 class KubernetesSession:
@@ -84,6 +42,7 @@ class KubernetesSession:
         self.name = NAME if config.name == DEFAULT_CLUSTER else f"{NAME} {config.name}"
         # a change is never held back by what reading has learned: it is sent, or it fails itself
         self.condition = Condition(self.name, trips=not acting)
+        self._failures = Failures(self.name, whereabouts_of(config, acting=acting))
 
     async def close(self) -> None:
         if self._api is not None:
@@ -100,10 +59,10 @@ class KubernetesSession:
     ) -> Object:
         """Send one request once and return the object it answers."""
         raw = await self._raw(call, query or {}, body, content_type)
-        answer = _object(raw)
+        answer = object_of(raw)
         if not answer:  # a login page with status 200 must not read as an empty list
             start = raw[:80].decode("utf-8", "replace")
-            raise self._unanswered(
+            raise self._failures.unanswered(
                 call,
                 f"the answer is no Kubernetes object ({start!r}); check that the address in the "
                 "kubeconfig is the API server itself and that no proxy or login page answers",
@@ -111,7 +70,7 @@ class KubernetesSession:
         if self._acting and (
             other := mistaken(call.verb, call.resource, call.ref, call.subresource, answer)
         ):
-            raise self._unanswered(call, f"the answer is about {other}")
+            raise self._failures.unanswered(call, f"the answer is about {other}")
         return answer
 
     async def text(self, call: KubernetesCall, query: Mapping[str, str]) -> str:
@@ -156,19 +115,17 @@ class KubernetesSession:
             response = await api.call_api(*prepared, _request_timeout=timeout)
             raw = await self._body(call, response.response)
         except _SentOnError as error:
-            raise BackendRefusedError(
-                self.name,
-                f"{call}: {self._whereabouts()} sends us on to {str(error)!r}, which we do not "
-                "follow; name the API server itself",
-            ) from error
+            raise self._failures.sent_on(call, str(error)) from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise BackendUnavailableError(self.name, self._unreached(error)) from error
+            raise BackendUnavailableError(self.name, self._failures.unreached(error)) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             why = str(error) or f"no answer within {seconds:g} s"
-            raise self._unanswered(call, why) from error
+            raise self._failures.unanswered(call, why) from error
         if 200 <= response.status < 300:
             return bytes(raw)
-        raise self._failure(call, response.status, raw, response.headers.get("Retry-After", ""))
+        raise self._failures.of_status(
+            call, response.status, raw, response.headers.get("Retry-After", "")
+        )
 
     async def _body(self, call: KubernetesCall, response: aiohttp.ClientResponse) -> bytes:
         """Read an answer, unpacked, up to the limit."""
@@ -180,7 +137,7 @@ class KubernetesSession:
                 response.close()
                 text = f"the answer is larger than {limit:,} bytes"
                 if call.changes:
-                    raise self._unanswered(call, text)
+                    raise self._failures.unanswered(call, text)
                 raise AnswerTooLargeError(self.name, f"{call}: {text}; nothing of it is used")
             parts.append(part)
         return b"".join(parts)
@@ -254,9 +211,9 @@ class KubernetesSession:
             try:
                 if response.status != 200:
                     body = await self._body(call, response.response)
-                    raise self._failure(call, response.status, body)
+                    raise self._failures.of_status(call, response.status, body)
                 async for line in _lines(response.response.content, limit):
-                    yield _object(line)
+                    yield object_of(line)
             finally:
                 response.response.close()
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -269,9 +226,8 @@ class KubernetesSession:
         name = f"{NAME}_act" if self._acting else NAME
         if not configured:
             return Health(name, up=False, detail="not configured", configured=False)
-        version = Resource("", "", "version", namespaced=False)
         try:
-            answer = await self.send(_VersionCall("get", version, WorkloadRef("", "", "", "")))
+            answer = await self.send(ASK_VERSION)
         except BackendError as error:
             return self.condition.health(name, up=False, detail=str(error))
         detail = f"{self.config.name} {answer.get('gitVersion', '')}"
@@ -312,61 +268,6 @@ class KubernetesSession:
             settings.proxy = ours.proxy
         return client.ApiClient(settings)
 
-    def _unanswered(self, call: KubernetesCall, why: str) -> Exception:
-        if call.changes:
-            return OutcomeUnknownError(
-                f"{call} was sent and not answered ({why}); look at the object before doing "
-                "anything again"
-            )
-        return BackendUnavailableError(self.name, f"{call}: {why}")
-
-    def _unreached(self, error: Exception) -> str:
-        """Return why no connection came about, and what to look at."""
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            return (
-                f"the server's certificate is not trusted ({error}); a proxy may be breaking TLS "
-                "open: put its authority into certificate-authority of the kubeconfig"
-            )
-        return (
-            f"cannot be reached: {error}; check that the API server runs and that the address in "
-            f"the kubeconfig is right ({self._whereabouts()})"
-        )
-
-    def _whereabouts(self) -> str:
-        """Name the file that says where the API server is and who we are."""
-        ours = self.config
-        file = ours.kubeconfig_act if self._acting else ours.kubeconfig
-        setting = ours.setting_act if self._acting else ours.setting
-        return f"{setting}: {file!r}" if file else "the pod's service account"
-
-    def _failure(
-        self, call: KubernetesCall, status: int, raw: bytes, retry_after: str = ""
-    ) -> Exception:
-        answer = _object(raw)
-        text = str(answer.get("message") or raw[:300].decode("utf-8", "replace"))
-        reason = str(answer.get("reason", ""))
-        if status == 401:
-            return BackendDeniedError(
-                self.name,
-                f"{call}: the identity is not accepted ({text}); its token has expired or is "
-                f"wrong: renew it ({self._whereabouts()})",
-            )
-        if status == 403:
-            rule = rbac_rule(call.verb, call.resource, call.ref.namespace, call.subresource)
-            return BackendDeniedError(
-                self.name, f"{call} is denied ({text}); it needs the rule {rule}"
-            )
-        if status == 404:
-            return NotFoundError(f"{self.name}: {call}: {text}")
-        if status == 409 or (status == 422 and call.verb == "patch" and _is_failed_test(text)):
-            return LostRaceError(f"{call}: the object changed meanwhile: {text}")
-        if status == 429:
-            wait = f"; ask again in {retry_after} s" if retry_after else ""
-            return TryLaterError(self.name, f"{call}: {_with_causes(text, answer)}{wait}")
-        if status < 500:
-            return BackendRefusedError(self.name, f"{call}: {reason or status}: {text}")
-        return self._unanswered(call, f"HTTP {status}: {text}")
-
 
 class _SentOnError(aiohttp.ClientError):
     """The answer is a redirect; says where to."""
@@ -395,24 +296,6 @@ async def _send_once(
         raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
 
 
-class _VersionCall(KubernetesCall):
-    @property
-    def path(self) -> str:
-        return "/version"
-
-
-def _is_failed_test(text: str) -> bool:
-    """Tell a failed `test` operation from a change that validation refuses; both are 422."""
-    return "is invalid" not in text.lower()
-
-
-def _with_causes(text: str, answer: Object) -> str:
-    """Add what a Status names as causes: which disruption budget holds a pod."""
-    causes = (answer.get("details") or {}).get("causes") or ()
-    told = [str(each.get("message", "")) for each in causes]
-    return " ".join([text, *(each for each in told if each)])
-
-
 async def _lines(content: aiohttp.StreamReader, limit: int) -> AsyncIterator[bytes]:
     """Yield the lines of a stream, each as long as one answer may be."""
     rest = b""
@@ -423,11 +306,3 @@ async def _lines(content: aiohttp.StreamReader, limit: int) -> AsyncIterator[byt
         for line in whole:
             if line.strip():
                 yield line
-
-
-def _object(raw: bytes) -> Object:
-    try:
-        value = json.loads(raw) if raw else {}
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -20,7 +20,8 @@ from typing import Any
 import structlog
 
 from foundation.retries import RetryPolicy
-from tools.backends.kubernetes.session import KubernetesSession, Object
+from tools.backends.kubernetes.failures import Object
+from tools.backends.kubernetes.session import KubernetesSession
 from tools.errors import BackendDeniedError, BackendError
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from bot.core.ports import PlanRecord, StaleError, Transaction
-from bot.core.remediation.guarding.gate import Gate, Identity
+from bot.core.remediation.guarding.gate import Gate
+from bot.core.remediation.guarding.people import Identity
 from bot.core.remediation.plan_moves import TRIES, PlanMoves, Said, named_guard
 from bot.domain.approval import answers_of
 from bot.domain.audit import Event
@@ -50,7 +51,8 @@ class Answering:
         `tiered`: the role of the plan's tier is needed as well. `brake`: it stops something, so who
         was known a few minutes ago may.
         """
-        person = await (self.gate.remembered(user) if brake else self.gate.identity(user))
+        people = self.gate.people
+        person = await (people.remembered(user) if brake else people.identity(user))
         for _ in range(TRIES):
             try:
                 async with self.moves.store.begin() as tx:
@@ -68,7 +70,7 @@ class Answering:
         """Return a plan, and the refusal for somebody without the right."""
         async with self.moves.store.begin() as tx:
             record = await tx.plans.get(plan_id)
-        who = self._who(await self.gate.identity(user), user, record, right)
+        who = self._who(await self.gate.people.identity(user), user, record, right)
         async with self.moves.store.begin() as tx:
             return record, await self._refused(tx, record, who, right)
 
@@ -110,8 +112,8 @@ class Answering:
     ) -> Answerer:
         plan = record.plan
         if tiered:
-            return self.gate.answerer(person, user, plan, right)
-        return self.gate.may(person, user, right, plan.place.channel, plan.service)
+            return self.gate.people.may_answer(person, user, plan, right)
+        return self.gate.people.may(person, user, right, plan.place.channel, plan.service)
 
     async def refuse(
         self, tx: Transaction, record: PlanRecord, user: UserId, refusal: Refusal

@@ -26,7 +26,7 @@ from bot.domain.guards import Answerer, Refusal
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
-from bot.domain.step_run import StepUnknown, Verdict
+from bot.domain.step_run import StepUnknown, ToldOutcome
 from tools.world import ProposalDraft
 
 __all__ = ["Approvals", "Said"]
@@ -143,7 +143,7 @@ class Approvals:
             if isinstance(rejected, answers.Expired):
                 return await self.moves.expired(tx, record, state)
             text = self.moves.texts.say("plan.rejected", **self.moves.fields(record))
-            ended = life.Rejected(rejected, text, self.moves.clock.now())
+            ended = life.PlanRejected(rejected, text, self.moves.clock.now())
             moved = await self.moves.end_plan(tx, record, ended, by=user)
             facts = {"channel": channel}
             await self.moves.note(tx, moved, "plan.rejected", user, facts, rejected.reason)
@@ -222,12 +222,12 @@ class Approvals:
     # --- after it stopped -----------------------------------------------------------------
 
     async def resolve_unknown(
-        self, plan_id: PlanId, user: UserId, verdict: str, channel: ChannelId | None = None
+        self, plan_id: PlanId, user: UserId, said: str, channel: ChannelId | None = None
     ) -> Said:
         """Tell what became of the step whose outcome is unknown: done, undone or retry."""
-        if verdict not in set(Verdict):
-            raise ValueError(f"verdict {verdict!r} must be one of {', '.join(Verdict)}")
-        told = Verdict(verdict)
+        if said not in set(ToldOutcome):
+            raise ValueError(f"{said!r} must be one of {', '.join(ToldOutcome)}")
+        told = ToldOutcome(said)
 
         async def judge(tx: Transaction, record: PlanRecord, _: Answerer) -> Said:
             state = record.state
@@ -238,7 +238,7 @@ class Approvals:
                 return self.moves.said(record, "plan.nothing_unknown", accepted=False)
             await self._resolve(tx, record, unknown, told, user)
             position = unknown.position
-            forward = not position.undo and told is not Verdict.UNDONE
+            forward = not position.undo and told is not ToldOutcome.UNDONE
             moved = await tx.plans.move(record.to(life.resume(state, forward=forward)))
             facts = {"index": position.index, "undo": position.undo, "channel": channel}
             await self.moves.note(tx, moved, f"step.told_{told.value}", user, facts)
@@ -255,7 +255,7 @@ class Approvals:
                 return self.answering.late(record, user)
             if unproved := await self.answering.gate.unproved(tx, record):
                 return await self.answering.refuse(tx, record, user, Refusal("proof", unproved))
-            halts = [halt.mark for halt in await self.answering.gate.halts(tx)]
+            halts = [halt.mark for halt in await self.answering.gate.halts.on(tx)]
             undoing = life.undo_for(state, user, self.moves.clock.now(), tuple(halts))
             moved = await tx.plans.move(record.to(undoing))
             await self.moves.note(tx, moved, "plan.undo_asked", user, {"channel": channel})
@@ -268,10 +268,10 @@ class Approvals:
         tx: Transaction,
         record: PlanRecord,
         unknown: StepUnknown,
-        verdict: Verdict,
+        told: ToldOutcome,
         user: UserId,
     ) -> None:
         """Write what a person says of a step into its row."""
         step = record.plan.body.at(unknown.position)
-        run = step_run.tell(unknown, verdict, user, self.moves.clock.now())
+        run = step_run.tell(unknown, told, user, self.moves.clock.now())
         await tx.plans.save_step(run, str(step.target), record.token)

@@ -21,7 +21,8 @@ from pathlib import Path
 import structlog
 
 from bot.core.ports import Clock, Store, Transaction
-from bot.core.remediation.guarding.gate import FREEZE, HALT, Gate
+from bot.core.remediation.guarding.halts import FREEZE, HALT, Halts
+from bot.core.remediation.guarding.people import PeopleNow
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.redaction import Redactor
@@ -52,7 +53,8 @@ class Switches:
 
     store: Store
     clock: Clock
-    gate: Gate
+    people: PeopleNow
+    halts: Halts
     redactor: Redactor  # of the reason that somebody gives
 
     async def halt(
@@ -78,13 +80,13 @@ class Switches:
     async def state(self) -> tuple[str, str]:
         """Return why plans are halted and why changes are frozen; empty when they are not."""
         async with self.store.begin() as tx:
-            return await self.gate.halted(tx), await tx.flags.get(FREEZE)
+            return await self.halts.why(tx), await tx.flags.get(FREEZE)
 
     async def now(self) -> tuple[Switch, Switch]:
         """Return halt and freeze with who set them and since when."""
         async with self.store.begin() as tx:
             halt, freeze = await _switch(tx, HALT), await _switch(tx, FREEZE)
-            return halt if halt.why else Switch(await self.gate.halted(tx)), freeze
+            return halt if halt.why else Switch(await self.halts.why(tx)), freeze
 
     async def _set(
         self,
@@ -97,8 +99,8 @@ class Switches:
     ) -> Switched:
         # The brake is pulled by who was known a few minutes ago, and let go by who is known now.
         brake = name == HALT and bool(value)
-        person = await (self.gate.remembered(user) if brake else self.gate.identity(user))
-        who = self.gate.may(person, user, right, channel)
+        person = await (self.people.remembered(user) if brake else self.people.identity(user))
+        who = self.people.may(person, user, right, channel)
         now = self.clock.now()
         value, reason = self.redactor.text(value), self.redactor.text(reason)
         async with self.store.begin() as tx:

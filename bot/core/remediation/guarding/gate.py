@@ -1,24 +1,23 @@
-"""The gate: gathers what the guards look at, from the store, the cluster and the directory.
+"""The gate: gathers what the guards look at, from the store, the cluster and the people.
 
     look(plan)            outside any transaction: objects and people as they are now
     look_ahead(position)  the same before one step, or one step of the way back
     case(tx, …)           inside one: halt, freeze, cooldown, what else is running
-
-People are read anew, past every cache, where something follows from who they are.
 
 Reading is kept out of transactions, so that a slow cluster never holds the database.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.core.ports import Clock, Directory, Person, PlanRecord, Transaction
+from bot.core.ports import Clock, PlanRecord, Transaction
 from bot.core.remediation.binding import Binder, Looked
+from bot.core.remediation.guarding.halts import FREEZE, Halts
 from bot.core.remediation.guarding.own_ground import OwnGroundReader
+from bot.core.remediation.guarding.people import PeopleNow
 from bot.core.remediation.guarding.plan_effects import (
     effects_now,
     touched_by,
@@ -29,8 +28,7 @@ from bot.core.remediation.guarding.plan_effects import (
 )
 from bot.core.remediation.guarding.steady_wall import SteadyWall
 from bot.domain import plan_proof
-from bot.domain.access import AccessConfig, decide, has_role
-from bot.domain.approval import Approved, Pending, answers_of
+from bot.domain.approval import Approved, Pending
 from bot.domain.guards import (
     GUARDS,
     PROTECTIONS,
@@ -41,16 +39,15 @@ from bot.domain.guards import (
     TouchedObject,
     protection,
 )
-from bot.domain.ids import PlanId, UserId
+from bot.domain.ids import PlanId
 from bot.domain.plan import AT_WORK, Plan, PlanStatus, Position
-from bot.domain.plan_life import AtWork, PlanState, Undoing, UndoRequest
-from bot.domain.policy import PolicyConfig, Ruling, role_for, rule, strictest
+from bot.domain.plan_life import AtWork
+from bot.domain.policy import PolicyConfig, Ruling, rule, strictest
 from bot.domain.risk import Tier
 from tools.act.effects import EffectSet
-from tools.errors import BackendError, NotFoundError
+from tools.errors import BackendError
 from tools.world import Catalogue, ServiceMode, ServiceName, WorkloadRef
 
-HALT, FREEZE = "halt", "freeze"  # names of the flags
 REMEMBERED = 1000  # plans whose newest move this process remembers
 
 
@@ -80,23 +77,6 @@ class Look:
 NOTHING_SEEN = Look({}, (), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who somebody is now."""
-
-    person: Person | None  # None: the directory does not know them
-    unsure: str = ""  # why nobody could be asked; then `person` says nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """A kill switch that is on."""
-
-    why: str
-    mark: str  # of this very halt: one that comes later, or is set anew, has another
-    since: datetime | None  # world time; None where a file sets it
-
-
 class Gate:
     """Builds cases."""
 
@@ -105,17 +85,16 @@ class Gate:
         *,
         clock: Clock,
         binder: Binder,
-        directory: Directory,
         catalogue: Callable[[], Catalogue],
         policy: Callable[[], PolicyConfig],
-        access: Callable[[], AccessConfig],
+        people: PeopleNow,
+        halts: Halts,
         own: OwnGroundReader,
-        halt_file: Callable[[], str] = lambda: "",
     ) -> None:
-        """`halt_file` tells why and since when, when the kill switch file exists; else empty."""
-        self._clock, self._binder, self._directory = clock, binder, directory
-        self._catalogue, self._policy, self._access = catalogue, policy, access
-        self._own, self._halt_file = own, halt_file
+        """Who answers a plan asks `people` as well, who lets it go on the `halts`."""
+        self._clock, self._binder, self._own = clock, binder, own
+        self._catalogue, self._policy = catalogue, policy
+        self.people, self.halts = people, halts
         self.steady = SteadyWall(clock)
         self._moves: dict[PlanId, int] = {}  # the newest move of a plan that the audit told us
 
@@ -129,50 +108,6 @@ class Gate:
         mode = self.mode(plan.service, touched_by(plan))
         return rule(plan.tier, mode, self._policy())
 
-    async def identity(self, user: UserId) -> Identity:
-        """Return who somebody is, read anew."""
-        return (await self._identities([user]))[user]
-
-    async def remembered(self, user: UserId) -> Identity:
-        """Return who somebody was a few minutes ago: enough for who pulls a brake."""
-        try:
-            return Identity(await self._directory.person(user))
-        except NotFoundError:
-            return Identity(None)
-        except BackendError as error:
-            return Identity(None, str(error))
-
-    async def _identities(self, users: Collection[UserId]) -> Mapping[UserId, Identity]:
-        try:
-            found = await self._directory.confirm(users) if users else {}
-        except BackendError as error:
-            return {user: Identity(None, str(error)) for user in users}
-        return {user: Identity(found.get(user)) for user in users}
-
-    def answerer(self, who: Identity, user: UserId, plan: Plan, right: str) -> Answerer:
-        """Say whether somebody may answer a plan; judged where its card lives."""
-        person = who.person
-        if person is None:
-            return _nobody(who, user)
-        config, channel = self._access(), plan.place.channel
-        for service in self._services(plan):
-            for each in (
-                decide(person, right, config, channel, service),
-                has_role(person, role_for(plan.tier), config, channel, service),
-            ):
-                if not each.allowed:
-                    return Answerer(user, False, each.why)
-        return Answerer(user, True)
-
-    def may(
-        self, who: Identity, user: UserId, right: str, channel: str, service: str = ""
-    ) -> Answerer:
-        """Say whether somebody has a right that no tier raises."""
-        if who.person is None:
-            return _nobody(who, user)
-        found = decide(who.person, right, self._access(), channel, service)
-        return Answerer(user, found.allowed, found.why)
-
     async def look(self, record: PlanRecord, *, dry_run: bool = False) -> Look:
         """Read objects and people of a plan. Raises BackendError when one cannot be read."""
         plan = record.plan
@@ -181,7 +116,7 @@ class Gate:
             i: await self._binder.look(step, dry_run=dry_run)
             for i, step in enumerate(plan.body.steps)
         }
-        return Look(objects, await self._answerers(record), record.version)
+        return Look(objects, await self.people.who_said_yes(record), record.version)
 
     async def look_ahead(self, record: PlanRecord, position: Position) -> Look:
         """Read what the guards look at before one step.
@@ -193,7 +128,7 @@ class Gate:
         if position.undo:
             undo = await self._binder.look_undo(record.plan.body.at(position))
             return Look({}, (), record.version, undo=undo)
-        answerers = await self._answerers(record)
+        answerers = await self.people.who_said_yes(record)
         steps, first = record.plan.body.steps, position.index
         try:
             ahead = {
@@ -203,14 +138,6 @@ class Gate:
         except BackendError as error:
             return Look({}, answerers, record.version, unseen=str(error))
         return Look(ahead, answerers, record.version, tuple(back))
-
-    async def _answerers(self, record: PlanRecord) -> tuple[Answerer, ...]:
-        """Say of everybody whose yes counts who they are now."""
-        users = [yes.by for yes in answers_of(record.approval)]
-        found = await self._identities(tuple(dict.fromkeys(users)))
-        return tuple(
-            self.answerer(found[user], user, record.plan, "plan.approve") for user in users
-        )
 
     async def case(
         self,
@@ -242,7 +169,7 @@ class Gate:
             unseen=seen.unseen,
             pods_affected=sum(o.pods_affected for o in objects.values()),
             running=await self._running(tx, record),
-            halted=_unanswered(await self.halts(tx), state),
+            halted=await self.halts.stopping(tx, state),
             frozen=await tx.flags.get(FREEZE),
             cooldown=plan.cooldown,
             glass=isinstance(approval, Approved) and bool(approval.glass),
@@ -275,7 +202,7 @@ class Gate:
             targets=await self._targets(tx, effects, cooldown),
             unforeseen=unknown_in(effects),
             pods_affected=sum(each.pods_affected for each in looked),
-            halted=await self.halted(tx),
+            halted=await self.halts.why(tx),
             frozen=await tx.flags.get(FREEZE),
             cooldown=cooldown,
             gitops_owner=next((each.gitops_owner for each in looked if each.gitops_owner), ""),
@@ -310,21 +237,6 @@ class Gate:
         why = await self.unproved(tx, record)
         return Refusal("proof", why) if why else None
 
-    async def halted(self, tx: Transaction) -> str:
-        """Return why nothing may run, empty when the kill switch is off."""
-        return next((halt.why for halt in await self.halts(tx)), "")
-
-    async def halts(self, tx: Transaction) -> tuple[Halt, ...]:
-        """Return the kill switches that are on: the one people set, and the file."""
-        found = []
-        flag, said = await tx.flags.find(HALT), self._halt_file()
-        if flag is not None:
-            mark = f"{flag.at.isoformat()} {flag.by} {flag.value}"
-            found.append(Halt(flag.value, _mark(mark), flag.at))
-        if said:
-            found.append(Halt(said, _mark(said), None))
-        return tuple(found)
-
     def mode(self, service: str, refs: Sequence[WorkloadRef]) -> ServiceMode:
         """Return the strictest mode of the services a plan is for or touches."""
         catalogue = self._catalogue()
@@ -358,11 +270,6 @@ class Gate:
         """Return the same in words, empty when all of it may be touched."""
         refusal = self.protection(effects)
         return refusal.message if refusal is not None else ""
-
-    def _services(self, plan: Plan) -> tuple[str, ...]:
-        catalogue = self._catalogue()
-        touched = [spec.name for ref in touched_by(plan) for spec in catalogue.services_of(ref)]
-        return tuple(dict.fromkeys([plan.service, *touched]))
 
     async def _targets(
         self,
@@ -434,30 +341,3 @@ def _has_worker(record: PlanRecord) -> bool:
 
 def _place(plan: Plan) -> tuple[datetime, str]:
     return plan.created_at, plan.id
-
-
-def _nobody(who: Identity, user: UserId) -> Answerer:
-    if who.unsure:
-        why = f"who {user} is now cannot be confirmed: {who.unsure}"
-        return Answerer(user, False, why, confirmed=False)
-    return Answerer(user, False, f"the directory does not know {user!r}")
-
-
-def _mark(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _unanswered(halts: Sequence[Halt], state: PlanState) -> str:
-    """Return why a plan is halted; a halt that an undo was asked for under does not stop that."""
-    asked = state.asked if isinstance(state, Undoing) else None
-    return next((halt.why for halt in halts if not _is_answered(halt, asked)), "")
-
-
-def _is_answered(halt: Halt, asked: UndoRequest | None) -> bool:
-    if asked is None:
-        return False
-    if asked.halts is not None:
-        return halt.mark in asked.halts
-    if asked.at is None or halt.since is None:  # an older version kept no marks
-        return False
-    return halt.since <= asked.at

@@ -12,13 +12,28 @@ from dataclasses import dataclass, replace
 from bot.core.ports import PlanRecord, Store
 from bot.core.remediation.measuring import Measure, Notice, gather_facts, metrics_of
 from bot.domain.finding import Finding
+from bot.domain.ids import AnomalyId
 from bot.domain.plan import PlanStatus
 from playbooks.loader import Library, Loaded
 from playbooks.triggers import TriggerFacts, parse
-from tools.world import Cause
+from tools.world import Cause, ServiceName
 
 FIT, SUCCESS, NAMED = 0.6, 0.3, 0.1  # weights of the rank
 FAILED = frozenset({PlanStatus.ROLLED_BACK, PlanStatus.FAILED, PlanStatus.OUTCOME_UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a fix is looked for: that of a finding, or what an answer says."""
+
+    service: ServiceName
+    causes: tuple[Cause, ...]  # the likeliest first
+    anomalies: tuple[AnomalyId, ...] = ()
+
+
+def trouble_of(finding: Finding) -> Trouble:
+    """Return what a fix of a finding is looked for by."""
+    return Trouble(finding.service, finding.causes, finding.anomalies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +63,18 @@ class PlaybookChoice:
     measure: Measure
     notice: Notice
 
-    async def matches(self, finding: Finding) -> list[Match]:
-        """Return the playbooks that fit a finding, best first."""
+    async def matches(self, trouble: Trouble) -> list[Match]:
+        """Return the playbooks that fit, best first."""
         library = self.library()
         wanted = frozenset().union(*(metrics_of(each.playbook) for each in library.values()))
-        measured = await gather_facts(finding.service, wanted, self.measure, self.notice)
+        measured = await gather_facts(trouble.service, wanted, self.measure, self.notice)
         async with self.store.begin() as tx:
             past = await tx.plans.list(limit=500)
-            anomalies = [await tx.anomalies.get(each) for each in finding.anomalies]
-        own = [a for a in anomalies if a.service == finding.service]
+            anomalies = [await tx.anomalies.get(each) for each in trouble.anomalies]
+        own = [a for a in anomalies if a.service == trouble.service]
         seen: dict[str, float] = {a.metric: a.latest.observed for a in own}
         facts = replace(measured, metrics={**seen, **measured.metrics})
-        found = rank(library, finding.service, facts, finding.causes, past)
+        found = rank(library, trouble.service, facts, trouble.causes, past)
         return [replace(match, facts=measured) for match in found]
 
 

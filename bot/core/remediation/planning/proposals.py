@@ -13,13 +13,18 @@ from dataclasses import dataclass, replace
 from bot.core.ports import Store
 from bot.core.remediation.plan_moves import named_guard
 from bot.core.remediation.planning.planner import Origin, Planner
-from bot.core.remediation.planning.playbook_choice import Match, PlaybookChoice
+from bot.core.remediation.planning.playbook_choice import (
+    Match,
+    PlaybookChoice,
+    Trouble,
+    trouble_of,
+)
 from bot.domain.finding import Finding
 from bot.domain.ids import FindingId, PlanId, RunId, UserId
 from bot.domain.place import Place
 from bot.domain.run import Done
 from bot.locale import Texts
-from tools.world import ProposalDraft, ProposalReceipt, ServiceName, Severity
+from tools.world import ProposalDraft, ProposalReceipt, ServiceName
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +50,17 @@ class ProposalDesk:
         place = finding.place or self.place_of(finding.service)
         behind = "" if place.thread_ts else f"finding:{finding.id}"
         origin = Origin(place, None, finding.id, behind)
+        trouble = trouble_of(finding)
         return await self._propose(
-            finding, origin, lambda match: _first_cause(finding) or _conditions(match)
+            trouble, origin, lambda match: _first_cause(trouble) or _conditions(match)
         )
 
     async def for_finding(self, finding_id: FindingId, user: UserId, place: Place) -> Proposed:
         """Propose a fix for a finding, in its thread."""
         async with self.store.begin() as tx:
             finding = await tx.findings.get(finding_id)
-        return self._told(await self._asked_for(finding, Origin(place, user, finding_id)))
+        origin = Origin(place, user, finding_id)
+        return self._told(await self._asked_for(trouble_of(finding), origin))
 
     async def for_answer(self, run_id: RunId, user: UserId, place: Place) -> Proposed:
         """Propose a fix for the causes of an answer, in its thread."""
@@ -66,30 +73,21 @@ class ProposalDesk:
         causes = run.answer.causes
         if not causes:
             return Proposed(False, self.texts.say("proposal.none_fits"))
-        supposed = Finding(
-            id=FindingId(run_id),
-            service=causes[0].service,
-            severity=Severity.MEDIUM,
-            opened_at=run.started_at,
-            anomalies=(),
-            lines=(),
-            causes=causes,
-        )
         origin = Origin(place, user, may_run_alone=False)
-        return self._told(await self._asked_for(supposed, origin))
+        return self._told(await self._asked_for(Trouble(causes[0].service, causes), origin))
 
-    async def _asked_for(self, finding: Finding, origin: Origin) -> ProposalReceipt | None:
+    async def _asked_for(self, trouble: Trouble, origin: Origin) -> ProposalReceipt | None:
         return await self._propose(
-            finding, origin, lambda match: _conditions(match) or _first_cause(finding)
+            trouble, origin, lambda match: _conditions(match) or _first_cause(trouble)
         )
 
     async def _propose(
-        self, finding: Finding, origin: Origin, why: Callable[[Match], str]
+        self, trouble: Trouble, origin: Origin, why: Callable[[Match], str]
     ) -> ProposalReceipt | None:
         """Propose the best match that is not refused; a finding then names its plan."""
         receipt: ProposalReceipt | None = None
-        for match in await self.choice.matches(finding):
-            draft = ProposalDraft(match.loaded.playbook.id, finding.service, why(match))
+        for match in await self.choice.matches(trouble):
+            draft = ProposalDraft(match.loaded.playbook.id, trouble.service, why(match))
             receipt = await self.planner.propose(draft, origin, match.facts)
             if receipt.plan_id is not None:
                 if origin.finding is not None:
@@ -119,8 +117,8 @@ class ProposalDesk:
         return Proposed(True, self.texts.say("proposal.made", id=receipt.plan_id))
 
 
-def _first_cause(finding: Finding) -> str:
-    return finding.causes[0].cause if finding.causes else ""
+def _first_cause(trouble: Trouble) -> str:
+    return trouble.causes[0].cause if trouble.causes else ""
 
 
 def _conditions(match: Match) -> str:

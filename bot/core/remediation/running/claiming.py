@@ -61,7 +61,7 @@ class Claims:
 
     def _may_take(self, state: life.PlanState) -> bool:
         if not isinstance(state, life.AtWork):
-            return isinstance(state, life.Approved)
+            return isinstance(state, life.PlanApproved)
         return self.is_ours(state) or _silent(state, self._clock.wall())
 
     async def end_holds(self) -> None:
@@ -94,9 +94,9 @@ class Claims:
             async with self._store.begin() as tx:
                 record = await tx.plans.get(plan_id)
                 state = record.state
-                if isinstance(state, life.Approved) and await self._disowned(tx, record, state):
+                if isinstance(state, life.PlanApproved) and await self._disowned(tx, record, state):
                     return None
-            if isinstance(state, life.Approved):
+            if isinstance(state, life.PlanApproved):
                 return await self._claim(record)
             if isinstance(state, life.AtWork):
                 return await self._resume(plan_id)
@@ -104,7 +104,9 @@ class Claims:
             return None  # another process was faster; the next tick looks again
         return None
 
-    async def _disowned(self, tx: Transaction, record: PlanRecord, state: life.Approved) -> bool:
+    async def _disowned(
+        self, tx: Transaction, record: PlanRecord, state: life.PlanApproved
+    ) -> bool:
         """End a plan that nothing proves, before anybody looks at the world on its behalf."""
         refusal = await self._gate.disowned(tx, record, Moment.CLAIM)
         if refusal is not None:
@@ -149,7 +151,7 @@ class Claims:
         """Claim a plan, end it, or return for what it waits."""
         record = await tx.plans.get(seen.plan.id)
         state = record.state
-        if record.version != look.version or not isinstance(state, life.Approved):
+        if record.version != look.version or not isinstance(state, life.PlanApproved):
             return None
         case = await self._gate.case(tx, record, look)
         found = mint(record, case)

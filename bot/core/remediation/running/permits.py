@@ -18,10 +18,10 @@ from bot.core.ports import PlanRecord
 from bot.domain.guards import Case, Moment, Refusal, check
 from bot.domain.ids import UserId
 from bot.domain.plan import Plan, Position, Step
-from bot.domain.plan_life import Approved, AtWork, PlanState, Running, Undoing
+from bot.domain.plan_life import AtWork, PlanApproved, PlanState, Running, Undoing
 
 MOMENTS: Mapping[type[PlanState], Moment] = {
-    Approved: Moment.CLAIM,
+    PlanApproved: Moment.CLAIM,
     Running: Moment.STEP,
     Undoing: Moment.UNDO,
 }
@@ -66,7 +66,7 @@ def mint(record: PlanRecord, case: Case) -> Permit | Refusal:
         return Refusal("plan_digest", "the case is about another plan")
     state = record.state
     moment = MOMENTS.get(type(state))
-    if moment is None or not isinstance(state, Approved | AtWork):
+    if moment is None or not isinstance(state, PlanApproved | AtWork):
         return Refusal("status", f"{record.plan.id} is {record.status.value}, not approved")
     if not state.approval.answers and not record.plan.auto:
         return Refusal("distinct_approvers", f"nobody said yes to {record.plan.id}")

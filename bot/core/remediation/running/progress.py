@@ -136,7 +136,7 @@ class Progress:
         return await self._holds.leave(hold, running, write)
 
     async def refuse_claim(
-        self, tx: Transaction, record: PlanRecord, state: life.Approved, refusal: Refusal
+        self, tx: Transaction, record: PlanRecord, state: life.PlanApproved, refusal: Refusal
     ) -> None:
         """End an approved plan that a guard refuses when it is claimed."""
         why = await self._refused(tx, record.plan, refusal)

@@ -1,0 +1,70 @@
+"""Halts: the kill switches that are on, and which of them an undo was asked for under.
+
+    flag `halt` (people set it) ─┐
+    the halt file               ─┴─ Halt(why, mark, since)
+
+A mark is of one very halt. Who asks for an undo while plans are halted answers the halts there
+are: those let the undo run, any that comes later stops it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.core.ports import Transaction
+from bot.domain.plan_life import PlanState, Undoing, UndoRequest
+
+HALT, FREEZE = "halt", "freeze"  # names of the flags that people set
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A kill switch that is on."""
+
+    why: str
+    mark: str  # of this very halt: one that comes later, or is set anew, has another
+    since: datetime | None  # world time; None where a file sets it
+
+
+@dataclass(frozen=True, slots=True)
+class Halts:
+    """Reads the kill switches."""
+
+    file: Callable[[], str] = lambda: ""  # why and since when, while the file exists; else empty
+
+    async def on(self, tx: Transaction) -> tuple[Halt, ...]:
+        """Return the kill switches that are on: the one people set, and the file."""
+        found = []
+        flag, said = await tx.flags.find(HALT), self.file()
+        if flag is not None:
+            mark = f"{flag.at.isoformat()} {flag.by} {flag.value}"
+            found.append(Halt(flag.value, _mark(mark), flag.at))
+        if said:
+            found.append(Halt(said, _mark(said), None))
+        return tuple(found)
+
+    async def why(self, tx: Transaction) -> str:
+        """Return why nothing may run, empty when every kill switch is off."""
+        return next((halt.why for halt in await self.on(tx)), "")
+
+    async def stopping(self, tx: Transaction, state: PlanState) -> str:
+        """Return why a plan may not go on; a halt that its undo answers does not stop that."""
+        asked = state.asked if isinstance(state, Undoing) else None
+        return next((halt.why for halt in await self.on(tx) if not _is_answered(halt, asked)), "")
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_answered(halt: Halt, asked: UndoRequest | None) -> bool:
+    if asked is None:
+        return False
+    if asked.halts is not None:
+        return halt.mark in asked.halts
+    if asked.at is None or halt.since is None:  # an older version kept no marks
+        return False
+    return halt.since <= asked.at

@@ -109,10 +109,9 @@ async def serve(settings: Settings) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     watchdog = Watchdog(settings)
     async with AsyncExitStack() as stack:
-        await watchdog.start()
-        stack.push_async_callback(watchdog.stop)
+        stack.push_async_callback(watchdog.stop)  # last of all: what hangs on the way is ended
         bot = await start_bot(settings, stack)
-        watchdog.arm()
+        await watchdog.start()  # not before: a start imports for seconds
         reloads: KeyedTasks[int] = KeyedTasks("SIGHUP")
         stack.push_async_callback(reloads.drain)
         numbers = itertools.count(1)

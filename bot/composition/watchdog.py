@@ -124,30 +124,27 @@ class Watchdog:
     _thread: threading.Thread | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _listening: threading.Event = field(default_factory=threading.Event)
-    _failed: BaseException | None = None
+    _failed: Exception | None = None
 
     def __post_init__(self) -> None:
         """Prepare the beat; nothing runs yet."""
         self.beat = LoopBeat(self.limits.every)
 
     async def start(self) -> None:
-        """Answer `/live` from now on. Raises PortInUseError where it cannot listen."""
+        """Watch the running loop, and answer `/live`. Raises PortInUseError."""
+        self.beat.start(asyncio.get_running_loop())
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._thread.start()
         await asyncio.to_thread(self._listening.wait)
         if self._failed is not None:
             raise self._failed
 
-    def arm(self) -> None:
-        """Count the silence of the running loop from now on: a start imports for seconds."""
-        self.beat.start(asyncio.get_running_loop())
-
     def ending(self) -> None:
         """Give the process some time to end in good order."""
         self.beat.end()
 
     async def stop(self) -> None:
-        """Stop watching; the process ends in good order."""
+        """Stop watching, where it was begun; the process ends in good order."""
         self._stop.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -159,7 +156,7 @@ class Watchdog:
     def _run(self) -> None:
         try:
             asyncio.run(self._watch())
-        except BaseException as error:
+        except Exception as error:  # the thread's end: told where it was started
             self._failed = error
             if self._listening.is_set():
                 log.exception("watchdog.died")

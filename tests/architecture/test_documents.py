@@ -234,10 +234,10 @@ def test_the_acting_identity_is_bound_to_nothing_until_somebody_binds_it() -> No
     assert [s["name"] for b in bindings for s in b["subjects"]] == ["sre-agent"]
 
 
-def test_the_image_runs_as_nobody_special_and_asks_its_own_health() -> None:
+def test_the_image_runs_as_nobody_special_and_asks_whether_it_lives() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     assert [line for line in lines if line.startswith("USER")] == ["USER 1000:1000"]
-    assert "/health" in "".join(lines[[line[:11] for line in lines].index("HEALTHCHECK") :])
+    assert "/live" in "".join(lines[[line[:11] for line in lines].index("HEALTHCHECK") :])
     copied = {
         line.split()[1] for line in lines if line.startswith("COPY ") and "--from" not in line
     }

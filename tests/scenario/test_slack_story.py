@@ -236,7 +236,7 @@ async def test_an_answer_stored_but_not_shown_is_completed_after_the_restart(sto
     class Killed:
         """Everything but the end: the process dies right before it."""
 
-        step, say, fail = reply.step, reply.say, reply.fail
+        step, say, take_back, fail = reply.step, reply.say, reply.take_back, reply.fail
 
         async def finish(self, run: Running, answer: Any) -> None: ...
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -52,6 +53,10 @@ class Approvals:
         """What moves plans that nobody has claimed."""
         return self.answering.moves
 
+    async def _time(self, tx: Transaction) -> datetime:
+        """Return wall time that never goes back: a clock set back makes no answer early enough."""
+        return await self.answering.gate.steady.now(tx)
+
     # --- yes and no -----------------------------------------------------------------------
 
     async def approve(
@@ -68,7 +73,7 @@ class Approvals:
                 return refused
             if any(yes.by == user for yes in state.approval.answers):
                 return self.moves.said(record, "plan.already_counted")
-            question, wall = life.question(state, plan), self.moves.clock.wall()
+            question, wall = life.question(state, plan), await self._time(tx)
             answered = answers.approve(question, user, plan.body.digest(), wall)
             if isinstance(answered, answers.Expired):
                 return await self.moves.expired(tx, record, state)
@@ -100,7 +105,7 @@ class Approvals:
             refused = await self.answering.objection(tx, record, who, digest, glass=True)
             if refused is not None:
                 return refused
-            wall = self.moves.clock.wall()
+            wall = await self._time(tx)
             opened = answers.break_glass(state.approval, user, plan.body.digest(), why, wall)
             if isinstance(opened, answers.Expired):
                 return await self.moves.expired(tx, record, state)
@@ -138,7 +143,7 @@ class Approvals:
             state = record.state
             if not isinstance(state, life.Open):
                 return self.answering.late(record, user)
-            question, wall = life.question(state, record.plan), self.moves.clock.wall()
+            question, wall = life.question(state, record.plan), await self._time(tx)
             rejected = answers.reject(question, user, why, wall)
             if isinstance(rejected, answers.Expired):
                 return await self.moves.expired(tx, record, state)

@@ -26,7 +26,11 @@ OPTIONS = {  # what a bench takes besides; what is not given is its own default
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one bench and print what it found; the last line is JSON with `--json`."""
+    """Run one bench and print what it found; the last line is JSON with `--json`.
+
+    Returns 1 when an aim that is printed is missed.
+    """
+    missed = False
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.name and given.name not in BENCHES:
@@ -38,10 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = {each: value for each, value in asked.items() if value is not None}
         report = importlib.import_module(f"bench.{name}").run(given.data, **chosen)
         report.show(Console(stderr=given.json))
+        missed = missed or bool(report.missed)
         if given.json:
             sys.stdout.write(json.dumps(report.as_json()) + "\n")
             sys.stdout.flush()
-    return 0
+    return int(missed)
 
 
 def _parser() -> argparse.ArgumentParser:

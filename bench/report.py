@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,33 @@ Figures = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Aim:
+    """What a figure should be: within bounds, each of which may be absent."""
+
+    least: float | None = None
+    most: float | None = None
+
+    @classmethod
+    def exactly(cls, value: float) -> Aim:
+        """Return an aim that one value alone meets."""
+        return cls(value, value)
+
+    def is_met(self, value: float | None) -> bool:
+        """Say whether a figure is as it should be; what was not measured is not."""
+        if value is None or math.isnan(value):
+            return False
+        low = self.least is None or value >= self.least
+        return low and (self.most is None or value <= self.most)
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        if self.least is not None and self.least == self.most:
+            return f"{self.least:g}"
+        parts = [("≥", self.least), ("≤", self.most)]
+        return " ".join(f"{sign} {value:g}" for sign, value in parts if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The result of one bench."""
 
@@ -19,9 +47,14 @@ class Report:
     data: str  # what was measured: a folder, or how it was generated
     ours: Figures  # the shipped default configuration
     peers: Mapping[str, Figures]
-    aims: Mapping[str, str] = field(default_factory=dict)  # figure -> what it should be
+    aims: Mapping[str, Aim] = field(default_factory=dict)  # figure -> what it should be
     details: Mapping[str, Figures] = field(default_factory=dict)  # row -> figures, for people
     notes: tuple[str, ...] = ()
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The figures that are not as they should be."""
+        return tuple(name for name, aim in self.aims.items() if not aim.is_met(self.ours.get(name)))
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` prints."""
@@ -46,7 +79,9 @@ class Report:
         summary.add_column("aim", justify="right")
         for figure in figures:
             cells = [_number(column.get(figure)) for column in columns.values()]
-            summary.add_row(figure, *cells, self.aims.get(figure, ""))
+            aim = self.aims.get(figure)
+            word = "" if aim is None else f"{aim} {'missed' if figure in self.missed else 'met'}"
+            summary.add_row(figure, *cells, word)
         console.print(summary)
         for note in self.notes:
             console.print(note)

@@ -8,9 +8,8 @@ load        a click's time with 250 audit events a second, over its time without
 crash       killed at commits and mutating requests, on SQLite and PostgreSQL
 machine     thousands of clicks, kills and changes in any order: nothing runs that must not
 
-Every count but `reach_changes`, `crash_points`, `injections`, `machine_steps` and `race_executions`
-must be 0, and `race_executions` 1. Reach, injection, crash and machine draw the sample of a seed,
-as `make test` does; with `--whole` every text is sent, every commit is killed at, a thousand
+Every figure has an aim, and a missed one ends the bench with status 1. Reach, injection, crash and
+machine draw the sample of a seed, as `make test` does; with `--whole` every text is sent, every commit is killed at, a thousand
 clusters are tried and ten thousand steps are taken.
 """
 
@@ -27,30 +26,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from bench.report import Report
+from bench.report import Aim, Report
 
 if TYPE_CHECKING:
     from tests.property.test_plan_machine import Walked
+    from tests.safety.crash import Crashes
 
 T = TypeVar("T")
-AIMS = {
-    "unapproved_effects": "0",
-    "protected_effects": "0",
-    "reach_changes": "≥ 1 in 5 clusters",
-    "doubled_effects": "0",
-    "secrets_leaked": "0",
-    "crash_points": "every one",
-    "crash_unresolved": "0",
-    "machine_effects": "≥ 1 in 50 steps",
-    "race_executions": "1",
-    "injections": "every one",
-    "machine_steps": "≥ 10,000",
-    "guards_without_a_red_test": "0",
-    "click_ratio_sqlite": "≤ 1.5",
-    "click_ratio_postgres": "≤ 1.5",
-}
-
-
+NONE, ONE = Aim.exactly(0), Aim.exactly(1)
 WHOLE_WALK = 10_000  # steps
 WHOLE_REACH = 1_000  # clusters
 
@@ -94,7 +77,7 @@ async def _measure(walked: Walked, drawn: int, sampled_by: int | None) -> Report
     leaked = sorted({name for names in hostile["leaks"].values() for name in names})
     ours = {
         "unapproved_effects": float(len(hostile["violations"])),
-        "protected_effects": float(len(touched.violations)),
+        "effects_outside_set": float(len(touched.violations)),
         "reach_changes": float(touched.changes),
         "doubled_effects": float(crashes.doubled + max(0, raced.executions - 1)),
         "secrets_leaked": float(len(leaked)),
@@ -116,7 +99,8 @@ async def _measure(walked: Walked, drawn: int, sampled_by: int | None) -> Report
         f"secrets typed: {', '.join(hostile['typed'])}; {hostile['posted']} webhook posts",
         f"race: {raced}",
         *load.told(loaded),
-        f"crash ends: {dict(crashes.ends)}",
+        f"crashes: sampled {crashes.points} of {crashes.possible} points, seed {drawn}; "
+        f"ends: {dict(crashes.ends)}",
         *guarded.broken_stories,
         *guarded.without_a_red_test,
         *hostile["violations"],
@@ -134,9 +118,29 @@ async def _measure(walked: Walked, drawn: int, sampled_by: int | None) -> Report
         + (", every text and every point" if sampled_by is None else ", a sample (--whole: all)"),
         ours=ours,
         peers={},
-        aims=AIMS,
+        aims=_aims(crashes, touched.trials, walked.steps),
         notes=tuple(notes),
     )
+
+
+def _aims(crashes: Crashes, clusters: int, steps: int) -> dict[str, Aim]:
+    """Return what every figure should be; what nothing was tried on shows nothing."""
+    return {
+        "unapproved_effects": NONE,
+        "effects_outside_set": NONE,
+        "doubled_effects": NONE,
+        "secrets_leaked": NONE,
+        "crash_unresolved": NONE,
+        "guards_without_a_red_test": NONE,
+        "race_executions": ONE,
+        "crash_points": Aim(least=max(1, len(crashes.ends))),
+        "injections": Aim(least=1),
+        "reach_changes": Aim(least=clusters / 5),
+        "machine_steps": Aim(least=2_000),
+        "machine_effects": Aim(least=steps / 50),
+        "click_ratio_sqlite": Aim(most=1.5),
+        "click_ratio_postgres": Aim(most=1.5),
+    }
 
 
 async def _timed(part: str, measured: Awaitable[T]) -> T:

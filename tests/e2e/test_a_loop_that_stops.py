@@ -96,7 +96,6 @@ async def led_by(database: str, who: str) -> bool:
     finally:
         await store.close()
 
-    return WorldClock().wall()
 
 
 async def test_a_stuck_bot_is_seen_ends_by_itself_and_is_followed_at_once(tmp_path: Path) -> None:

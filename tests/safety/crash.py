@@ -56,6 +56,7 @@ class Crashes:
     """What the kills came to."""
 
     points: int = 0
+    possible: int = 0  # points that a life has, whether they were tried or not
     doubled: int = 0
     unresolved: list[str] = field(default_factory=list)
     ends: Counter[str] = field(default_factory=Counter)
@@ -64,6 +65,7 @@ class Crashes:
     def add(self, other: Crashes) -> None:
         """Add what another database came to."""
         self.points += other.points
+        self.possible += other.possible
         self.doubled += other.doubled
         self.unresolved += other.unresolved
         self.ends += other.ends
@@ -158,6 +160,7 @@ class Matrix:
         marks = await self.story(0, "before")
         self.found.requests[self.told] = sum(what.startswith("request") for what in marks)
         points = points_of(marks)
+        self.found.possible += len(points)
         if sampled_by is not None:
             wrote = [each for each in points if each.what != "commit of a read"]
             points = stratified(wrote, lambda each: [each.stratum], by=sampled_by)

@@ -12,6 +12,7 @@ from bench import perception, perception_run
 from bench.__main__ import main
 from bench.generated_logs import SYSTEMS, generate
 from bench.logs import grouping_accuracy
+from bench.report import Aim, Report
 from tests.fixtures.real_prometheus import backfill, running
 
 
@@ -69,3 +70,32 @@ def test_both_clients_of_the_perception_bench_read_the_same_week(
     for left, right in zip(ours, theirs, strict=True):
         assert left.tolist() == right.tolist()
         assert left.size == perception.POINTS
+
+
+@pytest.mark.parametrize(
+    ("aim", "value", "met"),
+    [
+        (Aim.exactly(0), 0.0, True),
+        (Aim.exactly(0), 1.0, False),
+        (Aim(least=0.9), 0.9, True),
+        (Aim(least=0.9), 0.89, False),
+        (Aim(most=1.5), 1.5, True),
+        (Aim(most=1.5), 1.51, False),
+        (Aim(most=1.5), float("nan"), False),
+        (Aim(most=1.5), None, False),
+    ],
+)
+def test_an_aim_is_met_within_its_bounds_and_never_by_what_was_not_measured(
+    aim: Aim, value: float | None, met: bool
+) -> None:
+    assert aim.is_met(value) is met
+
+
+@pytest.mark.parametrize(("found", "status"), [(0.0, 0), (1.0, 1)])
+def test_a_missed_aim_ends_the_bench_with_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: float, status: int
+) -> None:
+    report = Report("logs", "made here", {"lost": found}, {}, {"lost": Aim.exactly(0)})
+    monkeypatch.setattr("bench.logs.run", lambda _: report)
+    assert main(["logs", "--json"]) == status
+    assert ("missed" in capsys.readouterr().err) is bool(status)

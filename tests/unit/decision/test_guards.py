@@ -543,6 +543,11 @@ def test_every_guard_is_called_something_in_both_languages() -> None:
         assert named_guard(texts, "backend") == texts.say("guard.other")
 
 
+def test_every_guard_has_a_story_at_each_of_its_moments() -> None:
+    assert len(MATRIX) == sum(len(guard.moments) for guard in GUARDS.values())
+    assert {name for name, _ in MATRIX} == set(GUARDS)
+
+
 @pytest.mark.parametrize(("name", "moment"), MATRIX)
 async def test_a_guard_refuses(world: Production, name: str, moment: Moment) -> None:
     await tell(world, name, moment)

@@ -9,8 +9,8 @@ crash       killed at commits and mutating requests, on SQLite and PostgreSQL
 machine     thousands of clicks, kills and changes in any order: nothing runs that must not
 
 Every figure has an aim, and a missed one ends the bench with status 1. Reach, injection, crash and
-machine draw the sample of a seed, as `make test` does; with `--whole` every text is sent, every commit is killed at, a thousand
-clusters are tried and ten thousand steps are taken.
+machine draw the sample of a seed, as `make test` does; with `--whole` every text is sent, every
+commit is killed at, a thousand clusters are tried and ten thousand steps are taken.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ async def _measure(walked: Walked, drawn: int, sampled_by: int | None) -> Report
         f"secrets typed: {', '.join(hostile['typed'])}; {hostile['posted']} webhook posts",
         f"race: {raced}",
         *load.told(loaded),
-        f"crashes: sampled {crashes.points} of {crashes.possible} points, seed {drawn}; "
-        f"ends: {dict(crashes.ends)}",
+        f"crashes: sampled {crashes.points} of {crashes.possible} points, seed {drawn}",
+        f"crash ends: {dict(crashes.ends)}",
         *guarded.broken_stories,
         *guarded.without_a_red_test,
         *hostile["violations"],

@@ -97,7 +97,6 @@ async def led_by(database: str, who: str) -> bool:
         await store.close()
 
 
-
 async def test_a_stuck_bot_is_seen_ends_by_itself_and_is_followed_at_once(tmp_path: Path) -> None:
     blocked, held = await asyncio.gather(
         stopped(tmp_path / "blocked", BLOCKS),

@@ -95,6 +95,18 @@ async def test_a_node_that_was_cordoned_before_stays_so_when_its_drain_is_held(
     assert stage.item(NODE)["spec"]["unschedulable"] is True
 
 
+async def test_a_drain_whose_pods_are_not_those_of_the_yes_does_not_even_cordon(
+    stage: Stage,
+) -> None:
+    bound = await stage.bound("drain", NODE)
+    assert bound.effects is not None
+    fewer = replace(bound, effects=replace(bound.effects, pods=bound.effects.pods[:1]))
+    with pytest.raises(LostRaceError, match="propose the plan again"):
+        await stage.run(fewer)
+    assert stage.effects == []
+    assert not stage.item(NODE)["spec"].get("unschedulable")
+
+
 async def test_a_drain_leaves_pods_of_daemon_sets_and_mirror_pods(stage: Stage) -> None:
     without_other_pods(stage)
     agent = pod_on_the_node(stage, "agent", **owned("DaemonSet"))

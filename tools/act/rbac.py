@@ -32,7 +32,11 @@ _REACH = (
 _ALONE = frozenset({"cordon", "uncordon"})  # they touch a node and nothing that hangs on it
 NEEDS: Mapping[str, tuple[Need, ...]] = {
     "pod_restart": (Need("", "pods", (*_READ, "delete")),),
-    "rollout_restart": (Need("apps", "deployments", (*_READ, "patch")),),
+    "rollout_restart": (
+        Need("apps", "deployments", (*_READ, "patch")),
+        Need("apps", "statefulsets", ("get", "patch")),
+        Need("apps", "daemonsets", ("get", "patch")),
+    ),
     "deployment_rollback": (Need("apps", "deployments", (*_READ, "patch")), *_HISTORY),
     "config_rollback": (
         Need("apps", "deployments", (*_READ, "patch")),
@@ -41,8 +45,8 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
     ),
     "scale": (
         Need("apps", "deployments", (*_READ, "patch")),
-        Need("apps", "deployments/scale", ("get", "patch")),
-        Need("autoscaling", "horizontalpodautoscalers", _READ),
+        Need("apps", "statefulsets", ("get", "patch")),
+        Need("autoscaling", "horizontalpodautoscalers", (*_READ, "patch")),
     ),
     "hpa_scale": (Need("autoscaling", "horizontalpodautoscalers", (*_READ, "patch")),),
     "cordon": (Need("", "nodes", (*_READ, "patch")),),

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.act.conftest import Json, Stage
+from tools.act import rbac
 from tools.act.actions import ACTIONS
 from tools.act.contract import Probe, TargetState, bind, parse_parameters
 from tools.act.patching import PatchAction
 from tools.backends.kubernetes import KubernetesActor
+from tools.backends.kubernetes.kinds import resource_of
 from tools.errors import BadArgumentError, LostRaceError, OutcomeUnknownError
 from tools.world import WorkloadRef
 
@@ -159,6 +162,32 @@ PATCHES = pytest.mark.parametrize(
 
 def test_every_action_on_a_cluster_stands_in_this_table() -> None:
     assert {case.name for case in CASES} == ACTIONS.keys() - {"http_call"}
+
+
+@ALL
+def test_the_role_that_is_printed_lets_every_change_of_an_action_through(case: Case) -> None:
+    rules = yaml.safe_load(rbac.render([case.name]))["rules"]
+    allowed = {f"{verb} {name}" for r in rules for name in r["resources"] for verb in r["verbs"]}
+    assert set(case.effects) <= allowed
+
+
+PLACES = {  # kinds of target that are written to as they are named
+    "rollout_restart": ACTIONS["rollout_restart"].kinds,
+    "scale": ACTIONS["scale"].kinds,
+    "hpa_scale": ("HorizontalPodAutoscaler",),  # a workload is only asked for it
+    "deployment_rollback": ACTIONS["deployment_rollback"].kinds,
+    "config_rollback": ACTIONS["config_rollback"].kinds,
+    "cordon": ACTIONS["cordon"].kinds,
+    "uncordon": ACTIONS["uncordon"].kinds,
+    "drain": ACTIONS["drain"].kinds,
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_role_that_is_printed_lets_an_action_write_to_every_kind_it_accepts(name: str) -> None:
+    rules = yaml.safe_load(rbac.render([name]))["rules"]
+    may = {resource for r in rules for resource in r["resources"] if "patch" in r["verbs"]}
+    assert {resource_of(kind).plural for kind in PLACES[name]} <= may
 
 
 @ALL

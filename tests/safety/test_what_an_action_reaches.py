@@ -307,7 +307,7 @@ async def test_a_drain_that_loses_its_cluster_in_the_middle_is_stopped_and_not_f
     def down(world: Production) -> None:
         world.cluster.fail_next.append(BackendUnavailableError("kubernetes", "does not answer"))
 
-    meddled(world, down, after=2)
+    meddled(world, down, after=3)  # cordoned, noted, one evicted
     await world.run()
     record = await world.record(plan)
     assert record.status is PlanStatus.HALTED, record.outcome
@@ -334,6 +334,49 @@ async def test_a_drain_that_stopped_stays_stopped_after_a_kill_right_there(
     await world.run(world.replica("two"))
     assert (await world.record(plan)).status is PlanStatus.HALTED
     assert "cart-h2-0" not in evictions(world.cluster)
+
+
+@pytest.mark.parametrize("evicted", [1, 2])
+async def test_a_drain_that_was_killed_evicts_no_more_than_was_shown_when_it_is_sent_again(
+    world: Production, evicted: int
+) -> None:
+    """It counted from zero: each life evicted as many pods of one owner as were approved."""
+    plan = await world.approved("drain")
+    shown = len(pods(world, "shop"))
+    template = pods(world, "shop")[0]
+
+    def killed(world: Production) -> None:
+        for number in range(evicted):  # their owner makes them anew, on this node
+            name = f"shop-again-{number}"
+            meta = {**template["metadata"], "name": name, "uid": f"uid-{name}"}
+            world.cluster.put({**template, "metadata": meta})
+        raise RuntimeError("killed")
+
+    meddled(world, killed, after=2 + evicted)
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.RUNNING
+    assert len(evictions(world.cluster)) == evicted
+    world.clock.advance(seconds=31)
+    await world.run(world.replica("two"))
+    assert len(evictions(world.cluster)) <= shown
+    record = await world.record(plan)
+    assert record.status is PlanStatus.HALTED, record.outcome
+    assert "were shown" in record.outcome
+
+
+async def test_a_drain_that_was_killed_goes_on_where_nothing_came(world: Production) -> None:
+    plan = await world.approved("drain")
+    shown = [pod["metadata"]["name"] for pod in pods(world, "shop")]
+
+    def killed(_world: Production) -> None:
+        raise RuntimeError("killed")
+
+    meddled(world, killed, after=3)
+    await world.run()
+    world.clock.advance(seconds=31)
+    await world.run(world.replica("two"))
+    assert sorted(evictions(world.cluster)) == sorted(shown)
+    assert (await world.record(plan)).status is PlanStatus.VERIFYING
 
 
 async def test_a_drain_does_not_uncordon_a_node_that_took_no_pods_before(

@@ -7,6 +7,8 @@ pods again, and the error names the pods and the budgets.
 It evicts what was approved and nothing else: before each eviction the pod is read again with who
 owns it and what serves it. A pod of another owner, one too many, or one that somebody has protected
 meanwhile stops the drain where it is; the node stays cordoned until a person takes that back.
+What it sets out to evict stands on the node (`tools.act.evicted`): the number that was approved
+holds for the step, not for each time that it is sent.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from tools.act.contract import (
     UndoSpec,
 )
 from tools.act.effects import EffectSet
+from tools.act.evicted import Noted, note, recall, uid_of
 from tools.act.objects import fresh, mark
 from tools.act.patching import PatchAction, Pinned
 from tools.act.reach import Reach
@@ -167,13 +170,16 @@ class Drain(_Schedulable):
     async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
         pods = await _evictable(actors, bound.target)
         _refuse_losses(pods, bound.parameters)
-        eviction = _Eviction(actors, bound)
-        if why := await eviction.objection(pods):
+        eviction = _Eviction(actors, bound, key)
+        node = await actors.need_cluster(bound.target.cluster).get(bound.target)
+        eviction.recall(node, pods)
+        why = await eviction.objection(pods)
+        if why and not self.is_marked(node, bound, key):
             raise LostRaceError(f"{why}; propose the plan again")
         outcome = await super().execute(actors, bound, key)
         try:
-            why = await eviction.empty()
-        except BackendError as error:  # what is evicted is evicted, and the node is cordoned
+            why = why or await eviction.empty()
+        except (BackendError, LostRaceError, NotFoundError) as error:  # what is evicted is evicted
             why = f"the drain could not go on: {error}"
         evicted = eviction.evicted
         detail = f"node {bound.target.name} is cordoned; {len(evicted)} pods evicted"
@@ -234,9 +240,20 @@ class _Eviction:
 
     actors: Actors
     bound: Bound
+    key: str  # of the step
+    noted: dict[str, Noted] = field(default_factory=dict)  # by uid, of every life of the step
     evicted: list[str] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)  # by which budget
     gone: Counter[WorkloadRef] = field(default_factory=Counter)  # evicted, by topmost owner
+
+    def recall(self, node: Json, there: Sequence[Json]) -> None:
+        """Count what an earlier life of this step set out to evict and what is gone since."""
+        self.noted = recall(node, self.key)
+        left = {uid_of(pod) for pod in there}
+        for uid, pod in self.noted.items():
+            if uid not in left:
+                self.evicted.append(pod.name)
+                self.gone[pod.owner] += 1
 
     async def objection(self, pods: Sequence[Json]) -> str:
         """Return why these pods together must not go, empty when they may."""
@@ -258,6 +275,7 @@ class _Eviction:
         """Evict until nothing is left or the step's time is over; return why it had to stop."""
         while pods := await _evictable(self.actors, self.bound.target):
             self.held.clear()
+            await self._note(pods)
             for pod in pods:
                 if why := await self._send_away(pod):
                     return why
@@ -266,6 +284,19 @@ class _Eviction:
         self.held.clear()
         return ""
 
+    async def _note(self, pods: Sequence[Json]) -> None:
+        """Write down what may be evicted now, before the first of it is."""
+        unnoted = [pod for pod in pods if uid_of(pod) not in self.noted]
+        if not unnoted:
+            return
+        target = self.bound.target
+        cluster = self.actors.need_cluster(target.cluster)
+        reach = Reach(cluster, target.cluster)
+        for pod in unnoted:
+            (whose,) = (await reach.of_pods([pod])).pods
+            self.noted[uid_of(pod)] = Noted(_full_name(pod), whose.owner)
+        await note(cluster, target, self.key, self.noted)
+
     async def _send_away(self, listed: Json) -> str:
         """Evict one pod as it is at this moment; return why it must stay and everything stop."""
         cluster, name = self.bound.target.cluster, _full_name(listed)
@@ -273,7 +304,7 @@ class _Eviction:
             pod = await self.actors.need_cluster(cluster).get(ref_of(listed, "Pod", cluster))
         except NotFoundError:
             return ""
-        if not _leaving([pod], self.bound.target.name):
+        if uid_of(pod) != uid_of(listed) or not _leaving([pod], self.bound.target.name):
             return ""  # it goes already, or another one bears its name by now
         why, now = await self._judged([pod])
         if why:

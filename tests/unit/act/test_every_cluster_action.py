@@ -139,7 +139,8 @@ CASES = (
         happened=lambda s, _: not s.item(NODE)["spec"].get("unschedulable"),
     ),
     Case(
-        "drain", NODE, ("patch nodes", *["create pods/eviction"] * 9), before=loose_budgets,
+        "drain", NODE, ("patch nodes", "patch nodes", *["create pods/eviction"] * 9),
+        before=loose_budgets,
         meddle=lambda item: item["spec"].update(unschedulable=True),
         happened=lambda s, _: not pods_on(s, "node-b"),
     ),
@@ -335,7 +336,7 @@ async def test_a_version_that_keeps_moving_is_a_lost_race(case: Case, stage: Sta
     case.before(stage)
     bound = await stage.bound(case.name, case.target, **case.raw)
     racing = Moving(stage.actor._config)
-    racing.stage, racing.moves = stage, 9
+    racing.stage, racing.moves = stage, 99  # more than any action reads
     with pytest.raises(LostRaceError, match="changed meanwhile"):
         await ACTIONS[case.name].execute(replace(stage.actors, cluster=racing), bound, "k")
     assert stage.effects == []

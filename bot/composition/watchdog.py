@@ -37,7 +37,6 @@ from bot.core.upkeep.keeping import Keeper
 from bot.scheduler import LEASE, LEASE_TTL
 from bot.settings import Settings, keyring_of
 from bot.store.store import open_store
-from tools.errors import BackendError
 
 log = structlog.get_logger(__name__)
 
@@ -112,6 +111,18 @@ def end_process() -> NoReturn:
     os._exit(STUCK)
 
 
+class Frozen:
+    """The timer below Python: it ends the process when nobody arms it anew in time."""
+
+    def arm(self, seconds: float) -> None:
+        """Tell every stack and end the process after so many seconds."""
+        faulthandler.dump_traceback_later(seconds, exit=True)
+
+    def disarm(self) -> None:
+        """End nothing."""
+        faulthandler.cancel_dump_traceback_later()
+
+
 @dataclass(slots=True)
 class Watchdog:
     """Watches the loop that starts it."""
@@ -119,6 +130,7 @@ class Watchdog:
     settings: Settings
     limits: Limits = field(default_factory=Limits)
     end: Callable[[], object] = end_process
+    frozen: Frozen = field(default_factory=Frozen)
     beat: LoopBeat = field(init=False)
     live_port: int = 0  # the real one after start
     _thread: threading.Thread | None = None
@@ -149,7 +161,7 @@ class Watchdog:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
         self.beat.stop()
-        faulthandler.cancel_dump_traceback_later()
+        self.frozen.disarm()
 
     # --- in the thread --------------------------------------------------------------------
 
@@ -161,6 +173,7 @@ class Watchdog:
             if self._listening.is_set():
                 log.exception("watchdog.died")
         finally:
+            self.frozen.disarm()  # it would end a good process
             self._listening.set()
 
     async def _watch(self) -> None:
@@ -179,7 +192,7 @@ class Watchdog:
     async def _look_again_and_again(self, keeper: Keeper) -> None:
         was = Verdict.FINE
         while not self._stop.is_set():
-            faulthandler.dump_traceback_later(self.limits.frozen, exit=True)
+            self.frozen.arm(self.limits.frozen)
             found = judged(self.beat.silent, self.beat.ending, self.limits)
             if found is Verdict.END:
                 await self._give_up(keeper)
@@ -205,8 +218,8 @@ class Watchdog:
         try:
             async with asyncio.timeout(self.limits.writing):
                 await what()
-        except (BackendError, TimeoutError) as error:
-            log.warning("watchdog.not_written", why=str(error) or "the database is locked")
+        except Exception as error:  # noqa: BLE001 - the watch goes on, and the end comes in time
+            log.warning("watchdog.not_written", why=f"{type(error).__name__}: {error}")
 
     @asynccontextmanager
     async def _keeper(self) -> AsyncIterator[Keeper]:

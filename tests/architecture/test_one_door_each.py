@@ -61,7 +61,7 @@ BROAD_EXCEPT: dict[str, str] = {
     "bot/core/upkeep/doctor.py": "whatever fails is a row of the doctor's report",
     "bot/core/remediation/running/execution.py": "one plan's drive; its row is taken over",
     "bot/core/investigation/desk.py": "whatever fails at the model, the investigator answers",
-    "bot/composition/watchdog.py": "the watching thread's end, told where it was started",
+    "bot/composition/watchdog.py": "a failed visit, and the thread's end: both told",
     "bot/core/investigation/recorder.py": "a tool that crashes is a gap of the answer, not its end",
     "bot/core/investigation/run_queue.py": "a background run; the desk told its row and thread",
     "bot/scheduler.py": "a job that fails is told and stops no other",

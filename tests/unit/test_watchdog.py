@@ -5,13 +5,28 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 
-from bot.composition.watchdog import Limits, LoopBeat, Verdict, Watchdog, judged
+from bot.api.live import live_app
+from bot.composition.watchdog import Frozen, Limits, LoopBeat, Verdict, Watchdog, judged
 from bot.settings import load_settings
 from tests.fakes.clock import FakeClock
 from tests.fixtures.bot import CONFIG
 from tools.errors import BackendUnavailableError
+
+
+class Timer(Frozen):
+    """A timer that ends nobody; it notes what was done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[float | None] = []  # None: disarmed
+
+    def arm(self, seconds: float) -> None:
+        self.done.append(seconds)
+
+    def disarm(self) -> None:
+        self.done.append(None)
 
 
 @dataclass
@@ -20,7 +35,7 @@ class Kept:
 
     clock: FakeClock
     takes: float = 0.0
-    broken: bool = False
+    broken: Exception | None = None
     locked: bool = False
     visits: list[str] = field(default_factory=list)
     most: int = 20
@@ -38,9 +53,9 @@ class Kept:
         if self.locked:
             self.clock.advance(seconds=self.takes)
             await asyncio.Event().wait()
-        if self.broken:
+        if self.broken is not None:
             self.clock.advance(seconds=self.takes)
-            raise BackendUnavailableError("database", "gone")
+            raise self.broken
 
 
 @pytest.mark.parametrize(
@@ -68,7 +83,7 @@ async def watched(kept: Kept, *, writing: float = 2.0) -> list[str]:
     settings = load_settings({"SRE_AGENT_CONFIG": str(CONFIG)})
     done: list[str] = []
     limits = Limits(every=0.0, writing=writing)
-    dog = Watchdog(settings, limits, end=lambda: done.append("ended"))
+    dog = Watchdog(settings, limits, lambda: done.append("ended"), Timer())
     dog.beat = LoopBeat(0.0, kept.clock.monotonic, _at=kept.clock.monotonic() - 3.0)
     await dog._look_again_and_again(kept)  # type: ignore[arg-type]
     return kept.visits + done
@@ -79,9 +94,10 @@ async def test_what_a_stuck_loop_holds_is_renewed_for_fifteen_seconds_and_then_r
     assert told == ["renew", "renew", "renew", "release", "ended"]
 
 
-async def test_a_database_that_is_gone_or_locked_keeps_no_stuck_process_alive() -> None:
+async def test_a_database_that_is_gone_odd_or_locked_keeps_no_stuck_process_alive() -> None:
     expected = ["renew", "renew", "renew", "release", "ended"]
-    assert await watched(Kept(FakeClock(), takes=4.0, broken=True)) == expected
+    for broken in (BackendUnavailableError("database", "gone"), ValueError("an odd row")):
+        assert await watched(Kept(FakeClock(), takes=4.0, broken=broken)) == expected
     locked = Kept(FakeClock(), takes=4.0, locked=True)
     assert await watched(locked, writing=0.01) == expected
 
@@ -100,3 +116,44 @@ async def test_a_loop_that_turns_beats_and_one_that_does_not_is_silent() -> None
     clock.advance(seconds=20)
     await asyncio.sleep(0.01)
     assert beat.silent == 20.0
+
+
+@pytest.mark.parametrize(
+    ("silent", "status", "word"), [(0.0, 200, "alive"), (14.0, 200, "alive"), (15.0, 503, "stuck")]
+)
+async def test_live_says_how_the_loop_is_and_nothing_else_is_served(
+    silent: float, status: int, word: str
+) -> None:
+    dog = Watchdog(load_settings({"SRE_AGENT_CONFIG": str(CONFIG)}))
+    clock = FakeClock()
+    dog.beat = LoopBeat(0.0, clock.monotonic, _at=clock.monotonic() - silent)
+    transport = httpx.ASGITransport(live_app(dog._liveness))
+    async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:
+        answer = await client.get("/live")
+        assert (answer.status_code, answer.json()["status"]) == (status, word)
+        assert answer.json()["loop_silent_seconds"] == silent
+        assert (await client.get("/health")).status_code == 404
+
+
+def test_a_thread_that_ends_leaves_no_timer_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Armed and forgotten, it would end a good process twenty seconds later."""
+    timer = Timer()
+    dog = Watchdog(load_settings({"SRE_AGENT_CONFIG": str(CONFIG)}), frozen=timer)
+
+    async def fails(_: Watchdog) -> None:
+        raise LookupError("nobody thought of this")
+
+    monkeypatch.setattr(Watchdog, "_watch", fails)
+    dog._run()
+    assert timer.done == [None]
+    assert isinstance(dog._failed, LookupError)
+
+
+async def test_every_look_arms_the_timer_anew() -> None:
+    timer, kept = Timer(), Kept(FakeClock(), takes=4.0)
+    dog = Watchdog(
+        load_settings({"SRE_AGENT_CONFIG": str(CONFIG)}), Limits(every=0.0), lambda: None, timer
+    )
+    dog.beat = LoopBeat(0.0, kept.clock.monotonic, _at=kept.clock.monotonic() - 3.0)
+    await dog._look_again_and_again(kept)  # type: ignore[arg-type]
+    assert timer.done == [20.0] * 4

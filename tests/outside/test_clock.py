@@ -39,14 +39,18 @@ FLOWING = {  # expression → whether a local minute is one of its
 @cache
 def changes_of(zone: str) -> tuple[tuple[datetime, timedelta], ...]:
     """Return the hours of two years in which a zone's clocks change, and what they change to."""
-    tz, found, at = ZoneInfo(zone), [], BEGIN
-    before = at.astimezone(tz).utcoffset()
-    while at < END:
-        at += HOUR
-        offset = at.astimezone(tz).utcoffset()
-        if offset != before and offset is not None:
-            found.append((at, offset))
-            before = offset
+    tz, found, day = ZoneInfo(zone), [], BEGIN
+    before = day.astimezone(tz).utcoffset()
+    while day < END:
+        day += DAY
+        if day.astimezone(tz).utcoffset() == before:
+            continue  # no zone changes its clocks there and back within a day
+        for hour in range(23, -1, -1):
+            at = day - hour * HOUR
+            offset = at.astimezone(tz).utcoffset()
+            if offset != before and offset is not None:
+                found.append((at, offset))
+                before = offset
     return tuple(found)
 
 

@@ -517,12 +517,14 @@ class Walked:
 
 
 def walk(least: int, by: int) -> Walked:
-    """Take at least so many steps, and on until plans ended in every way there is."""
+    """Take at least so many steps, and on until plans did run and ended in every way there is."""
     PlanMachine.taken, PlanMachine.effects_seen, rounds = 0, 0, 0
     PlanMachine.reached = set()
     found = Walked(0, 0, frozenset())
     with silent():
-        while (found.steps < least or found.missed) and found.steps < 10 * least:
+        while found.steps < 10 * least and (
+            found.steps < least or found.missed or found.effects < least // 50
+        ):
             machine = get_state_machine_test(PlanMachine, settings=SETTINGS)
             seed_of_hypothesis(by + rounds)(machine)()
             rounds += 1

@@ -5,9 +5,9 @@
 
 There are two stories: `undone`, where the plan does not help and is taken back, and `done`, where
 it helps. How many points there are is found out, not written down. A sample kills before and after
-every request, and before and after one commit of each phase (between one request and the next);
-the whole kills at every commit. There the transactions that only read are included: they commit
-nothing, so that the world after the kill is the one of the mark before.
+every request, and before or after one commit of each phase (between one request and the next);
+the whole kills before and after every commit. There the transactions that only read are included:
+they commit nothing, so that the world after the kill is the one of the mark before.
 
 The judge asks the imitated Kubernetes, not the bot: which keys took effect, how often, and how the
 objects stand. A point is resolved when the plan is done, undone or handed to a person, no key took
@@ -129,8 +129,8 @@ class Point:
 
     @property
     def stratum(self) -> tuple[object, ...]:
-        """Return what it is an example of."""
-        return self.what, self.phase, self.when
+        """Return what it is an example of: a commit after it, or before the one that follows it."""
+        return self.what, self.phase, self.when if self.what.startswith("request") else ""
 
 
 def points_of(marks: Sequence[str]) -> list[Point]:

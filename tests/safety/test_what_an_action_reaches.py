@@ -160,6 +160,10 @@ def a_labelled_replica_set_above(world: Production) -> None:
     item(world, "ReplicaSet", "shop-h2")["metadata"]["labels"] = dict(LABEL)
 
 
+def a_labelled_node(world: Production) -> None:
+    item(world, "Node", NODE, "")["metadata"]["labels"] = dict(LABEL)
+
+
 def a_labelled_namespace(world: Production) -> None:
     place(world, "quiet", namespace="quiet")
     item(world, "Namespace", "quiet", "")["metadata"]["labels"] = dict(LABEL)
@@ -296,6 +300,19 @@ async def test_a_drain_stops_in_the_middle_before_what_it_must_not_evict_and_off
     await world.run()
     assert (await world.record(plan)).status is PlanStatus.ROLLED_BACK
     assert item(world, "Node", NODE, "")["spec"]["unschedulable"] is False
+
+
+@pytest.mark.parametrize("done", [1, 2, 3], ids=["cordoned", "noted", "one evicted"])
+async def test_a_drain_stops_where_it_is_when_somebody_labels_the_node(
+    world: Production, done: int
+) -> None:
+    plan = await world.approved("drain")
+    meddled(world, a_labelled_node, after=done)
+    await world.run()
+    assert len(world.cluster.sent) == done
+    record = await world.record(plan)
+    assert record.status is PlanStatus.HALTED, record.outcome
+    assert f"Node/{NODE} carries the protected label" in record.outcome
 
 
 async def test_a_drain_that_loses_its_cluster_in_the_middle_is_stopped_and_not_failed(

@@ -222,13 +222,15 @@ class Drain(_Schedulable):
             raise BackendRefusedError("kubernetes", f"{text}; the node stays cordoned as it was")
         try:
             node = await cluster.get(bound.target)
-            if self.is_marked(node, bound, key):
+            why = await _objection(actors, bound.target, node)
+            if not why and self.is_marked(node, bound, key):
                 back = {"op": "add", "path": "/spec/unschedulable", "value": False}
                 patch = [fresh(node), back, mark(node, f"{key}/given-up")]
                 await cluster.patch(bound.target, patch, dry_run=False)
         except ToolError as error:
             raise OutcomeUnknownError(f"{text}; uncordoning it again failed: {error}") from error
-        raise BackendRefusedError("kubernetes", f"{text}; the node takes pods again")
+        after = f"the node stays cordoned: {why}" if why else "the node takes pods again"
+        raise BackendRefusedError("kubernetes", f"{text}; {after}")
 
 
 _OPEN = {"unschedulable": False}
@@ -275,6 +277,8 @@ class _Eviction:
         """Evict until nothing is left or the step's time is over; return why it had to stop."""
         while pods := await _evictable(self.actors, self.bound.target):
             self.held.clear()
+            if why := await self._against_the_node():
+                return f"the drain could not go on: {why}"
             await self._note(pods)
             for pod in pods:
                 if why := await self._send_away(pod):
@@ -283,6 +287,12 @@ class _Eviction:
                 return ""
         self.held.clear()
         return ""
+
+    async def _against_the_node(self) -> str:
+        """Return why nothing more may be done to the node as it is at this moment, else nothing."""
+        target = self.bound.target
+        node = await self.actors.need_cluster(target.cluster).get(target)
+        return await _objection(self.actors, target, node)
 
     async def _note(self, pods: Sequence[Json]) -> None:
         """Write down what may be evicted now, before the first of it is."""
@@ -307,7 +317,7 @@ class _Eviction:
         if uid_of(pod) != uid_of(listed) or not _leaving([pod], self.bound.target.name):
             return ""  # it goes already, or another one bears its name by now
         why, now = await self._judged([pod])
-        if why:
+        if why := why or await self._against_the_node():
             return f"pod {name!r} was not evicted: {why}"
         try:
             await _evict(self.actors, pod, cluster, dry_run=False)
@@ -317,6 +327,12 @@ class _Eviction:
         self.evicted.append(name)
         self.gone.update(each.owner for each in now.pods)
         return ""
+
+
+async def _objection(actors: Actors, target: WorkloadRef, node: Json) -> str:
+    """Return why a node as it is must not be touched, empty when it may."""
+    reach = Reach(actors.need_cluster(target.cluster), target.cluster)
+    return actors.objection(await reach.of_object(node, target.kind))
 
 
 async def _evictable(actors: Actors, node: WorkloadRef) -> list[Json]:

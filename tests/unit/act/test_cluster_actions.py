@@ -95,6 +95,25 @@ async def test_a_node_that_was_cordoned_before_stays_so_when_its_drain_is_held(
     assert stage.item(NODE)["spec"]["unschedulable"] is True
 
 
+async def test_a_node_that_is_protected_while_its_drain_is_held_stays_cordoned(
+    stage: Stage,
+) -> None:
+    class OverWhenAsked(Patience):
+        async def pause(self, seconds: float) -> bool:
+            asked.append(seconds)
+            return False
+
+    asked: list[float] = []
+    bound = await stage.bound("drain", NODE)
+    stage.extra = {
+        "waiting": OverWhenAsked(stage.pass_time),
+        "objection": lambda effects: "it is protected now" if asked else "",
+    }
+    with pytest.raises(BackendRefusedError, match="stays cordoned: it is protected now"):
+        await stage.run(bound)
+    assert stage.item(NODE)["spec"]["unschedulable"] is True
+
+
 async def test_a_drain_whose_pods_are_not_those_of_the_yes_does_not_even_cordon(
     stage: Stage,
 ) -> None:

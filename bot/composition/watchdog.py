@@ -22,10 +22,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
@@ -137,6 +137,7 @@ class Watchdog:
     _stop: threading.Event = field(default_factory=threading.Event)
     _listening: threading.Event = field(default_factory=threading.Event)
     _failed: Exception | None = None
+    _visiting: asyncio.Future[None] | None = None  # the newest visit to the database
 
     def __post_init__(self) -> None:
         """Prepare the beat; nothing runs yet."""
@@ -213,12 +214,19 @@ class Watchdog:
         log.critical("loop.given_up", seconds=seconds, ending=self.beat.ending, stacks=stacks())
         self.end()
 
-    async def _visit(self, what: Callable[[], Awaitable[None]]) -> None:
-        """Go to the database, for a moment only: the stuck loop may hold its lock."""
-        try:
-            async with asyncio.timeout(self.limits.writing):
-                await what()
-        except Exception as error:  # noqa: BLE001 - the watch goes on, and the end comes in time
+    async def _visit(self, what: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Go to the database, for a moment only: the stuck loop may hold its lock.
+
+        What waits for such a lock waits on in its thread, even cancelled, and is not waited for:
+        the end would come too late. Until it is back, the database is not asked again.
+        """
+        if self._visiting is None or self._visiting.done():
+            self._visiting = asyncio.ensure_future(what())
+        await asyncio.wait({self._visiting}, timeout=self.limits.writing)
+        if not self._visiting.done():
+            self._visiting.cancel()
+            log.warning("watchdog.not_written", why="the database does not answer")
+        elif not self._visiting.cancelled() and (error := self._visiting.exception()) is not None:
             log.warning("watchdog.not_written", why=f"{type(error).__name__}: {error}")
 
     @asynccontextmanager

@@ -77,6 +77,26 @@ async def test_a_no_needs_a_reason_which_is_kept_apart(world: Production) -> Non
     assert last.private_sha256
 
 
+@pytest.mark.parametrize("late", [0, 1], ids=["at its last moment", "a second later"])
+async def test_a_no_after_the_time_is_over_says_expired_and_not_rejected(
+    world: Production, late: int
+) -> None:
+    plan = await world.planned("rollback")
+    expires = (await world.record(plan)).plan.expires_at
+    world.clock.advance(seconds=(expires - world.clock.wall()).total_seconds() + late)
+    said = await world.bot.approvals.reject(plan, ANN, "not now", INCIDENTS)
+    assert said.status is PlanStatus.EXPIRED
+    assert (await world.record(plan)).status is PlanStatus.EXPIRED
+
+
+async def test_a_plan_expires_in_the_very_moment_that_its_card_names(world: Production) -> None:
+    plan = await world.planned("rollback")
+    expires = (await world.record(plan)).plan.expires_at
+    world.clock.advance(seconds=(expires - world.clock.wall()).total_seconds())
+    assert await world.bot.deadlines.expire_due() == 1
+    assert (await world.record(plan)).status is PlanStatus.EXPIRED
+
+
 async def test_a_yes_to_one_plan_does_not_open_another(world: Production) -> None:
     first = await world.planned("rollback")
     second = await world.planned("rollback", "cart")
@@ -231,6 +251,21 @@ async def test_mode_auto_alone_does_not_let_a_plan_run(world: Production) -> Non
 
 
 # --- switches ---------------------------------------------------------------------------------
+
+
+async def test_a_switch_keeps_the_reason_given_and_says_so_when_none_was(world: Production) -> None:
+    switches = world.bot.switches
+    assert (await switches.freeze(ADA, "release night", INCIDENTS)).accepted
+    assert (await switches.state())[1] == f"{ADA}: release night"
+    assert (await switches.freeze(ADA, "", INCIDENTS)).accepted
+    assert (await switches.state())[1] == f"{ADA}: no reason given"
+    assert (await switches.halt(ADA, "stop", INCIDENTS)).accepted
+    assert (await switches.resume(ADA, INCIDENTS, "it is over")).accepted
+    async with world.store.begin() as tx:
+        rows = await tx.audit.tail(4)
+    assert [row.event.facts["after"] for row in rows] == [True, True, True, False]
+    assert all(row.private_sha256 for row in rows)
+    assert len({row.private_sha256 for row in rows}) == 4
 
 
 async def test_switches_are_audited_and_need_a_role(world: Production) -> None:

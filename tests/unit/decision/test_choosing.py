@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from bot.core.ports import OutboxRow
 from bot.core.remediation.planning.planner import Origin
-from bot.core.remediation.planning.playbook_choice import trouble_of
+from bot.core.remediation.planning.playbook_choice import Match, trouble_of
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
@@ -144,3 +146,12 @@ async def test_a_waiting_plan_keeps_its_bytes_when_its_playbook_changes(world: P
     new = (await world.record(await world.planned("scale-up"))).plan
     assert new.body.playbook_sha256 != before.body.playbook_sha256
     assert new.body.steps[0].parameters != before.body.steps[0].parameters
+
+
+def test_the_rank_weighs_fit_past_success_and_being_written_for_the_service() -> None:
+    (loaded,) = library(ROLLBACK).values()
+    named = replace(loaded, playbook=loaded.playbook.model_copy(update={"services": ["shop"]}))
+    anyone = replace(loaded, playbook=loaded.playbook.model_copy(update={"services": []}))
+    assert Match(anyone, 1.0, 0.0, 0, ()).rank == pytest.approx(0.6)
+    assert Match(anyone, 0.0, 1.0, 0, ()).rank == pytest.approx(0.3)
+    assert Match(named, 1.0, 1.0, 0, ()).rank == pytest.approx(1.0)

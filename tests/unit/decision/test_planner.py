@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,17 @@ import pytest
 from bot.core.remediation.planning.planner import Origin
 from bot.core.remediation.planning.playbook_choice import trouble_of
 from bot.domain.anomaly import open_anomaly
+from bot.domain.answer import Answer, Usage
 from bot.domain.finding import Finding
-from bot.domain.ids import AnomalyId, FindingId
+from bot.domain.ids import AnomalyId, FindingId, RunId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
+from bot.domain.question import Question
+from bot.domain.risk import Trend
+from bot.domain.run import Done
 from playbooks.loader import load_library
 from tests.fakes.decision import ANN, INCIDENTS, RESTART, ROLLBACK, Production, library
+from tests.fixtures.nouns import a_run
 from tools.act.actions import ACTIONS
 from tools.world import (
     Cause,
@@ -23,6 +29,8 @@ from tools.world import (
     Severity,
     Verdict,
 )
+
+THREAD = Ts("1732099200.000100")
 
 
 async def test_a_plan_shows_exactly_what_would_happen(world: Production) -> None:
@@ -235,11 +243,85 @@ async def test_nothing_fits_nothing_is_proposed(world: Production) -> None:
     assert await world.bot.proposals.for_new_finding(await a_finding(world)) is None
 
 
+BAD_RELEASE = Cause(
+    "a bad release", ServiceName("shop"), "deploy", 0.9, (), None, ("deployment_rollback",)
+)
+
+
+async def an_answer_with(world: Production, *causes: Cause) -> RunId:
+    question = Question("why do orders fail?", Place(INCIDENTS, THREAD), "mention", ANN)
+    answer = Answer("A.", "A.", 0.9, causes, (), "deterministic", Usage())
+    run = Done(
+        id=RunId("RUN-1"), question=question, started_at=world.clock.now(), owner="one",
+        answer=answer,
+    )  # fmt: skip
+    async with world.store.begin() as tx:
+        await tx.runs.save(run)
+    return run.id
+
+
+async def test_the_fix_for_an_answer_is_proposed_for_its_first_cause_and_never_runs_alone(
+    world: Production,
+) -> None:
+    world.playbooks = library(ROLLBACK, RESTART)
+    world.metrics["order_error_rate", "shop"] = 0.4
+    run = await an_answer_with(world, BAD_RELEASE)
+    place = Place(INCIDENTS, THREAD)
+    said = await world.bot.proposals.for_answer(run, ANN, place)
+    assert said.ok
+    async with world.store.begin() as tx:
+        (record,) = await tx.plans.list()
+    assert record.plan.id in said.message
+    assert (record.plan.place, record.plan.requested_by) == (place, ANN)
+    assert (record.plan.body.playbook_id, record.plan.auto) == ("rollback", False)
+    assert record.plan.reason == "order_error_rate > 2%"
+
+
+async def test_an_answer_that_blames_nothing_gets_no_plan(world: Production) -> None:
+    run = await an_answer_with(world)
+    said = await world.bot.proposals.for_answer(run, ANN, Place(INCIDENTS))
+    assert (said.ok, said.message) == (False, world.bot.proposals.texts.say("proposal.none_fits"))
+
+
+async def test_an_answer_whose_cause_no_playbook_fits_gets_no_plan(world: Production) -> None:
+    world.playbooks = library(RESTART)
+    run = await an_answer_with(world, BAD_RELEASE)
+    said = await world.bot.proposals.for_answer(run, ANN, Place(INCIDENTS))
+    assert (said.ok, said.message) == (False, world.bot.proposals.texts.say("proposal.none_fits"))
+
+
+async def test_a_question_without_an_answer_yet_gets_no_plan(world: Production) -> None:
+    run = a_run("RUN-2", Place(INCIDENTS), ANN)
+    async with world.store.begin() as tx:
+        await tx.runs.save(run)
+    said = await world.bot.proposals.for_answer(run.id, ANN, Place(INCIDENTS))
+    assert (said.ok, said.message) == (False, world.bot.proposals.texts.say("proposal.no_answer"))
+
+
 async def test_a_proposal_of_an_agent_run_carries_its_asker_and_place(world: Production) -> None:
     desk = world.bot.planner.desk(Origin(Place(INCIDENTS), ANN))
     receipt = await desk.propose(ProposalDraft("rollback", ServiceName("shop"), "asked"))
     record = await world.record(receipt.plan_id)  # type: ignore[arg-type]
     assert record.plan.requested_by == ANN
+
+
+@pytest.mark.parametrize(
+    ("sigma", "trend"),
+    [(5.5, Trend.WORSE), (-6.0, Trend.WORSE), (5.0, Trend.STEADY), (4.4, Trend.STEADY),
+     (4.3, Trend.BETTER)],
+)  # fmt: skip
+async def test_how_urgent_a_plan_is_says_whether_its_trouble_grows(
+    world: Production, sigma: float, trend: Trend
+) -> None:
+    finding = await a_finding(world)
+    async with world.store.begin() as tx:
+        anomaly = await tx.anomalies.get(finding.anomalies[0])
+        latest = replace(anomaly.latest, deviation_sigma=sigma)
+        await tx.anomalies.save(replace(anomaly, latest=latest))
+    receipt = await world.bot.proposals.for_new_finding(finding)
+    assert receipt is not None
+    record = await world.record(receipt.plan_id)  # type: ignore[arg-type]
+    assert any(f"trend {trend.value}" in line for line in record.plan.risk.lines)
 
 
 # --- the user's table -------------------------------------------------------------------------

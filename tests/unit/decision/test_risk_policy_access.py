@@ -48,6 +48,35 @@ def test_an_override_replaces_the_sum_but_not_the_floor() -> None:
     assert "floor 0.40 of deployment_rollback" in low.lines
 
 
+def test_what_cannot_be_taken_back_is_a_fifth_harder_and_each_further_step_as_well() -> None:
+    assert assess(INPUTS).complexity == 0.4
+    assert assess(replace(INPUTS, undoable=False)).complexity == pytest.approx(0.6)
+    assert assess(replace(INPUTS, steps=3)).complexity == pytest.approx(0.8)
+    assert assess(replace(INPUTS, floors={}, steps=9)).complexity == 1.0
+
+
+def test_more_pods_than_there_are_count_as_all_of_them() -> None:
+    surge = replace(INPUTS, pods_affected=4)
+    assert assess(surge).impact == assess(INPUTS).impact
+    assert assess(replace(INPUTS, pods_total=0)).impact == pytest.approx(
+        assess(INPUTS).impact - 0.15
+    )
+
+
+@pytest.mark.parametrize(("override", "score"), [(1.7, 1.0), (-0.5, 0.4)])
+def test_an_override_beyond_its_range_is_cut_in_the_line_that_tells_it(
+    override: float, score: float
+) -> None:
+    told = assess(replace(INPUTS, override=override))
+    assert told.score == score
+    assert f"playbook override {min(1.0, max(0.0, override)):.2f} replaces" in told.lines[4]
+
+
+def test_an_autoscaler_weighs_less_than_a_deployment() -> None:
+    scaled = assess(replace(INPUTS, kinds=("HorizontalPodAutoscaler",)))
+    assert assess(INPUTS).impact - scaled.impact == pytest.approx(0.3 * 0.2)
+
+
 def test_a_failover_cannot_be_talked_down() -> None:
     inputs = replace(INPUTS, floors={"database_failover": 0.6}, override=0.0)
     assert RiskConfig().tier(assess(inputs).score) is Tier.MANUAL
@@ -136,6 +165,17 @@ def test_only_two_switches_together_let_the_lowest_tier_run_by_itself() -> None:
     assert alone == {(Tier.AUTO, ServiceMode.AUTO, AutoTier.RUN)}
     stricter = (replace(run, enabled=False), replace(run, dry_run=True))
     assert not any(rule(Tier.AUTO, ServiceMode.AUTO, c).runs_by_itself for c in stricter)
+
+
+def test_what_policy_switches_off_is_shown_and_says_why_but_cannot_be_approved() -> None:
+    for config, name in (
+        (PolicyConfig(enabled=False), "auto_remediation.enabled is false"),
+        (PolicyConfig(dry_run=True), "auto_remediation.dry_run is true"),
+    ):
+        ruling = rule(Tier.AUTO, ServiceMode.AUTO, config)
+        assert (ruling.may_be_shown, ruling.may_be_approved) == (True, False)
+        assert ruling.why == name
+    assert rule(Tier.AUTO, ServiceMode.APPROVE, PolicyConfig()).may_be_shown
 
 
 def test_critical_is_never_approved() -> None:

@@ -16,6 +16,8 @@ PACKAGES := $(patsubst %/,%,$(wildcard bot/ tools/ knowledge/ playbooks/ prompts
 PYTEST_ARGS ?=
 # one more than there are cores: stories wait for processes and for the world's time, and a core is idle then
 PYTEST_WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+# a test run starts dozens of Python processes; each would compile all of its libraries again
+unexport PYTHONDONTWRITEBYTECODE
 DEMO_ARGS ?= --speed 5 --at 300
 NAME ?=
 

@@ -53,6 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 # Tracing makes Python twice as slow. What these folders reach, unit, contract and scenario tests
 # reach too; what they look for (an order of things, a kill, a whole story) no line count shows.
 UNMEASURED = ("e2e", "property", "safety")
+MEASURED_CASES = 4  # of one test function; what further parameters reach, these nearly always did
 
 
 class _Measuring:
@@ -68,6 +69,7 @@ class _Measuring:
 
 
 _measuring: list[_Measuring] = []  # none: this run measures nothing
+_cases: Counter[tuple[Path, str]] = Counter()  # run so far, of each test function
 
 
 def _outside_of_greenlets() -> None:
@@ -107,9 +109,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Measure set-up, test and tear-down, or none of them."""
+    function = item.path, getattr(item, "originalname", item.name)
+    _cases[function] += 1
     for measuring in _measuring:
         parts = item.path.relative_to(ROOT).parts if item.path.is_relative_to(ROOT) else ()
-        measuring.turn(on=parts[:1] == ("tests",) and parts[1] not in UNMEASURED)
+        purpose = parts[:1] == ("tests",) and parts[1] not in UNMEASURED
+        measuring.turn(on=purpose and _cases[function] <= MEASURED_CASES)
     return (yield)
 
 

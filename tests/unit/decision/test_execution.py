@@ -224,6 +224,16 @@ async def test_halt_stops_before_the_next_step_and_offers_undo(world: Production
     assert world.images() == {"shop": "shop:2", "cart": "cart:2"}
 
 
+async def test_who_stops_a_plan_twice_is_told_the_same_twice(world: Production) -> None:
+    plan = await world.approved("rollback")
+    await world.run()
+    first = await world.bot.approvals.stop(plan, RAY, INCIDENTS)
+    again = await world.bot.approvals.stop(plan, ANN, INCIDENTS)
+    assert (first.accepted, again.accepted) == (True, True)
+    assert again.text == first.text == f"{plan} stops before its next step."
+    assert (await world.audit(plan)).count("plan.stopped") == 1
+
+
 async def _halted(world: Production, _: PlanId) -> None:
     assert (await world.bot.switches.halt(RAY, "stop it", INCIDENTS)).accepted
 
@@ -303,6 +313,8 @@ async def test_an_object_that_somebody_else_changed_after_the_step_is_not_undone
     assert record.status is PlanStatus.OUTCOME_UNKNOWN
     assert "changed by somebody else" in record.outcome
     assert world.images()["shop"] == "shop:9"
+    said = await world.bot.approvals.resolve_unknown(plan, ANN, "done", INCIDENTS)
+    assert (said.accepted, said.text) == (False, f"No step of {plan} is waiting for a word.")
 
 
 async def test_the_bots_own_actions_are_changes_of_production(world: Production) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.remediation.answers.switches import halted_by
+from bot.core.remediation.answers.switches import HaltFile, halted_by
 from tests.fakes.decision import Production
 
 
@@ -56,3 +56,20 @@ async def test_each_kind_of_halt_has_a_mark_of_its_own(world: Production) -> Non
         world.clock.advance(seconds=1)
         await tx.flags.set("halt", "UADA: wrong", "UADA", world.clock.now())
         assert marks.isdisjoint(each.mark for each in await world.bot.gate.halts.on(tx))
+
+
+async def test_a_file_that_comes_and_goes_is_noted_once_each(
+    world: Production, tmp_path: Path
+) -> None:
+    file = HaltFile(world.store, world.clock, tmp_path / "halt", "one")
+    assert not await file.tick()
+    (tmp_path / "halt").touch()
+    assert [await file.tick(), await file.tick()] == [True, False]
+    (tmp_path / "halt").unlink()
+    assert [await file.tick(), await file.tick()] == [True, False]
+    async with world.store.begin() as tx:
+        rows = [row.event for row in await tx.audit.tail(9, "halt")]
+    assert [(row.kind, row.facts["after"]) for row in rows] == [
+        ("setting.changed", True),
+        ("setting.changed", False),
+    ]

@@ -67,6 +67,20 @@ async def test_an_approval_that_nobody_gave_is_none(world: Production) -> None:
     assert mint(record, replace(case, auto=True)) == refusal
 
 
+async def test_a_row_that_says_approved_without_anybodys_yes_is_proved_by_nothing(
+    world: Production,
+) -> None:
+    plan = await world.planned("rollback")
+    record = await world.record(plan)
+    nobody = Approved(plan, record.plan.digest, (), world.clock.wall())
+    await world.put_into(record, life.PlanApproved(nobody))
+    async with world.store.begin() as tx:
+        why = await world.bot.gate.unproved(tx, await tx.plans.get(plan))
+    assert "nobody said yes, and the audit knows of no hold that ended" in why
+    await world.run()
+    assert world.cluster.sent == []
+
+
 async def test_what_is_sent_is_the_step_that_was_approved(world: Production) -> None:
     plan = await world.approved("rollback")
     record = await world.record(plan)

@@ -76,17 +76,12 @@ class Deadlines:
     async def review_waiting(self) -> int:
         """Withdraw waiting plans whose objects somebody has changed by hand; returns how many.
 
-        Those that nothing proves as well, and those of an older version that does not say what they
-        touch: nobody can answer them.
+        Those that nothing proves as well, as those of an older version: nobody can answer them.
         """
         count = 0
         for record in await self._moves.listed(*OPEN):
             if await self._moves.attempt(record.plan.id, self._disown):
                 count += 1
-                continue
-            if record.plan.body.effects() is None:
-                why = self._moves.texts.say("plan.of_an_older_version")
-                count += await self.withdraw(record.plan.id, why)
                 continue
             try:
                 refusal = (await self._gate.look(record)).refusal

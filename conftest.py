@@ -50,9 +50,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 # ------------------------------------------------------------------------------- cheap coverage
 
-# Tracing makes Python twice as slow. What these folders reach, unit, contract and scenario tests
+# Tracing makes Python twice as slow. What these folders reach, unit and contract tests nearly all
 # reach too; what they look for (an order of things, a kill, a whole story) no line count shows.
-UNMEASURED = ("e2e", "property", "safety")
+UNMEASURED = ("e2e", "property", "safety", "scenario")
 MEASURED_CASES = 4  # of one test function; what further parameters reach, these nearly always did
 
 

@@ -48,6 +48,7 @@ TASK_STARTERS = {
     "bot/slack/inbox.py": "the renewal of an item's lease, cancelled where its work ends",
     "bot/slack/app.py": "the one connection, awaited by whoever waits for it",
     "bot/api/server.py": "the one server, awaited where it is closed",
+    "bot/composition/watchdog.py": "its visit to the database, which may be past waiting for",
     "bot/composition/process.py": "the warming of workers, cancelled where the bot stops",
     "foundation/together.py": "questions asked at once, given up together",
     "tools/fleet.py": "questions to each instance, gathered where they are asked",

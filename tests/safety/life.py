@@ -1,7 +1,7 @@
 """One life of a bot that decides: it proposes, is answered, acts, verifies, undoes; or is killed.
 
     job (JSON line) ──fork──> a life: plan ─ yes ─ claim ─ steps ─ verify ─ undo ─ seal
-                                 │ counts every commit and every mutating request
+                                 │ counts every commit that wrote and every changing request
                                  └ SIGKILL to itself before or after the n-th one
 
 Started as a program by `tests.safety.crash`. Everything heavy is imported once; each life is a
@@ -16,9 +16,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from bot.core.ports import PlanRecord, Store
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
+from bot.core.remediation.running import execution
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import PlanId
 from bot.domain.keyring import Keyring
@@ -38,40 +42,35 @@ from bot.locale import Texts
 from bot.store.store import open_store
 from playbooks.loader import parse
 from tests.fakes.clock import FakeClock
-from tests.fakes.decision import ANN, INCIDENTS, FakeDirectory, service
+from tests.fakes.decision import ANN, BOB, INCIDENTS, FakeDirectory, service
+from tests.safety.crash_stories import BY_NAME, Story
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors
+from tools.backends.http import HttpConfig, HttpEndpoints
 from tools.backends.kubernetes.actor import KubernetesActor
 from tools.backends.kubernetes.config import KubernetesConfig
+from tools.ports import HttpReply
 from tools.world import Catalogue, ProposalDraft, ServiceName, WorkloadRef
 
 START = datetime(2026, 11, 18, 10, 0, tzinfo=UTC)  # where the imitated production stands too
 AUDIT_KEY = b"safety-bench-audit-key-0123456789"
 ROUNDS = 60  # a life needs about ten; one that does not come to an end is told as unresolved
-PLAYBOOK = """
-id: three-steps
-name: Three steps
-description: Two rollbacks and a scale, each with a way back
-trigger_conditions: ["order_error_rate > 2%"]
-risk_override: 0.5
-steps:
-  - {name: First, action: deployment_rollback, target: order-api}
-  - {name: Second, action: deployment_rollback, target: ledger}
-  - {name: Third, action: hpa_scale, target: Deployment/gateway, parameters: {add_replicas: 2}}
-verify: [{expression: order_error_rate < 2%, window_seconds: 300}]
-"""
+_Around = AbstractContextManager[None]
 COMMIT: Callable[..., None] = DefaultDialect.do_commit
-TARGETS = (("Deployment", "order-api"), ("Deployment", "ledger"), ("HPA", "gateway"))
+SERVICES = ("order-api", "ledger", "gateway", "risk-engine")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """What one life is told. `kill_at` 0: it lives to the end."""
 
+    story: str
     database: str
     kubeconfig: str
-    clock: str  # file: seconds since START, shared by the lives of one story
+    http: str  # where the imitated service listens
+    clock: str  # file: seconds since START, shared by the lives of one story and by the platform
     marks: str  # file: one line per commit or request, as it is reached
+    kind: str = ""  # of marks, of which the n-th kills: commit | request
     kill_at: int = 0
     when: str = "before"  # or "after"
     helps: bool = False  # True: the metric is well afterwards, so that nothing is taken back
@@ -82,21 +81,20 @@ class Marks:
     """Counts what may be the last thing a life does."""
 
     def __init__(self, job: Job) -> None:
-        self._job, self._count = job, 0
+        self._job, self._counts = job, Counter[str]()
         self._file = Path(job.marks).open("a", encoding="utf-8")  # noqa: SIM115 - a life long
 
-    def reach(self, what: str) -> int:
-        """Count a mark, and die before it when that is asked."""
-        self._count += 1
-        self._file.write(f"{what}\n")
+    @contextmanager
+    def around(self, kind: str, what: str = "") -> Iterator[None]:
+        """Count a mark; die before or after it when that is asked."""
+        self._counts[kind] += 1
+        self._file.write(f"{kind} {what}\n")
         self._file.flush()
-        if self._count == self._job.kill_at and self._job.when == "before":
+        last = kind == self._job.kind and self._counts[kind] == self._job.kill_at
+        if last and self._job.when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        return self._count
-
-    def passed(self, number: int) -> None:
-        """Die after a mark when that is asked."""
-        if number == self._job.kill_at and self._job.when == "after":
+        yield
+        if last:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -117,10 +115,12 @@ def watch_commits(marks: Marks) -> None:
 
     def marked(self: DefaultDialect, connection: Any) -> None:
         raw = id(getattr(connection, "dbapi_connection", connection))
-        number = marks.reach("commit" if raw in wrote else "commit of a read")
+        if raw not in wrote:
+            COMMIT(self, connection)
+            return
         wrote.discard(raw)
-        COMMIT(self, connection)
-        marks.passed(number)
+        with marks.around("commit"):
+            COMMIT(self, connection)
 
     event.listen(Engine, "before_cursor_execute", note)
     DefaultDialect.do_commit = marked  # type: ignore[method-assign]
@@ -133,19 +133,52 @@ class MarkedActor(KubernetesActor):
         super().__init__(config)
         self._marks = marks
 
-    async def patch(
-        self,
-        ref: WorkloadRef,
-        operations: Sequence[Mapping[str, Any]],
-        *,
-        dry_run: bool,
-        subresource: str = "",
-    ) -> Mapping[str, Any]:
-        number = 0 if dry_run else self._marks.reach(f"request patch {ref.kind}/{ref.name}")
-        after = await super().patch(ref, operations, dry_run=dry_run, subresource=subresource)
-        if not dry_run:
-            self._marks.passed(number)
-        return after
+    async def patch(self, ref: WorkloadRef, *args: Any, dry_run: bool, **more: Any) -> Any:
+        with self._around("patch", ref, dry_run=dry_run):
+            return await super().patch(ref, *args, dry_run=dry_run, **more)
+
+    async def delete(self, ref: WorkloadRef, *, dry_run: bool, **more: Any) -> None:
+        with self._around("delete", ref, dry_run=dry_run):
+            await super().delete(ref, dry_run=dry_run, **more)
+
+    async def create(self, ref: WorkloadRef, *args: Any, dry_run: bool, **more: Any) -> Any:
+        with self._around("create", ref, dry_run=dry_run):
+            return await super().create(ref, *args, dry_run=dry_run, **more)
+
+    def _around(
+        self, verb: str, ref: WorkloadRef, *, dry_run: bool
+    ) -> AbstractContextManager[None]:
+        if dry_run:
+            return nullcontext()
+        return self._marks.around("request", f"{verb} {ref.kind}/{ref.name}")
+
+
+class MarkedCaller(HttpEndpoints):
+    """The real caller of endpoints; every call is a mark."""
+
+    def __init__(self, config: HttpConfig, clock: FakeClock, marks: Marks) -> None:
+        super().__init__(config, wall=clock.wall)
+        self._marks = marks
+
+    async def call(self, method: str, url: str, *args: Any) -> HttpReply:
+        with self._marks.around("request", f"{method} {url}") if method != "GET" else nullcontext():
+            return await super().call(method, url, *args)
+
+
+@dataclass
+class Patience:
+    """World time passes while a step waits, until its time would be over."""
+
+    clock: FakeClock
+    left: float  # seconds of world time
+
+    async def pause(self, seconds: float) -> bool:
+        """Let the world go on, while there is time."""
+        if self.left < seconds:
+            return False
+        self.left -= seconds
+        self.clock.advance(seconds=seconds)
+        return True
 
 
 def clock_in(path: Path) -> FakeClock:
@@ -160,22 +193,23 @@ def clock_in(path: Path) -> FakeClock:
     return clock
 
 
-def remedy_of(
-    store: Store, clock: FakeClock, actor: KubernetesActor, *, helps: bool
-) -> Remediation:
+def remedy_of(store: Store, clock: FakeClock, actors: Actors, job: Job) -> Remediation:
     """Build the decision side over the imitated production."""
 
     async def measured(metric: str, service: str) -> float | None:
-        return 0.0 if helps else 0.5
+        return 0.0 if job.helps else 0.5
 
-    loaded = parse(PLAYBOOK.encode(), "bench.yaml", frozenset(ACTIONS))
-    services = {ServiceName(n): service(n) for n in ("order-api", "ledger", "gateway")}
+    text = BY_NAME[job.story].playbook(job.http)
+    loaded = parse(text.encode(), "bench.yaml", frozenset(ACTIONS))
+    services = {ServiceName(name): service(name) for name in SERVICES}
+    database = WorkloadRef("default", "data", "Cluster", "postgres")
+    services[ServiceName("postgres")] = service("postgres", namespace="data", workloads=(database,))
     return build_remediation(
         RemediationPorts(
             store=store,
             clock=clock,
             directory=FakeDirectory(),
-            actors=Actors(clock, actor),
+            actors=actors,
             actions=ACTIONS,
             library=lambda: {loaded.playbook.id: loaded},
             catalogue=lambda: Catalogue({}, services),
@@ -183,7 +217,7 @@ def remedy_of(
             place_of=lambda _: Place(INCIDENTS),
             texts=Texts("en"),
             redactor=Redactor(),
-            access=lambda: AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ANN,)}),
+            access=lambda: AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ANN, BOB)}),
             owner=f"life:{os.getpid()}",
         )
     )
@@ -195,30 +229,35 @@ async def live(job: Job) -> None:
     watch_commits(marks)
     store = await open_store(job.database, Keyring(AUDIT_KEY))
     actor = MarkedActor(KubernetesConfig(kubeconfig_act=job.kubeconfig), marks)
-    bot = remedy_of(store, clock, actor, helps=job.helps)
+    caller = MarkedCaller(HttpConfig(private_hosts=("localhost",), secret="s"), clock, marks)
+    actors = Actors(clock, actor, caller)
+    vars(execution)["Patience"] = partial(Patience, clock)  # nobody waits for real
+    bot = remedy_of(store, clock, actors, job)
     try:
-        plan_id = await _proposed(store, bot)
+        plan_id = await _proposed(store, bot, BY_NAME[job.story])
         for _ in range(ROUNDS):
             record = await _record(store, plan_id)
             if record.status.ended:
                 break
             if record.status is PlanStatus.WAITING:
-                await bot.approvals.approve(plan_id, ANN, INCIDENTS)
+                for user in (ANN, BOB):
+                    await bot.approvals.approve(plan_id, user, INCIDENTS)
             await bot.execution.run_due()
             async with store.begin() as tx:
                 await tx.audit.seal()
             clock.advance(seconds=301 if record.status is PlanStatus.VERIFYING else 31)
     finally:
+        await caller.close()
         await actor.close()
         await store.close()
 
 
-async def _proposed(store: Store, bot: Remediation) -> PlanId:
+async def _proposed(store: Store, bot: Remediation, story: Story) -> PlanId:
     async with store.begin() as tx:
         known = await tx.plans.list()
     if known:
         return known[0].plan.id
-    draft = ProposalDraft("three-steps", ServiceName("order-api"), "errors after a release")
+    draft = ProposalDraft(story.playbook_id, ServiceName(story.service), "errors after a release")
     receipt = await bot.planner.propose(draft)
     if receipt.plan_id is None:
         raise RuntimeError(f"no plan: {receipt.refused_by}: {receipt.summary}")
@@ -241,8 +280,7 @@ def main() -> None:
     for line in sys.stdin:
         job = Job(**json.loads(line))
         if not job.forked:
-            asyncio.run(live(job))
-            _answer(0)
+            _answer(_lived(job))
             continue
         child = os.fork()
         if child == 0:
@@ -257,14 +295,18 @@ def _answer(status: int) -> None:
 
 
 def _one(job: Job) -> None:
+    os._exit(_lived(job))
+
+
+def _lived(job: Job) -> int:
     try:
         asyncio.run(live(job))
-    except BaseException:  # noqa: BLE001 - the end of a process: told, and its status says so
+    except BaseException:  # noqa: BLE001 - the end of a life: told, and its status says so
         import traceback
 
         traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

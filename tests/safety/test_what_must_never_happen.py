@@ -11,6 +11,8 @@ from bot.domain import guards
 from bot.domain.guards import GUARDS, Moment
 from tests.fixtures.guards import removed
 from tests.safety import race
+from tests.safety.crash_stories import STORIES
+from tools.act.actions import ACTIONS
 
 
 def test_a_guard_comes_back_to_its_place() -> None:
@@ -28,6 +30,11 @@ async def test_two_hundred_clicks_on_two_processes_are_one_execution(tmp_path: P
     assert raced.delivered == race.CLICKS
     assert raced.approvals == 2
     assert raced.started == raced.effects == raced.executions == 1
+
+
+def test_a_bot_is_killed_in_a_plan_of_every_action_there_is() -> None:
+    told = {action for story in STORIES for action, _, _ in story.steps}
+    assert told == set(ACTIONS)
 
 
 def test_every_guard_that_is_written_is_asked() -> None:

@@ -21,7 +21,7 @@ BENCHES = {
 BY_NAME = frozenset({"mutants"})  # only when it is asked for
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
-    "mutants": ("seed", "sample", "paths", "tests", "tree", "again", "slow", "jobs"),
+    "mutants": ("seed", "sample", "each", "paths", "tests", "tree", "again", "slow", "jobs"),
 }
 
 
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, help="safety, mutants: draws the sample")
     add("--whole", action="store_true", default=None, help="safety: all, no sample")
     add("--sample", type=int, help="mutants: how many")
+    add("--each", type=int, help="mutants: how many at least of every file")
     add("--paths", nargs="+", help="mutants: files and folders to draw from")
     add("--tests", nargs="+", help="mutants: folders and files of the tests that may notice")
     add("--tree", type=Path, help="mutants: another tree than this one")

@@ -1,12 +1,16 @@
-"""Three hundred small wrongs in what decides: how many of them does a test notice?
+"""Hundreds of small wrongs in what decides: how many of them does a test notice?
 
     tree ──copied──> the suite once, with contexts ──> line → tests that reach it
     sampled mutants ──one by one, in a copy──> those tests, the quickest first ──> killed | survived
 
-The sample is drawn by a printed seed from all mutants of the named paths. Ids name no file, so that
-two trees can be compared: `--json` holds every id, and `--again FILE` takes the ids of an earlier
-run instead of drawing. A mutant is killed when a test fails, when nothing can be imported any more,
-or when the tests do not end in twenty times their time; one that no test reaches has survived.
+The sample is drawn by a printed seed from all mutants of the named paths, and holds some of every
+file. One that survives is argued in a file (`survivors.yaml`): why nobody could see it. More than
+one in twenty alive, or one that nobody argued, is a missed aim.
+
+Ids name no file, so that two trees can be compared: `--again FILE` takes those of an earlier run,
+from the file that holds every verdict. A mutant is killed when a test fails, when nothing can be
+imported any more, or when the tests do not end in twenty times their time; one that no test reaches
+has survived.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import random
 import shutil
@@ -24,6 +29,7 @@ import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,16 +38,24 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
+import yaml
+
 from bench.mutations import Mutant, of_files
-from bench.report import Report
+from bench.report import Aim, Report
 
 ROOT = Path(__file__).parents[1]
-PATHS = ("bot/domain", "bot/core/remediation", "bot/store/remediation")
+PATHS = (
+    "bot/domain", "bot/core/remediation", "tools/act", "bot/store/remediation",
+    "bot/store/audit.py", "bot/store/audit_chain.py", "bot/store/audit_rows.py",
+    "bot/store/anchors.py", "bot/store/adoption.py", "bot/store/store.py",
+)  # fmt: skip
 TESTS = (
     "tests/unit", "tests/contract", "tests/snapshot", "tests/property", "tests/safety",
     "tests/scenario",
 )  # fmt: skip
-SAMPLE, JOBS = 300, 2
+SAMPLE, EACH, JOBS = 560, 4, 2
+MOST = 0.05  # of all may survive
+ARGUED = "tests/safety/survivors.yaml"  # id → why nobody could see it
 NEAR = 12  # lines above that a part of a statement may begin at
 TIMES, LEAST = 20.0, 240.0  # patience: times what the tests took before, and at least so long
 MAP = "mutants.json"  # line → tests, in the tree's own var/
@@ -74,6 +88,7 @@ class Plan:
 
     seed: int = 0
     sample: int = SAMPLE
+    each: int = EACH  # of every file at least, where it has so many
     paths: Sequence[str] = PATHS
     tree: Path = ROOT
     tests: Sequence[str] = TESTS
@@ -89,8 +104,8 @@ def run(data: Path | None = None, **chosen: Any) -> Report:
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         first = _copied(plan.tree, Path(scratch) / "0")
-        drawn, missing = _drawn(plan, dict(_sources(first, plan.paths)))
-        _say(f"seed {plan.seed}: {len(drawn)} mutants of {', '.join(plan.paths)}")
+        drawn, missing, known = _drawn(plan, dict(_sources(first, plan.paths)))
+        _say(f"sampled {len(drawn)} of {known} mutants, seed {plan.seed}")
         reach, seconds = _mapped(first, plan, folder)
         copies: Queue[Zygote] = Queue()
         for number in range(plan.jobs):
@@ -115,25 +130,46 @@ def run(data: Path | None = None, **chosen: Any) -> Report:
     written.write_text(
         json.dumps({"seed": plan.seed, "missing": missing, "verdicts": rows}, indent=1)
     )
-    return _report(plan, verdicts, missing, written)
+    return _report(plan, verdicts, missing, known, written)
 
 
-def _report(plan: Plan, verdicts: list[Verdict], missing: list[str], written: Path) -> Report:
-    told = {
-        v: sum(each.verdict == v for each in verdicts) for v in ("killed", "survived", "unreached")
-    }
+def _report(
+    plan: Plan, verdicts: list[Verdict], missing: list[str], known: int, written: Path
+) -> Report:
+    told = Counter(each.verdict for each in verdicts)
     alive = [each for each in verdicts if each.verdict != "killed"]
+    argued = arguments(plan.tree / ARGUED)
+    silent = [each for each in alive if each.mutant not in argued]
     return Report(
         bench="mutants",
-        data=f"seed {plan.seed}, {len(verdicts)} of {', '.join(plan.paths)}",
-        ours={name: float(number) for name, number in told.items()},
+        data=f"sampled {len(verdicts)} of {known}, seed {plan.seed}, of {', '.join(plan.paths)}",
+        ours={
+            **{name: float(told[name]) for name in ("killed", "survived", "unreached")},
+            "mutants_survived_share": len(alive) / len(verdicts) if verdicts else math.nan,
+            "survivors_without_argument": float(len(silent)),
+        },
         peers={},
+        aims={
+            "mutants_survived_share": Aim(most=MOST),
+            "survivors_without_argument": Aim.exactly(0),
+        },
         notes=(
-            *(f"{v.verdict}: {v.mutant}: {v.path}:{v.line} became {v.instead}" for v in alive),
+            *(
+                f"{v.verdict}: {v.mutant}: {v.path}:{v.line} became {v.instead}: "
+                f"{argued.get(v.mutant, 'nobody says why')}"
+                for v in alive
+            ),
             *(f"not in this tree: {each}" for each in missing),
             f"every verdict: {written}",
         ),
     )
+
+
+def arguments(file: Path) -> dict[str, str]:
+    """Return why nobody could see some mutants, by id."""
+    if not file.is_file():
+        return {}
+    return {str(each["id"]): str(each["why"]) for each in yaml.safe_load(file.read_text()) or ()}
 
 
 def _say(words: str) -> None:
@@ -163,15 +199,26 @@ def _sources(tree: Path, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield str(file.relative_to(tree)), file.read_text(encoding="utf-8")
 
 
-def _drawn(plan: Plan, files: dict[str, str]) -> tuple[list[tuple[str, Mutant]], list[str]]:
-    """Draw mutants by the seed, or find those of an earlier run; returns also what is not there."""
+def _drawn(plan: Plan, files: dict[str, str]) -> tuple[list[tuple[str, Mutant]], list[str], int]:
+    """Draw mutants by the seed, or find those of an earlier run.
+
+    Returns them with those that are not there any more, and how many there are to draw from.
+    """
     known = {mutant.id: (path, mutant) for path, mutant in of_files(files)}
     if plan.again is not None:
         wanted = [each["mutant"] for each in json.loads(plan.again.read_text())["verdicts"]]
-        return [known[i] for i in wanted if i in known], [i for i in wanted if i not in known]
-    ids = sorted(known)
-    drawn = random.Random(plan.seed).sample(ids, min(plan.sample, len(ids)))
-    return [known[each] for each in drawn], []
+        there = [known[i] for i in wanted if i in known]
+        return there, [i for i in wanted if i not in known], len(known)
+    ids, held = sorted(known), Counter[str]()
+    random.Random(plan.seed).shuffle(ids)
+    first: list[str] = []
+    rest: list[str] = []
+    for each in ids:
+        path = known[each][0]
+        (first if held[path] < plan.each else rest).append(each)
+        held[path] += 1
+    drawn = [*first, *rest][: max(plan.sample, len(first))]
+    return [known[each] for each in drawn], [], len(known)
 
 
 # --- who reaches a line -----------------------------------------------------------------------

@@ -43,6 +43,19 @@ class Attacker:
         async with self._store._engine.begin() as connection:
             return (await connection.execute(text(statement), values)).scalar_one()
 
+    async def replay_the_lift(self, switch: str) -> None:
+        """Copy the row of an earlier lift behind all others."""
+        async with self._store._engine.begin() as connection:
+            rows = (await connection.execute(text("SELECT * FROM audit ORDER BY seq"))).mappings()
+            told = [dict(row) for row in rows]
+        own = [row for row in told if row["subject"] == switch]
+        lifts = [row for row in own if '"after":false' in row["payload"]]
+        copy = {**lifts[-1], "seq": told[-1]["seq"] + 1000}
+        names, values = ", ".join(copy), ", ".join(f":{name}" for name in copy)
+        insert = f"INSERT INTO audit ({names}) VALUES ({values})"  # noqa: S608 - columns
+        await self.write("DROP INDEX ix_audit_mac")  # no two rows are alike, it says
+        await self.write(insert, **copy)
+
     async def plan(self, plan: PlanId) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(
             await self.read("SELECT body FROM plans WHERE id = :id", id=plan)
@@ -367,6 +380,28 @@ async def test_a_stop_is_not_taken_away(world: Production, attacker: Attacker) -
     await attacker.write("UPDATE plans SET halted = :no WHERE id = :id", id=plan, no=False)
     world.clock.advance(seconds=601)
     await nothing_runs(world, plan, PlanStatus.HALTED)
+
+
+@pytest.mark.parametrize("switch", ["halt", "freeze"])
+async def test_a_halt_or_a_freeze_is_not_lifted_by_taking_its_row_away(
+    world: Production, attacker: Attacker, switch: str
+) -> None:
+    plan = await world.approved("rollback", "shop", ANN)
+    pull = getattr(world.bot.switches, switch)
+    lift = {"halt": world.bot.switches.resume, "freeze": world.bot.switches.unfreeze}[switch]
+    for pulled in (True, False, True):
+        act = pull(ADA, "stop", INCIDENTS) if pulled else lift(ADA, INCIDENTS)
+        assert (await act).accepted
+        world.clock.advance(seconds=1)
+    await attacker.write("DELETE FROM flags")
+    await attacker.replay_the_lift(switch)
+    await world.run()
+    assert world.cluster.sent == []
+    assert (await world.record(plan)).status is not PlanStatus.RUNNING
+    said = "".join(await world.bot.switches.state())
+    assert f"{ADA} set it; its row is gone from the database, though nobody lifted it" in said
+    assert (await lift(ADA, INCIDENTS)).accepted
+    assert await world.bot.switches.state() == ("", "")
 
 
 STEP_ROWS = {

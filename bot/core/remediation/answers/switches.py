@@ -21,7 +21,13 @@ from pathlib import Path
 import structlog
 
 from bot.core.ports import Clock, Store, Transaction
-from bot.core.remediation.guarding.halts import FREEZE, HALT, Halts
+from bot.core.remediation.guarding.halts import (
+    FREEZE,
+    HALT,
+    SETTING_CHANGED,
+    Halts,
+    set_by_people,
+)
 from bot.core.remediation.guarding.people import PeopleNow
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, UserId
@@ -80,7 +86,7 @@ class Switches:
     async def state(self) -> tuple[str, str]:
         """Return why plans are halted and why changes are frozen; empty when they are not."""
         async with self.store.begin() as tx:
-            return await self.halts.why(tx), await tx.flags.get(FREEZE)
+            return await self.halts.why(tx), await self.halts.frozen(tx)
 
     async def now(self) -> tuple[Switch, Switch]:
         """Return halt and freeze with who set them and since when."""
@@ -110,16 +116,16 @@ class Switches:
                     Event("access.denied", now, user, name, why=who.why, facts=facts)
                 )
                 return Switched(False, who.why)
-            before = await tx.flags.get(name)
+            before = await set_by_people(tx, name)
             text = f"{user}: {value}" if value else ""
             await tx.flags.set(name, text, user, now)
             await tx.audit.append(
                 Event(
-                    kind="setting.changed",
+                    kind=SETTING_CHANGED,
                     at=now,
                     actor=user,
                     subject=name,
-                    facts={"before": bool(before), "after": bool(value), "right": right},
+                    facts={"before": before is not None, "after": bool(value), "right": right},
                     private=value or reason,
                 )
             )
@@ -145,7 +151,7 @@ class HaltFile:
         facts = {**seen, "file": str(self.path), "seen_by": self.owner}
         async with self.store.begin() as tx:
             now = self.clock.now()
-            await tx.audit.append(Event("setting.changed", now, BOT, HALT, "file", facts=facts))
+            await tx.audit.append(Event(SETTING_CHANGED, now, BOT, HALT, "file", facts=facts))
         self._there = there
         log.warning("halt.file_changed", halted=there, file=str(self.path))
         return True
@@ -167,7 +173,7 @@ def halted_by(path: Path) -> str:
 
 
 async def _switch(tx: Transaction, name: str) -> Switch:
-    flag = await tx.flags.find(name)
+    flag = await set_by_people(tx, name)
     if flag is None:
         return Switch()
     return Switch(flag.value.removeprefix(f"{flag.by}: "), flag.by, flag.at)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from bot.core.ports import Clock, PlanRecord, Transaction
 from bot.core.remediation.binding import Binder, Looked
-from bot.core.remediation.guarding.halts import FREEZE, Halts
+from bot.core.remediation.guarding.halts import Halts
 from bot.core.remediation.guarding.own_ground import OwnGroundReader
 from bot.core.remediation.guarding.people import PeopleNow
 from bot.core.remediation.guarding.plan_effects import (
@@ -170,7 +170,7 @@ class Gate:
             pods_affected=sum(o.pods_affected for o in objects.values()),
             running=await self._running(tx, record),
             halted=await self.halts.stopping(tx, state),
-            frozen=await tx.flags.get(FREEZE),
+            frozen=await self.halts.frozen(tx),
             cooldown=plan.cooldown,
             glass=isinstance(approval, Approved) and bool(approval.glass),
             gitops_owner=next((o.gitops_owner for o in objects.values() if o.gitops_owner), ""),
@@ -203,7 +203,7 @@ class Gate:
             unforeseen=unknown_in(effects),
             pods_affected=sum(each.pods_affected for each in looked),
             halted=await self.halts.why(tx),
-            frozen=await tx.flags.get(FREEZE),
+            frozen=await self.halts.frozen(tx),
             cooldown=cooldown,
             gitops_owner=next((each.gitops_owner for each in looked if each.gitops_owner), ""),
             git_change=next((each.git_change for each in looked if each.git_change), ""),

@@ -1,6 +1,7 @@
 """Halts: the kill switches that are on, and which of them an undo was asked for under.
 
     flag `halt` (people set it) ─┐
+    what the audit last says of it ┤ where the flag is gone and nobody lifted it
     the halt file               ─┴─ Halt(why, mark, since)
 
 A mark is of one very halt. Who asks for an undo while plans are halted answers the halts there
@@ -14,10 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core.ports import Transaction
+from bot.core.ports import Flag, Transaction
+from bot.domain.audit import BOT
 from bot.domain.plan_life import PlanState, Undoing, UndoRequest
 
 HALT, FREEZE = "halt", "freeze"  # names of the flags that people set
+SETTING_CHANGED = "setting.changed"  # kind of the audit rows about them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Halts:
     async def on(self, tx: Transaction) -> tuple[Halt, ...]:
         """Return the kill switches that are on: the one people set, and the file."""
         found = []
-        flag, said = await tx.flags.find(HALT), self.file()
+        flag, said = await set_by_people(tx, HALT), self.file()
         if flag is not None:
             mark = f"{flag.at.isoformat()} {flag.by} {flag.value}"
             found.append(Halt(flag.value, _mark(mark), flag.at))
@@ -50,10 +53,38 @@ class Halts:
         """Return why nothing may run, empty when every kill switch is off."""
         return next((halt.why for halt in await self.on(tx)), "")
 
+    async def frozen(self, tx: Transaction) -> str:
+        """Return why no change may begin, empty when there is no freeze."""
+        flag = await set_by_people(tx, FREEZE)
+        return flag.value if flag is not None else ""
+
     async def stopping(self, tx: Transaction, state: PlanState) -> str:
         """Return why a plan may not go on; a halt that its undo answers does not stop that."""
         asked = state.asked if isinstance(state, Undoing) else None
         return next((halt.why for halt in await self.on(tx) if not _is_answered(halt, asked)), "")
+
+
+async def set_by_people(tx: Transaction, name: str) -> Flag | None:
+    """Return a flag as people last set it, None when it is unset.
+
+    Deleting its row lifts nothing: then the audit's newest word about it holds, by the time in it,
+    as a copy of an older row may stand behind.
+    """
+    flag = await tx.flags.find(name)
+    if flag is not None:
+        return flag
+    said = [
+        event
+        for event in await tx.audit.proved(name)
+        if event.kind == SETTING_CHANGED and event.actor != BOT
+    ]
+    newest = sorted(said, key=lambda event: event.at)[-1:]  # of one second: the last one written
+    if not newest or not newest[0].facts.get("after"):
+        return None
+    lift = {HALT: "/sre resume", FREEZE: "/sre unfreeze"}[name]
+    gone = "its row is gone from the database, though nobody lifted it"
+    actor, at = newest[0].actor, newest[0].at
+    return Flag(f"{actor} set it; {gone} ({lift})", actor, at)
 
 
 def _mark(text: str) -> str:

@@ -9,40 +9,16 @@ what stood there: `[redacted: slack token]`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import re2
+
+from bot.domain.secret_shapes import Shape, is_value, occurring, tells
+from foundation.encodings import patterns_of
 from tools.world import Cause, Change, SimilarCase
 
-# Ordered: specific before general. Each has one group only where a prefix must survive.
-_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (
-        "private key",
-        re.compile(
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-            re.DOTALL,
-        ),
-    ),
-    ("slack token", re.compile(r"\bx(?:ox[abeprs]|app)-[A-Za-z0-9-]{8,}")),
-    ("api key", re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")),
-    ("github token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})")),
-    ("aws key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("google key", re.compile(r"\bAIza[0-9A-Za-z_-]{30,}")),
-    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
-    ("url password", re.compile(r"(?<=://)([^\s:/@]+):([^\s@/]{3,})(?=@)")),
-    ("authorization", re.compile(r"(?i)\b(?:bearer|basic)\s+[A-Za-z0-9+/._~=-]{12,}")),
-    (
-        "secret",
-        re.compile(
-            r"(?i)(\b[a-z0-9_.-]*(?:passw(?:or)?d|secret|api[_-]?key|access[_-]?key|private[_-]?key"
-            r"|auth[_-]?token|token|credential|mnemonic|seed[_-]?phrase)"
-            r"|密码|口令|密钥|私钥|令牌|助记词)"
-            r"(\"?\s*(?:[:=：]|[是为](?=[!-~]))\s*\"?)([^\s\"',;&}，。；、]{4,})"
-        ),
-    ),
-)
 _SHORTEST_KNOWN = 6  # a shorter "secret" would cut ordinary words
 
 
@@ -51,15 +27,18 @@ class Redactor:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         """Remember the exact values we hold (tokens, keys, passwords of URLs)."""
-        values = sorted({v for v in known if len(v) >= _SHORTEST_KNOWN}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, values))) if values else None
+        values = {v for v in known if len(v) >= _SHORTEST_KNOWN}
+        forms = sorted({form for v in values for form in patterns_of(v)}, key=len, reverse=True)
+        self._known = re2.compile("|".join(forms)) if forms else None
 
     def text(self, text: str) -> str:
-        """Return the text without secrets."""
+        """Return the text without secrets; half a character becomes `?`."""
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode()
         if self._known is not None:
             text = self._known.sub("[redacted: known secret]", text)
-        for kind, pattern in _KINDS:
-            text = pattern.sub(lambda m, k=kind: _cut(m, k), text)  # type: ignore[misc]
+        for shape, pattern in occurring(text):
+            text = pattern.sub(lambda m, s=shape: _cut(m, s), text)
         return text
 
     def json(self, value: Any) -> Any:
@@ -99,18 +78,17 @@ class Redactor:
 
     def _member(self, key: str, value: Any) -> Any:
         """Redact a member whose key alone says that it is a secret."""
-        if isinstance(value, str) and value:
-            probe = f"{key}={value.split(maxsplit=1)[0]}" if value.split() else ""
-            if probe and _KINDS[-1][1].fullmatch(probe):
-                return "[redacted: secret]"
+        if isinstance(value, str) and is_value(value) and tells(key):
+            return "[redacted: secret]"
+        if isinstance(value, list | tuple) and tells(key):
+            return [self._member(key, each) for each in value]
         return self.json(value)
 
 
-def _cut(match: re.Match[str], kind: str) -> str:
-    if kind == "secret":
-        if "[redacted" in match[3]:
-            return match[0]
-        return f"{match[1]}{match[2]}[redacted: secret]"
-    if kind == "url password":
-        return f"{match[1]}:[redacted: password]"
-    return f"[redacted: {kind}]"
+def _cut(match: Any, shape: Shape) -> str:
+    whole, secret = match[0], match[shape.cut]
+    if secret is None or "[redacted" in secret or not shape.judge(secret):
+        return str(whole)
+    start = match.start(shape.cut) - match.start(0)
+    edge = len(secret) - len(secret.lstrip("\\\"'`"))  # quotes stay, so that a file stays one
+    return f"{whole[: start + edge]}[redacted: {shape.kind}]{whole[start + len(secret) :]}"

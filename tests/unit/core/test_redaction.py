@@ -1,8 +1,15 @@
 """Secrets are cut out of any text, and what was there is still told."""
 
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
 import pytest
+import re2
 
 from bot.domain.redaction import Redactor
+from bot.domain.secret_shapes import SHAPES, occurring
+from tests.fixtures.secret_corpus import leaks, ordinary
 
 TOKEN = "xox" + "b-123456789012-abcdefGHIJKL"  # in two pieces: no scanner should find this file
 API_KEY = "sk-" + "ant-" + "k3y" * 9
@@ -31,6 +38,70 @@ def test_what_looks_like_a_secret_is_cut_and_its_kind_named(
     assert secret not in cut
     assert "[redacted" in cut
     assert kind in cut
+
+
+def test_no_shape_of_a_secret_stays_readable_and_every_kind_is_named() -> None:
+    cut = Redactor()
+    for leak in [each for seed in range(3) for each in leaks(seed)]:
+        text = cut.text(leak.text)
+        assert not [secret for secret in leak.secrets if secret in text], (leak.kind, text)
+        assert "[redacted: " in text, leak.kind
+
+
+def test_lines_that_only_look_like_secrets_stay_as_they_are() -> None:
+    lines = list(ordinary(1))
+    assert len(lines) > 2_000
+    assert [line for line in lines if Redactor().text(line) != line] == []
+
+
+def test_all_shapes_in_one_text_are_all_found() -> None:
+    """One pass says which shapes occur; it must not lose any of them, however much there is."""
+    found = [each for each in leaks(7) if "\n" not in each.text]
+    text = "\n".join(
+        f"{line}\n{leak.text}" for leak, line in zip(found, ordinary(2, 2), strict=False)
+    )
+    cut = Redactor().text(text * 3)
+    assert not [leak.kind for leak in found for secret in leak.secrets if secret in cut]
+    for line in text.splitlines():
+        assert {shape.pattern for shape, _ in occurring(line)} == {
+            shape.pattern for shape in SHAPES if re2.search(shape.pattern, line) is not None
+        }
+
+
+OURS = 'pa/ss w+rd=é"1'
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        OURS,
+        quote(OURS, safe=""),
+        quote_plus(OURS),
+        quote(OURS, safe="").replace("%2F", "%2f").replace("%3D", "%3d"),
+        json.dumps(OURS, ensure_ascii=False)[1:-1],
+        OURS.encode().hex(),
+        OURS.encode().hex().upper(),
+        *(base64.b64encode(b"x" * lead + OURS.encode() + b"tail").decode() for lead in range(3)),
+        base64.urlsafe_b64encode(b"user:" + OURS.encode()).decode(),
+    ],
+)
+def test_our_own_secrets_are_cut_however_they_are_written(written: str) -> None:
+    cut = Redactor([OURS]).text(f"it said {written}, and went on")
+    assert written not in cut
+    assert cut.startswith("it said ")
+    assert "[redacted: known secret]" in cut
+    assert cut.endswith(", and went on")
+
+
+def test_a_text_with_half_a_character_is_cut_like_any_other() -> None:
+    assert Redactor().text("\ud83d password=hunter22") == "? password=[redacted: secret]"
+
+
+def test_a_list_below_a_telling_name_is_cut_and_what_it_refers_to_is_not() -> None:
+    given = {"passwords": 2, "apiKey": ["hunter22", "hunter33"], "secret": {"name": "db-creds"}}
+    assert Redactor().json(given) == {
+        **given, "apiKey": ["[redacted: secret]", "[redacted: secret]"],
+    }  # fmt: skip
 
 
 def test_known_values_are_cut_wherever_they_stand() -> None:

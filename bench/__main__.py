@@ -21,8 +21,19 @@ BENCHES = {
 BY_NAME = frozenset({"mutants"})  # only when it is asked for
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
-    "mutants": ("seed", "sample", "each", "paths", "tests", "tree", "again", "slow", "jobs"),
-}
+    "mutants": (
+        "seed",
+        "sample",
+        "each",
+        "paths",
+        "tests",
+        "tree",
+        "again",
+        "slow",
+        "near",
+        "jobs",
+    ),
+}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tree", type=Path, help="mutants: another tree than this one")
     add("--again", type=Path, help="mutants: the ones of an earlier run, from its file")
     add("--slow", action="store_true", default=None, help="mutants: slow tests may notice as well")
+    add("--near", action="store_true", default=None, help="mutants: only tests beside the code")
     add("--jobs", type=int, help="mutants: how many at once")
     return parser
 

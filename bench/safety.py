@@ -7,6 +7,7 @@ race        two bot processes, one PostgreSQL, two hundred clicks: one execution
 load        a click's time with 250 audit events a second, over its time without
 crash       killed at commits and mutating requests, on SQLite and PostgreSQL
 machine     thousands of clicks, kills and changes in any order: nothing runs that must not
+mutants     small wrongs in what decides: a test beside the code must notice (`bench mutants`: all)
 
 Every figure has an aim, and a missed one ends the bench with status 1. Reach, injection, crash and
 machine draw the sample of a seed, as `make test` does; with `--whole` every text is sent, every
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from bench import mutants
 from bench.report import Aim, Report
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ T = TypeVar("T")
 NONE, ONE = Aim.exactly(0), Aim.exactly(1)
 WHOLE_WALK = 10_000  # steps
 WHOLE_REACH = 1_000  # clusters
+MUTANTS = 12
 
 
 def run(data: Path | None = None, *, whole: bool = False, seed: int | None = None) -> Report:
@@ -74,6 +77,7 @@ async def _measure(walked: Walked, drawn: int, sampled_by: int | None) -> Report
         raced = await _timed("race", race.measure(folder))
         hostile = await _timed("injection", injected(folder, sampled_by))
         crashes = await _timed("crash", crash.measure(folder, sampled_by))
+        mutated = await _timed("mutants", _mutated(folder, drawn, sampled_by))
     leaked = sorted({name for names in hostile["leaks"].values() for name in names})
     ours = {
         "unapproved_effects": float(len(hostile["violations"])),
@@ -88,18 +92,25 @@ async def _measure(walked: Walked, drawn: int, sampled_by: int | None) -> Report
         "machine_steps": float(walked.steps),
         "machine_effects": float(walked.effects),
         "guards_without_a_red_test": float(len(guarded.without_a_red_test)),
+        "mutants_survived_share": mutated.ours["mutants_survived_share"],
         **{f"click_ratio_{kind}": each.ratio(0.5) for kind, each in loaded.items()},
     }
     notes = [
-        f"{guarded.guards} guards; {len(guarded.broken_stories)} stories red with their guard",
+        f"guards: sampled {guarded.guards} of {guarded.guards}; "
+        f"{len(guarded.broken_stories)} stories red with their guard",
+        f"reach: sampled {trials} of any number of clusters, seed {drawn}",
         *reach.told(touched),
-        f"{hostile['texts']} texts, {hostile['proposals']} plans proposed, none answered by a text",
+        f"machine: sampled {walked.steps} of any number of steps, seed {drawn}",
+        f"injection: sampled {hostile['texts']} of {hostile['possible']} texts, seed {drawn}; "
+        f"{hostile['proposals']} plans proposed, none answered by a text",
         f"texts that arrived, by carrier: {hostile['by_carrier']}",
         f"bytes searched for {hostile['canaries']} canaries: {hostile['bytes']}",
         f"secrets typed: {', '.join(hostile['typed'])}; {hostile['posted']} webhook posts",
         f"race: {raced}",
         *load.told(loaded),
         f"crashes: sampled {crashes.points} of {crashes.possible} points, seed {drawn}",
+        f"mutants: {mutated.data}",
+        *mutated.notes,
         f"crash ends: {dict(crashes.ends)}",
         *guarded.broken_stories,
         *guarded.without_a_red_test,
@@ -123,6 +134,15 @@ async def _measure(walked: Walked, drawn: int, sampled_by: int | None) -> Report
     )
 
 
+async def _mutated(folder: Path, drawn: int, sampled_by: int | None) -> Report:
+    """Draw a few and ask the tests beside them; the whole asks every test that reaches a line."""
+    if sampled_by is None:
+        return await asyncio.to_thread(mutants.run, folder, seed=drawn)
+    return await asyncio.to_thread(
+        mutants.run, folder, seed=drawn, sample=MUTANTS, each=0, near=True
+    )
+
+
 def _aims(crashes: Crashes, clusters: int, steps: int) -> dict[str, Aim]:
     """Return what every figure should be; what nothing was tried on shows nothing."""
     return {
@@ -132,6 +152,7 @@ def _aims(crashes: Crashes, clusters: int, steps: int) -> dict[str, Aim]:
         "secrets_leaked": NONE,
         "crash_unresolved": NONE,
         "guards_without_a_red_test": NONE,
+        "mutants_survived_share": Aim(most=mutants.MOST),
         "race_executions": ONE,
         "crash_points": Aim(least=max(1, len(crashes.ends))),
         "injections": Aim(least=1),

@@ -104,6 +104,7 @@ async def _perform(folder: Path, sent: Sequence[Hostile], receiver: Receiver) ->
     leaks = {where: found_in(stream) for where, stream in streams.items()}
     return {
         "texts": len(sent),
+        "possible": len(HOSTILE),
         "delivered": stage.delivered.total(),
         "by_carrier": dict(stage.delivered),
         "proposals": stage.proposals,

@@ -96,12 +96,12 @@ async def _measure(walked: Walked, drawn: int, sampled_by: int | None) -> Report
         **{f"click_ratio_{kind}": each.ratio(0.5) for kind, each in loaded.items()},
     }
     notes = [
-        f"guards: sampled {guarded.guards} of {guarded.guards}; "
+        f"guards: sampled {guarded.guards} of {guarded.guards} pairs of a guard and a moment",
         f"{len(guarded.broken_stories)} stories red with their guard",
         f"reach: sampled {trials} of any number of clusters, seed {drawn}",
         *reach.told(touched),
         f"machine: sampled {walked.steps} of any number of steps, seed {drawn}",
-        f"injection: sampled {hostile['texts']} of {hostile['possible']} texts, seed {drawn}; "
+        f"injection: sampled {hostile['texts']} of {hostile['possible']} texts, seed {drawn}",
         f"{hostile['proposals']} plans proposed, none answered by a text",
         f"texts that arrived, by carrier: {hostile['by_carrier']}",
         f"bytes searched for {hostile['canaries']} canaries: {hostile['bytes']}",

@@ -692,6 +692,19 @@ async def test_who_shares_the_bots_namespace_is_protected_unless_its_own_workloa
     assert (await world.propose("drain")).refused_by == guard
 
 
+async def test_a_process_that_proposed_nothing_knows_its_own_workload_too(
+    world: Production,
+) -> None:
+    world.policy = standing_on(OwnProtection.WORKLOAD)
+    the_bot_on_the_node(world)
+    for pod in pods(world, "sre-agent"):
+        pod["spec"]["nodeName"] = "node-a"
+    place(world, "neighbour", namespace="ops")
+    plan = await world.approved("drain")
+    await world.run(world.replica("two"))
+    assert (await world.record(plan)).status is PlanStatus.VERIFYING
+
+
 # --- who belongs to whom ------------------------------------------------------------------------
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.store.codec import decode, encode
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import deployment
 from tools.act.actions import ACTIONS
-from tools.act.contract import Actors, Bound, parse_parameters
+from tools.act.contract import Actors, parse_parameters
 from tools.act.effects import UNREAD_FLOOR, EffectSet, PodBound, Reached, ServiceBehind
 from tools.act.reach import owner_tree
 from tools.errors import NotFoundError
@@ -46,8 +46,8 @@ SETS = st.builds(
 
 
 @given(SETS)
-def test_it_is_json_in_and_out_without_loss(effects: EffectSet) -> None:
-    assert EffectSet.from_json(json.loads(json.dumps(effects.to_json()))) == effects
+def test_it_is_stored_and_read_without_loss(effects: EffectSet) -> None:
+    assert decode(EffectSet, encode(effects)) == effects
 
 
 @given(SETS, st.randoms(use_true_random=False))
@@ -225,9 +225,3 @@ async def test_a_target_of_a_kind_nobody_reads_is_foreign() -> None:
     custom = WorkloadRef("default", "safe", "Rollout", "vault")
     effects = await owner_tree(world(), custom)
     assert [each.ref for each in effects.foreign()] == [custom]
-
-
-@given(SETS)
-def test_a_bound_step_carries_its_effects_through_json(effects: EffectSet) -> None:
-    bound = Bound("scale", ref("web"), {}, "f", effects)
-    assert Bound.from_json(json.loads(json.dumps(bound.to_json()))) == bound

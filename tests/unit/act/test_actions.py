@@ -161,6 +161,20 @@ async def test_replicas_an_autoscaler_owns_are_scaled_through_it() -> None:
     )
 
 
+async def test_one_pod_alone_needs_no_word_more() -> None:
+    assert (await observed(cluster(), "scale", {"replicas": 1})).parameters == {"replicas": 1}
+
+
+async def test_an_autoscaler_is_let_keep_one_pod_and_none_at_all_is_refused() -> None:
+    world = cluster()
+    world.put(HPA)
+    state = await observed(world, "scale", {"replicas": 1})
+    assert state.parameters == {"replicas": 1}
+    assert [str(line) for line in ACTIONS["scale"].preview(state).diff] == ["minReplicas: 2 → 1"]
+    with pytest.raises(ActionRefusedError, match="keeps at least one pod"):
+        await observed(world, "scale", {"replicas": 0, "allow_zero": True})
+
+
 async def test_a_workload_from_git_is_refused_with_the_git_change() -> None:
     for labels in (
         {"argocd.argoproj.io/instance": "shop"},
@@ -351,6 +365,29 @@ async def test_a_job_is_created_once_for_one_key() -> None:
     job["metadata"]["annotations"]["sre-agent/step"] = "another"
     with pytest.raises(LostRaceError):
         await action.execute(actors(world), bound, "k")
+
+
+async def test_a_job_carries_what_its_cron_job_writes_onto_its_jobs() -> None:
+    world, action = cluster(), ACTIONS["run_job"]
+    cron = WorkloadRef("default", "trading", "CronJob", "report")
+    marks = {"labels": {"team": "data"}, "annotations": {"why": "weekly"}}
+    template = {"metadata": marks, "spec": {"activeDeadlineSeconds": 60, "template": {}}}
+    metadata = {"namespace": "trading", "name": "report"}
+    world.put({"kind": "CronJob", "metadata": metadata, "spec": {"jobTemplate": template}})
+    state = await action.observe(actors(world), cron, parse_parameters(action, {}))
+    with pytest.raises(OutcomeUnknownError, match="still runs"):
+        await action.execute(actors(world), bind(action, state), "k")
+    ((_, ref, body),) = world.sent
+    assert (ref.kind, ref.namespace, body["metadata"]["name"]) == ("Job", "trading", ref.name)
+    assert body["metadata"]["labels"] == {"team": "data"}
+    assert body["metadata"]["annotations"] == {
+        "why": "weekly",
+        "cronjob.kubernetes.io/instantiate": "manual",
+        "sre-agent/step": "k",
+    }
+    assert body["spec"]["activeDeadlineSeconds"] == 60  # its own, not the plan's
+    assert body["spec"]["ttlSecondsAfterFinished"] == 86_400
+    assert state.fields["jobTemplate"] == template  # what was approved is not written to
 
 
 async def test_a_failover_patches_the_status_of_the_database_cluster() -> None:

@@ -221,6 +221,25 @@ async def test_an_undeclared_effect_is_the_target_with_its_owners_and_pods() -> 
         await owner_tree(world(), replace(vault, name="gone"))
 
 
+async def test_pods_of_a_daemon_set_that_does_not_say_how_many_are_counted() -> None:
+    cluster = world()
+    owner = [{"kind": "DaemonSet", "name": "agent", "uid": "uid-agent", "controller": True}]
+    meta = {"namespace": "safe", "name": "agent", "uid": "uid-agent"}
+    cluster.put({"kind": "DaemonSet", "metadata": meta, "spec": {}})
+    for number, phase in enumerate(["Running", "Running", "Failed"]):
+        own = {"namespace": "safe", "name": f"agent-{number}", "ownerReferences": owner}
+        cluster.put({"kind": "Pod", "metadata": own, "status": {"phase": phase}})
+    effects = await owner_tree(cluster, WorkloadRef("default", "safe", "DaemonSet", "agent"))
+    assert [each.maximum for each in effects.pods] == [2]
+
+
+async def test_an_undeclared_effect_on_what_has_no_pods_is_the_object_in_its_namespace() -> None:
+    effects = await owner_tree(world(), WorkloadRef("default", "safe", "Service", "vault"))
+    assert [str(each.ref) for each in effects.objects] == ["safe/Service/vault"]
+    assert [each.labels for each in effects.namespaces] == [("a=b",)]
+    assert effects.pods == ()
+
+
 async def test_a_target_of_a_kind_nobody_reads_is_foreign() -> None:
     custom = WorkloadRef("default", "safe", "Rollout", "vault")
     effects = await owner_tree(world(), custom)

@@ -207,6 +207,12 @@ async def test_a_lost_answer_is_unknown_and_the_probe_tells(office: Office) -> N
     assert await action.probe(office.actors, blind, "PLAN-1/do/0") is Probe.UNKNOWN
 
 
+async def test_what_is_done_already_is_not_proposed(office: Office) -> None:
+    office.service.flags["fast-path"] = "off"
+    with pytest.raises(ActionRefusedError, match="already; nothing to do"):
+        await office.observe("http_call", **flag_off(office))
+
+
 async def test_a_service_that_says_yes_and_does_nothing_is_not_believed(office: Office) -> None:
     office.service.deaf = True
     bound = await office.bound("http_call", **flag_off(office))

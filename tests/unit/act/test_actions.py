@@ -175,6 +175,19 @@ async def test_an_autoscaler_is_let_keep_one_pod_and_none_at_all_is_refused() ->
         await observed(world, "scale", {"replicas": 0, "allow_zero": True})
 
 
+async def test_a_restart_is_stamped_with_the_time_it_was_planned_at() -> None:
+    world, action = cluster(), ACTIONS["rollout_restart"]
+    state = await observed(world, action.name)
+    at = actors(world).clock.now().isoformat(timespec="seconds")
+    assert state.parameters == {"restarted_at": at}
+    assert [str(line) for line in action.preview(state).diff] == [f"restartedAt: (never) → {at}"]
+    again = await observed(world, action.name, {"restarted_at": "2026-11-20T12:00:00+00:00"})
+    assert again.parameters["restarted_at"] == "2026-11-20T12:00:00+00:00"
+    await action.execute(actors(world), bind(action, state), "k")
+    later = await observed(world, action.name, {"restarted_at": "later"})
+    assert [str(line) for line in action.preview(later).diff] == [f"restartedAt: {at} → later"]
+
+
 async def test_a_workload_from_git_is_refused_with_the_git_change() -> None:
     for labels in (
         {"argocd.argoproj.io/instance": "shop"},

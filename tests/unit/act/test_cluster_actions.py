@@ -126,6 +126,19 @@ async def test_a_drain_whose_pods_are_not_those_of_the_yes_does_not_even_cordon(
     assert not stage.item(NODE)["spec"].get("unschedulable")
 
 
+async def test_a_drain_that_was_cut_short_and_taken_back_by_somebody_is_not_called_done(
+    stage: Stage,
+) -> None:
+    bound = await stage.bound("drain", NODE)
+    stage.wire.cut = "PATCH"
+    with pytest.raises(OutcomeUnknownError):
+        await stage.run(bound)  # cordoned, and nothing evicted yet
+    assert await ACTIONS["drain"].probe(stage.actors, bound, "PLAN-1/do/0") is Probe.NOT_DONE
+    assert await ACTIONS["drain"].probe(stage.actors, bound, "PLAN-2/do/0") is Probe.UNKNOWN
+    stage.change(NODE, lambda item: item["spec"].update(unschedulable=False))
+    assert await ACTIONS["drain"].probe(stage.actors, bound, "PLAN-1/do/0") is Probe.UNKNOWN
+
+
 async def test_a_drain_leaves_pods_of_daemon_sets_and_mirror_pods(stage: Stage) -> None:
     without_other_pods(stage)
     agent = pod_on_the_node(stage, "agent", **owned("DaemonSet"))

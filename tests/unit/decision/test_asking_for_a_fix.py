@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.ids import FindingId, RunId, Ts
+from bot.domain.place import Place
 from bot.domain.plan import Plan
 from bot.domain.policy import AutoTier, PolicyConfig
 from bot.domain.run import AgentRun, finish
@@ -73,6 +74,15 @@ async def test_the_card_of_what_the_bot_proposes_joins_the_thread_of_its_finding
         card = await tx.outbox.claim("test", wall, world.policy.expiry)
     assert card is not None
     assert (card.view, card.thread_ts) == ("plan", ts)
+
+
+@pytest.mark.parametrize(("place", "expected"), [(PLACE, PLACE), (None, Place(INCIDENTS))])
+async def test_what_the_bot_proposes_stands_where_its_finding_does(
+    world: Production, place: Place | None, expected: Place
+) -> None:
+    finding = replace(await a_finding(world), place=place)
+    await world.bot.proposals.for_new_finding(finding)
+    assert (await the_plan(world)).place == expected
 
 
 async def test_nothing_that_fits_and_a_guard_that_refuses_are_told_apart(world: Production) -> None:

@@ -72,6 +72,15 @@ async def test_the_unhealthiest_pod_is_the_one_restarted(world: Production) -> N
     assert plan.body.steps[0].target.name == "shop-h2-1"
 
 
+async def test_a_playbook_may_name_the_node_of_the_unhealthiest_pod(world: Production) -> None:
+    world.cluster.put({"kind": "Node", "metadata": {"name": "node-a"}, "spec": {}})
+    text = ROLLBACK.replace("deployment_rollback", "cordon")
+    world.playbooks = library(text.replace("{{ workload }}", "Node/{{ target_node }}"))
+    plan = (await world.record(await world.planned("rollback"))).plan
+    target = plan.body.steps[0].target
+    assert (target.kind, target.namespace, target.name) == ("Node", "", "node-a")
+
+
 async def test_an_unknown_playbook_names_the_nearest(world: Production) -> None:
     receipt = await world.propose("rolback")
     assert receipt.plan_id is None

@@ -33,7 +33,7 @@ class Reached:
     labels: tuple[str, ...] = ()  # `name=value`, its own and its pod template's, sorted
     standing: Standing = Standing.READ
     why: str = ""  # what is not known of it
-    top: bool = False  # nobody owns it: a workload that is worked on as one thing
+    top: bool = False  # of an owner that nobody owns: a workload, worked on as one thing
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, Probe, TargetState, bind, parse_parameters, target_of
+from tools.act.database import lags_of
 from tools.errors import (
     ActionRefusedError,
     BadArgumentError,
@@ -186,6 +187,42 @@ async def test_a_restart_is_stamped_with_the_time_it_was_planned_at() -> None:
     await action.execute(actors(world), bind(action, state), "k")
     later = await observed(world, action.name, {"restarted_at": "later"})
     assert [str(line) for line in action.preview(later).diff] == [f"restartedAt: {at} → later"]
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+async def test_the_way_back_of_a_scale_leads_to_the_number_before_also_to_none(
+    replicas: int,
+) -> None:
+    world, action = cluster(), ACTIONS["scale"]
+    world.objects["Deployment", "trading", "shop"]["spec"]["replicas"] = replicas
+    state = await observed(world, action.name, {"replicas": 4})
+    await action.execute(actors(world), bind(action, state), "k")
+    back = action.undo_of(state)
+    assert back is not None
+    again = await observed(world, back.action, dict(back.parameters))
+    await action.execute(actors(world), bind(action, again), "k-undo")
+    assert (await world.get(SHOP))["spec"]["replicas"] == replicas
+
+
+async def test_a_rollback_goes_to_the_newest_older_revision_that_is_another_one() -> None:
+    world = cluster()
+
+    async def chosen(**raw: Any) -> object:
+        state = await observed(world, "deployment_rollback", raw)
+        return state.parameters["replica_set"]
+
+    world.put(replica_set(3, template("shop:3")))  # newer than what runs: somebody went back
+    assert await chosen() == "shop-h1"
+    assert await chosen(to_revision=3) == "shop-h3"
+    assert await chosen(replica_set="shop-h3") == "shop-h3"
+    with pytest.raises(NotFoundError, match="no ReplicaSet 'shop-h9'"):
+        await chosen(replica_set="shop-h9")
+    with pytest.raises(ActionRefusedError, match="already runs revision 2"):
+        await chosen(to_revision=2)
+    same = replica_set(1, template("shop:2", extra="FLAG"))
+    world.put({**same, "metadata": {**same["metadata"], "name": "shop-h1"}})
+    with pytest.raises(ActionRefusedError, match=r"no older revision.*revisions: 3, 2, 1"):
+        await chosen()
 
 
 async def test_a_workload_from_git_is_refused_with_the_git_change() -> None:
@@ -429,6 +466,16 @@ async def test_a_failover_patches_the_status_of_the_database_cluster() -> None:
     await action.execute(replace(actors(world), waiting=Meanwhile(promote)), bound, "k")
     assert [verb for verb, *_ in world.sent] == ["patch"]
     assert await action.probe(actors(world), bound, "k") is Probe.DONE
+
+
+def test_how_far_a_replica_is_behind_is_counted_in_bytes_of_the_log() -> None:
+    def lag(end: str, replayed: str, state: str = "streaming") -> dict[str, int]:
+        row = {"applicationName": "pg-2", "state": state, "replayLsn": replayed}
+        return lags_of({"currentLsn": end, "replicationInfo": [row]})
+
+    assert lag("2/10", "1/FFFFFFF0") == {"pg-2": 0x20}
+    assert lag("1/10", "1/20") == {"pg-2": 0}  # it told of the end before
+    assert lag("1/10", "1/0", "catchup") == lag("", "1/0") == lag("1/10", "") == lags_of({}) == {}
 
 
 async def test_without_an_acting_identity_every_cluster_action_is_refused() -> None:

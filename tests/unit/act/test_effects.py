@@ -114,6 +114,28 @@ def test_what_was_shown_or_replaces_it_is_inside(now: EffectSet) -> None:
     assert SHOWN.excess(now) == ""
 
 
+@pytest.mark.parametrize("other", [Standing.FOREIGN, Standing.READ])
+def test_of_two_tellings_of_one_object_the_worse_known_one_counts(other: Standing) -> None:
+    known = EffectSet(objects=(Reached(ref("web"), ("a=1",), other, "a note"),))
+    unknown = EffectSet(objects=(Reached(ref("web"), ("b=2",), Standing.UNKNOWN, "denied", True),))
+    foreign = EffectSet(objects=(Reached(ref("web"), (), Standing.FOREIGN),))
+    for pair in ([known, unknown], [unknown, known]):
+        (told,) = EffectSet.union(pair).objects
+        assert told == Reached(ref("web"), ("a=1", "b=2"), Standing.UNKNOWN, "denied", True)
+    (told,) = EffectSet.union([known, foreign]).objects
+    assert told.standing is Standing.FOREIGN
+
+
+def test_a_service_that_only_an_address_may_mean_is_not_told_of_as_found() -> None:
+    services = (
+        ServiceBehind(Reached(ref("found", "Service"))),
+        ServiceBehind(Reached(ref("maybe", "Service", ""))),
+        ServiceBehind(Reached(ref("denied", "Service", ""), standing=Standing.UNKNOWN)),
+    )
+    told = EffectSet(services=services).served_by()
+    assert [each.name for each in told] == ["denied", "found"]
+
+
 def test_labels_of_the_pods_are_judged_at_their_owner() -> None:
     effects = EffectSet(
         owners=(Reached(ref("web"), ("a=1",), top=True),),

@@ -49,6 +49,9 @@ async def test_who_asks_for_a_fix_of_a_finding_reads_which_plan_it_is(world: Pro
     assert plan.reason == TRIGGER  # they know what the finding says; this is what was measured
     async with world.store.begin() as tx:
         assert (await tx.findings.get(finding.id)).plan == plan.id
+        (row,) = await tx.audit.tail(10, plan.id)
+    assert (row.event.kind, row.event.facts["finding"]) == ("plan.proposed", finding.id)
+    assert row.event.facts["replaces"] == ""
 
 
 @pytest.mark.parametrize(("causes", "reason"), [((RELEASE,), "a bad release"), ((), TRIGGER)])
@@ -74,6 +77,20 @@ async def test_the_card_of_what_the_bot_proposes_joins_the_thread_of_its_finding
         card = await tx.outbox.claim("test", wall, world.policy.expiry)
     assert card is not None
     assert (card.view, card.thread_ts) == ("plan", ts)
+
+
+async def test_the_card_of_a_finding_is_drawn_anew_with_its_plan(world: Production) -> None:
+    finding = await a_finding(world)
+    wall, lease = world.clock.wall(), world.policy.expiry
+    async with world.store.begin() as tx:
+        row = await tx.outbox.claim("test", wall, lease)
+        assert row is not None
+        await tx.outbox.posted(row.id, Ts("1732099200.000001"), wall)
+        assert await tx.outbox.claim("test", wall, lease) is None
+    await world.bot.proposals.for_finding(finding.id, ANN, PLACE)
+    async with world.store.begin() as tx:
+        due = [await tx.outbox.claim("test", wall, lease) for _ in range(2)]
+    assert {each.view for each in due if each is not None} == {"finding", "plan"}
 
 
 @pytest.mark.parametrize(("place", "expected"), [(PLACE, PLACE), (None, Place(INCIDENTS))])

@@ -137,6 +137,18 @@ async def test_what_is_diagnosis_only_is_a_card_to_read_once(world: Production) 
         assert await tx.plans.list() == []
 
 
+async def test_a_card_quotes_no_more_than_500_characters_of_a_reason(world: Production) -> None:
+    world.playbooks = library(NEVER, ROLLBACK)
+    for playbook in world.playbooks:
+        draft = ProposalDraft(playbook, ServiceName("shop"), "x" * 600)
+        await world.bot.planner.propose(draft, Origin(Place(INCIDENTS), ANN))
+    (card,) = await cards(world, "diagnosis")
+    assert card["reason"] == "x" * 500
+    async with world.store.begin() as tx:
+        (record,) = await tx.plans.list()
+    assert record.plan.reason == "x" * 500
+
+
 async def test_a_plan_too_risky_to_run_says_what_it_would_have_done_and_why_not(
     world: Production,
 ) -> None:
@@ -179,7 +191,8 @@ def test_the_rank_weighs_fit_past_success_and_being_written_for_the_service() ->
 async def test_a_plan_that_was_rejected_may_be_proposed_again_at_once(world: Production) -> None:
     """Also where two proposed it at the same moment: neither keeps the other out afterwards."""
     first, second = await asyncio.gather(world.propose("rollback"), world.propose("rollback"))
-    assert first.plan_id == second.plan_id is not None
+    assert first.plan_id is not None
+    assert first.plan_id == second.plan_id
     assert (
         await world.bot.approvals.reject(PlanId(first.plan_id), ANN, "not now", INCIDENTS)
     ).accepted

@@ -137,17 +137,6 @@ async def test_an_answers_causes_lead_to_a_plan_that_waits_for_a_click(world: Pr
     assert not plan.auto  # a model's words led here
 
 
-async def test_an_answer_without_causes_or_no_answer_yet_leads_to_no_plan(
-    world: Production,
-) -> None:
-    said = await world.bot.proposals.for_answer(await answered(world), ANN, PLACE)
-    assert (said.ok, said.message.partition(",")[0]) == (False, "No playbook fits what was found")
-    waiting = a_queued_run("RUN-000002")
-    waiting = replace(waiting, question=replace(waiting.question, finding=None))
-    said = await world.bot.proposals.for_answer(await keep(world, waiting), ANN, PLACE)
-    assert (said.ok, said.message.partition(";")[0]) == (False, "This question has no answer yet")
-
-
 async def test_the_answer_of_an_investigated_finding_leads_to_that_findings_plan(
     world: Production,
 ) -> None:

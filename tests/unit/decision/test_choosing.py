@@ -67,23 +67,6 @@ async def test_what_helped_before_goes_first(world: Production) -> None:
     assert [(m.success_ratio, m.tried) for m in found] == [(2 / 3, 1), (1 / 2, 0)]
 
 
-@pytest.mark.parametrize(
-    ("services", "fit", "success", "rank"),
-    [
-        ("", 0.0, 0.0, 0.0),
-        ("", 1.0, 0.0, 0.6),
-        ("", 0.0, 1.0, 0.3),
-        ("services: [shop]", 0.0, 0.0, 0.1),
-        ("services: [shop]", 1.0, 1.0, 1.0),
-    ],
-)
-def test_what_fits_weighs_more_than_what_helped_and_that_more_than_whom_it_names(
-    services: str, fit: float, success: float, rank: float
-) -> None:
-    loaded = library(f"{ROLLBACK}{services}\n")["rollback"]
-    assert Match(loaded, fit, success, 0, ()).rank == pytest.approx(rank)
-
-
 async def test_a_metric_is_measured_once_for_one_proposal(world: Production) -> None:
     world.playbooks = library(ROLLBACK, SCALE)
     world.metrics["order_error_rate", "shop"] = 0.4

@@ -10,12 +10,10 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, Probe, TargetState, bind, parse_parameters, target_of
-from tools.act.database import lags_of
 from tools.errors import (
     ActionRefusedError,
     BadArgumentError,
     LostRaceError,
-    NotFoundError,
     OutcomeUnknownError,
 )
 from tools.world import WorkloadRef
@@ -162,69 +160,6 @@ async def test_replicas_an_autoscaler_owns_are_scaled_through_it() -> None:
     )
 
 
-async def test_one_pod_alone_needs_no_word_more() -> None:
-    assert (await observed(cluster(), "scale", {"replicas": 1})).parameters == {"replicas": 1}
-
-
-async def test_an_autoscaler_is_let_keep_one_pod_and_none_at_all_is_refused() -> None:
-    world = cluster()
-    world.put(HPA)
-    state = await observed(world, "scale", {"replicas": 1})
-    assert state.parameters == {"replicas": 1}
-    assert [str(line) for line in ACTIONS["scale"].preview(state).diff] == ["minReplicas: 2 → 1"]
-    with pytest.raises(ActionRefusedError, match="keeps at least one pod"):
-        await observed(world, "scale", {"replicas": 0, "allow_zero": True})
-
-
-async def test_a_restart_is_stamped_with_the_time_it_was_planned_at() -> None:
-    world, action = cluster(), ACTIONS["rollout_restart"]
-    state = await observed(world, action.name)
-    at = actors(world).clock.now().isoformat(timespec="seconds")
-    assert state.parameters == {"restarted_at": at}
-    assert [str(line) for line in action.preview(state).diff] == [f"restartedAt: (never) → {at}"]
-    again = await observed(world, action.name, {"restarted_at": "2026-11-20T12:00:00+00:00"})
-    assert again.parameters["restarted_at"] == "2026-11-20T12:00:00+00:00"
-    await action.execute(actors(world), bind(action, state), "k")
-    later = await observed(world, action.name, {"restarted_at": "later"})
-    assert [str(line) for line in action.preview(later).diff] == [f"restartedAt: {at} → later"]
-
-
-@pytest.mark.parametrize("replicas", [0, 1])
-async def test_the_way_back_of_a_scale_leads_to_the_number_before_also_to_none(
-    replicas: int,
-) -> None:
-    world, action = cluster(), ACTIONS["scale"]
-    world.objects["Deployment", "trading", "shop"]["spec"]["replicas"] = replicas
-    state = await observed(world, action.name, {"replicas": 4})
-    await action.execute(actors(world), bind(action, state), "k")
-    back = action.undo_of(state)
-    assert back is not None
-    again = await observed(world, back.action, dict(back.parameters))
-    await action.execute(actors(world), bind(action, again), "k-undo")
-    assert (await world.get(SHOP))["spec"]["replicas"] == replicas
-
-
-async def test_a_rollback_goes_to_the_newest_older_revision_that_is_another_one() -> None:
-    world = cluster()
-
-    async def chosen(**raw: Any) -> object:
-        state = await observed(world, "deployment_rollback", raw)
-        return state.parameters["replica_set"]
-
-    world.put(replica_set(3, template("shop:3")))  # newer than what runs: somebody went back
-    assert await chosen() == "shop-h1"
-    assert await chosen(to_revision=3) == "shop-h3"
-    assert await chosen(replica_set="shop-h3") == "shop-h3"
-    with pytest.raises(NotFoundError, match="no ReplicaSet 'shop-h9'"):
-        await chosen(replica_set="shop-h9")
-    with pytest.raises(ActionRefusedError, match="already runs revision 2"):
-        await chosen(to_revision=2)
-    same = replica_set(1, template("shop:2", extra="FLAG"))
-    world.put({**same, "metadata": {**same["metadata"], "name": "shop-h1"}})
-    with pytest.raises(ActionRefusedError, match=r"no older revision.*revisions: 3, 2, 1"):
-        await chosen()
-
-
 async def test_a_workload_from_git_is_refused_with_the_git_change() -> None:
     for labels in (
         {"argocd.argoproj.io/instance": "shop"},
@@ -290,102 +225,6 @@ class Meanwhile:
     async def pause(self, seconds: float) -> bool:
         self.happens()
         return True
-
-
-def pod(name: str, *, ready: bool = True, started: str = "", **meta: Any) -> dict[str, Any]:
-    """Return a pod of the shop's running revision."""
-    owner = {"kind": "ReplicaSet", "name": "shop-h2", "uid": "uid-ReplicaSet-shop-h2"}
-    running = {"state": {"running": {"startedAt": started}}} if started else {}
-    return {
-        "kind": "Pod",
-        "metadata": {
-            "namespace": "trading",
-            "name": name,
-            "uid": f"uid-{name}",
-            "ownerReferences": [{**owner, "controller": True}],
-            **meta,
-        },
-        "status": {
-            "phase": "Running",
-            "startTime": "2026-11-20T09:00:00Z",
-            "containerStatuses": [{"restartCount": 2, **running}],
-            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
-        },
-    }
-
-
-@pytest.mark.parametrize(
-    ("pods", "worst"),
-    [
-        ((pod("a"), pod("b", ready=False)), "b"),
-        (
-            (
-                pod("a", started="2026-11-20T11:00:00Z"),
-                pod("b", started="2026-11-20T10:00:00Z"),
-                pod("c", started="2026-11-20T12:00:00Z"),
-            ),
-            "b",
-        ),
-        ((pod("a", started="2026-11-20T08:30:00Z"), pod("b")), "a"),  # b tells when it began to
-        ((pod("b"), pod("a")), "a"),
-        ((pod("a", deletionTimestamp="2026-11-20T12:00:00Z"), pod("b")), "b"),
-    ],
-)
-async def test_the_pod_that_is_worst_off_is_restarted(
-    pods: tuple[dict[str, Any], ...], worst: str
-) -> None:
-    world = cluster()
-    for each in pods:
-        world.put(each)
-    assert (await observed(world, "pod_restart")).target.name == worst
-
-
-async def test_a_restart_says_who_makes_the_pod_again_and_who_serves_meanwhile() -> None:
-    world, action = cluster(), ACTIONS["pod_restart"]
-    world.put(pod("a", ready=False))
-    told = action.preview(await observed(world, action.name)).summary
-    assert told.endswith("Pod/a; ReplicaSet/shop-h2 makes it again; no other pod is ready")
-    world.put(pod("b"))
-    state = await observed(world, action.name)
-    assert action.preview(state).summary.endswith("; 1 other ready pods keep serving")
-    assert state.facts["restarts"] == 2
-    assert action.preview(state).pods_total == 2
-    world.put({**pod("stranger"), "metadata": {"namespace": "trading", "name": "stranger"}})
-    named = replace(SHOP, kind="Pod", name="b")
-    state = await action.observe(actors(world), named, parse_parameters(action, {}))
-    assert action.preview(state).pods_total == 2  # of the same owner
-    assert action.preview(state).summary.endswith("; no other pod is ready")
-
-
-async def test_a_name_that_is_no_pods_is_looked_for_among_workloads() -> None:
-    world, action = cluster(), ACTIONS["pod_restart"]
-    world.put(pod("a"))
-    bare = target_of(action, "shop", cluster="default", namespace="trading")
-    assert bare.kind == "Pod"
-    state = await action.observe(actors(world), bare, parse_parameters(action, {}))
-    assert state.target.name == "a"
-    set_of_pods = {"kind": "StatefulSet", "metadata": {"namespace": "trading", "name": "queue"}}
-    world.put({**set_of_pods, "spec": {"replicas": 1}})
-    for name, kind in (("queue", "Deployment"), ("nobody", "Pod")):
-        named = replace(SHOP, kind=kind, name=name)
-        with pytest.raises(NotFoundError, match=f"{kind}/{name}"):
-            await action.observe(actors(world), named, parse_parameters(action, {}))
-
-
-async def test_a_pod_that_goes_already_is_done_and_not_deleted_again() -> None:
-    world, action = cluster(), ACTIONS["pod_restart"]
-    world.put(pod("a"))
-    bound = bind(action, await observed(world, action.name))
-    assert await action.probe(actors(world), bound, "k") is Probe.NOT_DONE
-    world.put(pod("a", deletionTimestamp="2026-11-20T12:00:00Z"))
-    assert await action.probe(actors(world), bound, "k") is Probe.DONE
-    with pytest.raises(LostRaceError, match="already being replaced"):
-        await action.execute(actors(world), bound, "k")
-    world.put(pod("a", uid="another"))
-    assert await action.probe(actors(world), bound, "k") is Probe.DONE
-    del world.objects["Pod", "trading", "a"]
-    with pytest.raises(LostRaceError, match="already gone"):
-        await action.execute(actors(world), bound, "k")
 
 
 async def test_a_job_is_created_once_for_one_key() -> None:
@@ -468,25 +307,10 @@ async def test_a_failover_patches_the_status_of_the_database_cluster() -> None:
     assert await action.probe(actors(world), bound, "k") is Probe.DONE
 
 
-def test_how_far_a_replica_is_behind_is_counted_in_bytes_of_the_log() -> None:
-    def lag(end: str, replayed: str, state: str = "streaming") -> dict[str, int]:
-        row = {"applicationName": "pg-2", "state": state, "replayLsn": replayed}
-        return lags_of({"currentLsn": end, "replicationInfo": [row]})
-
-    assert lag("2/10", "1/FFFFFFF0") == {"pg-2": 0x20}
-    assert lag("1/10", "1/20") == {"pg-2": 0}  # it told of the end before
-    assert lag("1/10", "1/0", "catchup") == lag("", "1/0") == lag("1/10", "") == lags_of({}) == {}
-
-
 async def test_without_an_acting_identity_every_cluster_action_is_refused() -> None:
     action = ACTIONS["scale"]
     with pytest.raises(ActionRefusedError, match="KUBECONFIG_ACT"):
         await action.observe(Actors(FakeClock()), SHOP, parse_parameters(action, {"replicas": 1}))
-
-
-async def test_what_is_approved_is_a_number_and_no_difference() -> None:
-    bound = bind(ACTIONS["scale"], await observed(cluster(), "scale", {"add_replicas": 2}))
-    assert bound.parameters == {"replicas": 5}
 
 
 def test_parameters_and_targets_name_the_nearest_valid_word() -> None:

@@ -423,6 +423,9 @@ async def test_the_newer_of_two_changes_of_configuration_is_taken_back(stage: St
     kept.versions[0] = replace(kept.versions[0], at=long_ago)
     state = await stage.observe("config_rollback", RISK)
     assert state.parameters["to_config_map"] == "risk-engine-config-v26"
+    del kept.versions[1:]  # the watch saw no other version
+    state = await stage.observe("config_rollback", RISK)
+    assert state.parameters["to_config_map"] == "risk-engine-config-v26"
 
 
 async def test_a_map_that_stands_under_the_name_of_a_kept_version_is_left_alone(

@@ -395,6 +395,7 @@ async def test_a_breaker_is_set_seen_and_set_back(office: Office) -> None:
     shown = action.preview(state)
     assert [str(line) for line in shown.diff] == ["state: closed → open"]
     assert shown.operations == ({"method": "PUT", **raw},)
+    assert (shown.affected, shown.pods_affected, shown.pods_total) == ((TARGET,), 0, 0)
     await action.dry_run(office.actors, bound)
     assert office.service.effects == []
     assert await action.probe(office.actors, bound, "k") is Probe.NOT_DONE

@@ -13,6 +13,7 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import deployment
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, Bound, Probe, bind, parse_parameters
+from tools.act.evicted import recall
 from tools.errors import (
     ActionRefusedError,
     BackendUnavailableError,
@@ -265,5 +266,10 @@ async def test_what_a_budget_holds_is_tried_again_every_five_seconds() -> None:
     actors = Actors(FakeClock(), world, waiting=rounds)
     done = await ACTIONS["drain"].execute(actors, bound, "k")
     assert rounds.asked == [5.0, 5.0]
+    noted = recall(await world.get(NODE), "k")
+    assert {uid: each.name for uid, each in noted.items()} == {
+        f"uid-shop-{n}": f"trading/shop-h2-{n}" for n in range(3)
+    }
+    assert {str(each.owner) for each in noted.values()} == {"trading/Deployment/shop"}
     assert sorted(done.response["evicted"]) == [f"trading/shop-h2-{n}" for n in range(3)]
     assert done.detail == "node node-a is cordoned; 3 pods evicted"

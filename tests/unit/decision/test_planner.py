@@ -109,6 +109,9 @@ async def test_what_reaches_beyond_a_workload_needs_a_written_playbook(
 ) -> None:
     receipt = await world.propose(action)
     assert (receipt.plan_id, receipt.refused_by) == (None, "action")
+    assert receipt.summary == (
+        f"'{action}' alone cannot be proposed; name a playbook that uses it: none"
+    )
 
 
 async def test_a_service_without_a_workload_is_acted_on_by_no_action_alone(

@@ -7,14 +7,16 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core.remediation.binding import BoundStep
+from bot.core.remediation.binding import BoundStep, Looked
 from bot.core.remediation.planning.risk_inputs import RiskInputsReader
 from bot.domain.anomaly import observe, open_anomaly
 from bot.domain.ids import AnomalyId, FindingId
+from bot.domain.plan import Step
 from bot.domain.risk import RiskInputs, Trend
 from tests.fakes.decision import Production, library
 from tests.unit.decision.test_planner import a_finding, verdict
-from tools.world import Catalogue, ServiceName, Severity
+from tools.act.effects import EffectSet
+from tools.world import Catalogue, ServiceName, Severity, WorkloadRef
 
 TWICE = """
 id: twice
@@ -105,6 +107,23 @@ async def test_who_depends_on_a_service_and_who_protects_it_is_the_catalogues_wo
     assert (found.dependants, found.protected, found.namespace) == (1, False, "trading")
     assert (await read(world, service="cart")).dependants == 0
     assert (await read(world, service="vault")).protected
+
+
+@pytest.mark.parametrize(
+    ("undo", "floor", "undoable"),
+    [(False, 0.0, True), (False, 0.4, False), (True, 0.4, True), (False, 1.0, False)],
+)
+async def test_a_step_has_a_way_back_or_is_so_harmless_that_it_needs_none(
+    world: Production, undo: bool, floor: float, undoable: bool
+) -> None:
+    ref = WorkloadRef("default", "trading", "Pod", "shop-h2-0")
+    step = Step("Restart", "pod_restart", ref, {}, 60, "")
+    looked = Looked(EffectSet(), pods_affected=1, pods_total=3)
+    bound = BoundStep(step, step if undo else None, looked, "", (), floor)
+    found = await read(world, bound, bound)
+    assert found.undoable is undoable
+    assert (found.steps, found.kinds, found.floors) == (2, ("Pod", "Pod"), {"pod_restart": floor})
+    assert (found.pods_affected, found.pods_total) == (2, 6)
 
 
 async def test_of_two_steps_by_one_action_the_one_that_reaches_the_unread_sets_the_floor(

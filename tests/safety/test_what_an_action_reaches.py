@@ -221,12 +221,13 @@ async def test_a_pod_of_another_owner_that_came_after_the_yes_is_not_evicted(
     await stopped_before_it_began(world, "drain", another_comes, "effect_set")
 
 
-async def test_one_pod_more_of_the_same_owner_is_not_evicted(world: Production) -> None:
-    def one_more(world: Production) -> None:
-        pod = pods(world, "shop")[0]
-        meta = {**pod["metadata"], "name": "shop-h2-9", "uid": "uid-shop-9"}
-        world.cluster.put({**pod, "metadata": meta})
+def one_more(world: Production) -> None:
+    pod = pods(world, "shop")[0]
+    meta = {**pod["metadata"], "name": "shop-h2-9", "uid": "uid-shop-9"}
+    world.cluster.put({**pod, "metadata": meta})
 
+
+async def test_one_pod_more_of_the_same_owner_is_not_evicted(world: Production) -> None:
     await stopped_before_it_began(world, "drain", one_more, "effect_set")
 
 
@@ -279,8 +280,14 @@ def another_owners_pod(world: Production) -> None:
         (another_owners_pod, 1, "cart-h2-0"),
         (a_labelled_deployment_above, 2, "shop-h2-2"),
         (a_pod_of_a_protected_service, 3, "vault-h2-0"),
+        (one_more, 3, "shop-h2-9"),
     ],
-    ids=["another owner's pod", "a label on the deployment", "a protected service's pod"],
+    ids=[
+        "another owner's pod",
+        "a label on the deployment",
+        "a protected service's pod",
+        "a replacement of what was evicted",
+    ],
 )
 async def test_a_drain_stops_in_the_middle_before_what_it_must_not_evict_and_offers_its_undo(
     world: Production, change: Attack, after: int, stays: str

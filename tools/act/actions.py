@@ -45,7 +45,6 @@ KIND_FLOORS: Mapping[str, float] = MappingProxyType(
         kind: min(action.floor for action in _ALL if kind in action.kinds)
         for kind in sorted({kind for action in _ALL for kind in action.kinds})
     }
-    | {"Cluster": DatabaseFailover.floor}
 )
 UNKNOWN_KIND_FLOOR = 0.4  # a kind nobody has judged yet: a person always decides
 

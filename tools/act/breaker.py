@@ -198,7 +198,6 @@ class CircuitBreaker(ByKind):
     """Open, close or half-open a circuit breaker."""
 
     name = "circuit_breaker"
-    floor = 0.4
     parameters = BreakerParameters
 
     def __init__(self) -> None:

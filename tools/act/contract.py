@@ -133,42 +133,13 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Exactly what was approved for one step; JSON in and out without loss."""
+    """Exactly what was approved for one step."""
 
     action: str
     target: WorkloadRef  # with uid
     parameters: Mapping[str, Any]
     fingerprint: str
     effects: EffectSet | None = None  # what it may touch; None in plans of older versions
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON."""
-        ref = self.target
-        return {
-            "action": self.action,
-            "target": {
-                "cluster": ref.cluster,
-                "namespace": ref.namespace,
-                "kind": ref.kind,
-                "name": ref.name,
-                "uid": ref.uid,
-            },
-            "parameters": dict(self.parameters),
-            "fingerprint": self.fingerprint,
-            "effects": None if self.effects is None else self.effects.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Bound:
-        """Return the step that `to_json` described."""
-        told = value["effects"]
-        return cls(
-            action=str(value["action"]),
-            target=WorkloadRef(**value["target"]),
-            parameters=dict(value["parameters"]),
-            fingerprint=str(value["fingerprint"]),
-            effects=None if told is None else EffectSet.from_json(told),
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,6 @@ class DatabaseFailover(ByKind):
     """Switch a PostgreSQL cluster to another primary."""
 
     name = "database_failover"
-    floor = 0.6
     parameters = FailoverParameters
 
     def __init__(self) -> None:

@@ -8,13 +8,13 @@
     namespaces   where all this lives: protection may be written there
 
 Pods are bound by the uid of their topmost owner and a number, not by name: a replacement that the
-same owner made is inside, a pod of another owner or one too many is outside. Frozen, JSON in and
-out without loss, always in the same order: the plan's digest covers it.
+same owner made is inside, a pod of another owner or one too many is outside. Frozen, always in
+the same order: the plan's digest covers its JSON.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ class Reached:
     labels: tuple[str, ...] = ()  # `name=value`, its own and its pod template's, sorted
     standing: Standing = Standing.READ
     why: str = ""  # what is not known of it
-    top: bool = False  # nobody owns it: a workload that is worked on as one thing
+    top: bool = False  # of an owner that nobody owns: a workload, worked on as one thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,26 +189,6 @@ class EffectSet:
             "namespaces": [_reached_json(each) for each in self.namespaces],
         }
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> EffectSet:
-        """Return the set that `to_json` described."""
-        return cls(
-            objects=tuple(map(_reached, value["objects"])),
-            owners=tuple(map(_reached, value["owners"])),
-            scaled=tuple(map(_reached, value["scaled"])),
-            pods=tuple(
-                PodBound(WorkloadRef(**each["owner"]), int(each["maximum"]), tuple(each["labels"]))
-                for each in value["pods"]
-            ),
-            services=tuple(
-                ServiceBehind(
-                    _reached(each["service"]), tuple(WorkloadRef(**one) for one in each["members"])
-                )
-                for each in value["services"]
-            ),
-            namespaces=tuple(map(_reached, value["namespaces"])),
-        )
-
 
 def _ref_json(ref: WorkloadRef) -> dict[str, str]:
     return {
@@ -228,16 +208,6 @@ def _reached_json(each: Reached) -> dict[str, Any]:
         "why": each.why,
         "top": each.top,
     }
-
-
-def _reached(value: Mapping[str, Any]) -> Reached:
-    return Reached(
-        WorkloadRef(**value["ref"]),
-        tuple(value["labels"]),
-        Standing(value["standing"]),
-        str(value["why"]),
-        bool(value["top"]),
-    )
 
 
 def _once(

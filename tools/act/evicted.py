@@ -56,7 +56,7 @@ async def note(
 ) -> None:
     """Write the pods onto the node. Raises LostRaceError when another step has changed it since."""
     listed = {uid: {"name": each.name, "owner": asdict(each.owner)} for uid, each in pods.items()}
-    value = json.dumps({"key": key, "pods": listed}, separators=(",", ":"), sort_keys=True)
+    value = json.dumps({"key": key, "pods": listed}, separators=(",", ":"))
     own = pointer("metadata", "annotations", EVICTED_ANNOTATION)
     step = pointer("metadata", "annotations", STEP_ANNOTATION)
     patch = [

@@ -195,13 +195,18 @@ class Drain(_Schedulable):
         return None if state.fields["unschedulable"] else super().undo_of(state)
 
     async def probe(self, actors: Actors, bound: Bound, key: str) -> Probe:
-        """Say done of an empty node; one with pods left is drained further when sent again."""
+        """Say done of an empty node; one with pods left is drained further when sent again.
+
+        A node that somebody let take pods again since proves nothing.
+        """
         try:
             node = await actors.need_cluster(bound.target.cluster).get(bound.target)
         except NotFoundError:
             return Probe.UNKNOWN
-        if not (self.is_marked(node, bound, key) and self.fields(node)["unschedulable"]):
+        if not self.is_marked(node, bound, key):
             return await super().probe(actors, bound, key)
+        if not self.fields(node)["unschedulable"]:
+            return Probe.UNKNOWN
         rest = await _evictable(actors, bound.target)
         return Probe.NOT_DONE if rest else Probe.DONE
 

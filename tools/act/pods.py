@@ -71,7 +71,7 @@ class PodRestart:
             fields=fields,
             fingerprint=fingerprint_of(fields),
             facts={
-                "pods": max(1, len(siblings)),
+                "pods": len(siblings),
                 "ready_others": ready - int(is_ready(item)),
                 "owner": f"{owners[0]['kind']}/{owners[0]['name']}",
                 "restarts": _restarts(item),

@@ -58,7 +58,7 @@ class Reach:
         """Return an object with everybody who owns it."""
         above = await self.reader.ancestry(item)
         self.changed_with += [(each.ref, each.item) for each in above.owners if each.item]
-        found = Reached(ref_of(item, kind, self._name), labels_within(item), top=not above.owners)
+        found = Reached(ref_of(item, kind, self._name), labels_within(item))
         return EffectSet(
             objects=(found,),
             owners=_owners(above),
@@ -152,7 +152,7 @@ class Reach:
                 # a name of two parts may be anybody's; where nobody may look, the name is judged
                 services.append(ServiceBehind(Reached(ref, (), why=MAY_BE)))
         return EffectSet(
-            objects=(Reached(target, top=True),),
+            objects=(Reached(target),),
             services=tuple(services),
             namespaces=await self._namespaces(spaces),
         )
@@ -165,7 +165,7 @@ class Reach:
         """Return a workload that is not read, as its name and the references to it tell."""
         ref, pods = await self.reader.pods_of_named(aim)
         found = await self.of_pods(pods)
-        own = Reached(ref, (), standing, why, top=True)
+        own = Reached(ref, (), standing, why)
         bound = PodBound(ref, at_most, label_texts(*map(pod_labels, pods)))
         spaces = await self._namespaces([ref.namespace])
         rest = replace(found, pods=(bound,))
@@ -217,7 +217,7 @@ async def of_addresses(actors: Actors, target: WorkloadRef, *urls: str) -> Effec
             )
             for ref, sure in _services_named(urls, target.cluster)
         )
-        return EffectSet(objects=(Reached(target, top=True),), services=services)
+        return EffectSet(objects=(Reached(target),), services=services)
     return await Reach(cluster, target.cluster).of_addresses(target, urls)
 
 
@@ -228,7 +228,7 @@ async def owner_tree(cluster: ClusterActor, target: WorkloadRef) -> EffectSet:
     if item is None:
         if standing is Standing.UNKNOWN:
             raise NotFoundError(f"{target} cannot be read: {why}")
-        return EffectSet(objects=(Reached(target, (), standing, why, top=True),))
+        return EffectSet(objects=(Reached(target, (), standing, why),))
     if target.kind in {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"}:
         return await reach.of_workload(item, target.kind)
     if target.kind == HPA:

@@ -24,11 +24,11 @@ class ByKind:
     """Hands every question to the way of the target's kind; each way bears the same name."""
 
     name: ClassVar[str]
-    floor: ClassVar[float]
     parameters: type[Parameters]
 
     def __init__(self, *ways: Action) -> None:
         """The first kind of the first way is what a bare name means."""
+        self.floor = max(way.floor for way in ways)
         self.kinds = tuple(kind for way in ways for kind in way.kinds)
         self.idempotent = all(is_idempotent(way) for way in ways)
         self._ways = {kind: way for way in ways for kind in way.kinds}

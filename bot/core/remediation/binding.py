@@ -171,7 +171,7 @@ class Binder:
 
     async def look_back(self, step: Step) -> Looked:
         """Read what stands where a step was: its object may be gone, what it belongs to is not."""
-        shown = step.effects or EffectSet(objects=(Reached(step.target, top=True),))
+        shown = step.effects or EffectSet(objects=(Reached(step.target),))
         found = [shown]
         for ref in dict.fromkeys([step.target, *shown.workloads()]):
             with suppress(ActionRefusedError, BadArgumentError, NotFoundError):
@@ -224,7 +224,7 @@ class Binder:
 
     async def _owner_tree(self, target: WorkloadRef) -> EffectSet:
         if target.kind in NOT_IN_A_CLUSTER:
-            return EffectSet(objects=(Reached(target, top=True),))
+            return EffectSet(objects=(Reached(target),))
         return await owner_tree(self._actors.need_cluster(target.cluster), target)
 
     async def fingerprint_now(self, step: Step) -> str:

@@ -9,8 +9,13 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tools.act.actions import ACTIONS
-from tools.act.contract import Actors, Bound, Probe, TargetState, bind, parse_parameters, target_of
-from tools.errors import ActionRefusedError, BadArgumentError, LostRaceError, OutcomeUnknownError
+from tools.act.contract import Actors, Probe, TargetState, bind, parse_parameters, target_of
+from tools.errors import (
+    ActionRefusedError,
+    BadArgumentError,
+    LostRaceError,
+    OutcomeUnknownError,
+)
 from tools.world import WorkloadRef
 
 SHOP = WorkloadRef("default", "trading", "Deployment", "shop")
@@ -251,6 +256,29 @@ async def test_a_job_is_created_once_for_one_key() -> None:
         await action.execute(actors(world), bound, "k")
 
 
+async def test_a_job_carries_what_its_cron_job_writes_onto_its_jobs() -> None:
+    world, action = cluster(), ACTIONS["run_job"]
+    cron = WorkloadRef("default", "trading", "CronJob", "report")
+    marks = {"labels": {"team": "data"}, "annotations": {"why": "weekly"}}
+    template = {"metadata": marks, "spec": {"activeDeadlineSeconds": 60, "template": {}}}
+    metadata = {"namespace": "trading", "name": "report"}
+    world.put({"kind": "CronJob", "metadata": metadata, "spec": {"jobTemplate": template}})
+    state = await action.observe(actors(world), cron, parse_parameters(action, {}))
+    with pytest.raises(OutcomeUnknownError, match="still runs"):
+        await action.execute(actors(world), bind(action, state), "k")
+    ((_, ref, body),) = world.sent
+    assert (ref.kind, ref.namespace, body["metadata"]["name"]) == ("Job", "trading", ref.name)
+    assert body["metadata"]["labels"] == {"team": "data"}
+    assert body["metadata"]["annotations"] == {
+        "why": "weekly",
+        "cronjob.kubernetes.io/instantiate": "manual",
+        "sre-agent/step": "k",
+    }
+    assert body["spec"]["activeDeadlineSeconds"] == 60  # its own, not the plan's
+    assert body["spec"]["ttlSecondsAfterFinished"] == 86_400
+    assert state.fields["jobTemplate"] == template  # what was approved is not written to
+
+
 async def test_a_failover_patches_the_status_of_the_database_cluster() -> None:
     world, action = cluster(), ACTIONS["database_failover"]
     ref = WorkloadRef("default", "data", "Cluster", "pg")
@@ -283,13 +311,6 @@ async def test_without_an_acting_identity_every_cluster_action_is_refused() -> N
     action = ACTIONS["scale"]
     with pytest.raises(ActionRefusedError, match="KUBECONFIG_ACT"):
         await action.observe(Actors(FakeClock()), SHOP, parse_parameters(action, {"replicas": 1}))
-
-
-async def test_what_was_approved_survives_json() -> None:
-    world = cluster()
-    bound = bind(ACTIONS["scale"], await observed(world, "scale", {"add_replicas": 2}))
-    assert Bound.from_json(bound.to_json()) == bound
-    assert bound.parameters == {"replicas": 5}
 
 
 def test_parameters_and_targets_name_the_nearest_valid_word() -> None:

@@ -114,7 +114,14 @@ def test_what_is_printed_is_the_policy_and_its_binding() -> None:
 
 @pytest.mark.parametrize(
     ("identity", "namespace"),
-    [(IDENTITY, "sre-agent"), ("alice@example.com", ""), ("system:node:n1", "")],
+    [
+        (IDENTITY, "sre-agent"),
+        ("alice@example.com", ""),
+        ("system:node:n1", ""),
+        ("system:serviceaccount:alone", ""),
+        ("https://login.example:443:a:b", ""),
+        ("system:node:a:b", ""),
+    ],
 )
 def test_a_service_accounts_name_says_where_the_bot_lives(identity: str, namespace: str) -> None:
     assert namespace_of(identity) == namespace

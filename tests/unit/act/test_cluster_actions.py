@@ -126,6 +126,19 @@ async def test_a_drain_whose_pods_are_not_those_of_the_yes_does_not_even_cordon(
     assert not stage.item(NODE)["spec"].get("unschedulable")
 
 
+async def test_a_drain_that_was_cut_short_and_taken_back_by_somebody_is_not_called_done(
+    stage: Stage,
+) -> None:
+    bound = await stage.bound("drain", NODE)
+    stage.wire.cut = "PATCH"
+    with pytest.raises(OutcomeUnknownError):
+        await stage.run(bound)  # cordoned, and nothing evicted yet
+    assert await ACTIONS["drain"].probe(stage.actors, bound, "PLAN-1/do/0") is Probe.NOT_DONE
+    assert await ACTIONS["drain"].probe(stage.actors, bound, "PLAN-2/do/0") is Probe.UNKNOWN
+    stage.change(NODE, lambda item: item["spec"].update(unschedulable=False))
+    assert await ACTIONS["drain"].probe(stage.actors, bound, "PLAN-1/do/0") is Probe.UNKNOWN
+
+
 async def test_a_drain_leaves_pods_of_daemon_sets_and_mirror_pods(stage: Stage) -> None:
     without_other_pods(stage)
     agent = pod_on_the_node(stage, "agent", **owned("DaemonSet"))
@@ -377,6 +390,10 @@ async def test_an_edit_in_place_goes_back_to_the_kept_version_without_touching_t
     await edited(stage)
     state = await stage.observe("config_rollback", RISK)
     bound = bind(ACTIONS["config_rollback"], state)
+    assert state.effects is not None
+    written = ref("ConfigMap", str(state.parameters["to_config_map"]))
+    assert {each.ref.kind for each in state.effects.objects} == {"Deployment", "ConfigMap"}
+    assert written in {each.ref for each in state.effects.objects}
     assert "DB_POOL_SIZE: 2 → 40" in [
         str(line) for line in ACTIONS["config_rollback"].preview(state).diff
     ]
@@ -406,6 +423,30 @@ async def test_the_newer_of_two_changes_of_configuration_is_taken_back(stage: St
     kept.versions[0] = replace(kept.versions[0], at=long_ago)
     state = await stage.observe("config_rollback", RISK)
     assert state.parameters["to_config_map"] == "risk-engine-config-v26"
+    del kept.versions[1:]  # the watch saw no other version
+    state = await stage.observe("config_rollback", RISK)
+    assert state.parameters["to_config_map"] == "risk-engine-config-v26"
+
+
+async def test_a_map_that_stands_under_the_name_of_a_kept_version_is_left_alone(
+    stage: Stage,
+) -> None:
+    await edited(stage)
+    bound = await stage.bound("config_rollback", RISK)
+    namesake = ref("ConfigMap", str(bound.parameters["to_config_map"]))
+    stage.create(namesake, {"data": {"DB_POOL_SIZE": "1"}})
+    with pytest.raises(LostRaceError, match="exists with other data"):
+        await stage.run(bound)
+    assert stage.effects == []
+
+
+async def test_a_version_that_is_no_longer_kept_is_not_guessed(stage: Stage) -> None:
+    kept = await edited(stage)
+    bound = await stage.bound("config_rollback", RISK)
+    kept.versions.pop()
+    with pytest.raises(ActionRefusedError, match="no longer kept; propose the plan again"):
+        await stage.run(bound)
+    assert stage.effects == []
 
 
 async def test_a_version_that_held_secrets_is_not_there_to_go_back_to(stage: Stage) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.store.codec import decode, encode
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import deployment
 from tools.act.actions import ACTIONS
-from tools.act.contract import Actors, Bound, parse_parameters
+from tools.act.contract import Actors, parse_parameters
 from tools.act.effects import UNREAD_FLOOR, EffectSet, PodBound, Reached, ServiceBehind
 from tools.act.reach import owner_tree
 from tools.errors import NotFoundError
@@ -46,8 +46,8 @@ SETS = st.builds(
 
 
 @given(SETS)
-def test_it_is_json_in_and_out_without_loss(effects: EffectSet) -> None:
-    assert EffectSet.from_json(json.loads(json.dumps(effects.to_json()))) == effects
+def test_it_is_stored_and_read_without_loss(effects: EffectSet) -> None:
+    assert decode(EffectSet, encode(effects)) == effects
 
 
 @given(SETS, st.randoms(use_true_random=False))
@@ -112,6 +112,28 @@ def test_what_was_not_shown_is_outside(now: EffectSet, told: str) -> None:
 )
 def test_what_was_shown_or_replaces_it_is_inside(now: EffectSet) -> None:
     assert SHOWN.excess(now) == ""
+
+
+@pytest.mark.parametrize("other", [Standing.FOREIGN, Standing.READ])
+def test_of_two_tellings_of_one_object_the_worse_known_one_counts(other: Standing) -> None:
+    known = EffectSet(objects=(Reached(ref("web"), ("a=1",), other, "a note"),))
+    unknown = EffectSet(objects=(Reached(ref("web"), ("b=2",), Standing.UNKNOWN, "denied", True),))
+    foreign = EffectSet(objects=(Reached(ref("web"), (), Standing.FOREIGN),))
+    for pair in ([known, unknown], [unknown, known]):
+        (told,) = EffectSet.union(pair).objects
+        assert told == Reached(ref("web"), ("a=1", "b=2"), Standing.UNKNOWN, "denied", True)
+    (told,) = EffectSet.union([known, foreign]).objects
+    assert told.standing is Standing.FOREIGN
+
+
+def test_a_service_that_only_an_address_may_mean_is_not_told_of_as_found() -> None:
+    services = (
+        ServiceBehind(Reached(ref("found", "Service"))),
+        ServiceBehind(Reached(ref("maybe", "Service", ""))),
+        ServiceBehind(Reached(ref("denied", "Service", ""), standing=Standing.UNKNOWN)),
+    )
+    told = EffectSet(services=services).served_by()
+    assert [each.name for each in told] == ["denied", "found"]
 
 
 def test_labels_of_the_pods_are_judged_at_their_owner() -> None:
@@ -221,13 +243,26 @@ async def test_an_undeclared_effect_is_the_target_with_its_owners_and_pods() -> 
         await owner_tree(world(), replace(vault, name="gone"))
 
 
+async def test_pods_of_a_daemon_set_that_does_not_say_how_many_are_counted() -> None:
+    cluster = world()
+    owner = [{"kind": "DaemonSet", "name": "agent", "uid": "uid-agent", "controller": True}]
+    meta = {"namespace": "safe", "name": "agent", "uid": "uid-agent"}
+    cluster.put({"kind": "DaemonSet", "metadata": meta, "spec": {}})
+    for number, phase in enumerate(["Running", "Running", "Failed"]):
+        own = {"namespace": "safe", "name": f"agent-{number}", "ownerReferences": owner}
+        cluster.put({"kind": "Pod", "metadata": own, "status": {"phase": phase}})
+    effects = await owner_tree(cluster, WorkloadRef("default", "safe", "DaemonSet", "agent"))
+    assert [each.maximum for each in effects.pods] == [2]
+
+
+async def test_an_undeclared_effect_on_what_has_no_pods_is_the_object_in_its_namespace() -> None:
+    effects = await owner_tree(world(), WorkloadRef("default", "safe", "Service", "vault"))
+    assert [str(each.ref) for each in effects.objects] == ["safe/Service/vault"]
+    assert [each.labels for each in effects.namespaces] == [("a=b",)]
+    assert effects.pods == ()
+
+
 async def test_a_target_of_a_kind_nobody_reads_is_foreign() -> None:
     custom = WorkloadRef("default", "safe", "Rollout", "vault")
     effects = await owner_tree(world(), custom)
     assert [each.ref for each in effects.foreign()] == [custom]
-
-
-@given(SETS)
-def test_a_bound_step_carries_its_effects_through_json(effects: EffectSet) -> None:
-    bound = Bound("scale", ref("web"), {}, "f", effects)
-    assert Bound.from_json(json.loads(json.dumps(bound.to_json()))) == bound

@@ -191,6 +191,15 @@ def test_the_role_that_is_printed_lets_an_action_write_to_every_kind_it_accepts(
     assert {resource_of(kind).plural for kind in PLACES[name]} <= may
 
 
+def test_the_role_says_which_action_needs_each_rule_and_asks_for_no_more() -> None:
+    assert yaml.safe_load(rbac.render([]))["rules"] == []
+    nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "patch"]}
+    assert yaml.safe_load(rbac.render(["uncordon", "cordon"]))["rules"] == [nodes]
+    text = rbac.render(["uncordon", "cordon", "drain"])
+    assert '  # cordon, drain, uncordon\n  - apiGroups: [""]\n    resources: [nodes]\n' in text
+    assert '  # drain\n  - apiGroups: [""]\n    resources: [namespaces]\n' in text
+
+
 @ALL
 async def test_a_dry_run_changes_nothing(case: Case, stage: Stage) -> None:
     case.before(stage)

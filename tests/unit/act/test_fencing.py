@@ -105,3 +105,9 @@ async def test_whoever_lost_the_plan_may_still_look() -> None:
 def test_what_is_not_configured_stays_so() -> None:
     behind = fenced(Actors(FakeClock()), held)
     assert (behind.cluster, behind.http, dict(behind.clusters)) == (None, None, {})
+
+
+async def test_a_pod_that_is_deleted_has_half_a_minute_behind_the_fence_too() -> None:
+    behind, cluster, _ = actors(held)
+    await behind.need_cluster().delete(SHOP, dry_run=False)
+    assert cluster.sent == [("delete", SHOP, 30)]

@@ -57,6 +57,7 @@ class Service:
     members: list[dict[str, Any]] = field(default_factory=list)
     scope: str = "pg"  # what Patroni calls its cluster
     deaf: bool = False  # accepts and does nothing
+    garbled: str = ""  # after a request by this method it answers no state any more
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(request)
@@ -78,7 +79,9 @@ class Service:
         name = request.path.rpartition("/")[2]
         if request.method != "GET" and self._first_time(request):
             self.flags[name] = json.loads(self.bodies[-1] or b"{}").get("state", "off")
-        return web.json_response({"state": self.flags.get(name, "")})
+        if request.method == self.garbled:
+            self.flags.clear()
+        return web.json_response({"state": self.flags[name]} if name in self.flags else {})
 
     def _switch(self, request: web.Request) -> web.Response:
         asked = json.loads(self.bodies[-1])
@@ -162,7 +165,9 @@ async def test_a_call_takes_effect_once_and_its_way_back_restores(office: Office
     assert [str(line) for line in shown.diff] == ['"off": not done → done']
     await ACTIONS["http_call"].dry_run(office.actors, bound)
     assert office.service.effects == []
-    await office.run(bound)
+    done = await office.run(bound)
+    assert done.response == {"status": 200, "text": '{"state": "off"}'}
+    assert done.detail == f"{office.url}/flags/fast-path answered 200"
     assert office.service.flags["fast-path"] == "off"
     with pytest.raises(LostRaceError, match="made meanwhile"):
         await office.run(bound)
@@ -205,6 +210,12 @@ async def test_a_lost_answer_is_unknown_and_the_probe_tells(office: Office) -> N
     assert await action.probe(office.actors, bound, "PLAN-1/do/0") is Probe.DONE
     blind = await office.bound("http_call", url=f"{office.url}/flags/other")
     assert await action.probe(office.actors, blind, "PLAN-1/do/0") is Probe.UNKNOWN
+
+
+async def test_what_is_done_already_is_not_proposed(office: Office) -> None:
+    office.service.flags["fast-path"] = "off"
+    with pytest.raises(ActionRefusedError, match="already; nothing to do"):
+        await office.observe("http_call", **flag_off(office))
 
 
 async def test_a_service_that_says_yes_and_does_nothing_is_not_believed(office: Office) -> None:
@@ -381,6 +392,10 @@ async def test_a_breaker_is_set_seen_and_set_back(office: Office) -> None:
     raw = {"url": f"{office.url}/breakers/risk", "state": "open"}
     state = await office.observe("circuit_breaker", **raw)
     bound, action = bind(ACTIONS["circuit_breaker"], state), ACTIONS["circuit_breaker"]
+    shown = action.preview(state)
+    assert [str(line) for line in shown.diff] == ["state: closed → open"]
+    assert shown.operations == ({"method": "PUT", **raw},)
+    assert (shown.affected, shown.pods_affected, shown.pods_total) == ((TARGET,), 0, 0)
     await action.dry_run(office.actors, bound)
     assert office.service.effects == []
     assert await action.probe(office.actors, bound, "k") is Probe.NOT_DONE
@@ -413,6 +428,30 @@ async def test_a_breaker_that_does_not_move_is_not_called_done(office: Office) -
     bound = await office.bound("circuit_breaker", url=f"{office.url}/breakers/risk")
     with pytest.raises(OutcomeUnknownError, match="it says 'closed'"):
         await office.run(bound)
+
+
+async def test_a_breaker_that_cannot_be_read_after_it_was_set_is_not_called_done(
+    office: Office,
+) -> None:
+    url = f"{office.url}/breakers/risk"
+    office.service.flags["risk"] = "closed"
+    bound = await office.bound("circuit_breaker", url=url)
+    office.service.garbled = "PUT"
+    with pytest.raises(OutcomeUnknownError, match="accepted the change but cannot be read"):
+        await office.run(bound)
+    assert office.service.effects == ["PUT /breakers/risk"]
+    with pytest.raises(ActionRefusedError, match="does not answer a breaker's state"):
+        await office.observe("circuit_breaker", url=url)
+
+
+async def test_a_breaker_that_moved_since_it_was_shown_is_not_tried(office: Office) -> None:
+    office.service.flags["risk"] = "closed"
+    bound = await office.bound("circuit_breaker", url=f"{office.url}/breakers/risk")
+    office.service.flags["risk"] = "half_open"
+    with pytest.raises(LostRaceError, match="has become 'half_open'"):
+        await ACTIONS["circuit_breaker"].dry_run(office.actors, bound)
+    probed = await ACTIONS["circuit_breaker"].probe(office.actors, bound, "PLAN-1/do/0")
+    assert probed is Probe.UNKNOWN
 
 
 # --- database_failover with Patroni -------------------------------------------------------------

@@ -145,6 +145,20 @@ def test_an_action_that_could_not_be_judged_is_an_error_in_one_line(
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("floor", ["0.4", "1", "1.0"])
+def test_an_action_may_be_as_risky_as_it_says(tmp_path: Path, floor: str) -> None:
+    page = block("python", "class ").replace("    floor = 0.4\n", f"    floor = {floor}\n")
+    assert load_actions([written(tmp_path / "actions", page)])["rollout_pause"].floor == float(
+        floor
+    )
+
+
+def test_an_action_on_pods_alone_may_be_as_mild_as_a_restart(tmp_path: Path) -> None:
+    page = block("python", "class ").replace('("Deployment",)', '("Pod",)')
+    page = page.replace("    floor = 0.4\n", "    floor = 0\n")
+    assert load_actions([written(tmp_path / "actions", page)])["rollout_pause"].floor == 0
+
+
 def test_no_shipped_action_is_below_the_floor_of_its_kinds() -> None:
     assert {kind: KIND_FLOORS[kind] for kind in ("Node", "Endpoint", "CronJob", "Cluster")} == {
         "Node": 0.4,

@@ -45,7 +45,8 @@ PATCHES: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture
 def world() -> FakeCluster:
-    items = [SPACE, *deployment("shop"), *deployment("cart"), autoscaler("shop"), DATABASE]
+    node = {"kind": "Node", "metadata": {"name": "node-a"}, "spec": {}}
+    items = [SPACE, *deployment("shop"), *deployment("cart"), autoscaler("shop"), DATABASE, node]
     return FakeCluster(items)
 
 
@@ -57,7 +58,7 @@ async def observed(
     world: FakeCluster, name: str, target: str, raw: dict[str, Any] | None = None
 ) -> TargetState:
     kind, _, object_name = target.partition("/")
-    ref = WorkloadRef("default", "trading", kind, object_name)
+    ref = WorkloadRef("default", "" if kind == "Node" else "trading", kind, object_name)
     action = ACTIONS[name]
     return await action.observe(actors(world), ref, parse_parameters(action, raw or {}))
 
@@ -84,6 +85,17 @@ async def test_a_patch_is_not_sent_to_another_object_nor_found_done_on_it(
     with pytest.raises(LostRaceError, match="deleted and made anew"):
         await ACTIONS[name].execute(actors(world), bound, KEY)
     assert world.sent == []
+    assert await ACTIONS[name].probe(actors(world), bound, KEY) is Probe.UNKNOWN
+
+
+@pytest.mark.parametrize("name", [*PATCHES, "drain", "database_failover"])
+async def test_of_an_object_that_is_gone_nobody_knows_whether_it_was_changed(
+    world: FakeCluster, name: str
+) -> None:
+    targets = {"drain": "Node/node-a", "database_failover": "Cluster/pg"}
+    target, raw = PATCHES.get(name) or (targets[name], {"accept_unknown_lag": True})
+    bound = await bound_to(world, name, target, {} if name == "drain" else raw)
+    del world.objects[bound.target.kind, bound.target.namespace, bound.target.name]
     assert await ACTIONS[name].probe(actors(world), bound, KEY) is Probe.UNKNOWN
 
 

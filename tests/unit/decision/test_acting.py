@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bot.domain.plan import PlanStatus
 from tests.fakes.decision import Production
 from tests.patience import PATIENCE
-from tools.act.contract import ActionResult, Actors, Bound, Pauses
+from tools.act.contract import ActionResult, Actors, Bound, NoPauses, Pauses
 from tools.act.patience import Patience
 from tools.act.rollout import DeploymentRollback
 
@@ -46,7 +48,22 @@ async def test_a_step_is_given_the_patience_of_its_own_timeout(world: Production
 
 
 async def test_patience_ends_before_the_step_does() -> None:
-    patience = Patience(3600.0)
+    patience, loop = Patience(3600.0), asyncio.get_running_loop()
     async with asyncio.timeout(PATIENCE):
-        assert await patience.pause(0.05)
-        assert not await patience.pause(3600.0)  # at once: waiting would outlast the step
+        begun = loop.time()
+        assert await patience.pause(0.05) is True
+        assert loop.time() >= begun + 0.05
+        assert await patience.pause(3600.0) is False  # at once: waiting would outlast the step
+        assert await NoPauses().pause(0.0) is False
+
+
+@pytest.mark.parametrize(("timeout", "kept"), [(10.0, 1.0), (50.0, 5.0), (3600.0, 5.0)])
+async def test_a_tenth_of_the_time_is_kept_for_the_last_answer_and_no_more_than_five_seconds(
+    timeout: float, kept: float
+) -> None:
+    patience = Patience(timeout)
+    assert await patience.pause(timeout - kept + 0.1) is False
+    waits = asyncio.create_task(patience.pause(timeout - kept - 0.5))
+    await asyncio.sleep(0)
+    assert not waits.done()
+    waits.cancel()

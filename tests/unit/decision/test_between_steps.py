@@ -117,6 +117,30 @@ async def test_a_plan_at_work_outlives_a_short_outage_of_slack(world: Production
     assert (await world.audit(plan)).count("step.intended") == 3
 
 
+async def test_two_short_outages_of_one_plan_are_waited_for_each_by_itself(
+    world: Production,
+) -> None:
+    plan = await world.approved("both")
+
+    async def slack_is_down() -> None:
+        world.directory.down = True
+
+    world.cluster.after_change[1] = world.cluster.after_change[2] = slack_is_down
+    await world.run()
+    world.clock.advance(minutes=4)
+    world.directory.down = False
+    await world.run()
+    assert world.directory.down  # the second step is done
+    world.clock.advance(minutes=4)
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.RUNNING
+    world.directory.down = False
+    world.clock.advance(seconds=10)
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.VERIFYING
+    assert (await world.audit(plan)).count("plan.waiting") == 2
+
+
 async def test_a_replica_that_takes_over_goes_on_counting_the_wait(world: Production) -> None:
     plan = await world.approved("both")
 

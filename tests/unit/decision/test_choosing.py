@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,10 @@ from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.plan_life import Verifying
+from bot.domain.policy import AutoTier, PolicyConfig
 from tests.fakes.decision import ANN, INCIDENTS, RAY, ROLLBACK, SCALE, Production, library
 from tests.unit.decision.test_planner import a_finding
-from tools.world import ProposalDraft, ServiceName
+from tools.world import ProposalDraft, ServiceMode, ServiceName
 
 OTHER = ROLLBACK.replace("id: rollback", "id: another").replace(
     "deployment_rollback", "rollout_restart"
@@ -118,6 +120,18 @@ async def test_what_is_diagnosis_only_is_a_card_to_read_once(world: Production) 
         assert await tx.plans.list() == []
 
 
+async def test_a_card_quotes_no_more_than_500_characters_of_a_reason(world: Production) -> None:
+    world.playbooks = library(NEVER, ROLLBACK)
+    for playbook in world.playbooks:
+        draft = ProposalDraft(playbook, ServiceName("shop"), "x" * 600)
+        await world.bot.planner.propose(draft, Origin(Place(INCIDENTS), ANN))
+    (card,) = await cards(world, "diagnosis")
+    assert card["reason"] == "x" * 500
+    async with world.store.begin() as tx:
+        (record,) = await tx.plans.list()
+    assert record.plan.reason == "x" * 500
+
+
 async def test_a_plan_too_risky_to_run_says_what_it_would_have_done_and_why_not(
     world: Production,
 ) -> None:
@@ -155,3 +169,36 @@ def test_the_rank_weighs_fit_past_success_and_being_written_for_the_service() ->
     assert Match(anyone, 1.0, 0.0, 0, ()).rank == pytest.approx(0.6)
     assert Match(anyone, 0.0, 1.0, 0, ()).rank == pytest.approx(0.3)
     assert Match(named, 1.0, 1.0, 0, ()).rank == pytest.approx(1.0)
+
+
+async def test_a_plan_that_was_rejected_may_be_proposed_again_at_once(world: Production) -> None:
+    """Also where two proposed it at the same moment: neither keeps the other out afterwards."""
+    first, second = await asyncio.gather(world.propose("rollback"), world.propose("rollback"))
+    assert first.plan_id is not None
+    assert first.plan_id == second.plan_id
+    assert (
+        await world.bot.approvals.reject(PlanId(first.plan_id), ANN, "not now", INCIDENTS)
+    ).accepted
+    again = await world.propose("rollback")
+    assert again.plan_id not in {None, first.plan_id}
+
+
+async def test_what_a_guard_refuses_is_on_record_and_no_card(world: Production) -> None:
+    world.set_mode("shop", ServiceMode.OBSERVE)
+    draft = ProposalDraft("rollback", ServiceName("shop"), "orders fail")
+    receipt = await world.bot.planner.propose(draft, Origin(Place(INCIDENTS), ANN))
+    assert (receipt.plan_id, receipt.refused_by, receipt.tier) == (None, "service_mode", "")
+    async with world.store.begin() as tx:
+        (row,) = await tx.audit.tail(10, "shop")
+    assert (row.event.kind, row.event.actor) == ("plan.refused", ANN)
+    assert row.event.facts == {"guard": "service_mode", "playbook": "rollback"}
+    assert await cards(world, "diagnosis") == []
+
+
+async def test_what_a_models_words_led_to_waits_for_a_click(world: Production) -> None:
+    world.policy = PolicyConfig(auto_tier=AutoTier.RUN)
+    world.set_mode("shop", ServiceMode.AUTO)
+    draft = ProposalDraft("scale-up", ServiceName("shop"), "asked")
+    receipt = await world.bot.planner.desk(Origin(Place(INCIDENTS), ANN)).propose(draft)
+    record = await world.record(PlanId(receipt.plan_id or ""))
+    assert (record.status, record.plan.auto) == (PlanStatus.WAITING, False)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.core.remediation.answers.switches import HaltFile, halted_by
-from tests.fakes.decision import Production
+from bot.domain import plan_life as life
+from bot.domain.approval import Approved
+from bot.domain.ids import PlanId
+from tests.fakes.decision import ANN, Production
 
 
 def test_a_file_that_is_not_there_halts_nothing(tmp_path: Path) -> None:
@@ -73,3 +77,20 @@ async def test_a_file_that_comes_and_goes_is_noted_once_each(
         ("setting.changed", True),
         ("setting.changed", False),
     ]
+
+
+@pytest.mark.parametrize(("seconds", "stops"), [(-1, ""), (0, ""), (1, "UADA: wrong")])
+async def test_an_undo_asked_for_in_an_older_version_answers_the_halts_there_were(
+    world: Production, seconds: int, stops: str
+) -> None:
+    asked = life.UndoRequest(ANN, world.clock.now())  # it kept no marks
+    yes = Approved(PlanId("PLAN-1"), "d", (), world.clock.now())
+    undoing = life.Undoing(yes, None, "asked", asked)
+    async with world.store.begin() as tx:
+        at = world.clock.now() + timedelta(seconds=seconds)
+        await tx.flags.set("halt", "UADA: wrong", "UADA", at)
+        assert await world.bot.gate.halts.stopping(tx, undoing) == stops
+        world.halt_file = "the file exists"  # nobody knows since when
+        assert await world.bot.gate.halts.stopping(tx, undoing) == (stops or "the file exists")
+        unasked = life.Undoing(yes, None, "it did not help")
+        assert await world.bot.gate.halts.stopping(tx, unasked) == "UADA: wrong"

@@ -13,8 +13,10 @@ from typing import Any, cast
 
 import pytest
 
-from bot.core.remediation.running.holds import Hold, NotOursError
+from bot.core.ports import PlanRecord, StaleError, Transaction
+from bot.core.remediation.running.holds import Hold, Holds, NotOursError
 from bot.domain import plan_life as life
+from bot.domain.audit import BOT, Event
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus, Position, StepPhase
 from bot.domain.step_run import StepIntended
@@ -200,6 +202,23 @@ async def test_an_earlier_hold_of_the_same_process_is_worth_nothing(world: Produ
     steps, hold = world.bot.execution._steps, Hold(record.plan, record.token)
     with pytest.raises(NotOursError, match="taken anew since"):
         await steps.failed(hold, Position.forward(0), "late")
+
+
+async def test_what_keeps_losing_its_race_is_given_up_and_not_written(world: Production) -> None:
+    plan = await world.approved("rollback")
+    await world.run()
+    record = await world.record(plan)
+    tried: list[int] = []
+
+    async def write(tx: Transaction, now: PlanRecord) -> None:
+        tried.append(now.version)
+        await tx.audit.append(Event("plan.never", world.clock.now(), BOT, plan))
+        raise StaleError("another was first")
+
+    with pytest.raises(StaleError, match="moved 12 times"):
+        await Holds(world.store, "one").write(Hold(record.plan, record.token), write)
+    assert tried == [record.version] * 12
+    assert "plan.never" not in await world.audit(plan)
 
 
 # --- what is sent again -------------------------------------------------------------------------

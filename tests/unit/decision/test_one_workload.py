@@ -76,6 +76,19 @@ async def test_another_workload_is_nobodys_business(world: Production) -> None:
     assert set(await statuses(world, *plans)) == {PlanStatus.VERIFYING}
 
 
+async def test_whoever_takes_back_keeps_no_other_process_waiting(world: Production) -> None:
+    """Claims of all processes stand in one line; who is through has left it."""
+    halted = await approved_by(world, "rollback")
+    await world.run()
+    assert (await world.bot.approvals.stop(halted, ANN, INCIDENTS)).accepted
+    await world.run()
+    assert (await world.bot.approvals.undo(halted, ANN, INCIDENTS)).accepted
+    other = await approved_by(world, "rollback", "cart")
+    await world.bot.execution.drive(halted)
+    await world.run(world.replica("two"))
+    assert await statuses(world, halted, other) == [PlanStatus.ROLLED_BACK, PlanStatus.VERIFYING]
+
+
 async def test_an_outcome_that_nobody_knows_yet_holds_its_workload(world: Production) -> None:
     world.policy = PolicyConfig(cooldown=timedelta(0))
     first, second = await approved_by(world, "scale-up"), await approved_by(world, "rollback")

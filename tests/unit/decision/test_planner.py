@@ -62,6 +62,9 @@ async def test_the_same_trigger_twice_is_one_plan(world: Production) -> None:
     first = await world.propose("rollback")
     second = await world.propose("rollback")
     assert second.plan_id == first.plan_id
+    assert first.summary.startswith(f"{first.plan_id} (semi_auto, risk 0.50): Roll back: ")
+    assert first.summary.endswith(". it waits for 1 approval(s) until 12:30 UTC.")
+    assert second.summary == f"a plan for this exists already: {first.summary}"
     three = await asyncio.gather(*(world.propose("rollback", "cart") for _ in range(3)))
     ids = {each.plan_id for each in three if each.plan_id}
     assert len(ids) == 1
@@ -70,6 +73,15 @@ async def test_the_same_trigger_twice_is_one_plan(world: Production) -> None:
 async def test_the_unhealthiest_pod_is_the_one_restarted(world: Production) -> None:
     plan = (await world.record(await world.planned("restart"))).plan
     assert plan.body.steps[0].target.name == "shop-h2-1"
+
+
+async def test_a_playbook_may_name_the_node_of_the_unhealthiest_pod(world: Production) -> None:
+    world.cluster.put({"kind": "Node", "metadata": {"name": "node-a"}, "spec": {}})
+    text = ROLLBACK.replace("deployment_rollback", "cordon")
+    world.playbooks = library(text.replace("{{ workload }}", "Node/{{ target_node }}"))
+    plan = (await world.record(await world.planned("rollback"))).plan
+    target = plan.body.steps[0].target
+    assert (target.kind, target.namespace, target.name) == ("Node", "", "node-a")
 
 
 async def test_an_unknown_playbook_names_the_nearest(world: Production) -> None:
@@ -97,6 +109,23 @@ async def test_what_reaches_beyond_a_workload_needs_a_written_playbook(
 ) -> None:
     receipt = await world.propose(action)
     assert (receipt.plan_id, receipt.refused_by) == (None, "action")
+    assert receipt.summary == (
+        f"'{action}' alone cannot be proposed; name a playbook that uses it: none"
+    )
+
+
+async def test_a_service_without_a_workload_is_acted_on_by_no_action_alone(
+    world: Production,
+) -> None:
+    world.services["shop"] = replace(world.services["shop"], workloads=())
+    for playbook in ("hpa_scale", "restart"):
+        receipt = await world.propose(
+            playbook, **({"add_replicas": "1"} if "_" in playbook else {})
+        )
+        assert (receipt.refused_by, receipt.summary) == (
+            "action",
+            "service 'shop' names no workload in services.yaml",
+        )
 
 
 async def test_a_parameter_of_the_model_cannot_leave_its_pattern(world: Production) -> None:
@@ -107,14 +136,28 @@ async def test_a_parameter_of_the_model_cannot_leave_its_pattern(world: Producti
     for value in ("kube-system/Pod/dns", "{{ namespace }}", "a b", "x" * 300):
         receipt = await world.propose("restart", pod=value)
         assert receipt.plan_id is None
+        assert ("must match" if len(value) < 253 else "at most 253") in receipt.summary
+    assert "needs 'pod': which pod" in (await world.propose("restart")).summary
+    assert (
+        "no parameter 'pot'. Did you mean 'pod'?"
+        in (await world.propose("restart", pot="a")).summary
+    )
     assert (await world.propose("restart", pod="shop-h2-0")).plan_id is not None
 
 
 async def test_a_precondition_without_data_is_not_taken_for_true(world: Production) -> None:
     world.playbooks = library(ROLLBACK + 'preconditions: ["order_qps > 1"]\n')
-    assert (await world.propose("rollback")).refused_by == "precondition"
+    unknown = await world.propose("rollback")
+    assert (unknown.refused_by, unknown.summary.rpartition("'")[2]) == (
+        "precondition",
+        " cannot be judged: no data",
+    )
     world.metrics["order_qps", "shop"] = 0.0
-    assert (await world.propose("rollback")).refused_by == "precondition"
+    false = await world.propose("rollback")
+    assert (false.refused_by, false.summary.rpartition("'")[2]) == (
+        "precondition",
+        " does not hold",
+    )
     world.metrics["order_qps", "shop"] = 5.0
     assert (await world.propose("rollback")).plan_id is not None
 

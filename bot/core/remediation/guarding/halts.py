@@ -92,10 +92,7 @@ def _mark(text: str) -> str:
 
 
 def _is_answered(halt: Halt, asked: UndoRequest | None) -> bool:
-    if asked is None:
-        return False
-    if asked.halts is not None:
+    if asked is not None and asked.halts is not None:
         return halt.mark in asked.halts
-    if asked.at is None or halt.since is None:  # an older version kept no marks
-        return False
-    return halt.since <= asked.at
+    at = asked.at if asked is not None else None  # an older version kept the time and no marks
+    return at is not None and halt.since is not None and halt.since <= at

@@ -28,7 +28,7 @@ def touched_by(plan: Plan) -> tuple[WorkloadRef, ...]:
 
 def _shown(step: Step) -> EffectSet:
     """Return what a step said it touches; one of an older version named its target alone."""
-    return step.effects or EffectSet(objects=(Reached(step.target, top=True),))
+    return step.effects or EffectSet(objects=(Reached(step.target),))
 
 
 def workloads_of(steps: Sequence[Step]) -> set[str]:

@@ -51,7 +51,7 @@ class RiskInputsReader:
             pods_total=sum(each.looked.pods_total for each in bound),
             steps=len(bound),
             undoable=all(each.undo is not None or each.floor == 0 for each in bound),
-            floors={each.step.action: each.floor for each in bound},
+            floors=_floors(bound),
             protected=protected or spec.protected,
             override=playbook.risk_override,
         )
@@ -64,6 +64,15 @@ class RiskInputsReader:
             else:
                 found = [a for a in await tx.anomalies.active() if a.service == service]
         return max(found, key=lambda a: abs(a.worst.deviation_sigma), default=None)
+
+
+def _floors(bound: Sequence[BoundStep]) -> dict[str, float]:
+    """Return the floor of each action; of two steps by one action the riskier counts."""
+    found: dict[str, float] = {}
+    for each in bound:
+        name = each.step.action
+        found[name] = max(each.floor, found.get(name, each.floor))
+    return found
 
 
 def _trend(worst: Anomaly | None) -> Trend:

@@ -1,0 +1,275 @@
+"""What an action does where the world answers otherwise than it is hoped for. In memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.decision import deployment
+from tools.act.actions import ACTIONS
+from tools.act.contract import Actors, Bound, Probe, bind, parse_parameters
+from tools.act.evicted import recall
+from tools.errors import (
+    ActionRefusedError,
+    BackendUnavailableError,
+    BadArgumentError,
+    LostRaceError,
+    NotFoundError,
+    OutcomeUnknownError,
+    TryLaterError,
+)
+from tools.ports import HttpReply
+from tools.world import WorkloadRef
+
+Json = Mapping[str, Any]
+DOWN = BackendUnavailableError("kubernetes", "connection refused")
+NODE = WorkloadRef("default", "", "Node", "node-a")
+CRON = WorkloadRef("default", "trading", "CronJob", "report")
+ENDPOINT = WorkloadRef("default", "trading", "Endpoint", "ops")
+URL = "https://ops.example"
+
+
+# --- endpoints ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Told:
+    """An endpoint that answers with a text, or with an error once something was asked of it."""
+
+    text: str
+    after: Exception | str = ""
+
+    async def check(self, method: str, url: str) -> None:
+        """Allow everything."""
+
+    async def call(self, method: str, url: str, body: object, key: str) -> HttpReply:
+        if method == "GET" and isinstance(self.after, Exception) and not self.text:
+            raise self.after
+        told = self.text
+        if method != "GET":
+            self.text = "" if isinstance(self.after, Exception) else self.after
+        return HttpReply(200, told)
+
+
+async def bound_at(told: Told, name: str, **raw: Any) -> tuple[Actors, Bound]:
+    actors = Actors(FakeClock(), http=told)
+    state = await ACTIONS[name].observe(actors, ENDPOINT, parse_parameters(ACTIONS[name], raw))
+    return actors, bind(ACTIONS[name], state)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no json", "null", "[]", "1", "{}", '{"members": 1}', '{"members": [1]}',
+             '{"members": [{"name": "pg-1"}]}', '{"scope": "pg", "members": [{"role": "leader"}]}'],
+)  # fmt: skip
+async def test_what_does_not_answer_as_patroni_does_is_not_asked_for_anything(text: str) -> None:
+    with pytest.raises(ActionRefusedError, match="does not answer as Patroni does"):
+        await bound_at(Told(text), "database_failover", patroni_url=URL)
+
+
+@pytest.mark.parametrize("text", ["", "no json", "null", "[]", '"open"', "{}"])
+async def test_what_does_not_answer_as_a_breaker_does_is_not_set(text: str) -> None:
+    with pytest.raises(ActionRefusedError, match="does not answer a breaker's state"):
+        await bound_at(Told(text), "circuit_breaker", url=URL)
+
+
+async def test_a_breaker_needs_an_address_and_patroni_too() -> None:
+    for name in ("circuit_breaker", "database_failover"):
+        with pytest.raises(BadArgumentError, match="of an Endpoint needs"):
+            await bound_at(Told(""), name)
+
+
+MEMBERS = (
+    '{"scope": "pg", "members": [{"name": "pg-1", "role": "leader", "state": "running"},'
+    '{"name": "pg-2", "role": "replica", "state": "streaming", "lag": 0}]}'
+)
+
+
+@pytest.mark.parametrize("after", [DOWN, "no json", MEMBERS.replace('"pg"', '"other"')])
+async def test_a_switchover_that_nobody_can_look_at_is_unknown(after: Exception | str) -> None:
+    actors, bound = await bound_at(Told(MEMBERS, after), "database_failover", patroni_url=URL)
+    with pytest.raises(OutcomeUnknownError, match="'nobody' leads after"):
+        await ACTIONS["database_failover"].execute(actors, bound, "k")
+    assert await ACTIONS["database_failover"].probe(actors, bound, "k") is Probe.UNKNOWN
+
+
+async def test_a_call_whose_effect_cannot_be_looked_at_is_unknown() -> None:
+    raw = {"url": URL, "probe_url": f"{URL}/state", "probe_text": "off"}
+    actors, bound = await bound_at(Told("on", DOWN), "http_call", **raw)
+    with pytest.raises(OutcomeUnknownError, match=r"accepted the call, but .* cannot be read"):
+        await ACTIONS["http_call"].execute(actors, bound, "k")
+
+
+# --- jobs ---------------------------------------------------------------------------------------
+
+
+def job_pod(name: str, created: str) -> dict[str, Any]:
+    meta = {"namespace": "trading", "name": name, "creationTimestamp": created}
+    return {"kind": "Pod", "metadata": {**meta, "labels": {"job-name": "to be named"}}}
+
+
+class Finishing:
+    """Patience in which the job ends and has these pods."""
+
+    def __init__(self, world: FakeCluster, *pods: dict[str, Any]) -> None:
+        self.world, self.pods = world, pods
+
+    async def pause(self, seconds: float) -> bool:
+        (job,) = (each for (kind, *_), each in self.world.objects.items() if kind == "Job")
+        running = {"type": "Suspended", "status": "True"}, {"type": "Failed", "status": "False"}
+        job["status"] = {"conditions": [*running, {"type": "Complete", "status": "True"}]}
+        for pod in self.pods:
+            pod["metadata"]["labels"]["job-name"] = job["metadata"]["name"]
+            self.world.put(pod)
+        return True
+
+
+@pytest.mark.parametrize(
+    ("pods", "log"),
+    [
+        ((), "(its pods are gone)"),
+        (("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"), "said by pod-1"),
+        (("2026-11-20T11:00:00Z", "2026-11-20T10:00:00Z"), "said by pod-0"),
+    ],
+)
+async def test_a_job_ends_with_the_words_of_its_youngest_pod(
+    pods: tuple[str, ...], log: str
+) -> None:
+    world = FakeCluster()
+    world.put(
+        {
+            "kind": "CronJob",
+            "metadata": {"namespace": "trading", "name": "report"},
+            "spec": {"jobTemplate": {"spec": {"template": {}}}},
+        }
+    )
+    made = [job_pod(f"pod-{number}", created) for number, created in enumerate(pods)]
+    world.pod_logs = {f"pod-{number}": f"said by pod-{number}" for number in range(2)}
+    actors, action = Actors(FakeClock(), world), ACTIONS["run_job"]
+    bound = bind(action, await action.observe(actors, CRON, parse_parameters(action, {})))
+    patient = replace(actors, waiting=Finishing(world, *made))
+    done = await action.execute(patient, bound, "k")
+    assert (done.response["log"], done.response["status"]) == (log, "Complete")
+
+
+class Silent(FakeCluster):
+    """A cluster whose pods tell no log."""
+
+    async def logs(self, pod: WorkloadRef, lines: int) -> str:
+        raise NotFoundError(f"{pod} keeps no log")
+
+
+async def test_a_job_whose_log_cannot_be_read_is_done_all_the_same() -> None:
+    world = Silent()
+    metadata = {"namespace": "trading", "name": "report"}
+    world.put({"kind": "CronJob", "metadata": metadata, "spec": {"jobTemplate": {}}})
+    actors, action = Actors(FakeClock(), world), ACTIONS["run_job"]
+    bound = bind(action, await action.observe(actors, CRON, parse_parameters(action, {})))
+    patient = replace(actors, waiting=Finishing(world, job_pod("pod-0", "")))
+    done = await action.execute(patient, bound, "k")
+    assert done.response["log"].startswith("(its log cannot be read: ")
+    assert "keeps no log" in done.response["log"]
+
+
+# --- drains -------------------------------------------------------------------------------------
+
+
+class Meanwhile(FakeCluster):
+    """A cluster in which pods go, are held or come between the look and the eviction."""
+
+    gone: set[str]  # listed once more, and no longer there
+    held: int  # evictions that a budget holds
+
+    async def list(
+        self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
+    ) -> list[Json]:
+        found = await super().list(kind, namespace, selector)
+        for name in self.gone:
+            self.objects.pop((kind, "trading", name), None)
+        return found
+
+    async def create(self, ref: WorkloadRef, body: Json, **rest: Any) -> Json:
+        if self.held > 0:
+            self.held -= 1
+            raise TryLaterError("kubernetes", "a budget needs it")
+        return await super().create(ref, body, **rest)
+
+
+def node_with_pods() -> Meanwhile:
+    world = Meanwhile([{"kind": "Node", "metadata": {"name": "node-a"}, "spec": {}}])
+    world.gone, world.held = set(), 0
+    world.put({"kind": "Namespace", "metadata": {"name": "trading"}})
+    for item in deployment("shop"):
+        world.put(item)
+    return world
+
+
+async def drained(world: Meanwhile) -> Bound:
+    action = ACTIONS["drain"]
+    actors = Actors(FakeClock(), world)
+    return bind(action, await action.observe(actors, NODE, parse_parameters(action, {})))
+
+
+async def test_a_pod_that_goes_by_itself_is_not_missed_by_a_drain() -> None:
+    world = node_with_pods()
+    bound = await drained(world)
+    world.gone = {"shop-h2-0"}
+    done = await ACTIONS["drain"].execute(Actors(FakeClock(), world), bound, "k")
+    assert done.response == {"evicted": ["trading/shop-h2-1", "trading/shop-h2-2"]}
+
+
+async def test_a_pod_that_another_one_replaces_is_not_evicted_in_its_place() -> None:
+    world = node_with_pods()
+    bound = await drained(world)
+    pod = world.objects["Pod", "trading", "shop-h2-0"]
+    anew = {**pod, "metadata": {**pod["metadata"], "uid": "anew"}}
+
+    async def replaced() -> None:
+        world.put({**anew, "spec": {"nodeName": "node-b"}})  # it stands on another node by now
+
+    world.after_change[2] = replaced  # the note is written, nothing is evicted
+    done = await ACTIONS["drain"].execute(Actors(FakeClock(), world), bound, "k")
+    assert done.response == {"evicted": ["trading/shop-h2-1", "trading/shop-h2-2"]}
+    assert world.objects["Pod", "trading", "shop-h2-0"]["metadata"]["uid"] == "anew"
+
+
+async def test_a_budget_that_holds_while_a_drain_is_tried_is_no_objection() -> None:
+    world = node_with_pods()
+    bound = await drained(world)
+    world.held = 3
+    await ACTIONS["drain"].dry_run(Actors(FakeClock(), world), bound)
+    assert (world.held, world.sent) == (0, [])
+    world.fail_next = [LostRaceError("denied")] * 2
+    with pytest.raises(LostRaceError):
+        await ACTIONS["drain"].dry_run(Actors(FakeClock(), world), bound)
+
+
+class Rounds:
+    """Patience that says how long it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    async def pause(self, seconds: float) -> bool:
+        self.asked.append(seconds)
+        return True
+
+
+async def test_what_a_budget_holds_is_tried_again_every_five_seconds() -> None:
+    world, rounds = node_with_pods(), Rounds()
+    bound = await drained(world)
+    world.held = 4  # all three, and one once more
+    actors = Actors(FakeClock(), world, waiting=rounds)
+    done = await ACTIONS["drain"].execute(actors, bound, "k")
+    assert rounds.asked == [5.0, 5.0]
+    noted = recall(await world.get(NODE), "k")
+    assert {uid: each.name for uid, each in noted.items()} == {
+        f"uid-shop-{n}": f"trading/shop-h2-{n}" for n in range(3)
+    }
+    assert {str(each.owner) for each in noted.values()} == {"trading/Deployment/shop"}
+    assert sorted(done.response["evicted"]) == [f"trading/shop-h2-{n}" for n in range(3)]
+    assert done.detail == "node node-a is cordoned; 3 pods evicted"

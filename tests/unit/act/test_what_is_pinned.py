@@ -1,0 +1,164 @@
+"""What becomes of parameters when a step is shown: numbers, limits, revisions, replicas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.act.test_actions import HPA, SHOP, actors, cluster, observed, replica_set, template
+from tools.act.actions import ACTIONS
+from tools.act.contract import bind, parse_parameters
+from tools.act.database import lags_of
+from tools.errors import ActionRefusedError, NotFoundError
+from tools.world import WorkloadRef
+
+
+@pytest.mark.parametrize(
+    ("asked", "limits"),
+    [
+        ({"add_replicas": 2}, (4, 6)),
+        ({"add_replicas": -1}, (1, 3)),
+        ({"add_replicas": -3}, (1, 1)),
+        ({"add_replicas": -5}, (1, 1)),
+        ({"min_replicas": 3}, (3, 4)),
+        ({"min_replicas": 5}, (5, 5)),
+        ({"max_replicas": 9}, (2, 9)),
+        ({"min_replicas": 4, "max_replicas": 4}, (4, 4)),
+    ],
+)
+async def test_limits_are_moved_as_asked_and_never_below_one_pod(
+    asked: dict[str, int], limits: tuple[int, int]
+) -> None:
+    world = cluster()
+    world.put(HPA)
+    found = (await observed(world, "hpa_scale", asked)).parameters
+    assert (found["min_replicas"], found["max_replicas"]) == limits
+
+
+async def test_limits_that_contradict_or_stand_already_are_refused() -> None:
+    with pytest.raises(ActionRefusedError, match=r"no autoscaler owns .*; use the action 'scale'"):
+        await observed(cluster(), "hpa_scale", {"add_replicas": 1})
+    world = cluster()
+    world.put(HPA)
+    with pytest.raises(ActionRefusedError, match="min_replicas 2 would exceed max_replicas 1"):
+        await observed(world, "hpa_scale", {"max_replicas": 1})
+    with pytest.raises(ActionRefusedError, match=r"shop already has these limits"):
+        await observed(world, "hpa_scale", {"min_replicas": 2, "max_replicas": 4})
+
+
+async def test_one_pod_alone_needs_no_word_more() -> None:
+    assert (await observed(cluster(), "scale", {"replicas": 1})).parameters == {"replicas": 1}
+
+
+async def test_an_autoscaler_is_let_keep_one_pod_and_none_at_all_is_refused() -> None:
+    world = cluster()
+    world.put(HPA)
+    state = await observed(world, "scale", {"replicas": 1})
+    assert state.parameters == {"replicas": 1}
+    assert [str(line) for line in ACTIONS["scale"].preview(state).diff] == ["minReplicas: 2 → 1"]
+    most = ACTIONS["scale"].preview(await observed(world, "scale", {"replicas": 4}))
+    assert [str(line) for line in most.diff] == ["minReplicas: 2 → 4"]
+    more = ACTIONS["scale"].preview(await observed(world, "scale", {"replicas": 5}))
+    assert [str(line) for line in more.diff] == ["minReplicas: 2 → 5", "maxReplicas: 4 → 5"]
+    with pytest.raises(ActionRefusedError, match="keeps at least one pod"):
+        await observed(world, "scale", {"replicas": 0, "allow_zero": True})
+
+
+async def test_a_restart_is_stamped_with_the_time_it_was_planned_at() -> None:
+    world, action = cluster(), ACTIONS["rollout_restart"]
+    state = await observed(world, action.name)
+    at = actors(world).clock.now().isoformat(timespec="seconds")
+    assert state.parameters == {"restarted_at": at}
+    assert [str(line) for line in action.preview(state).diff] == [f"restartedAt: (never) → {at}"]
+    again = await observed(world, action.name, {"restarted_at": "2026-11-20T12:00:00+00:00"})
+    assert again.parameters["restarted_at"] == "2026-11-20T12:00:00+00:00"
+    await action.execute(actors(world), bind(action, state), "k")
+    later = await observed(world, action.name, {"restarted_at": "later"})
+    assert [str(line) for line in action.preview(later).diff] == [f"restartedAt: {at} → later"]
+
+
+@pytest.mark.parametrize("replicas", [0, 1])
+async def test_the_way_back_of_a_scale_leads_to_the_number_before_also_to_none(
+    replicas: int,
+) -> None:
+    world, action = cluster(), ACTIONS["scale"]
+    world.objects["Deployment", "trading", "shop"]["spec"]["replicas"] = replicas
+    state = await observed(world, action.name, {"replicas": 4})
+    await action.execute(actors(world), bind(action, state), "k")
+    back = action.undo_of(state)
+    assert back is not None
+    again = await observed(world, back.action, dict(back.parameters))
+    await action.execute(actors(world), bind(action, again), "k-undo")
+    assert (await world.get(SHOP))["spec"]["replicas"] == replicas
+
+
+async def test_a_rollback_goes_to_the_newest_older_revision_that_is_another_one() -> None:
+    world = cluster()
+
+    async def chosen(**raw: Any) -> object:
+        state = await observed(world, "deployment_rollback", raw)
+        return state.parameters["replica_set"]
+
+    world.put(replica_set(3, template("shop:3")))  # newer than what runs: somebody went back
+    assert await chosen() == "shop-h1"
+    assert await chosen(to_revision=3) == "shop-h3"
+    assert await chosen(replica_set="shop-h3") == "shop-h3"
+    with pytest.raises(NotFoundError, match="no ReplicaSet 'shop-h9'"):
+        await chosen(replica_set="shop-h9")
+    with pytest.raises(ActionRefusedError, match="already runs revision 2"):
+        await chosen(to_revision=2)
+    same = replica_set(1, template("shop:2", extra="FLAG"))
+    world.put({**same, "metadata": {**same["metadata"], "name": "shop-h1"}})
+    with pytest.raises(ActionRefusedError, match=r"no older revision.*revisions: 3, 2, 1"):
+        await chosen()
+
+
+async def test_a_replica_at_the_limit_goes_before_one_that_does_not_stream() -> None:
+    world, action = cluster(), ACTIONS["database_failover"]
+    status = {
+        "currentPrimary": "pg-3",
+        "targetPrimary": "pg-3",
+        "instancesStatus": {"healthy": ["pg-3", "pg-2", "pg-1"]},
+    }
+    world.put(
+        {"kind": "Cluster", "metadata": {"namespace": "data", "name": "pg"}, "status": status}
+    )
+    row = {"applicationName": "pg-2", "state": "streaming", "replayLsn": "0/4000000"}
+    world.pod_answers["pg-3"] = {"currentLsn": "0/5000000", "replicationInfo": [row]}
+    ref = WorkloadRef("default", "data", "Cluster", "pg")
+    state = await action.observe(actors(world), ref, parse_parameters(action, {}))
+    assert state.parameters["to_instance"] == "pg-2"  # 16 MiB behind, and no byte more may be
+    row["replayLsn"] = "0/3FFFFFF"
+    with pytest.raises(ActionRefusedError, match="not streaming"):
+        await action.observe(actors(world), ref, parse_parameters(action, {}))
+    asked = parse_parameters(action, {"to_instance": "pg-2"})
+    with pytest.raises(ActionRefusedError, match="16777217 bytes behind"):
+        await action.observe(actors(world), ref, asked)
+
+
+async def test_what_git_has_above_a_workload_is_refused_as_its_own() -> None:
+    world, action = cluster(), ACTIONS["scale"]
+    above = {"kind": "Cluster", "name": "pg", "uid": "uid-pg", "controller": True}
+    marks = {"labels": {"argocd.argoproj.io/instance": "db"}, "uid": "uid-pg"}
+    world.put({"kind": "Cluster", "metadata": {"namespace": "trading", "name": "pg", **marks}})
+    own = {"namespace": "trading", "name": "pg", "ownerReferences": [above]}
+    world.put({"kind": "StatefulSet", "metadata": own, "spec": {"replicas": 1}})
+    ref = WorkloadRef("default", "trading", "StatefulSet", "pg")
+    with pytest.raises(ActionRefusedError, match=r"Cluster/pg belongs to Argo CD application 'db'"):
+        await action.observe(actors(world), ref, parse_parameters(action, {"replicas": 2}))
+
+
+def test_how_far_a_replica_is_behind_is_counted_in_bytes_of_the_log() -> None:
+    def lag(end: str, replayed: str, state: str = "streaming") -> dict[str, int]:
+        row = {"applicationName": "pg-2", "state": state, "replayLsn": replayed}
+        return lags_of({"currentLsn": end, "replicationInfo": [row]})
+
+    assert lag("2/10", "1/FFFFFFF0") == {"pg-2": 0x20}
+    assert lag("1/10", "1/20") == {"pg-2": 0}  # it told of the end before
+    assert lag("1/10", "1/0", "catchup") == lag("", "1/0") == lag("1/10", "") == lags_of({}) == {}
+
+
+async def test_what_is_approved_is_a_number_and_no_difference() -> None:
+    bound = bind(ACTIONS["scale"], await observed(cluster(), "scale", {"add_replicas": 2}))
+    assert bound.parameters == {"replicas": 5}

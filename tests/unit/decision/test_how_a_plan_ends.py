@@ -1,0 +1,90 @@
+"""What is written down and told when a plan ends: to whom, where, and what is left behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from bot.core.ports import OutboxRow
+from bot.core.remediation.planning.planner import Origin
+from bot.domain.ids import PlanId
+from bot.domain.place import Place
+from bot.domain.plan import PlanStatus, Position
+from bot.domain.step_run import StepDone, StepUnknown
+from tests.fakes.decision import ANN, BOB, INCIDENTS, Production
+from tests.fixtures.nouns import PLACE, an_incident
+from tests.unit.decision.test_planner import a_finding
+from tools.world import ProposalDraft, ServiceName
+
+
+async def the_end(world: Production, plan: PlanId) -> OutboxRow:
+    """Return the notice of a plan's end."""
+    record = await world.record(plan)
+    async with world.store.begin() as tx:
+        row = await tx.outbox.find(f"plan-end:{plan}:{record.version}")
+    assert row is not None
+    return row
+
+
+async def ran(world: Production, origin: Origin) -> PlanId:
+    draft = ProposalDraft("rollback", ServiceName("shop"), "because")
+    plan = PlanId((await world.bot.planner.propose(draft, origin)).plan_id or "")
+    assert (await world.approve(plan, ANN)).accepted
+    await world.run()
+    world.metrics["order_error_rate", "shop"] = 0.0
+    world.clock.advance(seconds=70)
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
+    return plan
+
+
+@pytest.mark.parametrize("place", [PLACE, Place(INCIDENTS)])
+async def test_who_asked_and_who_said_yes_are_told_where_the_card_is(
+    world: Production, place: Place
+) -> None:
+    plan = await ran(world, Origin(place, BOB))
+    told = await the_end(world, plan)
+    assert (told.view, told.ref, told.body["mentions"]) == ("notice", plan, [ANN, BOB])
+    assert (told.channel, told.thread_ts) == (place.channel, place.thread_ts)
+
+
+async def test_the_end_is_a_moment_of_the_incident_that_the_plan_was_for(
+    world: Production,
+) -> None:
+    finding = await a_finding(world)
+    incident = an_incident()
+    async with world.store.begin() as tx:
+        await tx.incidents.save(incident)
+        await tx.findings.save(replace(finding, incident=incident.id))
+    plan = await ran(world, Origin(PLACE, ANN, finding.id))
+    async with world.store.begin() as tx:
+        (entry,) = await tx.incidents.timeline(incident.id)
+    assert (entry.source, entry.ref, entry.at) == ("plan", plan, world.clock.now())
+    assert entry.text == (await world.record(plan)).outcome
+
+
+async def test_a_plan_that_nothing_proves_any_more_says_what_is_done_and_what_nobody_knows(
+    world: Production,
+) -> None:
+    plan = await world.approved("both")
+
+    async def killed() -> None:
+        raise RuntimeError("killed")
+
+    world.cluster.after_change[2] = killed
+    await world.run()
+    async with world.store._engine.begin() as connection:
+        await connection.execute(text("UPDATE plans SET mac = 'forged'"))
+    world.clock.advance(seconds=31)
+    await world.run(world.replica("two"))
+    record = await world.record(plan)
+    assert record.status is PlanStatus.OUTCOME_UNKNOWN
+    assert "Done: First" in record.outcome
+    assert "unknown: Second" in record.outcome
+    first, second = await world.steps(plan)
+    assert (first.position, type(first)) == (Position.forward(0), StepDone)
+    assert (second.position, type(second)) == (Position.forward(1), StepUnknown)
+    assert (await world.audit(plan)).count("step.unknown") == 1
+    assert len(world.cluster.sent) == 2

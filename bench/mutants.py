@@ -57,8 +57,14 @@ SAMPLE, EACH, JOBS = 560, 4, 2
 MOST = 0.05  # of all may survive
 NEAR_TESTS = {  # where nobody has time to learn who reaches a line: the tests beside the code
     "tools/act": ("tests/unit/act",),
-    "bot": ("tests/unit/decision", "tests/unit/store", "tests/property"),
-}
+    "bot/store": (
+        "tests/unit/store", "tests/contract/test_store_audit.py",
+        "tests/contract/test_forged_audit.py", "tests/contract/test_store.py",
+        "tests/contract/test_forged_approvals.py",
+    ),
+    "bot/core": ("tests/unit/decision",),
+    "bot/domain": ("tests/unit/decision", "tests/unit/core"),
+}  # fmt: skip
 SOUND = ("tests/unit/decision/test_risk_policy_access.py", "tests/unit/act/test_effects.py")
 ARGUED = "tests/safety/survivors.yaml"  # id → why nobody could see it
 NEAR = 12  # lines above that a part of a statement may begin at

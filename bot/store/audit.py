@@ -72,12 +72,15 @@ class SqlAudit:
         last = await self._session.first(newest.order_by(T.c.seal_no.desc()).limit(1))
         return Anchor(last.seq, last.seal, at, last.seal_no) if last else None
 
-    async def proved(self, subject: str) -> list[Event]:
+    async def proved(self, subject: str, kind: str = "") -> list[Event]:
         """Return what we wrote about a subject, without what nothing proves and without copies."""
         query = select(T).where(T.c.subject == subject).order_by(T.c.seq)
+        if kind:  # the column is read first, and what the seal covers decides below
+            query = query.where(T.c.kind == kind)
         rows = {row.mac: row for row in reversed(await self._session.all(query))}
         events = [event_of(row.payload) for row in rows.values() if is_proved(row, self._keyring)]
-        return [event for event in reversed(events) if event.subject == subject]
+        about = [event for event in reversed(events) if event.subject == subject]
+        return [event for event in about if kind in {"", event.kind}]
 
     async def tail(self, limit: int = 50, subject: str = "") -> list[AuditRow]:
         """Return the newest rows, oldest first, about one subject if named."""

@@ -132,8 +132,11 @@ class Audit(Protocol):
         """
         ...
 
-    async def proved(self, subject: str) -> list[Event]:
-        """Return what we wrote about a subject, oldest first, without what nothing proves."""
+    async def proved(self, subject: str, kind: str = "") -> list[Event]:
+        """Return what we wrote about a subject, oldest first, without what nothing proves.
+
+        Of one kind of event, if that is named.
+        """
         ...
 
     async def tail(self, limit: int = 50, subject: str = "") -> list[AuditRow]:

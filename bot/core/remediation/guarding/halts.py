@@ -73,11 +73,7 @@ async def set_by_people(tx: Transaction, name: str) -> Flag | None:
     flag = await tx.flags.find(name)
     if flag is not None:
         return flag
-    said = [
-        event
-        for event in await tx.audit.proved(name)
-        if event.kind == SETTING_CHANGED and event.actor != BOT
-    ]
+    said = [event for event in await tx.audit.proved(name, SETTING_CHANGED) if event.actor != BOT]
     newest = sorted(said, key=lambda event: event.at)[-1:]  # of one second: the last one written
     if not newest or not newest[0].facts.get("after"):
         return None

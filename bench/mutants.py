@@ -1,7 +1,7 @@
 """Hundreds of small wrongs in what decides: how many of them does a test notice?
 
-    tree ──copied──> the suite once, with contexts ──> line → tests that reach it
-    sampled mutants ──one by one, in a copy──> those tests, the quickest first ──> killed | survived
+    tree ──copied──> [bench.mutant_judge: tests once, traced; a fork per mutant in a function]
+                         └ what is outside of functions ──> a new pytest each ──> killed | survived
 
 The sample is drawn by a printed seed from all mutants of the named paths, and holds some of every
 file. One that survives is argued in a file (`survivors.yaml`): why nobody could see it. More than
@@ -16,7 +16,6 @@ has survived.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -28,9 +27,8 @@ import sys
 import tempfile
 import threading
 import time
-import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -40,6 +38,7 @@ from typing import Any
 
 import yaml
 
+from bench.mutant_judge import CAP, mixed
 from bench.mutations import Mutant, of_files
 from bench.report import Aim, Report
 
@@ -65,9 +64,7 @@ NEAR_TESTS = {  # where nobody has time to learn who reaches a line: the tests b
     "bot/core": ("tests/unit/decision",),
     "bot/domain": ("tests/unit/decision", "tests/unit/core"),
 }  # fmt: skip
-SOUND = ("tests/unit/decision/test_risk_policy_access.py", "tests/unit/act/test_effects.py")
 ARGUED = "tests/safety/survivors.yaml"  # id → why nobody could see it
-NEAR = 12  # lines above that a part of a statement may begin at
 TIMES, LEAST = 20.0, 240.0  # patience: times what the tests took before, and at least so long
 MAP = "mutants.json"  # line → tests, in the tree's own var/
 AGED = count(1_000_000_000)  # Python takes a compiled file for fresh when seconds and size agree
@@ -85,7 +82,6 @@ class Verdict:
     instead: str
     verdict: str  # killed | survived | unreached
     by: str  # the test that failed
-    tests: int
     seconds: float
 
     def as_json(self) -> dict[str, object]:
@@ -118,16 +114,23 @@ def run(data: Path | None = None, **chosen: Any) -> Report:
         first = _copied(plan.tree, Path(scratch) / "0")
         drawn, missing, known = _drawn(plan, dict(_sources(first, plan.paths)))
         _say(f"sampled {len(drawn)} of {known} mutants, seed {plan.seed}")
-        reach, seconds = ({}, {}) if plan.near else _mapped(first, plan, folder)
+        warm = _warm(first, drawn, plan, folder)
+        cold = [each for each in drawn if warm[each[1].id]["verdict"] == "elsewhere"]
+        reach, seconds = _map(folder / MAP)
         copies: Queue[Zygote] = Queue()
-        for number in range(plan.jobs):
+        for number in range(plan.jobs if cold else 0):
             copy = first if not number else _copied(plan.tree, Path(scratch) / str(number))
             copies.put(_sound(Zygote(copy), seconds))
 
         def judged(each: tuple[str, Mutant]) -> Verdict:
+            path, mutant = each
+            said = warm[mutant.id]
+            if said["verdict"] != "elsewhere":
+                told = said["verdict"], said["by"], said["seconds"]
+                return Verdict(mutant.id, path, mutant.line, mutant.instead, *told)
             lives = copies.get()
             try:
-                verdict = _judged(lives, *each, reach, seconds)
+                verdict = _judged(lives, path, mutant, reach, seconds)
             finally:
                 copies.put(lives)
             _say(f"{verdict.verdict:9} {verdict.seconds:6.1f} s  {verdict.mutant}  {verdict.path}")
@@ -233,71 +236,46 @@ def _drawn(plan: Plan, files: dict[str, str]) -> tuple[list[tuple[str, Mutant]],
     return [known[each] for each in drawn], [], len(known)
 
 
-# --- who reaches a line -----------------------------------------------------------------------
+# --- in forks of a warm pytest ----------------------------------------------------------------
 
 
-def _mapped(copy: Path, plan: Plan, folder: Path) -> tuple[Reach, dict[str, float]]:
-    """Run the tests once, or read what an earlier run of the same tree found."""
-    kept = folder / MAP
-    state = _state_of(copy, plan)
-    if kept.is_file():
-        found = json.loads(kept.read_text())
-        if found["state"] == state:
-            return found["reach"], found["seconds"]
-    _say("no map yet: the tests run once, with contexts")
-    begun = time.monotonic()
-    report, targets = copy / "map.xml", sorted({path.split("/")[0] for path in plan.paths})
-    command = [
-        sys.executable, "-m", "pytest", *(each for each in plan.tests if (copy / each).exists()),
-        "-q", "-p", "no:cacheprovider", "-n", str(plan.jobs), "--dist", "loadfile",
-        *(f"--cov={target}" for target in targets), "--cov-branch", "--cov-context=test",
-        "--cov-report=", f"--junitxml={report}", *([] if plan.slow else ["-m", "not slow"]),
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=copy, env=_environment(copy), capture_output=True, text=True, check=False
-    )
-    if done.returncode not in {0, 1}:
-        raise SystemExit(f"the tests cannot be mapped: {done.stdout[-3000:]}{done.stderr[-2000:]}")
-    reach, seconds = _reach_of(copy, plan.paths), _seconds_of(report)
-    _say(f"mapped {len(seconds)} tests in {time.monotonic() - begun:.0f} s")
-    kept.write_text(json.dumps({"state": state, "reach": reach, "seconds": seconds}))
-    return reach, seconds
+def _warm(
+    copy: Path, drawn: list[tuple[str, Mutant]], plan: Plan, folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Judge what is inside of functions; returns what was said of each, by id."""
+    sources = {path: (copy / path).read_text(encoding="utf-8") for path, _ in drawn}
+    by_path: dict[str, list[tuple[str, int, str]]] = {path: [] for path in sources}
+    for path, mutant in drawn:
+        by_path[path].append((mutant.id, mutant.line, mutant.applied(sources[path])))
+    tests = {t for beside in NEAR_TESTS.values() for t in beside} if plan.near else plan.tests
+    job = {
+        "mutants": by_path, "jobs": plan.jobs, "slow": plan.slow, "map": str(folder / MAP),
+        "tests": [each for each in sorted(tests) if (copy / each).exists()],
+    }  # fmt: skip
+    file, begun = copy / "job.json", time.monotonic()
+    file.write_text(json.dumps(job), encoding="utf-8")
+    (folder / MAP).unlink(missing_ok=True)
+    said: dict[str, dict[str, Any]] = {}
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("mutant_judge.py")), str(file)],
+        cwd=copy, env=_environment(copy), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        text=True,
+    ) as judge:  # fmt: skip
+        for line in judge.stdout or ():
+            row = json.loads(line)
+            said[row["mutant"]] = row
+            if row["verdict"] != "elsewhere":
+                _say(f"{row['verdict']:9} {row['seconds']:6.1f} s  {row['mutant']}")
+    if judge.returncode != 0 or len(said) < len({mutant.id for _, mutant in drawn}):
+        raise SystemExit(f"the judge ended with {judge.returncode}: its tests cannot be collected")
+    _say(f"{len(said)} mutants in {time.monotonic() - begun:.0f} s")
+    return said
 
 
-def _state_of(copy: Path, plan: Plan) -> str:
-    """Return what a map depends on: every source and test, and what was asked."""
-    digest = hashlib.sha256(f"{plan.slow} {sorted(plan.paths)} {sorted(plan.tests)}".encode())
-    for file in sorted(copy.rglob("*.py")):
-        digest.update(str(file.relative_to(copy)).encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
-def _reach_of(copy: Path, paths: Sequence[str]) -> Reach:
-    from coverage import CoverageData
-
-    data = CoverageData(basename=str(copy / ".coverage"))
-    data.read()
-    reach: Reach = {}
-    for file in data.measured_files():
-        relative = str(Path(file).relative_to(copy)) if Path(file).is_absolute() else file
-        if not relative.startswith(tuple(paths)):
-            continue
-        lines = data.contexts_by_lineno(file)
-        reach[relative] = {
-            str(line): sorted({c.rpartition("|")[0] for c in contexts if "|" in c})
-            for line, contexts in lines.items()
-        }
-    return reach
-
-
-def _seconds_of(report: Path) -> dict[str, float]:
-    """Return how long each test took, by file and function; what failed has no place here."""
-    found: dict[str, float] = {}
-    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - pytest wrote it
-        where = (case.get("classname") or "").replace(".", "/")
-        bad = case.find("failure") is not None or case.find("error") is not None
-        found[f"{where}.py::{case.get('name')}"] = -1.0 if bad else float(case.get("time") or 0)
-    return found
+def _map(file: Path) -> tuple[Reach, dict[str, float]]:
+    """Return which tests reach a line, and how long each takes; -1 for those that fail anyway."""
+    found = json.loads(file.read_text())
+    return found["reach"], found["seconds"]
 
 
 # --- one mutant -------------------------------------------------------------------------------
@@ -307,16 +285,13 @@ def _judged(
     lives: Zygote, path: str, mutant: Mutant, reach: Reach, seconds: dict[str, float]
 ) -> Verdict:
     begun = time.monotonic()
-    if reach:
-        near = _reaching(reach.get(path, {}), mutant.line)
-        tests = [test for test in near if seconds.get(test, 0.0) >= 0]
-        tests.sort(key=lambda each: (seconds.get(each, 0.0), each))
-    else:
-        tests = [t for part, beside in NEAR_TESTS.items() if path.startswith(part) for t in beside]
+    near = {test for tests in reach.get(path, {}).values() for test in tests}
+    tests = sorted((t for t in near if seconds[t] >= 0), key=lambda each: (seconds[each], each))
+    tests = mixed(tests)[:CAP]
 
     def verdict(said: str, by: str = "") -> Verdict:
         took = round(time.monotonic() - begun, 1)
-        return Verdict(mutant.id, path, mutant.line, mutant.instead, said, by, len(tests), took)
+        return Verdict(mutant.id, path, mutant.line, mutant.instead, said, by, took)
 
     if not tests:
         return verdict("unreached")
@@ -334,19 +309,11 @@ def _judged(
 def _sound(lives: Zygote, seconds: dict[str, float]) -> Zygote:
     """Return it when good code is told as good: else every mutant would look killed."""
     quick = [test for test, took in sorted(seconds.items()) if 0 <= took < 1]
-    good = quick[:: len(seconds) // 20] if quick else [*SOUND]
+    good = quick[:: max(1, len(quick) // 20)]
     status, by = lives.tested(good, LEAST)
     if status != 0:
         raise SystemExit(f"without any mutant the tests end with {status} {by}")
     return lives
-
-
-def _reaching(lines: dict[str, list[str]], line: int) -> Iterable[str]:
-    """Return the tests of a line; what runs at import alone is reached by all tests of the file."""
-    for near in range(line, max(line - NEAR, 0), -1):
-        if tests := lines.get(str(near)):
-            return tests
-    return {test for tests in lines.values() for test in tests}
 
 
 def _write(file: Path, text: str) -> None:

@@ -158,7 +158,7 @@ def _aims(crashes: Crashes, clusters: int, steps: int) -> dict[str, Aim]:
         "injections": Aim(least=1),
         "reach_changes": Aim(least=clusters / 5),
         "machine_steps": Aim(least=2_000),
-        "machine_effects": Aim(least=steps / 50),
+        "machine_effects": Aim(least=steps / 80),
         "click_ratio_sqlite": Aim(most=1.5),
         "click_ratio_postgres": Aim(most=1.5),
     }

@@ -256,7 +256,10 @@ NAMED = (
         "secret",
         rf"{CHINESE_NAME}{_QUOTE}\s*(?:[:=：]\s*|[是为]\s*)([!-~]{{4,}})", 1, is_value,
     ),
-    Shape("random text", r"\b[A-Za-z0-9+/_\-]{40,}={0,2}", 0, is_random),
+    Shape(  # without "/", which stands in paths; what is public is taken whole, and stays
+        "random text",
+        r"\b(?:(?:sha\d{3}-|AAAA)[A-Za-z0-9+/]+={0,2}|[A-Za-z0-9+_\-]{40,}={0,2})", 0, is_random,
+    ),
 )  # fmt: skip
 SHAPES: tuple[Shape, ...] = (*KEYS, *ISSUED, *ADDRESSES, *HEADERS, *COMMANDS, *NAMED)
 

@@ -251,7 +251,7 @@ class Denied(Broken):
 
 async def test_what_a_backend_says_in_its_refusal_is_told_without_secrets(store: SqlStore) -> None:
     report = await World(store, sources={"changes": Denied()}).cycle()
-    said = ["changes: no answer to [redacted: authorization]"]
+    said = ["changes: no answer to Bearer [redacted: authorization]"]
     assert [list(f.gaps) for f in report.told] == [said, said]
     async with store.begin() as tx:  # what the webhook tells is the audit's row
         opened = [r.event for r in await tx.audit.tail(50) if r.event.kind == "finding.opened"]
@@ -525,7 +525,7 @@ async def test_a_metric_that_cannot_be_read_is_not_learned_and_is_audited_withou
     assert report.learned == 2
     assert set(report.failed) == {
         "odd: failed unexpectedly (ValueError)",
-        "denied: prometheus: no answer to [redacted: authorization]",
+        "denied: prometheus: no answer to Bearer [redacted: authorization]",
     }
     async with store.begin() as tx:
         (row,) = [r for r in await tx.audit.tail(5) if r.event.kind == "baselines.learned"]

@@ -1,0 +1,67 @@
+"""The mutants' bench tells what a test notices from what none does, in a small tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import mutants
+
+CODE = """
+LIMIT = 3
+
+
+def is_full(count: int) -> bool:
+    return count >= LIMIT
+
+
+def nobody_asks(count: int) -> int:
+    return count + 1
+"""
+TESTS = """
+from shop.stock import LIMIT, is_full
+
+
+def test_it_is_full_at_the_limit() -> None:
+    assert LIMIT == 3
+    assert is_full(3)
+    assert not is_full(2)
+
+
+def test_something_else() -> None:
+    assert True
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    (root / "shop").mkdir(parents=True)
+    (root / "tests" / "safety").mkdir(parents=True)
+    (root / "shop" / "__init__.py").touch()
+    (root / "shop" / "stock.py").write_text(CODE)
+    (root / "tests" / "test_stock.py").write_text(TESTS)
+    return root
+
+
+def test_what_a_test_notices_is_killed_and_what_none_does_is_named(
+    tree: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "found").mkdir()
+    report = mutants.run(
+        tmp_path / "found", seed=1, tree=tree, paths=("shop",), tests=("tests",), jobs=1
+    )
+    ours, notes = report.ours, "\n".join(report.notes)
+    assert ours["killed"] >= 4  # the comparison, its boundary, what is returned, the limit
+    assert ours["survived"] + ours["unreached"] == notes.count("nobody says why")
+    assert "nobody_asks" in notes
+    assert "is_full" not in notes
+    assert "LIMIT" not in notes
+    assert set(report.missed) == {"mutants_survived_share", "survivors_without_argument"}
+
+
+def test_a_survivor_that_is_argued_says_why(tree: Path) -> None:
+    (tree / mutants.ARGUED).write_text('- id: "is_full ~ x ~ 1"\n  why: nobody could see it\n')
+    assert mutants.arguments(tree / mutants.ARGUED) == {"is_full ~ x ~ 1": "nobody could see it"}
+    assert mutants.arguments(tree / "nowhere.yaml") == {}

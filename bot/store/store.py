@@ -29,6 +29,8 @@ from bot.store.transaction import SqlTransaction
 from tools.errors import BackendUnavailableError
 
 TURN_SECONDS = 30.0  # a transaction takes milliseconds; who waits this long waits for a mistake
+PROBE_SECONDS = 2.0  # for the commit that proves that commits succeed
+PROBE_HOLDS_SECONDS = 1.0  # what it found: anybody may ask, and each commit is a write to the disk
 LOST_RACES = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 
 
@@ -42,6 +44,8 @@ class SqlStore:
         self._sqlite = engine.dialect.name == "sqlite"
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
+        self._probe: asyncio.Task[bool] | None = None
+        self._probed: tuple[float, bool] | None = None  # when, by the loop's time, and what
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
@@ -122,6 +126,30 @@ class SqlStore:
                 await connection.execution_options(**{BEGIN: "BEGIN"})
                 await connection.execute(text("SELECT 1"))
         except (OSError, SQLAlchemyError):
+            return False
+        return True
+
+    async def writable(self) -> bool:
+        """Say whether a commit succeeds now: on a full disk, or behind a lock, reading still does.
+
+        One probe at a time: while one waits for a lock, the answer is no.
+        """
+        loop = asyncio.get_running_loop()
+        if self._probed is not None and loop.time() - self._probed[0] < PROBE_HOLDS_SECONDS:
+            return self._probed[1]
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._commit_something(), name="probe of commits")
+        done, _ = await asyncio.wait({self._probe}, timeout=PROBE_SECONDS)
+        found = bool(done) and self._probe.result()
+        self._probed = (loop.time(), found)
+        return found
+
+    async def _commit_something(self) -> bool:
+        turn = self._my_turn() if self._sqlite else nullcontext()
+        try:
+            async with turn, self._transaction({}) as connection:
+                await Session(connection).count_up("probes of commits")
+        except (BackendUnavailableError, StaleError, OSError, SQLAlchemyError):
             return False
         return True
 

@@ -284,3 +284,11 @@ async def test_who_asks_too_often_is_told_and_still_halts(shift: Shift) -> None:
     async with shift.store._engine.connect() as connection:
         (kept,) = (await connection.exec_driver_sql("SELECT count(*) FROM slack_inbox")).one()
     assert kept == most + 1
+
+
+@pytest.mark.parametrize("stamp", ["", "soon", "1e9", "-5", "9" * 30])
+async def test_a_request_whose_time_is_no_number_is_refused_and_no_error(
+    shift: Shift, stamp: str
+) -> None:
+    request = SimpleNamespace(headers={"x-slack-request-timestamp": stamp})
+    assert (await shift.room.handle_http(request)).status_code == 401

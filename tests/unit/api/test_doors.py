@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from bot.api.config import ApiConfig
 from bot.api.server import ApiServer
 from bot.domain.access import Scope
 from foundation.rates import RateLimit
+from tests.fixtures.full_disk import full_disk
 from tests.patience import PATIENCE
 from tests.unit.api.conftest import ALICE, World
 
@@ -134,3 +136,12 @@ async def test_a_reason_that_nobody_sees_is_none(api: World, reason: str) -> Non
     no = {"rejector": ALICE, "reason": reason}
     rejected = await api.client.post("/api/v1/approvals/PLAN-1/reject", json=no, headers=approve)
     assert (halted.status_code, rejected.status_code) == (422, 422)
+
+
+async def test_ready_says_no_when_nothing_can_be_committed(api: World) -> None:
+    assert (await api.client.get("/ready")).status_code == 200
+    api.store._probed = None  # as if its second had passed
+    with full_disk(Path(str(api.store.url.database))):
+        answer = await api.client.get("/ready")
+    assert answer.status_code == 503
+    assert "disk" in answer.json()["detail"]

@@ -8,6 +8,7 @@ Logs and metrics share the words of the audit: dotted past-tense events, ids as 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
@@ -26,6 +27,8 @@ from tools.world import Severity
 
 _DAY_SECONDS = 86_400
 _CYCLE_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
+_LAG_BUCKETS = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 3, 15)  # from 3 on the watchdog looks at it
+LAG_EVERY_SECONDS = 0.5
 _LOUD = (
     "aiosqlite",
     "apscheduler",
@@ -148,6 +151,10 @@ class SelfMetrics:
         self.outbox = Gauge(
             "sre_agent_outbox_backlog", "Slack messages that wait to be shown", registry=registry
         )
+        self.lag = Histogram(
+            "sre_agent_event_loop_lag_seconds", "How late the event loop turned to what was due",
+            buckets=_LAG_BUCKETS, registry=registry,
+        )  # fmt: skip
         self.usd = Gauge(
             "sre_agent_llm_usd_last_day", "Spent on the model in 24 hours, US dollars",
             registry=registry,
@@ -209,3 +216,26 @@ class SelfMetrics:
             if health.configured:
                 self.backends.labels(health.name).set(1 if health.up else 0)
                 self.degraded.labels(health.name).set(1 if health.degraded else 0)
+
+
+class LoopLag:
+    """Tells how late the event loop is: it asks to be called, and notes when it really was."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, observe: Callable[[float], None]) -> None:
+        """`observe` is told seconds, twice a second."""
+        self._loop, self._observe = loop, observe
+        self._next: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        due = self._loop.time() + LAG_EVERY_SECONDS
+        self._next = self._loop.call_at(due, self._called, due)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._next is not None:
+            self._next.cancel()
+
+    def _called(self, due: float) -> None:
+        self._observe(max(0.0, self._loop.time() - due))
+        self.start()

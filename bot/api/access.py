@@ -5,6 +5,7 @@ Authorization: Bearer TOKEN ──sha256──> tx.tokens ──> user ──dir
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -20,6 +21,7 @@ from bot.domain.access import SCOPES, Scope, decide
 from bot.domain.audit import Event
 from tools.errors import BackendError, NotFoundError
 
+BRAKES = frozenset({"/api/v1/halt"})  # taken however often it is asked
 HOW_TO_GET_ONE = "create one with `python -m bot token create USER_ID --scope SCOPE`"
 T = TypeVar("T")
 _scheme = HTTPBearer(auto_error=False, description="A token of `python -m bot token create`")
@@ -69,7 +71,9 @@ class Caller:
 
 
 async def _caller(
-    deps: Deps, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]
+    request: Request,
+    deps: Deps,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
 ) -> Caller:
     if bearer is None:
         raise ProblemError(
@@ -83,6 +87,8 @@ async def _caller(
         raise ProblemError(
             401, f"this token expired on {token.expires_at:%Y-%m-%d}; {HOW_TO_GET_ONE}"
         )
+    if request.url.path not in BRAKES:
+        _within_rates(deps, token)
     try:
         person = await deps.directory.person(token.user)
     except NotFoundError as error:
@@ -90,6 +96,20 @@ async def _caller(
             403, f"this token belongs to {token.user!r}, whom Slack does not know; revoke it"
         ) from error
     return Caller(token, person, deps)
+
+
+def _within_rates(deps: ApiDeps, token: ApiToken) -> None:
+    rates, now = deps.rates, deps.clock.wall()
+    whose = f"the tokens of {token.user}"
+    for name, limit, key in (
+        ("this token", rates.per_token, token.id),
+        (whose, rates.per_person, token.user),
+    ):
+        if seconds := limit.wait(key, now):
+            wait = math.ceil(seconds)
+            raise ProblemError(
+                429, f"{name} asked more often than is taken in a minute; wait {wait} s", wait
+            )
 
 
 def needs(right: str) -> Callable[..., Awaitable[Caller]]:
@@ -131,11 +151,13 @@ async def deny(caller: Caller, right: str, subject: str, why: str) -> None:
 
 
 async def reader(
-    deps: Deps, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)]
+    request: Request,
+    deps: Deps,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
 ) -> Caller | None:
     """Return who may read the status, None for everybody else: they are told less, not refused."""
     try:
-        caller = await _caller(deps, bearer)
+        caller = await _caller(request, deps, bearer)
     except (ProblemError, BackendError):
         return None
     allowed = decide(caller.person, "api.status", deps.access()).allowed

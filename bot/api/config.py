@@ -15,3 +15,5 @@ class ApiConfig:
     host: str = "127.0.0.1"
     port: int = 8000
     live_port: int = 8001
+    request_seconds: float = 10.0  # for a request to be whole, its body included
+    most_connections: int = 256  # at once; who has kept us waiting longest makes room

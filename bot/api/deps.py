@@ -18,6 +18,7 @@ from bot.core.ports import VERSION, Clock, Directory, Store
 from bot.core.remediation.answers.approvals import Approvals
 from bot.core.remediation.answers.switches import Switches
 from bot.domain.access import AccessConfig
+from foundation.rates import RateLimit
 from tools.ports import Health
 from tools.world import Catalogue
 
@@ -32,6 +33,14 @@ class Pulse:
     mode: str = "deterministic"  # or "claude"
     off: tuple[str, ...] = ()  # what is not configured
     failing_jobs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Rates:
+    """How often one may ask, in any minute; what brakes is never refused for it."""
+
+    per_token: RateLimit = field(default_factory=lambda: RateLimit(600))
+    per_person: RateLimit = field(default_factory=lambda: RateLimit(1200))  # with every token
 
 
 async def _nothing() -> None:
@@ -62,6 +71,7 @@ class ApiDeps:
     version: str = VERSION
     backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
     before_scrape: Callable[[], Awaitable[None]] = _nothing
+    rates: Rates = field(default_factory=Rates)
 
 
 def deps_of(request: Request) -> ApiDeps:

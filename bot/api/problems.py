@@ -40,10 +40,10 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """Ends a request with a problem."""
 
-    def __init__(self, status: int, detail: str) -> None:
-        """Keep the status beside the sentence."""
+    def __init__(self, status: int, detail: str, retry_after: int = 0) -> None:
+        """Keep the status beside the sentence; `retry_after` in seconds, 0 says nothing."""
         super().__init__(detail)
-        self.status, self.detail = status, detail
+        self.status, self.detail, self.retry_after = status, detail, retry_after
 
 
 def problem_response(
@@ -61,7 +61,12 @@ def problem_response(
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI description of the problems a route may answer."""
+    """Return the OpenAPI description of the problems a route may answer.
+
+    Where a token is asked for, one that asks too often is as well.
+    """
+    if 401 in statuses:
+        statuses = (*statuses, 429)
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {s: {"description": HTTPStatus(s).phrase, "content": content} for s in statuses}
 
@@ -71,7 +76,9 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def _problem(_: Request, error: ProblemError) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+        if error.retry_after:
+            headers["Retry-After"] = str(error.retry_after)
         return problem_response(error.status, error.detail, headers=headers)
 
     @app.exception_handler(NotFoundError)

@@ -32,10 +32,13 @@ class ApiServer:
         """Listen and serve. Raises PortInUseError before anything is served."""
         import uvicorn
 
+        from bot.api.patience import protocol_of  # imports uvicorn as well
+
         listener = _listen(self._config, self._variable)
         self.port = listener.getsockname()[1]
         settings = uvicorn.Config(
             self._app,
+            http=protocol_of(self._config),
             log_config=None,
             access_log=False,
             lifespan="off",

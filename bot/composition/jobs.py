@@ -61,7 +61,10 @@ def schedule(work: Work) -> list[Job]:
         Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remediation)),
         Job("files.look", Every(TEN_SECONDS, on="wall"), _plain(work.files.look), False),
     ]
-    halt_file = HaltFile(work.parts.store, work.parts.clock, settings.files.halt_file, owner_name())
+    hand_brake = work.remediation.switches.hand_brake
+    halt_file = HaltFile(
+        work.parts.store, work.parts.clock, settings.files.halt_file, owner_name(), hand_brake
+    )
     jobs.append(Job("halt.file", Every(SECOND, on="wall"), _plain(halt_file.tick), False))
     if audit.places:
         known = audit.sealing.known

@@ -50,7 +50,7 @@ from bot.settings import Settings, slack_config, with_channel_ids
 from bot.slack.app import SlackRoom
 from bot.slack.config import SlackConfig
 from bot.slack.deps import SlackDeps
-from bot.telemetry import SelfMetrics
+from bot.telemetry import LoopLag, SelfMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +95,9 @@ async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     stack.push_async_callback(bot.scheduler.stop)
     warming = asyncio.create_task(parts.workers.warm(), name="warm workers")
     stack.callback(warming.cancel)
+    lag = LoopLag(asyncio.get_running_loop(), metrics.lag.observe)
+    lag.start()
+    stack.callback(lag.stop)
     bot.heartbeat.ready = True
     return bot
 

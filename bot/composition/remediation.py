@@ -12,6 +12,7 @@ from bot.composition.parts import Parts, owner_name
 from bot.composition.slack import People
 from bot.core.remediation.answers.switches import halted_by
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
+from bot.core.remediation.guarding.hand_brake import HandBrake
 from bot.core.remediation.measuring import Measuring, Notices
 from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.locale import Texts
@@ -85,6 +86,7 @@ def remediation_of(parts: Parts, hands: Hands, people: People) -> Remediation:
             policy=lambda: settings.policy,
             risk=lambda: settings.risk,
             halt_file=partial(halted_by, settings.files.halt_file),
+            hand_brake=HandBrake(settings.files.halt_file),
             redactor=settings.redactor,
             owner=owner_name(),
         )

@@ -13,12 +13,12 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackClientError
 
@@ -31,12 +31,14 @@ from bot.slack.outbox import OutboxWorker
 from bot.slack.recovery import Recovery
 from bot.slack.renderers import renderers_over
 from bot.slack.replies import SlackReplies
+from bot.slack.socket_lane import LanedSocket
 from bot.slack.workspace import Workspace
 from foundation.retries import RetryPolicy
 from tools.errors import BackendError
 
 log = structlog.get_logger(__name__)
 
+_SECONDS = re.compile(r"[0-9]{1,12}")
 CONNECT_AGAIN = RetryPolicy(  # wall time; replicas that lost Slack together come back apart
     first=timedelta(seconds=1), longest=timedelta(seconds=30), jitter_ratio=0.2
 )
@@ -48,11 +50,12 @@ class SlackRoom:
 
     workspace: Workspace
     app: AsyncApp
+    door: FrontDoor
     inbox: InboxWorker
     outbox: OutboxWorker
     replies: SlackReplies
     recovery: Recovery
-    _socket: AsyncSocketModeHandler | None = None
+    _socket: LanedSocket | None = None
     _connecting: asyncio.Task[None] | None = None
     _http: Any = None
 
@@ -75,11 +78,17 @@ class SlackRoom:
                 await self._connecting
         if self._socket is not None:
             await self._socket.close_async()  # type: ignore[no-untyped-call]
+        await self.door.stop()
         await self.inbox.stop()
         await self.outbox.stop()
 
     async def handle_http(self, request: Any) -> Any:
         """Answer one request of Slack (a Starlette request) in HTTP mode, at /slack/events."""
+        stamp = request.headers.get("x-slack-request-timestamp", "")
+        if _SECONDS.fullmatch(stamp) is None:  # Bolt would read it as a number, and fail
+            from starlette.responses import PlainTextResponse
+
+            return PlainTextResponse("X-Slack-Request-Timestamp must be whole seconds", 401)
         if self._http is None:
             from slack_bolt.adapter.fastapi.async_handler import AsyncSlackRequestHandler
 
@@ -97,7 +106,8 @@ class SlackRoom:
             try:
                 await self.workspace.book.load()
                 if token and self._socket is None:
-                    handler = AsyncSocketModeHandler(self.app, app_token=token)
+                    places = self.workspace.config.door_concurrency
+                    handler = LanedSocket(self.app, token, self.door.lane_of, places)
                     await handler.connect_async()  # type: ignore[no-untyped-call]
                     self._socket = handler
                 break
@@ -125,10 +135,12 @@ def build_room(workspace: Workspace, deps: SlackDeps, replies: SlackReplies) -> 
     outbox = OutboxWorker(workspace, store, clock, renderers_over(config.link_hosts, deps.ruling))
     room = Room(workspace, deps, replies, outbox)
     inbox = InboxWorker(config, store, clock, room, LISTENERS)
-    FrontDoor(store, clock, room, inbox, LISTENERS).open(app)
+    door = FrontDoor(config, store, clock, room, inbox, LISTENERS)
+    door.open(app)
     return SlackRoom(
         workspace=workspace,
         app=app,
+        door=door,
         inbox=inbox,
         outbox=outbox,
         replies=replies,

@@ -36,6 +36,10 @@ class SlackConfig:
     timezones: Mapping[str, str] = field(default_factory=dict)  # per channel
     link_hosts: tuple[str, ...] = ()  # hosts that links may lead to
     concurrency: int = 8  # envelopes worked on at once
+    brake_concurrency: int = 2  # of those that halt, stop, approve or reject, beside the others
+    door_concurrency: int = 4  # envelopes committed at once; the brake waits for none of them
+    halt_patience: timedelta = timedelta(seconds=1)  # for the database, before the file must do
+    asked_per_minute: int = 60  # by one person, who is told; the brake is never refused
     poll: timedelta = timedelta(milliseconds=500)  # how often the tables are looked at unasked
     lease: timedelta = timedelta(seconds=30)  # wall time, renewed while the work goes on
     retry: RetryPolicy = RETRY  # of work that failed; then it is parked for a person

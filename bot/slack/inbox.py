@@ -3,8 +3,9 @@
     InboxWorker: claim ──> read ──> its listener: right, work ──> done
                                          └ failed: again later, then parked
 
-Work of one thread is done in the order it came. A done row is its key alone: what somebody typed
-is not kept longer than it is worked on.
+Work of one thread is done in the order it came. The brake (halt, stop, approve, reject) has a lane
+of its own: who takes it takes nothing else, so that no talk is ever before it. A done row is its
+key alone: what somebody typed is not kept longer than it is worked on.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackClientError
 
-from bot.core.ports import Clock, InboxItem, StaleError, Store
+from bot.core.ports import BRAKE, Clock, InboxItem, StaleError, Store
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.slack.config import SlackConfig
 from bot.slack.interactions import COMMAND, EVENT, Interaction, MalformedError, parse
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 MOST_SURPRISES = 2  # failures that nobody expected: a bug does not mend itself
 DRAIN = timedelta(seconds=5)
+LANES = ("", BRAKE)  # the first takes what is in any
 Read = Interaction | MalformedError  # an envelope as it was read
 
 
@@ -43,54 +45,62 @@ class InboxWorker:
         self._config, self._store, self._clock = config, store, clock
         self._room, self._table = room, table
         self._owner = f"{config.owner}/inbox"
-        self._wake = asyncio.Event()
-        self._free = asyncio.Semaphore(config.concurrency)
+        self._wakes = {lane: asyncio.Event() for lane in LANES}
+        self._free = {
+            "": asyncio.Semaphore(config.concurrency),
+            BRAKE: asyncio.Semaphore(config.brake_concurrency),
+        }
         self._stopping = False
         self._loops: KeyedTasks[str] = KeyedTasks("loop")
         self._at_work: KeyedTasks[int] = KeyedTasks("inbox")
-        self._last: dict[str, int] = {}  # per thread, the item that must end first
+        self._last: dict[str, int] = {}  # per lane and thread, the item that must end first
 
     def start(self) -> None:
         """Begin to work."""
         self._stopping = False
-        self._loops.spawn("inbox", self._loop())
+        for lane in LANES:
+            self._loops.spawn(f"inbox {lane}", self._loop(lane))
 
     async def stop(self) -> None:
         """Take nothing more, finish what is at work, and let runs go (their rows stay)."""
         self._stopping = True
-        self._wake.set()
+        self.wake()
         await self._loops.drain()
         await self._at_work.drain(DRAIN)
         await self._room.stop_runs()
 
-    def wake(self) -> None:
-        """Look now."""
-        self._wake.set()
+    def wake(self, *lanes: str) -> None:
+        """Look now, in some lanes or in all."""
+        for lane in lanes or LANES:
+            self._wakes[lane].set()
 
     async def idle(self) -> None:
         """Wait until nothing taken so far is at work."""
         await self._at_work.idle()
 
-    async def _loop(self) -> None:
+    async def _loop(self, lane: str) -> None:
+        free, wake = self._free[lane], self._wakes[lane]
         while not self._stopping:
-            await self._free.acquire()
+            await free.acquire()
+            wake.clear()  # before the look: what comes during it is seen by the next one
             try:
-                item = await self._claim()
+                item = await self._claim(lane)
             except BaseException:
-                self._free.release()
+                free.release()
                 raise
             if item is not None:
-                self._begin(item)
+                wake.set()
+                self._begin(item, lane)
                 continue
-            self._free.release()
-            self._wake.clear()
+            free.release()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._config.poll.total_seconds())
+                await asyncio.wait_for(wake.wait(), self._config.poll.total_seconds())
 
-    async def _claim(self) -> InboxItem | None:
+    async def _claim(self, lane: str) -> InboxItem | None:
+        now, lease = self._clock.wall(), self._config.lease
         try:
             async with self._store.begin() as tx:
-                return await tx.inbox.claim(self._owner, self._clock.wall(), self._config.lease)
+                return await tx.inbox.claim(self._owner, now, lease, lane)
         except (BackendError, StaleError) as error:
             log.warning("inbox.waits", why=str(error))
             return None
@@ -98,17 +108,17 @@ class InboxWorker:
             report("inbox.failed", error)
             return None
 
-    def _begin(self, item: InboxItem) -> None:
+    def _begin(self, item: InboxItem, lane: str) -> None:
         read = _read(item)
-        thread = _thread_of(item, read)
+        thread = f"{lane} {_thread_of(item, read)}"
         before = self._last.get(thread)
         self._last[thread] = item.id
 
         def ended() -> None:
             if self._last.get(thread) == item.id:
                 del self._last[thread]
-            self._free.release()
-            self._wake.set()
+            self._free[lane].release()
+            self.wake(lane)
 
         self._at_work.spawn(item.id, self._carry(item, read, before), ended)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,9 @@ _KIND_OF_TYPE = {
     "shortcut": SHORTCUT,
     "view_closed": "closed",
 }
+
+
+_TS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 class MalformedError(ValueError):
@@ -230,7 +234,7 @@ def _read_event(body: Mapping[str, Any]) -> Interaction:
             dedupe_key(body),
             UserId(thread.user_id),
             ChannelId(thread.channel_id),
-            thread_ts=Ts(thread.thread_ts),
+            thread_ts=_ts(thread.thread_ts),
             direct=True,
             assistant=True,
         )
@@ -341,4 +345,7 @@ def unpack(metadata: str) -> tuple[str, str, str]:
 
 
 def _ts(text: str) -> Ts | None:
+    """Return a message's timestamp; Slack's are seconds with a fraction, and nothing else is."""
+    if text and _TS.fullmatch(text) is None:
+        raise MalformedError(f"timestamp {text[:40]!r} is not Slack's seconds.fraction")
     return Ts(text) if text else None

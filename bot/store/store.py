@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bot.core.ports import StaleError, Transaction
+from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain.audit import Anchor
 from bot.domain.keyring import Keyring
 from bot.store.adoption import begin_chain
@@ -29,7 +31,11 @@ from bot.store.transaction import SqlTransaction
 from tools.errors import BackendUnavailableError
 
 TURN_SECONDS = 30.0  # a transaction takes milliseconds; who waits this long waits for a mistake
+PROBE = "commit"
+PROBE_SECONDS = 2.0  # for the commit that proves that commits succeed
+PROBE_HOLDS_SECONDS = 1.0  # what it found: anybody may ask, and each commit is a write to the disk
 LOST_RACES = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
+log = structlog.get_logger(__name__)
 
 
 class SqlStore:
@@ -42,6 +48,9 @@ class SqlStore:
         self._sqlite = engine.dialect.name == "sqlite"
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
+        self._probes: KeyedTasks[str] = KeyedTasks("probe")
+        self._committed = False  # what the newest probe did
+        self._probed: tuple[float, bool] | None = None  # when, by the loop's time, and what
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
@@ -125,6 +134,33 @@ class SqlStore:
             return False
         return True
 
+    async def writable(self) -> bool:
+        """Say whether a commit succeeds now: on a full disk, or behind a lock, reading still does.
+
+        One probe at a time: while one waits for a lock, the answer is no.
+        """
+        loop = asyncio.get_running_loop()
+        if self._probed is not None and loop.time() - self._probed[0] < PROBE_HOLDS_SECONDS:
+            return self._probed[1]
+        self._probes.spawn(PROBE, self._commit_something())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._probes.ended(PROBE)
+        found = self._committed and PROBE not in self._probes
+        self._probed = (loop.time(), found)
+        return found
+
+    async def _commit_something(self) -> None:
+        self._committed = False
+        turn = self._my_turn() if self._sqlite else nullcontext()
+        try:
+            async with turn, self._transaction({}) as connection:
+                await Session(connection).count_up("probes of commits")
+        except (BackendUnavailableError, StaleError, OSError, SQLAlchemyError) as error:
+            log.warning("database.not_writable", why=str(error))
+        else:
+            self._committed = True
+
     async def upgrade(self, revision: str = "head") -> None:
         """Migrate to a revision, the newest by default; replicas that race take turns."""
         await self._migrate("upgrade", revision)
@@ -152,6 +188,7 @@ class SqlStore:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._probes.drain()
         await self._engine.dispose()
 
 

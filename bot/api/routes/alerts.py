@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -29,14 +28,9 @@ async def alerts(
         name = each.labels.get("alertname", "")
         if not name:
             raise ProblemError(422, f"alerts.{index}.labels: 'alertname' is missing")
-        at = aware(each.startsAt)
-        told.append(Alert(name, each.status == "firing", each.labels, at, each.annotations))
+        firing = each.status == "firing"
+        told.append(Alert(name, firing, each.labels, each.startsAt, each.annotations))
     receipt = await caller.deps.alerts.receive(told)
     return AlertsOut(
         opened=list(receipt.opened), resolved=list(receipt.resolved), unchanged=receipt.unchanged
     )
-
-
-def aware(at: datetime) -> datetime:
-    """Return a time in UTC; one without a zone is taken as UTC."""
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

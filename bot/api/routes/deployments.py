@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Response
 
 from bot.api.access import Caller, needs
 from bot.api.problems import described
-from bot.api.routes.alerts import aware
 from bot.api.schemas.deployments import DeploymentIn, DeploymentOut
 from tools.world import Change, ChangeKind
 
@@ -25,7 +24,7 @@ async def deployments(
 ) -> DeploymentOut:
     """Store a deployment: 201 when it is new, 200 when it was told before."""
     deps = caller.deps
-    at = aware(body.at) if body.at else deps.clock.now()
+    at = body.at or deps.clock.now()
     default = f"{body.service} {body.previous_version or '?'} → {body.version}"
     told = Change(
         at=at,

@@ -40,13 +40,17 @@ async def live() -> Alive:
 
 @router.get("/ready", responses={503: {"model": ReadyOut}})
 async def ready(deps: Deps, response: Response) -> ReadyOut:
-    """Say whether the process may take work: started, not stopping, database there."""
+    """Say whether the process may take work: started, not stopping, the database takes writes."""
     if not deps.pulse().ready:
         response.status_code = 503
         return ReadyOut(ready=False, detail="starting or stopping")
     if not await deps.store.healthy():
         response.status_code = 503
         return ReadyOut(ready=False, detail="the database does not answer")
+    if not await deps.store.writable():
+        response.status_code = 503
+        detail = "the database takes no writes: its disk is full, or somebody holds it locked"
+        return ReadyOut(ready=False, detail=detail)
     return ReadyOut(ready=True, detail="ready")
 
 

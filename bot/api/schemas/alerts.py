@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from bot.api.schemas.common import Out
+from bot.api.schemas.common import At, Out
 
 
 class AlertIn(BaseModel):
@@ -16,7 +15,7 @@ class AlertIn(BaseModel):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: dict[str, str] = Field(default_factory=dict)
-    startsAt: datetime  # noqa: N815 - Alertmanager's spelling
+    startsAt: At  # noqa: N815 - Alertmanager's spelling
 
 
 class AlertsIn(BaseModel):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.api.schemas.common import Out
+from bot.api.schemas.common import At, Out
 
 
 class DeploymentIn(BaseModel):
@@ -20,7 +20,7 @@ class DeploymentIn(BaseModel):
     author: str = Field("", max_length=200)
     summary: str = Field("", max_length=500)
     kind: Literal["deploy", "config", "flag", "scale"] = "deploy"
-    at: datetime | None = Field(None, description="When it happened; now if absent")
+    at: At | None = Field(None, description="When it happened; now if absent")
     id: str = Field("", max_length=200, description="The pipeline's own id; repeats are dropped")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.api.schemas.common import Out
+from bot.api.schemas.common import Out, Reason
 from bot.core.ports import PlanRecord
 from bot.domain.approval import Approved, Pending, Rejected
 
@@ -141,7 +141,7 @@ class RejectIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     rejector: str = Field(min_length=1, max_length=200)
-    reason: str = Field(min_length=1, max_length=3000)
+    reason: Reason
 
 
 class BreakGlassIn(BaseModel):
@@ -149,5 +149,5 @@ class BreakGlassIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     approver: str = Field(min_length=1, max_length=200)
-    reason: str = Field(min_length=1, max_length=3000)
+    reason: Reason
     digest: str = Field("", max_length=64, description="The plan's digest as it was read")

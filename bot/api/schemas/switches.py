@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from bot.api.schemas.common import Out
+from bot.api.schemas.common import Out, Reason
 
 
 class SwitchIn(BaseModel):
     """Why the kill switch is set or let go."""
 
     model_config = ConfigDict(extra="forbid")
-    reason: str = Field(min_length=1, max_length=3000)
+    reason: Reason
 
 
 class SwitchOut(Out):

@@ -50,6 +50,7 @@ from bot.core.ports.people import ApiToken, ApiTokens, Directory, Person
 from bot.core.ports.remediation import ConfigVersions, PlanRecord, Plans, Touch
 from bot.core.ports.reports import Digests, Postmortems
 from bot.core.ports.slack import (
+    BRAKE,
     ChannelHistory,
     Channels,
     Inbox,
@@ -74,6 +75,7 @@ from bot.core.ports.store import (
 from tools.ports import Clock
 
 __all__ = [
+    "BRAKE",
     "VERSION",
     "Anomalies",
     "ApiToken",

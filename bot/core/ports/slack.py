@@ -16,6 +16,8 @@ from bot.domain.place import Place
 from bot.domain.question import Voice
 from tools.world import ServiceSpec
 
+BRAKE = "brake"  # the lane of the inbox that overtakes what people talk
+
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
@@ -32,12 +34,19 @@ class InboxItem:
 class Inbox(Protocol):
     """Envelopes committed before Slack is told yes."""
 
-    async def add(self, dedupe_key: str, kind: str, body: Mapping[str, Any], at: datetime) -> bool:
+    async def add(
+        self, dedupe_key: str, kind: str, body: Mapping[str, Any], at: datetime, lane: str = ""
+    ) -> bool:
         """Store an envelope; False when the key is known already."""
         ...
 
-    async def claim(self, owner: str, at: datetime, lease: timedelta) -> InboxItem | None:
-        """Take the oldest item nobody holds (or whose lease ran out); None when there is none."""
+    async def claim(
+        self, owner: str, at: datetime, lease: timedelta, lane: str = ""
+    ) -> InboxItem | None:
+        """Take the oldest item nobody holds (or whose lease ran out); None when there is none.
+
+        `lane` narrows it to the items of that lane; empty takes those of every lane.
+        """
         ...
 
     async def renew(self, item_id: int, owner: str, until: datetime) -> bool:

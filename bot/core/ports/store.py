@@ -205,3 +205,7 @@ class Store(Protocol):
     async def healthy(self) -> bool:
         """Say whether the database answers."""
         ...
+
+    async def writable(self) -> bool:
+        """Say whether a commit succeeds now: a full disk and a held lock still answer."""
+        ...

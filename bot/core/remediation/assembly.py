@@ -17,6 +17,7 @@ from bot.core.remediation.answers.switches import Switches
 from bot.core.remediation.binding import Binder
 from bot.core.remediation.guarding.gate import Gate
 from bot.core.remediation.guarding.halts import Halts
+from bot.core.remediation.guarding.hand_brake import HandBrake
 from bot.core.remediation.guarding.own_ground import OwnGroundReader
 from bot.core.remediation.guarding.people import PeopleNow
 from bot.core.remediation.measuring import Measure, Notice, nothing_noticed
@@ -62,6 +63,7 @@ class RemediationPorts:
     risk: Callable[[], RiskConfig] = RiskConfig
     notice: Notice = nothing_noticed
     halt_file: Callable[[], str] = lambda: ""  # why and since when, when the file exists
+    hand_brake: HandBrake = field(default_factory=HandBrake)  # halts without the database
     owner: str = field(default_factory=lambda: f"bot-{secrets.token_hex(8)}")
 
 
@@ -84,7 +86,7 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
     binder = Binder(ports.actors, ports.actions, ports.redactor)
     own = OwnGroundReader(ports.actors, lambda: ports.policy().own)
     people = PeopleNow(ports.directory, ports.catalogue, ports.access)
-    halts = Halts(ports.halt_file)
+    halts = Halts(lambda: ports.halt_file() or ports.hand_brake.why)
     gate = Gate(
         clock=clock,
         binder=binder,
@@ -132,6 +134,6 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         approvals=Approvals(Answering(moves, gate), planner, lambda: ports.place_of(None)),
         deadlines=Deadlines(moves, gate),
         execution=execution,
-        switches=Switches(store, clock, people, halts, ports.redactor),
+        switches=Switches(store, clock, people, halts, ports.redactor, ports.hand_brake),
         gate=gate,
     )

@@ -57,6 +57,10 @@ class AnnouncingStore:
         """Say whether the database answers."""
         return await self._store.healthy()
 
+    async def writable(self) -> bool:
+        """Say whether a commit succeeds now."""
+        return await self._store.writable()
+
     def _announce(self, event: Event) -> None:
         for subscriber in self._subscribers:
             try:

@@ -10,7 +10,7 @@ from bot.domain.plan import FOR_A_PERSON
 from bot.locale import Texts
 from bot.slack.blocks import digest as digest_view
 from bot.slack.blocks import home as view
-from bot.slack.blocks.text import fit, ours
+from bot.slack.blocks.text import escape, fit, ours
 from bot.slack.ids import Subcommand
 from bot.slack.interactions import Interaction
 from bot.slack.listeners.room import Room
@@ -98,6 +98,16 @@ async def halt(room: Room, command: Interaction, _: None) -> None:
     """Stop every plan before its next step."""
     switches, why = room.deps.switches, command.rest
     await _tell(room, command, await switches.halt(command.user, why, command.channel))
+
+
+async def halt_by_hand(room: Room, command: Interaction) -> str:
+    """Halt what can be halted without the database; returns what to say, and who knows."""
+    done = await room.deps.switches.halt_by_hand(command.user, command.rest, command.channel)
+    texts = room.texts(command)
+    if not done.accepted:
+        return texts.say("slack.denied", right="sre.halt", why=escape(done.why))
+    key = "slack.halted_by_hand.file" if done.file else "slack.halted_by_hand.memory"
+    return texts.say(key, instance=escape(room.config.owner), file=escape(done.file))
 
 
 async def resume(room: Room, command: Interaction, _: None) -> None:

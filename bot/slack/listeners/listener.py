@@ -4,7 +4,9 @@
     about    what it is about, looked up once; what is gone is told
     right    judged here, once per click, for the service it is about; a no is told and audited
     quick    while the trigger lives (about 3 s): open a modal
+    lane     `BRAKE`: it overtakes what people talk, at the door and in the inbox
     beside   while the trigger lives: an empty form that asks for more, beside `work`, which judges
+    unkept   what is done, and said at once, when the database does not take the order in time
     check    of a form, while it waits: errors by input
     work     from the inbox: everything else, tried again when it fails
 
@@ -58,10 +60,12 @@ class Listener(Generic[S]):
     about: Callable[[Transaction, Interaction], Awaitable[About[S]]]
     _: KW_ONLY
     right: str | None = ""  # empty: its own name; None: nobody needs one
+    lane: str = ""
     heeds: Callable[[Interaction], bool] = always
     work: Callable[[Room, Interaction, S], Awaitable[None]] | None = None
     quick: Callable[[Room, Interaction, S], Awaitable[None]] | None = None
     beside: Callable[[Room, Interaction], Awaitable[None]] | None = None
+    unkept: Callable[[Room, Interaction], Awaitable[str]] | None = None
     check: Callable[[Room, Interaction], Awaitable[dict[str, str]]] | None = None
 
     @property

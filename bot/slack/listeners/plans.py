@@ -14,6 +14,7 @@ from bot.slack.ids import FormId
 from bot.slack.interactions import Interaction, pack
 from bot.slack.listeners.listener import About
 from bot.slack.listeners.room import Room
+from foundation.blanks import visible
 from tools.errors import NotFoundError
 
 SHORTEST_REASON = 3
@@ -99,7 +100,7 @@ async def choices_fit(room: Room, form: Interaction) -> dict[str, str]:
 
 async def reason_given(room: Room, form: Interaction) -> dict[str, str]:
     """Say what is wrong with the form."""
-    if len(form.fields.get("reason", "").strip()) >= SHORTEST_REASON:
+    if len(visible(form.fields.get("reason", ""))) >= SHORTEST_REASON:
         return {}
     return {"reason": room.texts(form).say("slack.form.reason_needed")}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from bot.core.ports import BRAKE
 from bot.slack.ids import ActionId, Command, EventType, FormId, ShortcutId, Subcommand
 from bot.slack.interactions import ACTION, COMMAND, EVENT, SHORTCUT, VIEW, Interaction
 from bot.slack.listeners import answers, asking, commands, findings, home, plans, postmortems
@@ -61,6 +62,8 @@ EVENTS = (
     Listener(EVENT, EventType.ASSISTANT_CONTEXT, nothing, right=None),
 )  # fmt: skip
 
+BRAKES = frozenset({Subcommand.HALT, Subcommand.FREEZE})  # words that overtake
+
 COMMANDS = (
     Listener(COMMAND, Command.ASK, nothing, right="command.ask", work=asking.commanded),
     Listener(
@@ -69,7 +72,11 @@ COMMANDS = (
     ),
     Listener(COMMAND, Command.SRE, nothing, right=None, work=commands.unknown),
     *(
-        Listener(COMMAND, f"{Command.SRE} {word}", nothing, right=f"sre.{word}", work=work)
+        Listener(
+            COMMAND, f"{Command.SRE} {word}", nothing,
+            right=f"sre.{word}", lane=BRAKE if word in BRAKES else "",
+            unkept=commands.halt_by_hand if word is Subcommand.HALT else None, work=work,
+        )
         for word, work in {
             Subcommand.HELP: commands.show_help,
             Subcommand.STATUS: commands.status,
@@ -91,10 +98,10 @@ SHORTCUTS = (
 )
 
 BUTTONS = (
-    Listener(ACTION, ActionId.PLAN_APPROVE, plans.of_card, work=plans.approve),
-    Listener(ACTION, ActionId.PLAN_REJECT, plans.of_card, quick=plans.ask_why),
+    Listener(ACTION, ActionId.PLAN_APPROVE, plans.of_card, lane=BRAKE, work=plans.approve),
+    Listener(ACTION, ActionId.PLAN_REJECT, plans.of_card, lane=BRAKE, quick=plans.ask_why),
     Listener(ACTION, ActionId.PLAN_DETAILS, plans.of_card, quick=plans.details),
-    Listener(ACTION, ActionId.PLAN_STOP, plans.of_card, work=plans.stop),
+    Listener(ACTION, ActionId.PLAN_STOP, plans.of_card, lane=BRAKE, work=plans.stop),
     Listener(ACTION, ActionId.PLAN_DONE, plans.of_card, work=plans.resolve),
     Listener(ACTION, ActionId.PLAN_UNDONE, plans.of_card, work=plans.resolve),
     Listener(ACTION, ActionId.PLAN_RETRY, plans.of_card, work=plans.resolve),
@@ -128,7 +135,8 @@ BUTTONS = (
 
 FORMS = (
     Listener(
-        VIEW, FormId.PLAN_REJECT, plans.of_card, check=plans.reason_given, work=plans.reject
+        VIEW, FormId.PLAN_REJECT, plans.of_card,
+        lane=BRAKE, check=plans.reason_given, work=plans.reject,
     ),
     Listener(VIEW, FormId.PLAN_EDIT, plans.of_card, check=plans.choices_fit, work=plans.edit),
     Listener(

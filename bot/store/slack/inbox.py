@@ -5,6 +5,9 @@ waiting --claim--> leased --done--> done
                       |---failed(None)------> parked, for a person
                       |---lease runs out----> waiting
 
+A row's lane is not sealed: it says only who is taken first, and who works off the general lane
+takes what is in any.
+
 A done row keeps its key, so that a second delivery is known, and nothing of what was said. A row
 is sealed when Slack's envelope comes in: one that somebody else wrote, or changed, is nobody's
 click. It is parked and written down when its turn comes.
@@ -51,6 +54,7 @@ class InboxRow(Base, table=True):
     parked_error: str | None = text_column()
     done_at: datetime | None = time_column()
     mac: str | None = text_column()  # NULL: of a version before `0006_seals`
+    lane: str | None = text_column()  # NULL: the general one
 
 
 T = table_of(InboxRow)
@@ -71,7 +75,9 @@ class SqlInbox:
     def __init__(self, session: Session, keyring: Keyring, audit: Audit) -> None:
         self._session, self._keyring, self._audit = session, keyring, audit
 
-    async def add(self, dedupe_key: str, kind: str, body: Mapping[str, Any], at: datetime) -> bool:
+    async def add(
+        self, dedupe_key: str, kind: str, body: Mapping[str, Any], at: datetime, lane: str = ""
+    ) -> bool:
         """Store an envelope; False when the key is known already."""
         text = to_json(body)
         values = {
@@ -83,15 +89,18 @@ class SqlInbox:
             "attempts": 0,
             "owner": "",
             "last_error": "",
+            "lane": lane or None,
         }
         return await self._session.add_new(T, values, ["dedupe_key"])
 
-    async def claim(self, owner: str, at: datetime, lease: timedelta) -> InboxItem | None:
-        """Take the oldest item nobody holds (or whose lease ran out).
+    async def claim(
+        self, owner: str, at: datetime, lease: timedelta, lane: str = ""
+    ) -> InboxItem | None:
+        """Take the oldest item nobody holds (or whose lease ran out), of one lane or of any.
 
         What nothing proves is parked on the way.
         """
-        while (row := await self._oldest(at)) is not None:
+        while (row := await self._oldest(at, lane)) is not None:
             sealed = _sealed(row.dedupe_key, row.kind, row.body, row.received_at)
             if self._keyring.holds(row.mac, Purpose.ENVELOPE, *sealed):
                 return await self._taken(row, owner, at + lease)
@@ -101,10 +110,11 @@ class SqlInbox:
             await self._audit.append(event)
         return None
 
-    async def _oldest(self, at: datetime) -> Row[Any] | None:
+    async def _oldest(self, at: datetime, lane: str) -> Row[Any] | None:
+        of_lane = (T.c.lane == lane,) if lane else ()
         oldest = (
             select(T)
-            .where(*_open())
+            .where(*_open(), *of_lane)
             .where(or_(T.c.lease_until.is_(None), T.c.lease_until <= at))
             .where(or_(T.c.retry_at.is_(None), T.c.retry_at <= at))
             .order_by(T.c.id)

@@ -91,6 +91,9 @@ class LoopStore:
     async def healthy(self) -> bool:
         return True
 
+    async def writable(self) -> bool:
+        return True
+
 
 def test_every_operation_answers_as_described(tmp_path: Path) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", an_app(tmp_path))

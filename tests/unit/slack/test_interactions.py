@@ -93,3 +93,10 @@ def test_an_envelope_of_an_unknown_kind_is_refused() -> None:
 
 def test_an_interaction_without_a_thread_or_message_is_in_the_channel() -> None:
     assert Interaction(COMMAND, "/sre", "k", "U1", "C1").place == Place("C1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ts", ["yesterday", "1e400", "NaN", "-1.5", "1.2.3", "٣.١", "9" * 40])
+def test_a_timestamp_that_is_none_of_slacks_is_malformed(ts: str) -> None:
+    event = {"type": "app_mention", "user": "U1", "channel": "C1", "ts": ts, "text": "hi"}
+    with pytest.raises(MalformedError, match="timestamp"):
+        parse(EVENT, {"event_id": "Ev1", "event": event})

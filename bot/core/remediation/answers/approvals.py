@@ -28,6 +28,7 @@ from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.step_run import StepUnknown, ToldOutcome
+from foundation.blanks import is_blank
 from tools.world import ProposalDraft
 
 __all__ = ["Approvals", "Said"]
@@ -95,7 +96,7 @@ class Approvals:
     ) -> Said:
         """Open a MANUAL plan alone, in an emergency: written down, and told to everybody."""
         why = self.moves.redactor.text(reason.strip())[:LONGEST_REASON]
-        if not why:
+        if is_blank(why):
             return Said(False, None, self.moves.texts.say("plan.reason_needed"), "reason")
 
         async def judge(tx: Transaction, record: PlanRecord, who: Answerer) -> Said:
@@ -136,7 +137,7 @@ class Approvals:
     async def reject(self, plan_id: PlanId, user: UserId, reason: str, channel: ChannelId) -> Said:
         """Say no, with a reason."""
         why = self.moves.redactor.text(reason.strip())[:LONGEST_REASON]
-        if not why:
+        if is_blank(why):
             return Said(False, None, self.moves.texts.say("plan.reason_needed"), "reason")
 
         async def judge(tx: Transaction, record: PlanRecord, _: Answerer) -> Said:

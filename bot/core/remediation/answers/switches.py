@@ -14,7 +14,7 @@ it sees. One that starts beside a file notes that too; one that starts without h
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,10 +28,12 @@ from bot.core.remediation.guarding.halts import (
     Halts,
     set_by_people,
 )
+from bot.core.remediation.guarding.hand_brake import HandBrake
 from bot.core.remediation.guarding.people import PeopleNow
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.redaction import Redactor
+from foundation.blanks import is_blank
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,15 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class ByHand:
+    """What pulling the hand brake came to; `why` says why it was not."""
+
+    accepted: bool
+    why: str = ""
+    file: str = ""  # that keeps it for after a restart; empty: the process alone knows
+
+
+@dataclass(frozen=True, slots=True)
 class Switches:
     """Sets and reads the switches."""
 
@@ -62,22 +73,39 @@ class Switches:
     people: PeopleNow
     halts: Halts
     redactor: Redactor  # of the reason that somebody gives
+    hand_brake: HandBrake = field(default_factory=HandBrake)
 
     async def halt(
         self, user: UserId, reason: str, channel: ChannelId, right: str = "sre.halt"
     ) -> Switched:
         """Stop every plan before its next step. `right` is that of the door."""
-        return await self._set(HALT, reason or "no reason given", user, right, channel)
+        return await self._set(HALT, _said(reason), user, right, channel)
+
+    async def halt_by_hand(self, user: UserId, reason: str, channel: ChannelId) -> ByHand:
+        """Halt this process without the database, which does not take the order now.
+
+        Who may is judged as ever; a no is in the log alone, as the audit is in the database.
+        """
+        person = await self.people.remembered(user)
+        who = self.people.may(person, user, "sre.halt", channel)
+        if not who.allowed:
+            log.warning("access.denied", user=user, right="sre.halt", why=who.why)
+            return ByHand(False, who.why)
+        said = self.redactor.text(_said(reason))
+        since = f"{self.clock.wall():%Y-%m-%d %H:%M:%S} UTC"
+        in_file = await self.hand_brake.pull(f"{user}: {said} (without the database, {since})")
+        log.warning("halt.pulled_by_hand", user=user, in_file=in_file)
+        return ByHand(True, file=str(self.hand_brake.path) if in_file else "")
 
     async def resume(
         self, user: UserId, channel: ChannelId, reason: str = "", right: str = "sre.resume"
     ) -> Switched:
-        """Let plans run again; a halt file stays in force."""
+        """Let plans run again; a halt file that a person made stays in force."""
         return await self._set(HALT, "", user, right, channel, reason)
 
     async def freeze(self, user: UserId, reason: str, channel: ChannelId) -> Switched:
         """Refuse new plans and claims."""
-        return await self._set(FREEZE, reason or "no reason given", user, "sre.freeze", channel)
+        return await self._set(FREEZE, _said(reason), user, "sre.freeze", channel)
 
     async def unfreeze(self, user: UserId, channel: ChannelId) -> Switched:
         """End the freeze."""
@@ -129,6 +157,8 @@ class Switches:
                     private=value or reason,
                 )
             )
+        if name == HALT:
+            await self.hand_brake.let_go()  # committed: what every instance knows holds from here
         return Switched(True)
 
 
@@ -140,10 +170,12 @@ class HaltFile:
     clock: Clock
     path: Path
     owner: str  # this process
+    hand_brake: HandBrake = field(default_factory=HandBrake)
     _there: bool = False
 
     async def tick(self) -> bool:
         """Look once; returns whether there was something to note."""
+        await self._superseded()
         there = await asyncio.to_thread(self.path.exists)
         if there is self._there:
             return False
@@ -155,6 +187,15 @@ class HaltFile:
         self._there = there
         log.warning("halt.file_changed", halted=there, file=str(self.path))
         return True
+
+    async def _superseded(self) -> None:
+        """Let the hand brake go once the halt is set for every instance, by whichever of them."""
+        if not self.hand_brake.pulled:
+            return
+        async with self.store.begin() as tx:
+            halted = await set_by_people(tx, HALT) is not None
+        if halted:
+            await self.hand_brake.let_go()
 
 
 def halted_by(path: Path) -> str:
@@ -170,6 +211,10 @@ def halted_by(path: Path) -> str:
     except OSError as error:
         return f"the file {path} cannot be looked at: {error.strerror}"
     return f"the file {path} exists since {since:%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+def _said(reason: str) -> str:
+    return "no reason given" if is_blank(reason) else reason
 
 
 async def _switch(tx: Transaction, name: str) -> Switch:

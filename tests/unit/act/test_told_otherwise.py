@@ -159,20 +159,23 @@ async def test_a_job_ends_with_the_words_of_its_youngest_pod(
 class Silent(FakeCluster):
     """A cluster whose pods tell no log."""
 
+    why: Exception
+
     async def logs(self, pod: WorkloadRef, lines: int) -> str:
-        raise NotFoundError(f"{pod} keeps no log")
+        raise self.why
 
 
-async def test_a_job_whose_log_cannot_be_read_is_done_all_the_same() -> None:
+@pytest.mark.parametrize("why", [NotFoundError("it keeps no log"), DOWN])
+async def test_a_job_whose_log_cannot_be_read_is_done_all_the_same(why: Exception) -> None:
     world = Silent()
+    world.why = why
     metadata = {"namespace": "trading", "name": "report"}
     world.put({"kind": "CronJob", "metadata": metadata, "spec": {"jobTemplate": {}}})
     actors, action = Actors(FakeClock(), world), ACTIONS["run_job"]
     bound = bind(action, await action.observe(actors, CRON, parse_parameters(action, {})))
     patient = replace(actors, waiting=Finishing(world, job_pod("pod-0", "")))
     done = await action.execute(patient, bound, "k")
-    assert done.response["log"].startswith("(its log cannot be read: ")
-    assert "keeps no log" in done.response["log"]
+    assert done.response["log"] == f"(its log cannot be read: {why})"
 
 
 # --- drains -------------------------------------------------------------------------------------

@@ -90,6 +90,17 @@ async def test_an_unknown_playbook_names_the_nearest(world: Production) -> None:
     assert "rollback" in receipt.summary
 
 
+async def test_a_playbook_for_other_services_is_refused_with_their_names(
+    world: Production,
+) -> None:
+    world.playbooks = library(f"{ROLLBACK}services: [cart, vault]\n")
+    receipt = await world.propose("rollback")
+    assert (receipt.refused_by, receipt.summary) == (
+        "playbook_service", "playbook 'rollback' is for cart, vault, not for 'shop'",
+    )  # fmt: skip
+    assert (await world.propose("rollback", "cart")).plan_id is not None
+
+
 async def test_an_unknown_service_names_the_nearest(world: Production) -> None:
     assert "'shop'" in (await world.propose("rollback", "shopp")).summary
 

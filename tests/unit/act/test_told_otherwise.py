@@ -44,8 +44,11 @@ class Told:
     text: str
     after: Exception | str = ""
 
+    closed: bool = False  # whoever may look may not change anything
+
     async def check(self, method: str, url: str) -> None:
-        """Allow everything."""
+        if self.closed and method != "GET":
+            raise ActionRefusedError(f"{method} {url} is not allowed")
 
     async def call(self, method: str, url: str, body: object, key: str) -> HttpReply:
         if method == "GET" and isinstance(self.after, Exception) and not self.text:
@@ -102,6 +105,76 @@ async def test_a_call_whose_effect_cannot_be_looked_at_is_unknown() -> None:
     actors, bound = await bound_at(Told("on", DOWN), "http_call", **raw)
     with pytest.raises(OutcomeUnknownError, match=r"accepted the call, but .* cannot be read"):
         await ACTIONS["http_call"].execute(actors, bound, "k")
+
+
+ASKED: Mapping[str, tuple[str, Json, str]] = {
+    "database_failover": (MEMBERS, {"patroni_url": URL}, f"POST {URL}/switchover"),
+    "circuit_breaker": ('{"state": "closed"}', {"url": URL}, f"PUT {URL}"),
+    "http_call": ("", {"url": URL, "method": "DELETE"}, f"DELETE {URL}"),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_what_may_only_be_looked_at_is_refused_when_it_is_shown_and_when_it_is_tried(
+    name: str,
+) -> None:
+    text, raw, asked = ASKED[name]
+    with pytest.raises(ActionRefusedError, match=f"{asked} is not allowed"):
+        await bound_at(Told(text, closed=True), name, **raw)
+    told = Told(text)
+    actors, bound = await bound_at(told, name, **raw)
+    await ACTIONS[name].dry_run(actors, bound)
+    told.closed = True
+    with pytest.raises(ActionRefusedError, match=f"{asked} is not allowed"):
+        await ACTIONS[name].dry_run(actors, bound)
+
+
+async def test_a_call_whose_way_back_is_not_allowed_is_not_begun() -> None:
+    raw = {"url": URL, "undo_url": f"{URL}/back", "undo_method": "PUT"}
+
+    class OneWay(Told):
+        async def check(self, method: str, url: str) -> None:
+            if url.endswith("/back"):
+                raise ActionRefusedError(f"{method} {url} is not allowed")
+
+    with pytest.raises(ActionRefusedError, match=f"PUT {URL}/back is not allowed"):
+        await bound_at(OneWay(""), "http_call", **raw)
+
+
+class Looks:
+    """Patience for three looks, that says how far apart they are."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    async def pause(self, seconds: float) -> bool:
+        self.asked.append(seconds)
+        return len(self.asked) < 3
+
+
+async def test_who_leads_is_looked_at_every_two_seconds() -> None:
+    actors, bound = await bound_at(Told(MEMBERS, MEMBERS), "database_failover", patroni_url=URL)
+    looks = Looks()
+    with pytest.raises(OutcomeUnknownError, match="'pg-1' leads after"):
+        await ACTIONS["database_failover"].execute(replace(actors, waiting=looks), bound, "k")
+    assert looks.asked == [2.0] * 3
+    world = FakeCluster()
+    status = {
+        "currentPrimary": "a",
+        "targetPrimary": "a",
+        "instancesStatus": {"healthy": ["a", "b"]},
+    }
+    world.put(
+        {"kind": "Cluster", "metadata": {"namespace": "data", "name": "pg"}, "status": status}
+    )
+    row = {"applicationName": "b", "state": "streaming", "replayLsn": "0/1"}
+    world.pod_answers["a"] = {"currentLsn": "0/1", "replicationInfo": [row]}
+    ref, action = WorkloadRef("default", "data", "Cluster", "pg"), ACTIONS["database_failover"]
+    actors = Actors(FakeClock(), world, waiting=(looks := Looks()))
+    bound = bind(action, await action.observe(actors, ref, parse_parameters(action, {})))
+    with pytest.raises(OutcomeUnknownError, match="'a' is still the primary"):
+        await action.execute(actors, bound, "k")
+    assert looks.asked == [2.0] * 3
 
 
 # --- jobs ---------------------------------------------------------------------------------------
@@ -249,6 +322,24 @@ async def test_a_budget_that_holds_while_a_drain_is_tried_is_no_objection() -> N
     world.fail_next = [LostRaceError("denied")] * 2
     with pytest.raises(LostRaceError):
         await ACTIONS["drain"].dry_run(Actors(FakeClock(), world), bound)
+
+
+async def test_a_drain_that_goes_on_after_a_kill_tells_of_all_that_it_evicted() -> None:
+    world = node_with_pods()
+    bound = await drained(world)
+
+    async def killed() -> None:
+        raise StopAsyncIteration("killed")
+
+    world.after_change[3] = killed  # cordoned, noted, one evicted
+    actors = Actors(FakeClock(), world)
+    with pytest.raises(StopAsyncIteration):
+        await ACTIONS["drain"].execute(actors, bound, "k")
+    assert await ACTIONS["drain"].probe(actors, bound, "k") is Probe.NOT_DONE
+    done = await ACTIONS["drain"].execute(actors, bound, "k")
+    assert sorted(done.response["evicted"]) == [f"trading/shop-h2-{n}" for n in range(3)]
+    assert [verb for verb, *_ in world.sent].count("delete") == 3
+    assert await ACTIONS["drain"].probe(actors, bound, "k") is Probe.DONE
 
 
 class Rounds:

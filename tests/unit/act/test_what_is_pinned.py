@@ -8,9 +8,9 @@ import pytest
 
 from tests.unit.act.test_actions import HPA, SHOP, actors, cluster, observed, replica_set, template
 from tools.act.actions import ACTIONS
-from tools.act.contract import bind, parse_parameters
+from tools.act.contract import TargetState, bind, parse_parameters
 from tools.act.database import lags_of
-from tools.errors import ActionRefusedError, NotFoundError
+from tools.errors import ActionRefusedError, BadArgumentError, NotFoundError
 from tools.world import WorkloadRef
 
 
@@ -59,6 +59,11 @@ async def test_an_autoscaler_is_let_keep_one_pod_and_none_at_all_is_refused() ->
     assert [str(line) for line in ACTIONS["scale"].preview(state).diff] == ["minReplicas: 2 → 1"]
     most = ACTIONS["scale"].preview(await observed(world, "scale", {"replicas": 4}))
     assert [str(line) for line in most.diff] == ["minReplicas: 2 → 4"]
+    state = await observed(world, "scale", {"replicas": 3})
+    await ACTIONS["scale"].execute(actors(world), bind(ACTIONS["scale"], state), "k")
+    spec = (await world.get(state.target))["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (3, 4)
+    world.put(HPA)
     more = ACTIONS["scale"].preview(await observed(world, "scale", {"replicas": 5}))
     assert [str(line) for line in more.diff] == ["minReplicas: 2 → 5", "maxReplicas: 4 → 5"]
     with pytest.raises(ActionRefusedError, match="keeps at least one pod"):
@@ -112,6 +117,62 @@ async def test_a_rollback_goes_to_the_newest_older_revision_that_is_another_one(
     world.put({**same, "metadata": {**same["metadata"], "name": "shop-h1"}})
     with pytest.raises(ActionRefusedError, match=r"no older revision.*revisions: 3, 2, 1"):
         await chosen()
+
+
+async def test_what_is_to_be_changed_in_git_is_told_in_five_lines_at_most() -> None:
+    world, action = cluster(), ACTIONS["deployment_rollback"]
+    changed = template("shop:2")
+    changed["spec"]["containers"][0]["env"] = [{"name": f"N{n}", "value": "1"} for n in range(8)]
+    world.objects["Deployment", "trading", "shop"]["spec"]["template"] = changed
+    world.objects["ReplicaSet", "trading", "shop-h2"]["spec"]["template"] = changed
+    state = await observed(world, action.name)
+    assert len(action.preview(state).diff) > 5
+    assert action.git_change(state).count("spec.template.") == 5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "cordoned", "takes"),
+    [("cordon", False, "no new pods"), ("uncordon", True, "new pods again")],
+)
+async def test_a_cordon_says_what_the_node_takes_and_is_not_made_twice(
+    name: str, cordoned: bool, takes: str
+) -> None:
+    world, action = cluster(), ACTIONS[name]
+    spec = {"unschedulable": cordoned}
+    world.put({"kind": "Node", "metadata": {"name": "node-a"}, "spec": spec})
+    ref = WorkloadRef("default", "", "Node", "node-a")
+    state = await action.observe(actors(world), ref, parse_parameters(action, {}))
+    shown = action.preview(state)
+    assert shown.summary == f"Node node-a takes {takes}; running pods stay"
+    before, after = str(cordoned).lower(), str(not cordoned).lower()
+    assert [str(line) for line in shown.diff] == [f"unschedulable: {before} → {after}"]
+    assert (shown.pods_affected, shown.pods_total) == (0, 0)
+    await action.execute(actors(world), bind(action, state), "k")
+    with pytest.raises(ActionRefusedError, match=f"is already {name}ed"):
+        await action.observe(actors(world), ref, parse_parameters(action, {}))
+
+
+async def test_a_breaker_in_a_config_map_is_one_key_of_it() -> None:
+    world, action = cluster(), ACTIONS["circuit_breaker"]
+    ref = WorkloadRef("default", "trading", "ConfigMap", "flags")
+    metadata = {"namespace": "trading", "name": "flags"}
+    world.put({"kind": "ConfigMap", "metadata": metadata, "data": {"RISK": "closed", "A": "1"}})
+
+    async def seen(**raw: str) -> TargetState:
+        return await action.observe(actors(world), ref, parse_parameters(action, raw))
+
+    with pytest.raises(BadArgumentError, match="url belongs to a target of kind Endpoint"):
+        await seen(key="RISK", url="https://ops.example")
+    with pytest.raises(ActionRefusedError, match="is already 'closed'"):
+        await seen(key="RISK", state="closed")
+    state = await seen(key="RISK")
+    shown = action.preview(state)
+    assert [str(line) for line in shown.diff] == ["RISK: closed → open"]
+    assert shown.summary.startswith("Set RISK of trading/ConfigMap/flags to open; ")
+    back = action.undo_of(state)
+    assert back is not None
+    assert back.parameters == {"key": "RISK", "state": "closed"}
+    assert action.undo_of(await seen(key="A")) is None  # some other word than ours
 
 
 async def test_a_replica_at_the_limit_goes_before_one_that_does_not_stream() -> None:

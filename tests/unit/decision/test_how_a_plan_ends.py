@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from bot.core.ports import OutboxRow
+from bot.core.ports import OutboxRow, StaleError
 from bot.core.remediation.planning.planner import Origin
-from bot.domain.ids import PlanId
+from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus, Position
 from bot.domain.step_run import StepDone, StepUnknown
@@ -50,6 +50,18 @@ async def test_who_asked_and_who_said_yes_are_told_where_the_card_is(
     assert (told.channel, told.thread_ts) == (place.channel, place.thread_ts)
 
 
+async def test_the_end_of_a_plan_joins_the_thread_of_its_card(world: Production) -> None:
+    plan = await ran(world, Origin(Place(INCIDENTS), BOB))
+    wall, lease, ts = world.clock.wall(), world.policy.expiry, Ts("1732099200.000001")
+    async with world.store.begin() as tx:
+        card = await tx.outbox.claim("test", wall, lease)
+        assert card is not None
+        assert (card.view, card.ref) == ("plan", plan)
+        await tx.outbox.posted(card.id, ts, wall)
+        rest = [await tx.outbox.claim("test", wall, lease) for _ in range(2)]
+    assert [each.thread_ts for each in rest if each is not None and each.view == "notice"] == [ts]
+
+
 async def test_the_end_is_a_moment_of_the_incident_that_the_plan_was_for(
     world: Production,
 ) -> None:
@@ -71,7 +83,7 @@ async def test_a_plan_that_nothing_proves_any_more_says_what_is_done_and_what_no
     plan = await world.approved("both")
 
     async def killed() -> None:
-        raise RuntimeError("killed")
+        raise StaleError("killed right after the request went out")
 
     world.cluster.after_change[2] = killed
     await world.run()

@@ -10,7 +10,7 @@ from bot.core.remediation.planning.playbook_choice import trouble_of
 from bot.domain.anomaly import open_anomaly
 from bot.domain.answer import Answer, Usage
 from bot.domain.finding import Finding
-from bot.domain.ids import AnomalyId, FindingId, RunId, Ts
+from bot.domain.ids import AnomalyId, FindingId, PlanId, RunId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.question import Question
@@ -123,6 +123,19 @@ async def test_what_reaches_beyond_a_workload_needs_a_written_playbook(
     assert receipt.summary == (
         f"'{action}' alone cannot be proposed; name a playbook that uses it: none"
     )
+
+
+@pytest.mark.parametrize(
+    ("playbook", "parameters"), [("hpa_scale", {"add_replicas": "1"}), ("restart", {})]
+)
+async def test_of_several_workloads_the_first_one_is_acted_on(
+    world: Production, playbook: str, parameters: dict[str, str]
+) -> None:
+    both = (*world.services["shop"].workloads, *world.services["cart"].workloads)
+    world.services["shop"] = replace(world.services["shop"], workloads=both)
+    receipt = await world.propose(playbook, "shop", **parameters)
+    target = (await world.record(PlanId(receipt.plan_id or ""))).plan.body.steps[0].target
+    assert target.name.startswith("shop")
 
 
 async def test_a_service_without_a_workload_is_acted_on_by_no_action_alone(

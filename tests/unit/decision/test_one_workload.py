@@ -72,7 +72,8 @@ async def test_a_workload_rests_whatever_object_of_it_was_touched(
 
 async def test_another_workload_is_nobodys_business(world: Production) -> None:
     plans = [await approved_by(world, "scale-up"), await approved_by(world, "rollback", "cart")]
-    await world.run()
+    assert await world.bot.execution.run_due() == 2
+    assert await world.bot.execution.run_due() == 0  # both are watched, and no look is due
     assert set(await statuses(world, *plans)) == {PlanStatus.VERIFYING}
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.fakes.cluster import FakeCluster
 from tests.unit.act.test_actions import HPA, SHOP, actors, cluster, observed, replica_set, template
 from tools.act.actions import ACTIONS
 from tools.act.contract import TargetState, bind, parse_parameters
 from tools.act.database import lags_of
-from tools.errors import ActionRefusedError, BadArgumentError, NotFoundError
+from tools.errors import (
+    ActionRefusedError,
+    BackendDeniedError,
+    BadArgumentError,
+    NotFoundError,
+)
+from tools.kubernetes_objects import config_hash
+from tools.ports import ConfigVersion
 from tools.world import WorkloadRef
 
 
@@ -45,6 +54,32 @@ async def test_limits_that_contradict_or_stand_already_are_refused() -> None:
         await observed(world, "hpa_scale", {"max_replicas": 1})
     with pytest.raises(ActionRefusedError, match=r"shop already has these limits"):
         await observed(world, "hpa_scale", {"min_replicas": 2, "max_replicas": 4})
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "least", "most", "default"),
+    [
+        ("run_job", "deadline_seconds", 1, 86_400, 3600),
+        ("pod_restart", "grace_period", 0, 600, 30),
+        ("hpa_scale", "min_replicas", 1, 500, None),
+        ("hpa_scale", "max_replicas", 1, 500, None),
+        ("hpa_scale", "add_replicas", -500, 500, None),
+        ("scale", "replicas", 0, 500, None),
+        ("scale", "add_replicas", -500, 500, None),
+        ("database_failover", "max_lag_bytes", 0, None, 16 * 1024 * 1024),
+        ("deployment_rollback", "to_revision", 0, None, 0),
+    ],
+)
+def test_a_number_has_its_limits_and_what_it_is_unsaid(
+    name: str, field: str, least: int, most: int | None, default: int | None
+) -> None:
+    action = ACTIONS[name]
+    assert action.parameters.model_fields[field].default == default
+    for good in {least, least if most is None else most}:
+        assert getattr(parse_parameters(action, {field: good}), field) == good
+    for bad in {least - 1, least - 1 if most is None else most + 1}:
+        with pytest.raises(BadArgumentError, match=field):
+            parse_parameters(action, {field: bad})
 
 
 async def test_one_pod_alone_needs_no_word_more() -> None:
@@ -173,6 +208,56 @@ async def test_a_breaker_in_a_config_map_is_one_key_of_it() -> None:
     assert back is not None
     assert back.parameters == {"key": "RISK", "state": "closed"}
     assert action.undo_of(await seen(key="A")) is None  # some other word than ours
+
+
+@pytest.mark.parametrize("why", ["denied", "gone", "garbled"])
+async def test_a_primary_that_does_not_tell_stops_a_failover_until_somebody_takes_the_risk(
+    why: str,
+) -> None:
+    class Untold(FakeCluster):
+        async def ask_pod(self, pod: WorkloadRef, port: int, path: str) -> dict[str, str]:
+            assert (port, path) == (8000, "/pg/status")
+            if why == "garbled":
+                return {"currentLsn": "no position"}
+            raise {"denied": BackendDeniedError("kubernetes", "no"), "gone": NotFoundError("x")}[
+                why
+            ]
+
+    world, action = Untold(), ACTIONS["database_failover"]
+    status = {
+        "currentPrimary": "a", "targetPrimary": "a", "instancesStatus": {"healthy": ["a", "b"]},
+    }  # fmt: skip
+    world.put(
+        {"kind": "Cluster", "metadata": {"namespace": "data", "name": "pg"}, "status": status}
+    )
+    ref = WorkloadRef("default", "data", "Cluster", "pg")
+    with pytest.raises(ActionRefusedError, match="set accept_unknown_lag: true"):
+        await action.observe(actors(world), ref, parse_parameters(action, {}))
+    asked = parse_parameters(action, {"accept_unknown_lag": True})
+    assert (await action.observe(actors(world), ref, asked)).parameters["to_instance"] == "b"
+
+
+async def test_a_restored_config_map_has_a_name_that_kubernetes_takes() -> None:
+    world, action = cluster(), ACTIONS["config_rollback"]
+    long = "c" * 60
+    world.put({"kind": "ConfigMap", "metadata": {"namespace": "trading", "name": long}, "data": {}})
+    own = WorkloadRef("default", "trading", "ConfigMap", long)
+    spec = world.objects["Deployment", "trading", "shop"]["spec"]["template"]["spec"]
+    spec["containers"][0]["envFrom"] = [{"configMapRef": {"name": long}}]
+
+    class Kept:
+        async def save(self, ref: WorkloadRef, item: object, at: object) -> bool:
+            raise NotImplementedError
+
+        async def versions_of(self, ref: WorkloadRef, limit: int = 20) -> list[ConfigVersion]:
+            at, now = actors(world).clock.now(), world.objects["ConfigMap", "trading", long]
+            present = ConfigVersion(own, at, config_hash(now), {})
+            return [present, ConfigVersion(own, at, "f" * 64, {"limit": "1"})]
+
+    kept = replace(actors(world), config_history=Kept())
+    state = await action.observe(kept, SHOP, parse_parameters(action, {}))
+    assert state.parameters["to_config_map"] == f"{'c' * 52}-{'f' * 10}"
+    assert len(state.parameters["to_config_map"]) == 63
 
 
 async def test_a_replica_at_the_limit_goes_before_one_that_does_not_stream() -> None:

@@ -16,6 +16,7 @@ from tools.errors import (
     ActionRefusedError,
     BackendDeniedError,
     BadArgumentError,
+    LostRaceError,
     NotFoundError,
 )
 from tools.kubernetes_objects import config_hash
@@ -208,6 +209,47 @@ async def test_a_breaker_in_a_config_map_is_one_key_of_it() -> None:
     assert back is not None
     assert back.parameters == {"key": "RISK", "state": "closed"}
     assert action.undo_of(await seen(key="A")) is None  # some other word than ours
+
+
+async def test_where_nothing_says_which_revision_runs_the_newest_is_taken_for_it() -> None:
+    world = cluster()
+    world.put(replica_set(3, template("shop:3")))
+    world.objects["Deployment", "trading", "shop"]["spec"]["template"] = template("shop:9")
+    state = await observed(world, "deployment_rollback")
+    assert state.parameters["replica_set"] == "shop-h2"
+    assert state.facts["running_set"] == "shop-h3"
+
+
+@pytest.mark.parametrize("name", ["scale", "hpa_scale"])
+async def test_an_autoscaler_that_scales_something_else_by_now_is_not_written(name: str) -> None:
+    world, action = cluster(), ACTIONS[name]
+    world.put(HPA)
+    raw = {"replicas": 3} if name == "scale" else {"min_replicas": 3}
+    bound = bind(action, await observed(world, name, raw))
+    autoscaler = world.objects["HorizontalPodAutoscaler", "trading", "shop"]
+    autoscaler["spec"]["scaleTargetRef"]["name"] = "another"
+    with pytest.raises(LostRaceError, match="scales trading/Deployment/another now"):
+        await action.execute(actors(world), bound, "k")
+    assert world.sent == []
+
+
+async def test_of_several_config_maps_that_changed_one_must_be_named() -> None:
+    world, action = cluster(), ACTIONS["config_rollback"]
+    for name in ("other-v1", "other-v2"):
+        metadata = {"namespace": "trading", "name": name}
+        world.put({"kind": "ConfigMap", "metadata": metadata, "data": {"a": name}})
+    places = [("Deployment", "shop", 2), ("ReplicaSet", "shop-h2", 2), ("ReplicaSet", "shop-h1", 1)]
+    for kind, name, version in places:
+        spec = world.objects[kind, "trading", name]["spec"]["template"]["spec"]
+        other = {"configMapRef": {"name": f"other-v{version}"}}
+        spec["containers"][0]["envFrom"].append(other)
+    with pytest.raises(ActionRefusedError, match=r"changed \(other-v2, shop-v2\); name one"):
+        await observed(world, action.name)
+    state = await observed(world, action.name, {"config_map": "other-v2"})
+    assert state.parameters["to_config_map"] == "other-v1"
+    assert action.preview(state).summary == (
+        "Let trading/Deployment/shop use config map other-v1 again instead of other-v2"
+    )
 
 
 @pytest.mark.parametrize("why", ["denied", "gone", "garbled"])

@@ -175,7 +175,10 @@ async def test_what_is_diagnosis_only_is_a_card_to_read_once(world: Production) 
         receipt = await world.bot.proposals.for_new_finding(finding)
         assert receipt is not None
         assert (receipt.plan_id, receipt.refused_by) == (None, "tier_critical")
+        assert receipt.summary.startswith("diagnosis only: Compare both ledgers")
+        assert receipt.tier == "critical"
     (card,) = await cards(world, "diagnosis")
+    assert (card["would"], card["lines"], card["score"]) == ([], [], "0.95")  # it was not scored
     assert card["diagnosis"] == "Compare both ledgers, and count the signatures."
     assert card["service"] == "shop"
     async with world.store.begin() as tx:

@@ -187,10 +187,13 @@ async def test_a_precondition_without_data_is_not_taken_for_true(world: Producti
 
 
 async def test_a_playbook_without_verify_is_judged_by_its_trigger(world: Production) -> None:
-    world.playbooks = library(ROLLBACK.rpartition("verify")[0])
+    conditions = '["order_error_rate > 2%", "cpu_usage > 0.8", OOMKilled, "not cpu_usage > 0.7"]'
+    text = ROLLBACK.replace('["order_error_rate > 2%"]', conditions)
+    world.playbooks = library(text.rpartition("verify")[0])
     world.metrics["order_error_rate", "shop"] = 0.5
     plan = (await world.record(await world.planned("rollback"))).plan
-    assert [rule.expression for rule in plan.body.verify] == ["not (order_error_rate > 2%)"]
+    (rule,) = plan.body.verify  # of what held of metrics, and could be measured
+    assert (rule.expression, rule.window_seconds) == ("not (order_error_rate > 2%)", 600)
 
 
 async def test_two_steps_on_one_object_are_refused(world: Production) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tools.act.actions import ACTIONS
-from tools.act.contract import Actors, Bound, Probe, bind, parse_parameters
+from tools.act.contract import Actors, Bound, Probe, bind, is_idempotent, parse_parameters
 from tools.errors import (
     ActionRefusedError,
     BackendUnavailableError,
@@ -116,6 +116,8 @@ async def test_what_may_only_be_looked_at_is_refused_when_it_is_shown_and_when_i
     name: str,
 ) -> None:
     text, raw, asked = ASKED[name]
+    assert ACTIONS[name].floor == (0.6 if name == "database_failover" else 0.4)
+    assert is_idempotent(ACTIONS[name]) is (name != "http_call")
     with pytest.raises(ActionRefusedError, match=f"{asked} is not allowed"):
         await bound_at(Told(text, closed=True), name, **raw)
     told = Told(text)

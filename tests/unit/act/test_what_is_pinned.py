@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from tools.errors import (
     BadArgumentError,
     LostRaceError,
     NotFoundError,
+    ToolError,
 )
 from tools.kubernetes_objects import config_hash
 from tools.ports import ConfigVersion
@@ -71,13 +73,16 @@ async def test_limits_that_contradict_or_stand_already_are_refused() -> None:
         ("deployment_rollback", "to_revision", 0, None, 0),
     ],
 )
-def test_a_number_has_its_limits_and_what_it_is_unsaid(
+async def test_a_number_has_its_limits_and_what_it_is_unsaid(
     name: str, field: str, least: int, most: int | None, default: int | None
 ) -> None:
     action = ACTIONS[name]
     assert action.parameters.model_fields[field].default == default
     for good in {least, least if most is None else most}:
-        assert getattr(parse_parameters(action, {field: good}), field) == good
+        asked = parse_parameters(action, {field: good})
+        assert getattr(asked, field) == good
+        with suppress(ToolError):  # as a value it is taken; whether it can be done is another thing
+            await action.observe(actors(cluster()), replace(SHOP, kind=action.kinds[0]), asked)
     for bad in {least - 1, least - 1 if most is None else most + 1}:
         with pytest.raises(BadArgumentError, match=field):
             parse_parameters(action, {field: bad})
@@ -209,6 +214,14 @@ async def test_a_breaker_in_a_config_map_is_one_key_of_it() -> None:
     assert back is not None
     assert back.parameters == {"key": "RISK", "state": "closed"}
     assert action.undo_of(await seen(key="A")) is None  # some other word than ours
+
+
+@pytest.mark.parametrize("name", ["rollout_restart", "deployment_rollback"])
+async def test_a_deployment_whose_rollout_is_paused_is_left_as_it_is(name: str) -> None:
+    world = cluster()
+    world.objects["Deployment", "trading", "shop"]["spec"]["paused"] = True
+    with pytest.raises(ActionRefusedError, match="is paused; resume its rollout first"):
+        await observed(world, name)
 
 
 async def test_where_nothing_says_which_revision_runs_the_newest_is_taken_for_it() -> None:

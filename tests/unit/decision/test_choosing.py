@@ -90,6 +90,9 @@ def test_it_fits_as_far_as_its_conditions_hold_and_a_cause_recommends_it(
     assert match.fit == pytest.approx(fit)
     assert (match.tried, match.success_ratio) == (0, 0.5)
     assert rank(library(text), "shop", TriggerFacts({}), causes, []) == []
+    own = library(f"{text}services: [shop]\n")
+    facts = TriggerFacts({"order_error_rate": rate})
+    assert [len(rank(own, name, facts, (), [])) for name in ("shop", "cart")] == [1, 0]
 
 
 def test_what_was_tried_before_counts_whether_it_helped_or_not() -> None:

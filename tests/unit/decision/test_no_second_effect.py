@@ -218,6 +218,11 @@ async def test_a_step_of_which_nobody_knows_is_not_sent_again_after_a_kill_right
     record = await world.record(plan)
     assert record.status is PlanStatus.RUNNING
     hold = Hold(record.plan, record.token)
+    await Holds(world.store, "one").check(hold, Position.forward(0))  # its own, and on record
+    for other, token in (("two", record.token), ("one", record.token + 1)):
+        stranger = Hold(record.plan, token)
+        with pytest.raises(NotOursError):
+            await Holds(world.store, other).check(stranger, Position.forward(0))
     await world.bot.execution._steps.unknown(hold, Position.forward(0), "nobody knows")
     await world.run()
     ended = await world.record(plan)

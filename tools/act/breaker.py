@@ -139,7 +139,7 @@ class ConfigMapBreaker(PatchAction[BreakerParameters]):
     """A breaker that is one key of a config map."""
 
     name = "circuit_breaker"
-    floor = 0.4
+    floor = EndpointBreaker.floor
     kinds = ("ConfigMap",)
     parameters = BreakerParameters
 

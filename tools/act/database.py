@@ -51,7 +51,7 @@ class CnpgSwitchover(PatchAction[FailoverParameters]):
     """Ask CloudNativePG's operator for another primary."""
 
     name = "database_failover"
-    floor = 0.6
+    floor = PatroniSwitchover.floor
     idempotent = True  # it asks nothing of a cluster that was asked for the same primary already
     kinds = ("Cluster",)
     subresource = "status"

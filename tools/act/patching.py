@@ -128,7 +128,7 @@ class PatchAction(ABC, Generic[P]):
 
     def pods_affected(self, state: TargetState) -> int:
         """Return how many pods restart or disappear; all of them unless a subclass knows better."""
-        return int(state.facts.get("replicas", 0))
+        return int(state.facts["replicas"])
 
     async def observe(
         self, actors: Actors, target: WorkloadRef, parameters: Parameters
@@ -178,10 +178,10 @@ class PatchAction(ABC, Generic[P]):
         return Preview(
             summary=self.describe(state),
             diff=self.diff(state),
-            operations=tuple(state.facts.get("operations", ())),
+            operations=tuple(state.facts["operations"]),
             affected=(state.target,),
             pods_affected=affected,
-            pods_total=int(state.facts.get("replicas", 0)),
+            pods_total=int(state.facts["replicas"]),
         )
 
     async def dry_run(self, actors: Actors, bound: Bound) -> None:

@@ -86,6 +86,8 @@ async def test_a_rollback_puts_the_old_template_back_exactly() -> None:
     assert "shop:2 → shop:1" in str(action.preview(state).diff[0])
     outcome = await action.execute(actors(world), bind(action, state), "PLAN-1/0")
     item = await world.get(SHOP)
+    version = item["metadata"]["resourceVersion"]
+    assert outcome.response == {"resourceVersion": version, "generation": 0}
     assert item["spec"]["template"] == template("shop:1", "shop-v1")
     assert item["metadata"]["annotations"]["sre-agent/step"] == "PLAN-1/0"
     again = await observed(world, action.name, {"replica_set": "shop-h2"})

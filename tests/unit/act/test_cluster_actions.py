@@ -394,6 +394,10 @@ async def test_an_edit_in_place_goes_back_to_the_kept_version_without_touching_t
     written = ref("ConfigMap", str(state.parameters["to_config_map"]))
     assert {each.ref.kind for each in state.effects.objects} == {"Deployment", "ConfigMap"}
     assert written in {each.ref for each in state.effects.objects}
+    assert await stage.observe("config_rollback", RISK, **state.parameters) == state  # at a claim
+    assert ACTIONS["config_rollback"].preview(state).summary == (
+        f"Let {state.target} use what config map {EDITED.name} held before, as {written.name}"
+    )
     assert "DB_POOL_SIZE: 2 → 40" in [
         str(line) for line in ACTIONS["config_rollback"].preview(state).diff
     ]

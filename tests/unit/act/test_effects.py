@@ -15,8 +15,8 @@ from tests.fakes.decision import deployment
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, parse_parameters
 from tools.act.effects import UNREAD_FLOOR, EffectSet, PodBound, Reached, ServiceBehind
-from tools.act.reach import owner_tree
-from tools.errors import NotFoundError
+from tools.act.reach import of_addresses, owner_tree
+from tools.errors import BackendDeniedError, NotFoundError
 from tools.ownership import Standing
 from tools.ports import HttpReply
 from tools.world import WorkloadRef
@@ -222,6 +222,13 @@ async def test_a_host_of_two_parts_is_a_service_only_where_there_is_one() -> Non
 
     assert await served("http://vault.safe:8080/x") == ["safe/Service/vault"]
     assert await served("https://example.com/x") == []
+    nowhere = await of_addresses(actors, ENDPOINT, "https://example.com/x")
+    assert nowhere.services == ()
+    assert actors.cluster is not None
+    actors.cluster.unreadable = {"example": BackendDeniedError("kubernetes", "no")}  # type: ignore[attr-defined]
+    unread = await of_addresses(actors, ENDPOINT, "https://example.com/x")
+    (behind,) = unread.services  # where nobody may look, the name is judged
+    assert (behind.reached.ref.name, behind.reached.standing) == ("example", Standing.READ)
 
 
 # --- an action that does not say ----------------------------------------------------------------
@@ -241,6 +248,18 @@ async def test_an_undeclared_effect_is_the_target_with_its_owners_and_pods() -> 
     }  # fmt: skip
     with pytest.raises(NotFoundError, match="gone"):
         await owner_tree(world(), replace(vault, name="gone"))
+
+
+async def test_an_undeclared_effect_on_an_autoscaler_is_all_that_it_may_scale() -> None:
+    cluster = world()
+    aim = {"kind": "Deployment", "name": "vault"}
+    spec = {"scaleTargetRef": aim, "minReplicas": 1, "maxReplicas": 7}
+    metadata = {"namespace": "safe", "name": "vault"}
+    cluster.put({"kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec})
+    named = WorkloadRef("default", "safe", "HorizontalPodAutoscaler", "vault")
+    effects = await owner_tree(cluster, named)
+    assert [str(each.ref) for each in effects.scaled] == ["safe/Deployment/vault"]
+    assert [each.maximum for each in effects.pods] == [7]
 
 
 async def test_pods_of_a_daemon_set_that_does_not_say_how_many_are_counted() -> None:

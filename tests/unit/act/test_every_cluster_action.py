@@ -12,7 +12,7 @@ import yaml
 from tests.unit.act.conftest import Json, Stage
 from tools.act import rbac
 from tools.act.actions import ACTIONS
-from tools.act.contract import Probe, TargetState, bind, parse_parameters
+from tools.act.contract import Probe, TargetState, bind, is_idempotent, parse_parameters
 from tools.act.patching import PatchAction
 from tools.backends.kubernetes import KubernetesActor
 from tools.backends.kubernetes.kinds import resource_of
@@ -209,6 +209,20 @@ async def test_a_dry_run_changes_nothing(case: Case, stage: Stage) -> None:
     assert stage.effects == []
     assert stage.cluster.store.version == version
     assert await ACTIONS[case.name].probe(stage.actors, bound, "k") is Probe.NOT_DONE
+
+
+MILD = {"pod_restart", "rollout_restart", "hpa_scale", "scale"}
+
+
+@ALL
+async def test_it_says_how_risky_it_is_and_that_it_may_be_sent_twice(
+    case: Case, stage: Stage
+) -> None:
+    case.before(stage)
+    await stage.observe(case.name, case.target, **case.raw)
+    least = 0.0 if case.name in MILD else 0.6 if case.name == "database_failover" else 0.4
+    assert ACTIONS[case.name].floor == least
+    assert is_idempotent(ACTIONS[case.name])
 
 
 @ALL

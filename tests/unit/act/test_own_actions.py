@@ -123,6 +123,8 @@ def test_the_pages_playbook_is_read_with_its_action_and_not_without(tmp_path: Pa
         ('name = "rollout_pause"', 'name = "scale"', "'scale' already is shipped"),
         ('name = "rollout_pause"', 'name = "Rollout Pause"', "lower case"),
         ("    floor = 0.4\n", "    floor = 1.4\n", "floor 1.4 is no risk"),
+        ("    floor = 0.4\n", "    floor = -0.1\n", "floor -0.1 is no risk"),
+        ("    floor = 0.4\n", "    floor = True\n", "floor True is no risk"),
         ("    floor = 0.4\n", "    floor = None\n", "floor None is no risk"),
         ("    floor = 0.4\n", "", "must say its floor"),
         ('("Deployment",)', '("Node",)\n    floor = 0.2', "floor 0.2 is below 0.4"),

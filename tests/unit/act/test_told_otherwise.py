@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,18 +11,14 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
-from tests.fakes.decision import deployment
 from tools.act.actions import ACTIONS
-from tools.act.contract import Actors, Bound, Probe, bind, parse_parameters
-from tools.act.evicted import recall
+from tools.act.contract import Actors, Bound, Probe, bind, is_idempotent, parse_parameters
 from tools.errors import (
     ActionRefusedError,
     BackendUnavailableError,
     BadArgumentError,
-    LostRaceError,
     NotFoundError,
     OutcomeUnknownError,
-    TryLaterError,
 )
 from tools.ports import HttpReply
 from tools.world import WorkloadRef
@@ -44,8 +41,11 @@ class Told:
     text: str
     after: Exception | str = ""
 
+    closed: bool = False  # whoever may look may not change anything
+
     async def check(self, method: str, url: str) -> None:
-        """Allow everything."""
+        if self.closed and method != "GET":
+            raise ActionRefusedError(f"{method} {url} is not allowed")
 
     async def call(self, method: str, url: str, body: object, key: str) -> HttpReply:
         if method == "GET" and isinstance(self.after, Exception) and not self.text:
@@ -104,6 +104,92 @@ async def test_a_call_whose_effect_cannot_be_looked_at_is_unknown() -> None:
         await ACTIONS["http_call"].execute(actors, bound, "k")
 
 
+ASKED: Mapping[str, tuple[str, Json, str]] = {
+    "database_failover": (MEMBERS, {"patroni_url": URL}, f"POST {URL}/switchover"),
+    "circuit_breaker": ('{"state": "closed"}', {"url": URL}, f"PUT {URL}"),
+    "http_call": ("", {"url": URL, "method": "DELETE"}, f"DELETE {URL}"),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_what_may_only_be_looked_at_is_refused_when_it_is_shown_and_when_it_is_tried(
+    name: str,
+) -> None:
+    text, raw, asked = ASKED[name]
+    assert ACTIONS[name].floor == (0.6 if name == "database_failover" else 0.4)
+    assert is_idempotent(ACTIONS[name]) is (name != "http_call")
+    with pytest.raises(ActionRefusedError, match=f"{asked} is not allowed"):
+        await bound_at(Told(text, closed=True), name, **raw)
+    told = Told(text)
+    actors, bound = await bound_at(told, name, **raw)
+    await ACTIONS[name].dry_run(actors, bound)
+    told.closed = True
+    with pytest.raises(ActionRefusedError, match=f"{asked} is not allowed"):
+        await ACTIONS[name].dry_run(actors, bound)
+
+
+async def test_a_call_whose_way_back_is_not_allowed_is_not_begun() -> None:
+    raw = {"url": URL, "undo_url": f"{URL}/back", "undo_method": "PUT"}
+
+    class OneWay(Told):
+        async def check(self, method: str, url: str) -> None:
+            if url.endswith("/back"):
+                raise ActionRefusedError(f"{method} {url} is not allowed")
+
+    with pytest.raises(ActionRefusedError, match=f"PUT {URL}/back is not allowed"):
+        await bound_at(OneWay(""), "http_call", **raw)
+
+
+async def test_what_an_endpoint_answers_is_kept_for_the_record_as_far_as_it_matters() -> None:
+    actors, bound = await bound_at(Told("x" * 600), "http_call", url=URL)
+    done = await ACTIONS["http_call"].execute(actors, bound, "k")
+    assert done.response == {"status": 200, "text": "x" * 500}
+    swapped = (
+        MEMBERS.replace("leader", "was").replace("replica", "leader").replace("was", "replica")
+    )
+    told = Told(MEMBERS + " " * 300, swapped)
+    actors, bound = await bound_at(told, "database_failover", patroni_url=URL)
+    done = await ACTIONS["database_failover"].execute(actors, bound, "k")
+    assert done.detail == f"pg-2 leads {URL}"
+    assert done.response == {"status": 200, "text": (MEMBERS + " " * 300)[:200]}
+
+
+class Looks:
+    """Patience for three looks, that says how far apart they are."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    async def pause(self, seconds: float) -> bool:
+        self.asked.append(seconds)
+        return len(self.asked) < 3
+
+
+async def test_who_leads_is_looked_at_every_two_seconds() -> None:
+    actors, bound = await bound_at(Told(MEMBERS, MEMBERS), "database_failover", patroni_url=URL)
+    looks = Looks()
+    with pytest.raises(OutcomeUnknownError, match="'pg-1' leads after"):
+        await ACTIONS["database_failover"].execute(replace(actors, waiting=looks), bound, "k")
+    assert looks.asked == [2.0] * 3
+    world = FakeCluster()
+    status = {
+        "currentPrimary": "a",
+        "targetPrimary": "a",
+        "instancesStatus": {"healthy": ["a", "b"]},
+    }
+    world.put(
+        {"kind": "Cluster", "metadata": {"namespace": "data", "name": "pg"}, "status": status}
+    )
+    row = {"applicationName": "b", "state": "streaming", "replayLsn": "0/1"}
+    world.pod_answers["a"] = {"currentLsn": "0/1", "replicationInfo": [row]}
+    ref, action = WorkloadRef("default", "data", "Cluster", "pg"), ACTIONS["database_failover"]
+    actors = Actors(FakeClock(), world, waiting=(looks := Looks()))
+    bound = bind(action, await action.observe(actors, ref, parse_parameters(action, {})))
+    with pytest.raises(OutcomeUnknownError, match="'a' is still the primary"):
+        await action.execute(actors, bound, "k")
+    assert looks.asked == [2.0] * 3
+
+
 # --- jobs ---------------------------------------------------------------------------------------
 
 
@@ -119,6 +205,7 @@ class Finishing:
         self.world, self.pods = world, pods
 
     async def pause(self, seconds: float) -> bool:
+        assert seconds == 2.0
         (job,) = (each for (kind, *_), each in self.world.objects.items() if kind == "Job")
         running = {"type": "Suspended", "status": "True"}, {"type": "Failed", "status": "False"}
         job["status"] = {"conditions": [*running, {"type": "Complete", "status": "True"}]}
@@ -154,122 +241,26 @@ async def test_a_job_ends_with_the_words_of_its_youngest_pod(
     patient = replace(actors, waiting=Finishing(world, *made))
     done = await action.execute(patient, bound, "k")
     assert (done.response["log"], done.response["status"]) == (log, "Complete")
+    assert re.fullmatch(r"report-[0-9a-f]{10}", done.response["job"])
 
 
 class Silent(FakeCluster):
     """A cluster whose pods tell no log."""
 
+    why: Exception
+
     async def logs(self, pod: WorkloadRef, lines: int) -> str:
-        raise NotFoundError(f"{pod} keeps no log")
+        raise self.why
 
 
-async def test_a_job_whose_log_cannot_be_read_is_done_all_the_same() -> None:
+@pytest.mark.parametrize("why", [NotFoundError("it keeps no log"), DOWN])
+async def test_a_job_whose_log_cannot_be_read_is_done_all_the_same(why: Exception) -> None:
     world = Silent()
+    world.why = why
     metadata = {"namespace": "trading", "name": "report"}
     world.put({"kind": "CronJob", "metadata": metadata, "spec": {"jobTemplate": {}}})
     actors, action = Actors(FakeClock(), world), ACTIONS["run_job"]
     bound = bind(action, await action.observe(actors, CRON, parse_parameters(action, {})))
     patient = replace(actors, waiting=Finishing(world, job_pod("pod-0", "")))
     done = await action.execute(patient, bound, "k")
-    assert done.response["log"].startswith("(its log cannot be read: ")
-    assert "keeps no log" in done.response["log"]
-
-
-# --- drains -------------------------------------------------------------------------------------
-
-
-class Meanwhile(FakeCluster):
-    """A cluster in which pods go, are held or come between the look and the eviction."""
-
-    gone: set[str]  # listed once more, and no longer there
-    held: int  # evictions that a budget holds
-
-    async def list(
-        self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
-    ) -> list[Json]:
-        found = await super().list(kind, namespace, selector)
-        for name in self.gone:
-            self.objects.pop((kind, "trading", name), None)
-        return found
-
-    async def create(self, ref: WorkloadRef, body: Json, **rest: Any) -> Json:
-        if self.held > 0:
-            self.held -= 1
-            raise TryLaterError("kubernetes", "a budget needs it")
-        return await super().create(ref, body, **rest)
-
-
-def node_with_pods() -> Meanwhile:
-    world = Meanwhile([{"kind": "Node", "metadata": {"name": "node-a"}, "spec": {}}])
-    world.gone, world.held = set(), 0
-    world.put({"kind": "Namespace", "metadata": {"name": "trading"}})
-    for item in deployment("shop"):
-        world.put(item)
-    return world
-
-
-async def drained(world: Meanwhile) -> Bound:
-    action = ACTIONS["drain"]
-    actors = Actors(FakeClock(), world)
-    return bind(action, await action.observe(actors, NODE, parse_parameters(action, {})))
-
-
-async def test_a_pod_that_goes_by_itself_is_not_missed_by_a_drain() -> None:
-    world = node_with_pods()
-    bound = await drained(world)
-    world.gone = {"shop-h2-0"}
-    done = await ACTIONS["drain"].execute(Actors(FakeClock(), world), bound, "k")
-    assert done.response == {"evicted": ["trading/shop-h2-1", "trading/shop-h2-2"]}
-
-
-async def test_a_pod_that_another_one_replaces_is_not_evicted_in_its_place() -> None:
-    world = node_with_pods()
-    bound = await drained(world)
-    pod = world.objects["Pod", "trading", "shop-h2-0"]
-    anew = {**pod, "metadata": {**pod["metadata"], "uid": "anew"}}
-
-    async def replaced() -> None:
-        world.put({**anew, "spec": {"nodeName": "node-b"}})  # it stands on another node by now
-
-    world.after_change[2] = replaced  # the note is written, nothing is evicted
-    done = await ACTIONS["drain"].execute(Actors(FakeClock(), world), bound, "k")
-    assert done.response == {"evicted": ["trading/shop-h2-1", "trading/shop-h2-2"]}
-    assert world.objects["Pod", "trading", "shop-h2-0"]["metadata"]["uid"] == "anew"
-
-
-async def test_a_budget_that_holds_while_a_drain_is_tried_is_no_objection() -> None:
-    world = node_with_pods()
-    bound = await drained(world)
-    world.held = 3
-    await ACTIONS["drain"].dry_run(Actors(FakeClock(), world), bound)
-    assert (world.held, world.sent) == (0, [])
-    world.fail_next = [LostRaceError("denied")] * 2
-    with pytest.raises(LostRaceError):
-        await ACTIONS["drain"].dry_run(Actors(FakeClock(), world), bound)
-
-
-class Rounds:
-    """Patience that says how long it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[float] = []
-
-    async def pause(self, seconds: float) -> bool:
-        self.asked.append(seconds)
-        return True
-
-
-async def test_what_a_budget_holds_is_tried_again_every_five_seconds() -> None:
-    world, rounds = node_with_pods(), Rounds()
-    bound = await drained(world)
-    world.held = 4  # all three, and one once more
-    actors = Actors(FakeClock(), world, waiting=rounds)
-    done = await ACTIONS["drain"].execute(actors, bound, "k")
-    assert rounds.asked == [5.0, 5.0]
-    noted = recall(await world.get(NODE), "k")
-    assert {uid: each.name for uid, each in noted.items()} == {
-        f"uid-shop-{n}": f"trading/shop-h2-{n}" for n in range(3)
-    }
-    assert {str(each.owner) for each in noted.values()} == {"trading/Deployment/shop"}
-    assert sorted(done.response["evicted"]) == [f"trading/shop-h2-{n}" for n in range(3)]
-    assert done.detail == "node node-a is cordoned; 3 pods evicted"
+    assert done.response["log"] == f"(its log cannot be read: {why})"

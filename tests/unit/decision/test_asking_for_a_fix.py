@@ -17,6 +17,7 @@ from tests.unit.decision.test_planner import a_finding
 from tools.world import Cause, ServiceMode, ServiceName
 
 RELEASE = Cause("a bad release", ServiceName("shop"), "deploy", 0.9)
+SECOND = replace(RELEASE, cause="a slow disk", service=ServiceName("cart"))
 TRIGGER = "order_error_rate > 2%"
 
 
@@ -54,7 +55,9 @@ async def test_who_asks_for_a_fix_of_a_finding_reads_which_plan_it_is(world: Pro
     assert row.event.facts["replaces"] == ""
 
 
-@pytest.mark.parametrize(("causes", "reason"), [((RELEASE,), "a bad release"), ((), TRIGGER)])
+@pytest.mark.parametrize(
+    ("causes", "reason"), [((RELEASE, SECOND), "a bad release"), ((), TRIGGER)]
+)
 async def test_what_the_bot_proposes_by_itself_says_the_likeliest_cause_where_there_is_one(
     world: Production, causes: tuple[Cause, ...], reason: str
 ) -> None:
@@ -130,7 +133,7 @@ async def test_an_answers_causes_lead_to_a_plan_that_waits_for_a_click(world: Pr
     world.set_mode("shop", ServiceMode.AUTO)
     world.metrics["cpu_usage", "shop"] = 0.9
     world.playbooks = library(SCALE)
-    said = await world.bot.proposals.for_answer(await answered(world, RELEASE), ANN, PLACE)
+    said = await world.bot.proposals.for_answer(await answered(world, RELEASE, SECOND), ANN, PLACE)
     plan = await the_plan(world)
     assert said.message.startswith(plan.id)
     assert (plan.requested_by, plan.place, plan.service) == (ANN, PLACE, "shop")

@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 
-from bot.core.ports import OutboxRow
+from bot.core.ports import OutboxRow, PlanRecord
 from bot.core.remediation.planning.planner import Origin
-from bot.core.remediation.planning.playbook_choice import Match, trouble_of
+from bot.core.remediation.planning.playbook_choice import Match, rank, trouble_of
+from bot.domain import plan_life as life
+from bot.domain.approval import Approved
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.plan_life import Verifying
 from bot.domain.policy import AutoTier, PolicyConfig
+from playbooks.triggers import TriggerFacts
+from tests.fakes.clock import FakeClock
 from tests.fakes.decision import ANN, INCIDENTS, RAY, ROLLBACK, SCALE, Production, library
+from tests.fixtures.nouns import a_plan
 from tests.unit.decision.test_planner import a_finding
-from tools.world import ProposalDraft, ServiceMode, ServiceName
+from tools.world import Cause, ProposalDraft, ServiceMode, ServiceName
 
 OTHER = ROLLBACK.replace("id: rollback", "id: another").replace(
     "deployment_rollback", "rollout_restart"
@@ -67,6 +72,45 @@ async def test_what_helped_before_goes_first(world: Production) -> None:
     assert [(m.success_ratio, m.tried) for m in found] == [(2 / 3, 1), (1 / 2, 0)]
 
 
+@pytest.mark.parametrize(
+    ("rate", "confidence", "fit"),
+    [(0.05, 0.0, 0.5), (0.05, 0.4, 0.7), (0.05, 1.0, 1.0), (0.005, 0.0, 0.25), (0.005, 0.4, 0.45)],
+)
+def test_it_fits_as_far_as_its_conditions_hold_and_a_cause_recommends_it(
+    rate: float, confidence: float, fit: float
+) -> None:
+    conditions = '["order_error_rate > 2%", "order_error_rate > 0.1%"]'
+    text = ROLLBACK.replace('["order_error_rate > 2%"]', conditions)
+    shop, other = ServiceName("shop"), ("pod_restart",)
+    causes = [
+        Cause("release", shop, "deploy", confidence, (), None, ("deployment_rollback", "scale")),
+        Cause("something else", shop, "deploy", 0.9, (), None, other),
+    ]
+    (match,) = rank(library(text), "shop", TriggerFacts({"order_error_rate": rate}), causes, [])
+    assert match.fit == pytest.approx(fit)
+    assert (match.tried, match.success_ratio) == (0, 0.5)
+    assert rank(library(text), "shop", TriggerFacts({}), causes, []) == []
+    own = library(f"{text}services: [shop]\n")
+    facts = TriggerFacts({"order_error_rate": rate})
+    assert [len(rank(own, name, facts, (), [])) for name in ("shop", "cart")] == [1, 0]
+
+
+def test_what_was_tried_before_counts_whether_it_helped_or_not() -> None:
+    loaded, at = library(ROLLBACK)["rollback"], FakeClock().now()
+    plan = replace(a_plan(), body=replace(a_plan().body, playbook_id="rollback"))
+    other = replace(a_plan(), body=replace(a_plan().body, playbook_id="another"))
+    yes = Approved(plan.id, "d", (), at)
+    helped, failed = life.Succeeded(yes, "", at), life.RolledBack(yes, "", at)
+    past = [
+        PlanRecord(plan, helped, 1), PlanRecord(plan, failed, 1), PlanRecord(plan, failed, 1),
+        PlanRecord(other, helped, 1), PlanRecord(plan, life.Unverified(yes, "", at), 1),
+    ]  # fmt: skip
+    facts = TriggerFacts({"order_error_rate": 0.4})
+    (match,) = rank({"rollback": loaded}, "shop", facts, (), past)
+    assert match.tried == 3
+    assert match.success_ratio == pytest.approx(0.4)
+
+
 async def test_a_metric_is_measured_once_for_one_proposal(world: Production) -> None:
     world.playbooks = library(ROLLBACK, SCALE)
     world.metrics["order_error_rate", "shop"] = 0.4
@@ -106,6 +150,27 @@ async def test_a_plan_that_is_watched_is_not_taken_over_by_another_replica(
     assert "plan.taken_over" not in await world.audit(plan)
 
 
+async def test_a_plan_that_is_watched_shows_every_five_seconds_that_somebody_does(
+    world: Production,
+) -> None:
+    plan = await world.approved("rollback")
+    await world.run()
+
+    async def beat() -> float:
+        state = (await world.record(plan)).state
+        assert isinstance(state, Verifying)
+        assert state.worker is not None
+        return (world.clock.wall() - state.worker.heartbeat_at).total_seconds()
+
+    begun = await beat()
+    world.clock.advance(seconds=4.9 - begun)
+    await world.run()
+    assert await beat() == pytest.approx(4.9)
+    world.clock.advance(seconds=0.1)
+    await world.run()
+    assert await beat() == 0.0
+
+
 async def test_what_is_diagnosis_only_is_a_card_to_read_once(world: Production) -> None:
     world.playbooks = library(NEVER)
     finding = await a_finding(world)
@@ -113,7 +178,10 @@ async def test_what_is_diagnosis_only_is_a_card_to_read_once(world: Production) 
         receipt = await world.bot.proposals.for_new_finding(finding)
         assert receipt is not None
         assert (receipt.plan_id, receipt.refused_by) == (None, "tier_critical")
+        assert receipt.summary.startswith("diagnosis only: Compare both ledgers")
+        assert receipt.tier == "critical"
     (card,) = await cards(world, "diagnosis")
+    assert (card["would"], card["lines"], card["score"]) == ([], [], "0.95")  # it was not scored
     assert card["diagnosis"] == "Compare both ledgers, and count the signatures."
     assert card["service"] == "shop"
     async with world.store.begin() as tx:

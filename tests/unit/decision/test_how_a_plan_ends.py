@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
-from bot.core.ports import OutboxRow
+from bot.core.ports import OutboxRow, StaleError
 from bot.core.remediation.planning.planner import Origin
-from bot.domain.ids import PlanId
+from bot.domain.audit import BOT
+from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus, Position
 from bot.domain.step_run import StepDone, StepUnknown
 from tests.fakes.decision import ANN, BOB, INCIDENTS, Production
 from tests.fixtures.nouns import PLACE, an_incident
 from tests.unit.decision.test_planner import a_finding
-from tools.world import ProposalDraft, ServiceName
+from tools.act.contract import ActionResult, Actors, Bound
+from tools.act.rollout import DeploymentRollback
+from tools.act.scaling import HpaScale
+from tools.errors import LostRaceError, OutcomeUnknownError
+from tools.world import ChangeKind, ProposalDraft, ServiceName, Window
 
 
 async def the_end(world: Production, plan: PlanId) -> OutboxRow:
@@ -50,6 +56,73 @@ async def test_who_asked_and_who_said_yes_are_told_where_the_card_is(
     assert (told.channel, told.thread_ts) == (place.channel, place.thread_ts)
 
 
+async def test_the_end_of_a_plan_joins_the_thread_of_its_card(world: Production) -> None:
+    plan = await ran(world, Origin(Place(INCIDENTS), BOB))
+    wall, lease, ts = world.clock.wall(), world.policy.expiry, Ts("1732099200.000001")
+    async with world.store.begin() as tx:
+        card = await tx.outbox.claim("test", wall, lease)
+        assert card is not None
+        assert (card.view, card.ref) == ("plan", plan)
+        await tx.outbox.posted(card.id, ts, wall)
+        rest = [await tx.outbox.claim("test", wall, lease) for _ in range(2)]
+    assert [each.thread_ts for each in rest if each is not None and each.view == "notice"] == [ts]
+
+
+async def test_a_step_that_took_effect_is_a_change_of_its_service_told_in_three_lines(
+    world: Production,
+) -> None:
+    spec = world.cluster.objects["Deployment", "trading", "shop"]["spec"]["template"]["spec"]
+    spec["containers"][0]["env"] = [{"name": f"N{number}", "value": "1"} for number in range(5)]
+    plan = await ran(world, Origin(PLACE, ANN))
+    step = (await world.record(plan)).plan.body.steps[0]
+    now = world.clock.now()
+    async with world.store.begin() as tx:
+        (change,) = await tx.changes.recent(Window(now - timedelta(hours=1), now))
+    assert (change.kind, change.service, change.author) == (ChangeKind.ACTION, "shop", BOT)
+    assert (change.workload, change.source) == (step.target, "sre-agent")
+    assert change.summary == f"{plan}: Roll back"
+    assert len(step.diff) > 3
+    assert change.after == "; ".join(step.diff[:3])
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_step_keeps_the_first_thousand_characters_of_why(
+    world: Production, refused: bool
+) -> None:
+    plan = await world.approved("rollback")
+    long = "x" * 2000
+    error = LostRaceError(long) if refused else OutcomeUnknownError(long)
+
+    class Failing(DeploymentRollback):
+        async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
+            raise error
+
+    world.actions["deployment_rollback"] = Failing()
+    await world.run()
+    (run,) = await world.steps(plan)
+    assert run.note == long[:1000]
+
+
+async def test_why_a_plan_is_taken_back_is_told_in_500_characters(world: Production) -> None:
+    plan = await world.approved("both")
+
+    class Failing(HpaScale):
+        async def execute(self, actors: Actors, bound: Bound, key: str) -> ActionResult:
+            raise LostRaceError("x" * 2000)
+
+    world.actions["hpa_scale"] = Failing()
+    await world.run()
+    async with world.store.begin() as tx:
+        rows = [row.event for row in await tx.audit.tail(100, plan)]
+    (undoing,) = [each for each in rows if each.kind == "plan.undoing"]
+    whole = f"step failed: Third: {'x' * 2000}"
+    assert undoing.facts["why"] == whole  # on record it is kept
+    record = await world.record(plan)
+    assert record.status is PlanStatus.ROLLED_BACK
+    assert whole[:500] in record.outcome
+    assert whole[:501] not in record.outcome
+
+
 async def test_the_end_is_a_moment_of_the_incident_that_the_plan_was_for(
     world: Production,
 ) -> None:
@@ -71,7 +144,7 @@ async def test_a_plan_that_nothing_proves_any_more_says_what_is_done_and_what_no
     plan = await world.approved("both")
 
     async def killed() -> None:
-        raise RuntimeError("killed")
+        raise StaleError("killed right after the request went out")
 
     world.cluster.after_change[2] = killed
     await world.run()

@@ -204,6 +204,32 @@ async def test_an_earlier_hold_of_the_same_process_is_worth_nothing(world: Produ
         await steps.failed(hold, Position.forward(0), "late")
 
 
+async def test_a_step_of_which_nobody_knows_is_not_sent_again_after_a_kill_right_there(
+    world: Production,
+) -> None:
+    """It was on record as unknown, and the plan's end was not yet."""
+    plan = await world.approved("rollback")
+
+    async def killed() -> None:
+        raise StaleError("killed right after the request went out")
+
+    world.cluster.after_change[1] = killed
+    await world.run()
+    record = await world.record(plan)
+    assert record.status is PlanStatus.RUNNING
+    hold = Hold(record.plan, record.token)
+    await Holds(world.store, "one").check(hold, Position.forward(0))  # its own, and on record
+    for other, token in (("two", record.token), ("one", record.token + 1)):
+        stranger = Hold(record.plan, token)
+        with pytest.raises(NotOursError):
+            await Holds(world.store, other).check(stranger, Position.forward(0))
+    await world.bot.execution._steps.unknown(hold, Position.forward(0), "nobody knows")
+    await world.run()
+    ended = await world.record(plan)
+    assert (ended.status, len(world.cluster.sent)) == (PlanStatus.OUTCOME_UNKNOWN, 1)
+    assert "nobody knows" in ended.outcome
+
+
 async def test_what_keeps_losing_its_race_is_given_up_and_not_written(world: Production) -> None:
     plan = await world.approved("rollback")
     await world.run()

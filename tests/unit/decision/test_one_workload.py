@@ -72,8 +72,23 @@ async def test_a_workload_rests_whatever_object_of_it_was_touched(
 
 async def test_another_workload_is_nobodys_business(world: Production) -> None:
     plans = [await approved_by(world, "scale-up"), await approved_by(world, "rollback", "cart")]
-    await world.run()
+    assert await world.bot.execution.run_due() == 2
+    assert await world.bot.execution.run_due() == 0  # both are watched, and no look is due
     assert set(await statuses(world, *plans)) == {PlanStatus.VERIFYING}
+
+
+async def test_a_plan_that_is_let_go_on_counts_among_those_at_work_before_it_is_taken(
+    world: Production,
+) -> None:
+    world.policy = PolicyConfig(max_concurrent=1)
+    halted = await approved_by(world, "rollback")
+    await world.run()
+    assert (await world.bot.approvals.stop(halted, ANN, INCIDENTS)).accepted
+    await world.run()
+    other = await approved_by(world, "rollback", "cart")
+    assert (await world.bot.approvals.undo(halted, ANN, INCIDENTS)).accepted
+    await world.bot.execution.drive(other)
+    assert await statuses(world, halted, other) == [PlanStatus.UNDOING, PlanStatus.APPROVED]
 
 
 async def test_whoever_takes_back_keeps_no_other_process_waiting(world: Production) -> None:

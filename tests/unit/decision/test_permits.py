@@ -39,6 +39,31 @@ async def test_a_permit_does_not_fit_another_plan(world: Production) -> None:
         Permit(other, plan.digest, (ANN,), permits._SEAL)
 
 
+async def test_a_permit_gives_no_step_of_a_plan_that_was_bent_in_its_hand(
+    world: Production,
+) -> None:
+    plan = await world.approved("rollback")
+    record, case = await world.record(plan), await case_of(world, plan)
+    permit = mint(record, replace(case, plan=record.plan, approval=record.approval))
+    assert isinstance(permit, Permit)
+    assert permit.approvers == (ANN,)
+    assert permit.step(Position.forward(0)) == record.plan.body.steps[0]
+    other = replace(record.plan.body.steps[0], parameters={"to_revision": 1})
+    object.__setattr__(permit.plan, "body", replace(record.plan.body, steps=(other,)))
+    with pytest.raises(PermitForgedError, match="has changed since it was approved"):
+        permit.step(Position.forward(0))
+
+
+async def test_a_plan_whose_steps_are_all_done_has_no_permit(world: Production) -> None:
+    plan = await world.approved("rollback")
+    await world.run()
+    record = await world.record(plan)
+    assert record.status is PlanStatus.VERIFYING
+    async with world.store.begin() as tx:
+        case = await world.bot.gate.case(tx, record)
+    assert mint(record, case) == Refusal("status", f"{plan} is verifying, not approved")
+
+
 async def test_a_plan_that_waits_for_answers_has_no_permit(world: Production) -> None:
     plan = await world.planned("rollback")
     record, case = await world.record(plan), await case_of(world, plan)

@@ -10,7 +10,7 @@ from bot.core.remediation.planning.playbook_choice import trouble_of
 from bot.domain.anomaly import open_anomaly
 from bot.domain.answer import Answer, Usage
 from bot.domain.finding import Finding
-from bot.domain.ids import AnomalyId, FindingId, RunId, Ts
+from bot.domain.ids import AnomalyId, FindingId, PlanId, RunId, Ts
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.question import Question
@@ -90,6 +90,17 @@ async def test_an_unknown_playbook_names_the_nearest(world: Production) -> None:
     assert "rollback" in receipt.summary
 
 
+async def test_a_playbook_for_other_services_is_refused_with_their_names(
+    world: Production,
+) -> None:
+    world.playbooks = library(f"{ROLLBACK}services: [cart, vault]\n")
+    receipt = await world.propose("rollback")
+    assert (receipt.refused_by, receipt.summary) == (
+        "playbook_service", "playbook 'rollback' is for cart, vault, not for 'shop'",
+    )  # fmt: skip
+    assert (await world.propose("rollback", "cart")).plan_id is not None
+
+
 async def test_an_unknown_service_names_the_nearest(world: Production) -> None:
     assert "'shop'" in (await world.propose("rollback", "shopp")).summary
 
@@ -112,6 +123,19 @@ async def test_what_reaches_beyond_a_workload_needs_a_written_playbook(
     assert receipt.summary == (
         f"'{action}' alone cannot be proposed; name a playbook that uses it: none"
     )
+
+
+@pytest.mark.parametrize(
+    ("playbook", "parameters"), [("hpa_scale", {"add_replicas": "1"}), ("restart", {})]
+)
+async def test_of_several_workloads_the_first_one_is_acted_on(
+    world: Production, playbook: str, parameters: dict[str, str]
+) -> None:
+    both = (*world.services["shop"].workloads, *world.services["cart"].workloads)
+    world.services["shop"] = replace(world.services["shop"], workloads=both)
+    receipt = await world.propose(playbook, "shop", **parameters)
+    target = (await world.record(PlanId(receipt.plan_id or ""))).plan.body.steps[0].target
+    assert target.name.startswith("shop")
 
 
 async def test_a_service_without_a_workload_is_acted_on_by_no_action_alone(
@@ -163,10 +187,13 @@ async def test_a_precondition_without_data_is_not_taken_for_true(world: Producti
 
 
 async def test_a_playbook_without_verify_is_judged_by_its_trigger(world: Production) -> None:
-    world.playbooks = library(ROLLBACK.rpartition("verify")[0])
+    conditions = '["order_error_rate > 2%", "cpu_usage > 0.8", OOMKilled, "not cpu_usage > 0.7"]'
+    text = ROLLBACK.replace('["order_error_rate > 2%"]', conditions)
+    world.playbooks = library(text.rpartition("verify")[0])
     world.metrics["order_error_rate", "shop"] = 0.5
     plan = (await world.record(await world.planned("rollback"))).plan
-    assert [rule.expression for rule in plan.body.verify] == ["not (order_error_rate > 2%)"]
+    (rule,) = plan.body.verify  # of what held of metrics, and could be measured
+    assert (rule.expression, rule.window_seconds) == ("not (order_error_rate > 2%)", 600)
 
 
 async def test_two_steps_on_one_object_are_refused(world: Production) -> None:

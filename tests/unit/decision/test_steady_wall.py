@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from bot.core.remediation.guarding.steady_wall import HIGHEST, SteadyWall
 from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
@@ -15,6 +17,17 @@ def test_it_goes_with_the_clock_however_often_it_is_read() -> None:
     for _ in range(3):
         clock.advance(seconds=10)
         assert steady.glance() == steady.glance() == clock.wall()
+
+
+def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
+    clock = FakeClock(START)
+    steady, begun = SteadyWall(clock), clock.wall()
+    clock.set_wall(hours=-1)
+    for seconds in (10, 20, 30):
+        clock.advance(seconds=10)
+        assert steady.glance() == begun + timedelta(seconds=seconds)
+    clock.set_wall(hours=3)
+    assert steady.glance() == clock.wall()
 
 
 async def test_it_is_kept_for_the_next_process_once_a_second(store: SqlStore) -> None:

@@ -29,7 +29,7 @@ class SteadyWall:
     def glance(self) -> datetime:
         """Return the time as far as this process knows."""
         monotonic = self._clock.monotonic()
-        passed = timedelta(seconds=max(0.0, monotonic - self._read_at))
+        passed = timedelta(seconds=monotonic - self._read_at)
         self._highest = max(self._clock.wall(), self._highest + passed)
         self._read_at = monotonic
         return self._highest

@@ -27,7 +27,7 @@ LOADED = (
 
 def main() -> None:
     """Serve jobs from standard input until it ends."""
-    for name in LOADED:
+    for name in LOADED if Path("bot").is_dir() else ():  # of another tree nobody knows it
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     here = Path(__file__).resolve().parent

@@ -4,7 +4,7 @@
                          └ what is outside of functions ──> a new pytest each ──> killed | survived
 
 The sample is drawn by a printed seed from all mutants of the named paths, and holds some of every
-file. One that survives is argued in a file (`survivors.yaml`): why nobody could see it. More than
+file. One that survives is argued in a file (`survivors*.yaml`): why nobody could see it. More than
 one in twenty alive, or one that nobody argued, is a missed aim.
 
 Ids name no file, so that two trees can be compared: `--again FILE` takes those of an earlier run,
@@ -64,7 +64,7 @@ NEAR_TESTS = {  # where nobody has time to learn who reaches a line: the tests b
     "bot/core": ("tests/unit/decision",),
     "bot/domain": ("tests/unit/decision", "tests/unit/core"),
 }  # fmt: skip
-ARGUED = "tests/safety/survivors.yaml"  # id → why nobody could see it
+ARGUED = "tests/safety/survivors*.yaml"  # id → why nobody could see it
 TIMES, LEAST = 20.0, 240.0  # patience: times what the tests took before, and at least so long
 MAP = "mutants.json"  # line → tests, in the tree's own var/
 AGED = count(1_000_000_000)  # Python takes a compiled file for fresh when seconds and size agree
@@ -153,7 +153,7 @@ def _report(
 ) -> Report:
     told = Counter(each.verdict for each in verdicts)
     alive = [each for each in verdicts if each.verdict != "killed"]
-    argued = arguments(plan.tree / ARGUED)
+    argued = arguments(plan.tree)
     silent = [each for each in alive if each.mutant not in argued]
     return Report(
         bench="mutants",
@@ -180,11 +180,10 @@ def _report(
     )
 
 
-def arguments(file: Path) -> dict[str, str]:
+def arguments(tree: Path) -> dict[str, str]:
     """Return why nobody could see some mutants, by id."""
-    if not file.is_file():
-        return {}
-    return {str(each["id"]): str(each["why"]) for each in yaml.safe_load(file.read_text()) or ()}
+    rows = [row for file in tree.glob(ARGUED) for row in yaml.safe_load(file.read_text()) or ()]
+    return {str(each["id"]): str(each["why"]) for each in rows}
 
 
 def _say(words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bench import mutants
 
@@ -62,6 +63,19 @@ def test_what_a_test_notices_is_killed_and_what_none_does_is_named(
 
 
 def test_a_survivor_that_is_argued_says_why(tree: Path) -> None:
-    (tree / mutants.ARGUED).write_text('- id: "is_full ~ x ~ 1"\n  why: nobody could see it\n')
-    assert mutants.arguments(tree / mutants.ARGUED) == {"is_full ~ x ~ 1": "nobody could see it"}
-    assert mutants.arguments(tree / "nowhere.yaml") == {}
+    assert mutants.arguments(tree) == {}
+    folder = tree / "tests" / "safety"
+    for name in ("survivors.yaml", "survivors_act.yaml"):
+        (folder / name).write_text(f'- id: "is_full ~ {name} ~ 1"\n  why: nobody could see it\n')
+    assert list(mutants.arguments(tree).values()) == ["nobody could see it"] * 2
+
+
+def test_every_argument_is_about_a_line_that_is_still_there() -> None:
+    root = Path(mutants.ROOT)
+    rows = [row for file in root.glob(mutants.ARGUED) for row in yaml.safe_load(file.read_text())]
+    assert rows
+    for row in rows:
+        lines = {line.strip() for line in (root / row["file"]).read_text().splitlines()}
+        assert row["line"] in lines, row
+        assert row["why"]
+    assert len({row["id"] for row in rows}) == len(rows)

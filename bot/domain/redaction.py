@@ -33,6 +33,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text without secrets; half a character becomes `?`."""
+        text = str.__str__(text)  # RE2 calls the class of the text, and an enum's wants a value
         if not text.isascii():
             text = text.encode("utf-8", "replace").decode()
         if self._known is not None:

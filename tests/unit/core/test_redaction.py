@@ -2,6 +2,7 @@
 
 import base64
 import json
+from enum import StrEnum
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -95,6 +96,19 @@ def test_our_own_secrets_are_cut_however_they_are_written(written: str) -> None:
 
 def test_a_text_with_half_a_character_is_cut_like_any_other() -> None:
     assert Redactor().text("\ud83d password=hunter22") == "? password=[redacted: secret]"
+
+
+def test_a_word_of_an_enum_is_cut_like_any_text() -> None:
+    class Word(StrEnum):
+        PLAIN = "approve"
+        SECRET = "password=hunter22"
+
+    cut = Redactor(["our-own-secret"])
+    assert cut.text(Word.PLAIN) == "approve"
+    assert cut.json({"right": Word.PLAIN, "why": [Word.SECRET]}) == {
+        "right": "approve",
+        "why": ["password=[redacted: secret]"],
+    }
 
 
 def test_a_list_below_a_telling_name_is_cut_and_what_it_refers_to_is_not() -> None:

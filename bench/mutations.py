@@ -44,6 +44,7 @@ OPERATORS = (
     "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ExceptionReplacer", "NumberReplacer",
     "ZeroIterationForLoop",
 )  # fmt: skip
+SIGNATURES = frozenset({"parameters", "typedargslist"})  # where a `*` is no product
 LOGS = frozenset({"log", "logger", "logging", "warnings", "structlog"})
 UNSEEN = frozenset({"TYPE_CHECKING"})
 
@@ -78,12 +79,14 @@ def _of_the_library(source: str, found: _Finder) -> Iterator[Mutant]:
         for name, operator in operators:
             for index, (begin, end) in enumerate(operator.mutation_positions(node)):
                 occurrence, occurred[name] = occurred[name], occurred[name] + 1
-                if found.is_alone(begin, end):
+                if found.is_alone(begin, end) or node.parent.type in SIGNATURES:
                     continue
                 text = f"{node.get_code(include_prefix=False)}{index}"
                 key = f"{found.scope(begin)} ~ {name} ~ {_digest(text)}"
                 seen[key] += 1
                 change = partial(_changed, operator=operator, occurrence=occurrence)
+                if name == "AddNot" and ":=" in text:  # not Python any more
+                    continue
                 yield Mutant(f"{key} ~ {seen[key]}", begin[0], name, change)
 
 

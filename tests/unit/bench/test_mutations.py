@@ -80,6 +80,14 @@ def test_what_two_files_share_is_numbered() -> None:
     assert len(set(both)) == len(both) == 2 * len(mutants(SOURCE))
 
 
+def test_what_would_be_no_python_is_none() -> None:
+    assert kinds("def f(a, *, b):\n    pass\n") == {}
+    assert (
+        kinds("class A:\n    def f(self, *, b):\n        while row := b():\n            pass\n")
+        == {}
+    )
+
+
 @pytest.mark.parametrize("source", ["x: int = 3\n", "def 求和(a):\n    return a > 1  # 大于一\n"])
 def test_spans_are_counted_in_bytes(source: str) -> None:
     for each in mutants(source):

@@ -30,3 +30,9 @@ def patterns_of(text: str) -> Iterator[str]:
             own = encoded[-(-lead * 8 // 6) : len(encoded) - 1]
             if len(own) >= SHORTEST:
                 yield re2.escape(own)
+
+
+def writable(text: str) -> str:
+    """Return a text that UTF-8 can write, as RE2 needs: half a character becomes `?`."""
+    plain = str.__str__(text)  # RE2 calls the class of the text, and an enum's wants a value
+    return plain if plain.isascii() else plain.encode("utf-8", "replace").decode()

@@ -16,7 +16,7 @@ from typing import Any
 import re2
 
 from bot.domain.secret_shapes import Shape, is_value, occurring, tells
-from foundation.encodings import patterns_of
+from foundation.encodings import patterns_of, writable
 from tools.world import Cause, Change, SimilarCase
 
 _SHORTEST_KNOWN = 6  # a shorter "secret" would cut ordinary words
@@ -33,9 +33,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text without secrets; half a character becomes `?`."""
-        text = str.__str__(text)  # RE2 calls the class of the text, and an enum's wants a value
-        if not text.isascii():
-            text = text.encode("utf-8", "replace").decode()
+        text = writable(text)
         if self._known is not None:
             text = self._known.sub("[redacted: known secret]", text)
         for shape, pattern in occurring(text):

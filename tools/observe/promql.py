@@ -32,6 +32,7 @@ SCRAPE_SECONDS = 15.0
 NEAR_NAMES = 500  # compared letter by letter with a name that does not exist
 COUNTERS = ("_total", "_bucket", "_count")  # how Prometheus' conventions end a counter's name
 _PROBE = "zq8x"  # no label value looks like this: a pattern that matches it matches everything
+LONGEST = 5_000  # characters of an expression; people and the model write a tenth
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _CHILDREN = ("lhs", "rhs", "expr", "vector_selector", "param")
 
@@ -49,6 +50,11 @@ def check(promql: str, window: Window, step: timedelta) -> list[Selected]:
     """Return the selectors. Raises BadArgumentError with advice unless it may be sent."""
     import promql_parser
 
+    if len(promql) > LONGEST:
+        raise BadArgumentError(
+            f"a PromQL expression of {len(promql):,} characters is longer than {LONGEST:,}; "
+            "ask for less at once"
+        )
     try:
         tree = promql_parser.parse(promql)
     except ValueError as error:

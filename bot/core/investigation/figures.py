@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import re2
+
 from bot.domain.answer import Evidence
+from foundation.encodings import writable
 
 _TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?(?![\d:])")
 _DATE = re.compile(
@@ -28,7 +31,7 @@ _NUMBER = re.compile(
     r"(?![\w.]*\d\.\d)"
 )
 _LIST_MARK = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+")
-_CODE_OR_ID = re.compile(
+_CODE_OR_ID = re2.compile(  # linear: it looks for a digit that may never come
     r"\[(?:E\d+(?:,\s*)?)+\]|\b[A-Z]{2,5}-[\w-]+|\bE\d+\b|\bv?\d+\.\d+\.\d+\S*|\bp\d{2,3}\b"
     r"|<[@#!][^>]+>|https?://\S+|`[^`\d]*`|\b[A-Za-z][\w]*-[\w-]*\d[\w-]*"
 )
@@ -76,7 +79,7 @@ def figures_in(sentence: str) -> list[Figure]:
     """Return the figures of a sentence, identifiers and list marks left out."""
     bare = _LIST_MARK.sub("", sentence)
     bare = _DATE.sub(" ", bare)
-    bare = _CODE_OR_ID.sub(" ", bare)
+    bare = _CODE_OR_ID.sub(" ", writable(bare))
     bare = _TIME.sub(" ", bare)
     found = []
     for match in _NUMBER.finditer(bare):

@@ -13,7 +13,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import re2
+
 from bot.locale import Texts
+from foundation.encodings import writable
 
 Block = dict[str, Any]
 
@@ -28,9 +31,12 @@ MOST_FALLBACK = 3000  # of the notification; chat.update refuses more than 4,000
 
 _PING = re.compile(r"<(?=[!@#])")
 _NAMED_PING = re.compile(r"@(?=(?:channel|here|everyone)\b)", re.IGNORECASE)
-_LINK = re.compile(r"\[([^\]\n]*)\]\((https?://[^\s)]+)\)")
-_BARE = re.compile(r"(?<![(`\w])https?://[^\s)>\]`]+")
-_REFERENCE = re.compile(
+# What searches for an end that may be missing is RE2's: linear, whatever stands there instead.
+_LINK = re2.compile(r"\[([^\]\n]*)\]\((https?://[^\s)]+)\)")
+_BARE = re2.compile(r"(^|[^(`\w])(https?://[^\s)>\]`]+)")
+_CODE = re2.compile(r"(`[^`\n]*`)")
+_CODE_OR_LINK = re2.compile(r"(`[^`\n]*`|\[[^\]\n]*\]\([^)\s]*\))")
+_REFERENCE = re2.compile(
     r"<(?:(@|#|!subteam\^)([A-Z0-9]+)(?:\|([^>]*))?|!(\w+)[^>]*|([^>|]+)(?:\|([^>]*))?)>"
 )
 _WORD_JOINER = "\u2060"
@@ -70,12 +76,12 @@ def markdown(text: str, hosts: Collection[str] = ()) -> str:
         return match[0] if is_known(match[2], hosts) else f"{match[1]} (`{match[2]}`)"
 
     def bare(match: re.Match[str]) -> str:
-        return match[0] if is_known(match[0], hosts) else f"`{match[0]}`"
+        return match[0] if is_known(match[2], hosts) else f"{match[1]}`{match[2]}`"
 
-    parts = re.split(r"(`[^`\n]*`)", _PING.sub(f"<{_WORD_JOINER}", text))
+    parts = _CODE.split(_PING.sub(f"<{_WORD_JOINER}", writable(text)))
     for i in range(0, len(parts), 2):
         linked = _LINK.sub(named, parts[i])
-        pieces = re.split(r"(`[^`\n]*`|\[[^\]\n]*\]\([^)\s]*\))", linked)
+        pieces = _CODE_OR_LINK.split(linked)
         pieces[::2] = [_NAMED_PING.sub(f"@{_WORD_JOINER}", _BARE.sub(bare, p)) for p in pieces[::2]]
         parts[i] = "".join(pieces)
     return "".join(parts)
@@ -112,7 +118,7 @@ def heard(text: str, bot_user: str = "") -> str:
         word = label or ident
         return f"{'#' if sign == '#' else '@'}{word.lstrip('@#')}"
 
-    said = _REFERENCE.sub(plain, text)
+    said = _REFERENCE.sub(plain, writable(text))
     said = said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return re.sub(r"[ \t]+", " ", said).strip()
 

@@ -10,6 +10,7 @@ many as may be, the one that has kept us waiting longest for its request makes r
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import h11
@@ -30,8 +31,12 @@ class PatientProtocol(H11Protocol):
         """Begin to wait for a request, or refuse where all places are taken."""
         self.since = asyncio.get_running_loop().time()
         self._deadline: asyncio.TimerHandle | None = None
-        if len(self.connections) >= self.api.most_connections and not self._room_made():
+        self.pushed_out = self._refused = False
+        places = [each for each in self.connections if isinstance(each, PatientProtocol)]
+        places = [each for each in places if not each.pushed_out]
+        if len(places) >= self.api.most_connections and not _room_made(places):
             log.warning("api.connection_refused", most=self.api.most_connections)
+            self._refused = True
             transport.abort()
             self.transport = transport
             return
@@ -41,7 +46,7 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._wait_no_more()
-        if self in self.connections:
+        if not self._refused:  # uvicorn never heard of one that was
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -57,16 +62,6 @@ class PatientProtocol(H11Protocol):
         """Whether the request is not whole yet."""
         return self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
 
-    def _room_made(self) -> bool:
-        waiting = [each for each in self.connections if isinstance(each, PatientProtocol)]
-        waiting = [each for each in waiting if each.waits]
-        if not waiting:
-            return False
-        longest = min(waiting, key=lambda each: each.since)
-        self.connections.discard(longest)
-        longest.transport.abort()
-        return True
-
     def _wait(self) -> None:
         self.since = self.loop.time()
         self._deadline = self.loop.call_later(self.api.request_seconds, self._too_slow)
@@ -80,6 +75,16 @@ class PatientProtocol(H11Protocol):
         self._deadline = None
         if self.waits:
             self.transport.abort()
+
+
+def _room_made(places: Sequence[PatientProtocol]) -> bool:
+    """Push out whoever has kept us waiting longest; False when nobody does."""
+    longest = min((each for each in places if each.waits), key=lambda e: e.since, default=None)
+    if longest is None:
+        return False
+    longest.pushed_out = True  # it is lost at the loop's next turn, and its task hears of it
+    longest.transport.abort()
+    return True
 
 
 def protocol_of(config: ApiConfig) -> type[PatientProtocol]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import re2
 
-from bot.domain.secret_shapes import Shape, is_value, occurring, tells
+from bot.domain.secret_shapes import Shape, occurring, tells
 from foundation.encodings import patterns_of, writable
 from tools.world import Cause, Change, SimilarCase
 
@@ -77,9 +77,9 @@ class Redactor:
 
     def _member(self, key: str, value: Any) -> Any:
         """Redact a member whose key alone says that it is a secret."""
-        if isinstance(value, str) and is_value(value) and tells(key):
+        if isinstance(value, str) and tells(key, value):
             return "[redacted: secret]"
-        if isinstance(value, list | tuple) and tells(key):
+        if isinstance(value, list | tuple):
             return [self._member(key, each) for each in value]
         return self.json(value)
 

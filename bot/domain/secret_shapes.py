@@ -70,6 +70,11 @@ def is_opaque(text: str) -> bool:
     return any(c.isdigit() or c in "=+/" for c in text) or (inside != inside.lower())
 
 
+def is_mixed(text: str) -> bool:
+    """Say whether a word that merely follows a telling one holds letters and digits, as few do."""
+    return is_value(text) and any(map(str.isalpha, text)) and any(map(str.isdigit, text))
+
+
 def is_bearer(text: str) -> bool:
     """Say whether what stands behind `bearer` is a token, and not what people write there."""
     return is_opaque(text) or not text.startswith(("authenti", "authori", "credential"))
@@ -100,13 +105,14 @@ def is_random(text: str) -> bool:
 
 
 STRONG_NAME = (
-    r"[a-z0-9_.\-]*(?:passw(?:or)?d|passphrase|secret|api[_\-]?key|access[_\-]?key"
-    r"|account[_\-]?key|secret[_\-]?key|private[_\-]?key|encryption[_\-]?key|signing[_\-]?key"
+    r"[a-z0-9_.\-]*(?:passw(?:or)?d|passphrase|passcode|secret|api[_\-]?key|access[_\-]?key"
+    r"|account[_\-]?key|secret[_\-]?key(?:[_\-]?base)?|private[_\-]?key|encryption[_\-]?key|signing[_\-]?key"
     r"|session[_\-]?key|shared[_\-]?access[_\-]?key|auth[_\-]?token|token|credentials?|mnemonic"
     r"|seed[_\- ]?phrase|recovery[_\- ]?phrase|session[_\-]?id|sessionid|connect\.sid"
     r"|x-amz-signature|masterauth|requirepass)"
 )
-WEAK_NAME = r"[a-z0-9_.\-]*[_.\-]?\b(?:pass|pwd|sig|auth)"
+WEAK_NAME = r"(?:[a-z0-9_.]*[_.])?(?:pass|pwd)"
+HEADER_NAME = r"(?:proxy-)?authorization|(?:set-)?cookie"
 CHINESE_NAME = r"(?:密码|口令|密钥|私钥|秘钥|令牌|助记词|凭证)"
 _QUOTE = r"\\*[\"'`]?"
 _SEPARATOR = r"\s*(?:=>|:=|[:=：]|\bis:)\s*"
@@ -252,10 +258,12 @@ NAMED = (
     ),
     _named("secret", STRONG_NAME, is_value),
     _named("secret", WEAK_NAME, is_strong_value),
-    Shape(
-        "secret",
-        rf"{CHINESE_NAME}{_QUOTE}\s*(?:[:=：]\s*|[是为]\s*)([!-~]{{4,}})", 1, is_value,
-    ),
+    Shape("secret", r"(?i)\b(?:sig|auth)=([^\s\"'&;,]{8,})", 1, is_strong_value),
+    Shape("secret", r"\"auth\\*\"\s*:\s*\\*\"([A-Za-z0-9+/]{12,}={0,2})", 1, is_opaque),  # Docker's
+    Shape("secret", r"(?i)\blogin\s+\S+\s+password\s+(\S{4,})", 1),  # .netrc
+    Shape("secret", r"(?i)\bpassword\s+([^\s\"',;:=]{6,})", 1, is_mixed),
+    Shape("secret", rf"{CHINESE_NAME}{_QUOTE}\s*[:=：是为]\s*[“「]?([!-~]{{4,}})", 1, is_value),
+    Shape("secret", rf"{CHINESE_NAME}\s+([!-~]{{4,}})", 1, is_mixed),
     Shape(  # without "/", which stands in paths; what is public is taken whole, and stays
         "random text",
         r"\b(?:(?:sha\d{3}-|AAAA)[A-Za-z0-9+/]+={0,2}|[A-Za-z0-9+_\-]{40,}={0,2})", 0, is_random,
@@ -287,10 +295,19 @@ def occurring(text: str) -> Iterator[tuple[Shape, Any]]:
 
 
 @cache
-def _telling() -> Any:
-    return re2.compile(rf"(?i)(?:{STRONG_NAME}|{CHINESE_NAME})")
+def _telling() -> tuple[tuple[Any, Callable[[str], bool]], ...]:
+    strong = re2.compile(rf"(?i)(?:{STRONG_NAME}|{CHINESE_NAME})")
+    weak = re2.compile(rf"(?i)(?:{WEAK_NAME})")
+    headers = re2.compile(rf"(?i)(?:{HEADER_NAME})")
+    docker = re2.compile("auth")
+    return (
+        (strong, is_value),
+        (weak, is_strong_value),
+        (headers, anything),
+        (docker, lambda value: len(value) >= 12 and is_opaque(value)),
+    )
 
 
-def tells(name: str) -> bool:
-    """Say whether a name alone says that its value is a secret."""
-    return _telling().fullmatch(name) is not None
+def tells(name: str, value: str) -> bool:
+    """Say whether a name alone says that its value is a secret, and the value may be one."""
+    return any(known.fullmatch(name) and judge(value) for known, judge in _telling())

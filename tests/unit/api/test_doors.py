@@ -56,18 +56,49 @@ async def test_a_request_that_never_becomes_whole_is_cut_off(sent: bytes) -> Non
         await server.stop()
 
 
-async def test_a_crowd_of_half_open_requests_takes_no_place_from_who_asks() -> None:
+@pytest.mark.parametrize("sent", HALF.values(), ids=HALF.keys())
+async def test_a_crowd_of_half_open_requests_takes_no_place_from_who_asks(sent: bytes) -> None:
     server = ApiServer(ApiConfig(port=0, request_seconds=PATIENCE, most_connections=8), app())
     await server.start()
     try:
         crowd = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(30)]
         for _, writer in crowd:
-            writer.write(HALF["half a header"])
+            writer.write(sent)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(LIVE)
         assert b"here" in await said(reader)
         assert len(server._server.server_state.connections) <= 8
         for _, each in [*crowd, (reader, writer)]:
+            each.close()
+    finally:
+        await server.stop()
+
+
+async def test_nobody_waits_for_the_body_of_who_was_pushed_out() -> None:
+    begun, ended = asyncio.Semaphore(0), asyncio.Semaphore(0)
+
+    async def answer(request: Request) -> Response:
+        begun.release()
+        try:
+            await request.body()
+        finally:
+            ended.release()
+        return PlainTextResponse("here")
+
+    slow = Starlette(routes=[Route("/", answer, methods=["POST"])])
+    server = ApiServer(ApiConfig(port=0, request_seconds=PATIENCE, most_connections=2), slow)
+    await server.start()
+    try:
+        crowd = []
+        for _ in range(5):
+            crowd.append(await asyncio.open_connection("127.0.0.1", server.port))
+            crowd[-1][1].write(HALF["half a body"])
+            async with asyncio.timeout(PATIENCE):
+                await begun.acquire()
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(3):
+                await ended.acquire()
+        for _, each in crowd:
             each.close()
     finally:
         await server.stop()

@@ -10,7 +10,7 @@ import re2
 
 from bot.domain.redaction import Redactor
 from bot.domain.secret_shapes import SHAPES, occurring
-from tests.fixtures.secret_corpus import leaks, ordinary
+from tests.fixtures.secret_corpus import leaks, ordinary, pairs
 
 TOKEN = "xox" + "b-123456789012-abcdefGHIJKL"  # in two pieces: no scanner should find this file
 API_KEY = "sk-" + "ant-" + "k3y" * 9
@@ -47,6 +47,15 @@ def test_no_shape_of_a_secret_stays_readable_and_every_kind_is_named() -> None:
         text = cut.text(leak.text)
         assert not [secret for secret in leak.secrets if secret in text], (leak.kind, text)
         assert "[redacted: " in text, leak.kind
+
+
+def test_a_name_that_tells_hides_its_value_in_json_and_in_lists() -> None:
+    cut = Redactor()
+    for name, secret in [each for seed in range(9) for each in pairs(seed)]:
+        assert secret not in str(cut.json({name: secret})), name
+        assert secret not in str(cut.json({"env": [{"name": name, "value": [secret]}]})), name
+    plain = {"auth": "required", "pass": "12", "pwd": "/srv/app", "author": "ann-smith99"}
+    assert cut.json(plain) == plain
 
 
 def test_lines_that_only_look_like_secrets_stay_as_they_are() -> None:

@@ -1,15 +1,14 @@
 """How often something may be done: so many times in any minute, counted by key.
 
-limit = RateLimit(most=60)
-limit.wait(key, at)  ──> 0.0: it is within the limit, and counted
-                     ──> seconds until it would be; not counted
+limit = RateLimit(most=60)                    now: monotonic seconds, which nobody sets back
+limit.wait(key, now)  ──> 0.0: it is within the limit, and counted
+                      ──> seconds until it would be; not counted
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
-from datetime import datetime
 
 WINDOW_SECONDS = 60.0
 MOST_KEYS = 10_000  # remembered at once; the one that came longest ago is forgotten first
@@ -21,17 +20,17 @@ class RateLimit:
     def __init__(self, most: int) -> None:
         """`most` times in any 60 s."""
         self._most = most
-        self._seen: OrderedDict[Hashable, deque[datetime]] = OrderedDict()
+        self._seen: OrderedDict[Hashable, deque[float]] = OrderedDict()
 
-    def wait(self, key: Hashable, at: datetime) -> float:
+    def wait(self, key: Hashable, now: float) -> float:
         """Count one, unless it is above the limit: then return after how many seconds it is not."""
         times = self._seen.setdefault(key, deque())
         self._seen.move_to_end(key)
-        while times and (at - times[0]).total_seconds() >= WINDOW_SECONDS:
+        while times and now - times[0] >= WINDOW_SECONDS:
             times.popleft()
         if len(times) >= self._most:
-            return WINDOW_SECONDS - max(0.0, (at - times[0]).total_seconds())
-        times.append(at)
+            return WINDOW_SECONDS - (now - times[0])
+        times.append(now)
         if len(self._seen) > MOST_KEYS:
             self._seen.popitem(last=False)
         return 0.0

@@ -99,7 +99,7 @@ async def _caller(
 
 
 def _within_rates(deps: ApiDeps, token: ApiToken) -> None:
-    rates, now = deps.rates, deps.clock.wall()
+    rates, now = deps.rates, deps.clock.monotonic()
     whose = f"the tokens of {token.user}"
     for name, limit, key in (
         ("this token", rates.per_token, token.id),

@@ -116,7 +116,7 @@ class FrontDoor:
             return True
         lane = listener.lane if listener is not None else ""
         limit = self._braked if lane else self._asked
-        if seconds := limit.wait(read.user, self._clock.wall()):
+        if seconds := limit.wait(read.user, self._clock.monotonic()):
             log.warning("asked.too_often", user=read.user, kind=kind, name=read.name)
             if not lane:
                 context[TOO_MANY] = seconds
@@ -212,7 +212,7 @@ class FrontDoor:
     async def _say_too_many(self, context: Mapping[str, Any]) -> None:
         """Tell who asks too often, once a minute."""
         read: Interaction = context[INTERACTION]
-        if not self._told.wait(read.user, self._clock.wall()):
+        if not self._told.wait(read.user, self._clock.monotonic()):
             most, seconds = self._config.asked_per_minute, round(context[TOO_MANY])
             await self._room.say_privately(read, "slack.too_many", most=most, seconds=seconds)
 

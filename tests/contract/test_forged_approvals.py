@@ -404,6 +404,18 @@ async def test_a_halt_or_a_freeze_is_not_lifted_by_taking_its_row_away(
     assert await world.bot.switches.state() == ("", "")
 
 
+@pytest.mark.parametrize("switch", ["halt", "freeze"])
+async def test_what_was_lifted_after_the_clock_was_set_back_stays_lifted(
+    world: Production, switch: str
+) -> None:
+    pull = getattr(world.bot.switches, switch)
+    lift = {"halt": world.bot.switches.resume, "freeze": world.bot.switches.unfreeze}[switch]
+    assert (await pull(ADA, "stop", INCIDENTS)).accepted
+    world.clock.advance_world(minutes=-10)  # so does a bot whose machine was set back
+    assert (await lift(ADA, INCIDENTS)).accepted
+    assert await world.bot.switches.state() == ("", "")
+
+
 STEP_ROWS = {
     "taken away": "DELETE FROM plan_steps WHERE plan_id = :id",
     "put back": "UPDATE plan_steps SET phase = 'intent' WHERE plan_id = :id",

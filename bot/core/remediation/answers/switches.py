@@ -25,8 +25,11 @@ from bot.core.remediation.guarding.halts import (
     FREEZE,
     HALT,
     SETTING_CHANGED,
+    TURN,
     Halts,
+    newest_word,
     set_by_people,
+    turn_of,
 )
 from bot.core.remediation.guarding.hand_brake import HandBrake
 from bot.core.remediation.guarding.people import PeopleNow
@@ -153,7 +156,12 @@ class Switches:
                     at=now,
                     actor=user,
                     subject=name,
-                    facts={"before": before is not None, "after": bool(value), "right": right},
+                    facts={
+                        "before": before is not None,
+                        "after": bool(value),
+                        "right": right,
+                        TURN: turn_of(await newest_word(tx, name)) + 1,
+                    },
                     private=value or reason,
                 )
             )

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.ports import Flag, Transaction
-from bot.domain.audit import BOT
+from bot.domain.audit import BOT, Event
 from bot.domain.plan_life import PlanState, Undoing, UndoRequest
 
 HALT, FREEZE = "halt", "freeze"  # names of the flags that people set
 SETTING_CHANGED = "setting.changed"  # kind of the audit rows about them
+TURN = "turn"  # fact of such a row: how many people's words about the switch there were with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +68,33 @@ class Halts:
 async def set_by_people(tx: Transaction, name: str) -> Flag | None:
     """Return a flag as people last set it, None when it is unset.
 
-    Deleting its row lifts nothing: then the audit's newest word about it holds, by the time in it,
-    as a copy of an older row may stand behind.
+    Deleting its row lifts nothing: then the audit's newest word about it holds.
     """
     flag = await tx.flags.find(name)
     if flag is not None:
         return flag
-    said = [event for event in await tx.audit.proved(name, SETTING_CHANGED) if event.actor != BOT]
-    newest = sorted(said, key=lambda event: event.at)[-1:]  # of one second: the last one written
-    if not newest or not newest[0].facts.get("after"):
+    word = await newest_word(tx, name)
+    if word is None or not word.facts.get("after"):
         return None
     lift = {HALT: "/sre resume", FREEZE: "/sre unfreeze"}[name]
     gone = "its row is gone from the database, though nobody lifted it"
-    actor, at = newest[0].actor, newest[0].at
-    return Flag(f"{actor} set it; {gone} ({lift})", actor, at)
+    return Flag(f"{word.actor} set it; {gone} ({lift})", word.actor, word.at)
+
+
+async def newest_word(tx: Transaction, name: str) -> Event | None:
+    """Return what the audit last says that people did to a switch.
+
+    By the number that each word carries under its seal: a copy of an older one may stand behind,
+    and a clock may have been set back since. Words of an older version carry none.
+    """
+    said = [event for event in await tx.audit.proved(name, SETTING_CHANGED) if event.actor != BOT]
+    said.sort(key=lambda word: (turn_of(word), word.at))
+    return said[-1] if said else None
+
+
+def turn_of(word: Event | None) -> int:
+    """Return the number of a word about a switch; 0 for none, and for one that carries none."""
+    return int(word.facts.get(TURN) or 0) if word is not None else 0
 
 
 def _mark(text: str) -> str:

@@ -27,6 +27,7 @@ class HandBrake:
 
     path: Path | None = None  # the halt file; None: memory alone
     pulled: str = ""  # why, empty while it is not
+    made: bool = False  # the file is ours though it may be empty: a full disk took no word
     in_file: bool = False  # then the file alone says whether it still holds: a person may remove it
 
     @property
@@ -53,6 +54,7 @@ class HandBrake:
         if self.path is None or self.path.exists():
             return  # it halts already, and says of itself who made it
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.made = True
         self.path.touch()  # a full disk takes an empty file, and that is a halt
         self.path.write_text(f"{OURS}{why}\n", encoding="utf-8")
 
@@ -61,9 +63,10 @@ class HandBrake:
             return
         try:
             with self.path.open(encoding="utf-8", errors="replace") as file:
-                ours = file.read(len(OURS)) == OURS
-            if ours:
+                begins = file.read(len(OURS))
+            if begins == OURS or (self.made and not begins):
                 self.path.unlink()
+            self.made = False
         except FileNotFoundError:
             return
         except OSError as error:

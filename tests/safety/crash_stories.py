@@ -161,6 +161,11 @@ STORIES: tuple[Story, ...] = (
     _one(
         "http_call", "Endpoint/ops", CALL, ["POST /flags/fast"], ["POST /flags/fast"],
     ),
+    Story(  # nobody can look what became of it
+        "unseen-call",
+        [("http_call", "Endpoint/ops", 'url: "{http}/flags/fast", body: \'{{"state": "off"}}\'')],
+        forward=["POST /flags/fast"],
+    ),
     _one(
         "cordon", f"Node/{NODE}", "", fields=["spec.unschedulable"], **_both_ways("nodes", NODE),
     ),

@@ -22,5 +22,5 @@ async def test_a_bot_killed_in_any_action_repeats_nothing_and_comes_to_an_end(
     found = await on_sqlite(tmp_path, sampled_by=seed())  # whole: python -m bench safety --whole
     assert found.unresolved == []
     assert found.doubled == 0
-    assert len(found.stories) == len(STORIES) // 2
+    assert len(found.stories) in {len(STORIES) // 2, len(STORIES) - len(STORIES) // 2}
     assert found.points == 2 * len(found.stories)

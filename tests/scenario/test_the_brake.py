@@ -92,6 +92,23 @@ async def test_the_brake_is_worked_on_while_every_other_place_is_taken(shift: Sh
         await worker.stop()
 
 
+@pytest.mark.parametrize("crowded", ["the socket", "the door"])
+async def test_a_halt_waits_for_no_place_that_talk_has_taken(shift: Shift, crowded: str) -> None:
+    async with shift.running() as room:
+        assert room._socket is not None
+        places = {"the socket": room._socket._few, "the door": room.door._few}[crowded]
+        for _ in range(room.workspace.config.door_concurrency):
+            await places.acquire()
+        halted = shift.slack.command(ALICE, "#incidents", "/sre halt it burns")
+        async with asyncio.timeout(PATIENCE):
+            assert await halted
+            while not await flag(shift.store):  # noqa: ASYNC110 - a row of the store rings no bell
+                await asyncio.sleep(0.01)
+        assert shift.bot.remediation.switches.hand_brake.pulled == ""  # and it was kept in time
+        for _ in range(room.workspace.config.door_concurrency):
+            places.release()
+
+
 @pytest.mark.parametrize("broken", [locked, full_disk])
 async def test_halt_is_pulled_by_hand_while_the_database_takes_nothing(
     shift: Shift, tmp_path: Path, broken: Broken

@@ -3,7 +3,7 @@
 leak_share             secrets of the corpus that stay readable, over all
 false_cut_share        ordinary lines that are cut, over all
 superlinear_texts      readers of foreign text that take more than linear time for some text
-longest_stall_ms       the longest that a reader takes for 16,000 characters, beside `redaction`
+longest_stall_ms       the longest that a reader takes for 16,000 characters
 halt_seconds_behind_600  a halt behind 600 messages, from the click to the word
 peak_mb_50k_series     memory while 50,000 series are answered where 1,000 are allowed
 

@@ -2,6 +2,7 @@
 
     longest first   slow files, then those of many tests: no worker ends with a long file alone
     cheap coverage  measured where it is the purpose, with no trace inside SQLAlchemy's greenlets
+    cheap memory    what is imported and collected is looked through for garbage no more
     seconds         per folder at the end of every run, so that growth is seen
     seed            of what a run samples: at its head and beside every failure
 
@@ -10,6 +11,7 @@ What every test lives in (no network, missing programs) stands in tests/conftest
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Generator
@@ -123,6 +125,16 @@ def pytest_sessionfinish() -> None:
     """Leave the measurement as its plugin expects it."""
     for measuring in _measuring:
         measuring.turn(on=True)
+
+
+# ------------------------------------------------------------------------------- cheap memory
+
+
+def pytest_collection_finish() -> None:
+    """Leave what lives to the end anyway out of the collector's rounds: a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 # ------------------------------------------------------------------------------- seconds

@@ -18,7 +18,7 @@ from sandbox.loki.lines import Logs
 from sandbox.loki.server import LokiServer
 from sandbox.prometheus.errors import BadDataError
 from sandbox.prometheus.server import Metadata, PrometheusServer
-from sandbox.slack.server import start_slack
+from sandbox.slack.server import LIKE_SLACK, Timing, start_slack
 from sandbox.state import State, forget, open_state
 from sandbox.tempo.server import TempoServer
 from sandbox.tempo.traces import Traces
@@ -102,6 +102,7 @@ async def up(
     after_seconds: float | None = None,
     fresh: bool = False,
     with_model: bool = False,
+    timing: Timing = LIKE_SLACK,
 ) -> Sandbox:
     """Start everything; without `scenario` continue the last story, or begin the first one."""
     chosen = load_scenario(scenario) if scenario is not None else None
@@ -115,7 +116,7 @@ async def up(
     sandbox = Sandbox(state.clock, world, cluster, state, "", {})
     async with AsyncExitStack() as unless_all_listen:
         unless_all_listen.push_async_callback(sandbox.close)
-        await _listen(sandbox, ports, with_model=with_model)
+        await _listen(sandbox, ports, timing, with_model=with_model)
         unless_all_listen.pop_all()
     if chosen is None and not _goes_on(world):
         chosen = load_scenario(FIRST_STORY)
@@ -135,7 +136,7 @@ def _goes_on(world: World) -> bool:
     return any(faults.is_open(story.fault_key(fault)) for fault in story.scenario.faults)
 
 
-async def _listen(sandbox: Sandbox, ports: Ports, *, with_model: bool) -> None:
+async def _listen(sandbox: Sandbox, ports: Ports, timing: Timing, *, with_model: bool) -> None:
     clock, cluster, state = sandbox.clock, sandbox.cluster, sandbox.state
     logs = Logs(sandbox.world.timeline, SEED)
 
@@ -171,7 +172,9 @@ async def _listen(sandbox: Sandbox, ports: Ports, *, with_model: bool) -> None:
     )
     sandbox.servers.append(sandbox.kubernetes)
     sandbox.slack = await _open(
-        "slack", ports.slack, start_slack(HOST, ports.slack, db_path=state.slack_path, clock=clock)
+        "slack",
+        ports.slack,
+        start_slack(HOST, ports.slack, db_path=state.slack_path, clock=clock, timing=timing),
     )
     sandbox.servers.append(sandbox.slack)
     if with_model:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.fixtures.postgres import stop_shared_server
 from tests.fixtures.shared import begin_run, end_run
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
 # A machine is slow, shared, and imports pandas in the first example only.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+# A traceback with everybody's variables in a frame, structlog's default, takes seconds to draw.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
+    ]
+)
 
 # ------------------------------------------------------------------------------- loopback only
 

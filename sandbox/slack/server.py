@@ -62,6 +62,9 @@ class Timing:
     real_limits: bool = False
 
 
+LIKE_SLACK = Timing()
+
+
 class SlackServer:
     """A running local Slack, and the hands of the people in it for tests and demos.
 
@@ -305,7 +308,7 @@ async def start_slack(
     manifest: Json | None = None,
     bot_token: str = BOT_TOKEN,
     app_token: str = APP_TOKEN,
-    timing: Timing | None = None,
+    timing: Timing = LIKE_SLACK,
 ) -> SlackServer:
     """Start a local Slack; port 0 takes a free one, `db_path=None` keeps the chat in memory.
 
@@ -313,7 +316,6 @@ async def start_slack(
         OSError: the port is in use.
         ValueError: the file at `db_path` is not a local Slack's.
     """
-    timing = timing or Timing()
     clock = clock or Clock()
     shelf, chat = open_workspace(Path(db_path) if db_path else None, clock)
     hub, files = Hub(), Files(shelf)

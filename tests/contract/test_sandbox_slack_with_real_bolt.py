@@ -19,10 +19,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from sandbox.clock import ManualClock
 from sandbox.slack.manifest import BUILT_IN
 from sandbox.slack.people import ALICE, BOT_USER_ID, INCIDENTS, TEAM_ID
-from sandbox.slack.server import SlackServer, Timing, start_slack
+from sandbox.slack.server import SlackServer, start_slack
+from tests.fixtures.slack_timing import PATIENT
 from tests.patience import PATIENCE
 
-PATIENT = Timing(ack_seconds=PATIENCE, retry_scale=0.0, trigger_seconds=PATIENCE)
 HASTY = 0.4  # seconds until an acknowledgement that never comes is missed
 NOON = 1_790_000_000.0
 BUTTONS: list[dict[str, Any]] = [

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from sandbox.main import Ports, Sandbox, up
+from tests.fixtures.slack_timing import UNHURRIED
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -110,8 +111,9 @@ def text_of(message: dict[str, Any]) -> str:
 @pytest.fixture
 async def story(tmp_path: Path) -> AsyncIterator[Story]:
     sandbox = await up(
-        "bad_deploy", SPEED, Ports(0, 0, 0, 0, 0, 0), tmp_path / "sandbox", after_seconds=600.0
-    )
+        "bad_deploy", SPEED, Ports(0, 0, 0, 0, 0, 0), tmp_path / "sandbox",
+        after_seconds=600.0, timing=UNHURRIED,
+    )  # fmt: skip
     keep = {
         k: v for k, v in os.environ.items() if not k.startswith(("SRE_", "SLACK_", "ANTHROPIC"))
     }

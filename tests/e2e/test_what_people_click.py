@@ -23,6 +23,7 @@ from bot.slack import replies
 from sandbox.main import Ports, Sandbox, up
 from sandbox.slack import people
 from tests.fixtures.nouns import a_baseline, a_finding, a_verdict, an_anomaly
+from tests.fixtures.slack_timing import UNHURRIED
 from tests.patience import PATIENCE
 from tools.world import Cause, ServiceName
 
@@ -174,8 +175,9 @@ def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
 async def day(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Day]:
     tmp_path = tmp_path_factory.mktemp("day")
     sandbox = await up(
-        "bad_deploy", SPEED, Ports(0, 0, 0, 0, 0, 0), tmp_path / "sandbox", after_seconds=30
-    )
+        "bad_deploy", SPEED, Ports(0, 0, 0, 0, 0, 0), tmp_path / "sandbox",
+        after_seconds=30, timing=UNHURRIED,
+    )  # fmt: skip
     settings = settings_for(sandbox, tmp_path)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(sandbox.close)

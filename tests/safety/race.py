@@ -37,6 +37,7 @@ from sandbox.slack.people import INCIDENTS
 from tests.fakes.decision import FakeDirectory, service
 from tests.fixtures.database import postgres_copy
 from tests.fixtures.postgres import postgres_server
+from tests.fixtures.slack_timing import UNHURRIED
 from tests.patience import PATIENCE
 from tests.safety.life import AUDIT_KEY
 from tools.act.actions import ACTIONS
@@ -80,11 +81,11 @@ async def measure(folder: Path, clicks: int = CLICKS) -> Raced:
     with postgres_server() as postgres:
         url = postgres_copy(postgres)
         store = await open_store(url, Keyring(AUDIT_KEY))
-        sandbox = await up(
-            "noisy_night", 1.0, Ports(0, 0, 0, 0, 0), folder / "sandbox", after_seconds=86_400.0
-        )
         # How soon a click is acknowledged is another bench's question; here each must arrive.
-        sandbox.slack.parts.socket.ack_seconds = PATIENCE
+        sandbox = await up(
+            "noisy_night", 1.0, Ports(0, 0, 0, 0, 0), folder / "sandbox",
+            after_seconds=86_400.0, timing=UNHURRIED,
+        )  # fmt: skip
         try:
             async with _bots(sandbox, url, folder):
                 await sandbox.slack.wait_for(

@@ -44,7 +44,8 @@ ACCESS = AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ALICE,), Role.ADMIN:
 @pytest.fixture
 async def shift(tmp_path: Path) -> AsyncIterator[Shift]:
     clock = FakeClock()
-    async with sqlite_store(tmp_path / "bot.db") as store, local_slack(clock) as slack:
+    database = sqlite_store(tmp_path / "bot.db", threads=True)
+    async with database as store, local_slack(clock) as slack:
         found = Shift(store, tmp_path, slack, clock)
         found.stand.configure(access=ACCESS)
         yield found
@@ -199,7 +200,7 @@ async def test_a_replica_that_cannot_write_that_it_sends_sends_nothing(
 async def test_what_commits_nothing_is_not_writable_though_it_answers(
     tmp_path: Path, broken: Broken
 ) -> None:
-    async with sqlite_store(tmp_path / "bot.db") as store:
+    async with sqlite_store(tmp_path / "bot.db", threads=True) as store:
         assert await store.writable()
         store._probed = None  # as if its second had passed
         with broken(tmp_path / "bot.db"):

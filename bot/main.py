@@ -31,8 +31,11 @@ from bot.store.anchors import AnchorConfigMap
 from bot.store.store import SqlStore
 from bot.telemetry import configure_logging
 from knowledge.store import KnowledgeIndex, load_encoder
+from playbooks.loader import read_library
+from tools.act.actions import load_actions
 from tools.catalog import ALL, load_tools
 from tools.errors import BackendError
+from tools.metrics_and_services import load_metrics
 
 __all__ = [
     "ConfigError",
@@ -159,6 +162,7 @@ async def examine_all(settings: Settings) -> list[DependencyRow]:
             "database": lambda: _database_detail(settings),
             "knowledge": lambda: _knowledge_detail(settings),
             "tools": partial(_tools_detail, settings),
+            "playbooks": partial(_playbooks_detail, settings),
         }
         if settings.slack is not None:
             checks["slack"] = lambda: _slack_detail(settings)
@@ -229,6 +233,17 @@ async def _tools_detail(settings: Settings) -> str:
     tools = await asyncio.to_thread(load_tools, settings.files.tools)
     own = ", ".join(each.name for each in tools if each not in ALL)
     return f"{len(tools)} tools, your own: {own}" if own else f"{len(tools)} tools"
+
+
+async def _playbooks_detail(settings: Settings) -> str:
+    files = settings.files
+    actions = await asyncio.to_thread(load_actions, files.actions)
+    metrics = await asyncio.to_thread(load_metrics, files.metrics)
+    read = await asyncio.to_thread(read_library, files.playbooks, actions, map(str, metrics))
+    if read.refused:
+        why = "; ".join(read.refused.values())
+        raise CheckFailedError(f"{len(read.refused)} do not serve: {why}", "mend the named files")
+    return f"{len(read.library)} playbooks"
 
 
 async def _slack_detail(settings: Settings) -> str:

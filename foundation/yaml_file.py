@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from foundation.capped_file import UnreadableFileError, read_capped
 from foundation.yaml_tree import LIMITS, Builder, Limits, LineColumn, Node, YamlFileError
 
 __all__ = [
@@ -101,10 +102,9 @@ def _below(node: Node, part: str | int) -> tuple[LineColumn, Node] | None:
 def read_yaml(path: Path, limits: Limits = LIMITS) -> YamlFile:
     """Read one file. Raises YamlFileError when it cannot be read, is broken or too large."""
     try:
-        with path.open("rb") as file:
-            content = file.read(limits.bytes + 1)
-    except OSError as error:
-        raise YamlFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+        content = read_capped(path, limits.bytes)
+    except UnreadableFileError as error:
+        raise YamlFileError(str(error)) from error
     return parse_yaml(content, str(path), limits=limits)
 
 

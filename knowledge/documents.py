@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from foundation.capped_file import UnreadableFileError, read_capped
 from foundation.nearest import nearest
 from foundation.yaml_file import Limits, YamlFile, YamlFileError, parse_yaml
 
 KINDS = ("runbook", "postmortem", "issue", "solution")
 FIELDS = frozenset({"id", "title", "kind", "date", "services", "severity", "tags", "origin"})
 LIMITS = Limits(bytes=64 * 1024)  # of the front matter alone: eight short fields
+LONGEST = 1024 * 1024  # bytes of a document: a thick book
 _FENCE = "---"
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[Tt ].*)?")  # a time behind it is left out
 
@@ -81,11 +83,16 @@ def parse_document(text: str, name: str) -> Document:
     )
 
 
-def read_document(path: Path, folder: Path) -> Document:
-    """Read one file below `folder`."""
-    name = path.relative_to(folder).as_posix()
+def read_document(path: Path, name: str) -> Document:
+    """Read one file; `name` is its path in the folder and in complaints."""
     try:
-        return parse_document(path.read_text(encoding="utf-8"), name)
+        content = read_capped(path, LONGEST)
+    except UnreadableFileError as error:
+        raise DocumentError(str(error)) from error
+    if len(content) > LONGEST:
+        raise DocumentError(f"{name}: longer than {LONGEST} bytes; split the document")
+    try:
+        return parse_document(content.decode("utf-8"), name)
     except UnicodeDecodeError as error:
         raise DocumentError(f"{name}: not UTF-8 text (byte {error.start})") from error
 
@@ -95,17 +102,33 @@ def read_folder(folder: Path) -> list[Document]:
 
     Raises DocumentError for the first bad file and for an id that is used twice.
     """
+    documents, refused = read_good_ones(folder)
+    for complaint in refused:
+        raise DocumentError(complaint)
+    return documents
+
+
+def read_good_ones(folder: Path) -> tuple[list[Document], list[str]]:
+    """Read every Markdown document below a folder; return them, and why others are none.
+
+    Raises DocumentError when there is no such folder.
+    """
     if not folder.is_dir():
         raise DocumentError(f"{str(folder)!r} is no folder; give the one with the Markdown files")
     documents: dict[str, Document] = {}
+    refused: list[str] = []
     for path in _markdown(folder):
-        document = read_document(path, folder)
-        if document.id in documents:
-            raise DocumentError(
-                f"{document.path}: id {document.id!r} is also used by {documents[document.id].path}"
-            )
-        documents[document.id] = document
-    return list(documents.values())
+        try:
+            document = read_document(path, path.relative_to(folder).as_posix())
+            if (other := documents.get(document.id)) is not None:
+                raise DocumentError(
+                    f"{document.path}: id {document.id!r} is also used by {other.path}"
+                )
+        except DocumentError as error:
+            refused.append(str(error))
+        else:
+            documents[document.id] = document
+    return list(documents.values()), refused
 
 
 def _markdown(folder: Path) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from knowledge.documents import Document, read_folder
+from knowledge.documents import Document, read_folder, read_good_ones
 
 TABLE = "documents"
 SNIPPET_LETTERS = 320
@@ -156,6 +156,15 @@ class KnowledgeIndex:
         count = await self.add(documents)
         await table.optimize()
         return count
+
+    async def fill(self, folder: Path) -> list[str]:
+        """Add a folder's good documents; returns what is wrong with the others.
+
+        Raises DocumentError when there is no such folder.
+        """
+        documents, refused = await asyncio.to_thread(read_good_ones, folder)
+        await self.add(documents)
+        return refused
 
     async def search(self, text: str, limit: int = 5, kind: str | None = None) -> list[Hit]:
         """Return the nearest documents, best first; an empty question finds nothing.

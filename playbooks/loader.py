@@ -1,7 +1,8 @@
 """Reads playbooks from folders. Every complaint says file:line:column and what to write instead.
 
-Several folders are read in order; an id that stands twice is an error, so that a mounted folder
-never changes a shipped playbook silently. A playbook's sha256 is that of its file's bytes.
+Several folders are read in order; an id that stands twice is an error of the later file, so that a
+mounted folder never changes a shipped playbook silently. One bad file keeps none of the others from
+being read. A playbook's sha256 is that of its file's bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
+from foundation.capped_file import UnreadableFileError, read_capped
 from foundation.nearest import nearest
 from foundation.yaml_file import Limits, PathInFile, YamlFile, YamlFileError, parse_yaml
 from playbooks import triggers
@@ -39,6 +41,14 @@ class Loaded:
 Library = Mapping[str, Loaded]  # by playbook id
 
 
+@dataclass(frozen=True, slots=True)
+class LibraryRead:
+    """What stands in the folders: the good playbooks, and why the others are none."""
+
+    library: Library
+    refused: Mapping[str, str]  # path → file:line:column and what is wrong
+
+
 class Takes(Protocol):
     """An action, as far as a playbook must know it."""
 
@@ -52,29 +62,46 @@ UNCHECKED: Parameters = MappingProxyType({})
 
 
 def load_library(folders: Sequence[Path], actions: Actions, metrics: Iterable[str] = ()) -> Library:
-    """Read every `*.yaml` below the folders, in order of their names."""
+    """Read every `*.yaml` below the folders; one that is wrong is an error."""
+    read = read_library(folders, actions, metrics)
+    for complaint in read.refused.values():
+        raise PlaybookError(complaint)
+    return read.library
+
+
+def read_library(
+    folders: Sequence[Path], actions: Actions, metrics: Iterable[str] = ()
+) -> LibraryRead:
+    """Read every `*.yaml` below the folders, in order of their names, and name what is wrong.
+
+    Raises PlaybookError for a folder that is not there.
+    """
     found: dict[str, Loaded] = {}
+    refused: dict[str, str] = {}
     known_metrics = frozenset(metrics)
     for folder in folders:
         if not folder.is_dir():
             raise PlaybookError(f"{folder}: there is no such folder")
         for path in sorted(folder.rglob("*.yaml")):
-            loaded = load_file(path, actions, known_metrics)
-            other = found.get(loaded.playbook.id)
-            if other is not None:
-                raise PlaybookError(
-                    f"{path}:1:1: id {loaded.playbook.id!r} also stands in {other.path}"
-                )
-            found[loaded.playbook.id] = loaded
-    return MappingProxyType(found)
+            try:
+                loaded = load_file(path, actions, known_metrics)
+                name = loaded.playbook.id
+                if name in found:
+                    other = found[name].path
+                    raise PlaybookError(f"{path}:1:1: id {name!r} also stands in {other}")
+            except PlaybookError as error:
+                refused[str(path)] = str(error)
+            else:
+                found[name] = loaded
+    return LibraryRead(MappingProxyType(found), MappingProxyType(refused))
 
 
 def load_file(path: Path, actions: Actions, metrics: Iterable[str] = ()) -> Loaded:
     """Read one playbook; with `metrics` given, a metric that is not among them is an error."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PlaybookError(f"{path}: cannot be read: {error.strerror or error}") from error
+        content = read_capped(path, LIMITS.bytes)
+    except UnreadableFileError as error:
+        raise PlaybookError(str(error)) from error
     taken = {}
     if isinstance(actions, Mapping):
         taken = {name: frozenset(each.parameters.model_fields) for name, each in actions.items()}

@@ -23,13 +23,10 @@ def add(
 
 async def _add(paths: list[Path]) -> int:
     from bot.main import open_knowledge
-    from knowledge.documents import parse_document
+    from knowledge.documents import read_document
 
     # Their path stays empty: what was added by hand survives a reindex of the folder.
-    documents = []
-    for path in paths:
-        document = parse_document(path.read_text(encoding="utf-8"), str(path))
-        documents.append(_without_path(document))
+    documents = [_without_path(read_document(path, str(path))) for path in paths]
     async with open_knowledge(settings()) as index:
         return await index.add(documents)
 

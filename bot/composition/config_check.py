@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.composition.config_doubts import doubts_of
 from bot.settings import Settings
 from foundation.cron import Cron, CronError
-from playbooks.loader import PlaybookError, load_library
+from playbooks.loader import PlaybookError, read_library
 from tools.act.actions import ACTIONS, load_actions
 from tools.catalog import ALL, load_tools
 from tools.extensions import ExtensionError
@@ -99,8 +99,9 @@ def _files(found: Settings) -> list[Checked]:
     except ExtensionError as error:
         checked.append(Checked(action_folders, error=str(error)))
     try:
-        library = load_library(files.playbooks, actions, metrics)
-        checked.append(Checked(library_folders, f"{len(library)} playbooks"))
+        read = read_library(files.playbooks, actions, metrics)
+        checked.append(Checked(library_folders, f"{len(read.library)} playbooks"))
+        checked += [Checked(path, error=why) for path, why in read.refused.items()]
     except PlaybookError as error:
         checked.append(Checked(library_folders, error=str(error)))
     checked += [*_own_tools(found), _schedule(found)]

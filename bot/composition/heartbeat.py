@@ -44,7 +44,11 @@ class Heartbeat:
         """Ask every instance of every configured backend how it is."""
         asked = await asyncio.gather(*(healths_of(each) for each in _backends(self._parts)))
         cut = self._parts.settings.redactor.text
-        return [replace(each, detail=cut(each.detail)) for found in asked for each in found]
+        told = [replace(each, detail=cut(each.detail)) for found in asked for each in found]
+        if refused := self._parts.live_files.refused():
+            detail = cut(f"{len(refused)} not taken: " + "; ".join(refused.values()))
+            told.append(Health("playbooks", up=True, detail=detail, degraded=True))
+        return told
 
     async def status(self) -> Mapping[str, str]:
         """Return the lines of `/sre status`."""

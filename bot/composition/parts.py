@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from bot.claude.model import Claude
 from bot.composition.database import AuditUpkeep, open_sealed
 from bot.composition.instances import cluster_of, logs_of, metrics_of
@@ -29,9 +31,9 @@ from bot.core.upkeep.discovery import Discovery
 from bot.settings import Settings
 from bot.slack.charts import render_chart
 from bot.workers import ProcessWorkers
-from knowledge.documents import Document
+from knowledge.documents import Document, DocumentError
 from knowledge.store import KnowledgeIndex, load_encoder
-from playbooks.loader import load_library
+from playbooks.loader import read_library
 from tools import catalog
 from tools.act.actions import load_actions
 from tools.act.contract import Action
@@ -44,7 +46,9 @@ from tools.rules import load_rules
 from tools.world import Catalogue, Change, Window
 
 KNOWLEDGE_FOLDER = Path("knowledge")
+FILL_AGAIN = "mend it, then: python -m bot knowledge reindex FOLDER"
 READ_SUFFIXES = frozenset({".yaml", ".py"})
+log = structlog.get_logger(__name__)
 
 
 @cache
@@ -72,11 +76,13 @@ def open_live_files(settings: Settings, actions: Mapping[str, Action]) -> LiveFi
             clusters=settings.cluster_names,
         )
         metrics = sorted(catalogue.metrics)
+        playbooks = read_library(files.playbooks, actions, metrics)
         return LoadedFiles(
             catalogue=catalogue,
             rules=load_rules(files.rca_rules, metrics),
-            library=load_library(files.playbooks, actions, metrics),
+            library=playbooks.library,
             tools=catalog.load_tools(files.tools),
+            refused=playbooks.refused,
         )
 
     named = [files.metrics, files.services, files.rca_rules, *files.playbooks, *files.tools]
@@ -260,8 +266,16 @@ async def _knowledge(settings: Settings, stack: AsyncExitStack) -> KnowledgeInde
     await index.open()
     stack.push_async_callback(index.close)
     if (await index.stats()).documents == 0:
-        await index.reindex(KNOWLEDGE_FOLDER)
+        for why in await _fill(index):
+            log.warning("knowledge.document_refused", why=why, todo=FILL_AGAIN)
     return index
+
+
+async def _fill(index: KnowledgeIndex) -> list[str]:
+    try:
+        return await index.fill(KNOWLEDGE_FOLDER)
+    except DocumentError as error:
+        return [str(error)]
 
 
 def traces_of(settings: Settings, stack: AsyncExitStack) -> Traces | None:

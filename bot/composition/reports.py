@@ -35,7 +35,7 @@ def postmortems_of(parts: Parts, people: People) -> PostmortemDesk:
     folder = parts.settings.files.export_dir
 
     async def index(path: Path) -> None:
-        document = await asyncio.to_thread(read_document, path, folder)
+        document = await asyncio.to_thread(read_document, path, path.relative_to(folder).as_posix())
         await parts.index_documents([document])
 
     return PostmortemDesk(

@@ -9,6 +9,7 @@ from pathlib import Path
 from bot.clock import WorldClock
 from bot.settings.errors import ConfigError
 
+LONGEST_SECRET = 64 * 1024  # characters: more than any key, certificate or address
 SECRET_NAMES = (
     "SLACK_BOT_TOKEN",
     "SLACK_APP_TOKEN",
@@ -38,13 +39,19 @@ def with_files(environ: Mapping[str, str], referred: Collection[str]) -> dict[st
         if not path or environ.get(name):
             continue
         try:
-            found[name] = Path(path).read_text(encoding="utf-8").strip()
+            with Path(path).open(encoding="utf-8") as file:  # a pipe too: FILE=<(command)
+                found[name] = file.read(LONGEST_SECRET + 1).strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ConfigError(
                 f"{name}_FILE names {path!r}, which cannot be read ({why}); "
                 "mount the secret or unset the variable"
             ) from error
+        if len(found[name]) > LONGEST_SECRET:
+            raise ConfigError(
+                f"{name}_FILE names {path!r}, which holds more than {LONGEST_SECRET} characters: "
+                "that is no secret; name the file that holds it alone"
+            )
     return found
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from bot.settings.key_types import is_one_word
-from foundation.yaml_file import YamlFileError, parse_yaml
+from foundation.capped_file import UnreadableFileError, read_capped
+from foundation.yaml_file import LIMITS, YamlFileError, parse_yaml
 
 REFERENCE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 PREFIX = "SRE_AGENT_"  # of SRE_AGENT_<SECTION>__<KEY>
@@ -63,6 +64,7 @@ def _value(text: str, name: str) -> Any:
 def variables_of(path: Path) -> set[str]:
     """Return the names a configuration file refers to as `${NAME}`; none when it cannot be read."""
     try:
-        return {match[1] for match in REFERENCE.finditer(path.read_text(encoding="utf-8"))}
-    except (OSError, UnicodeDecodeError):
+        content = read_capped(path, LIMITS.bytes)
+        return {match[1] for match in REFERENCE.finditer(content.decode("utf-8"))}
+    except (UnreadableFileError, UnicodeDecodeError):
         return set()  # read_document says so better

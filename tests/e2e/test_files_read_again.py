@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -60,6 +61,9 @@ class Running:
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     catalogue = tmp_path / "metrics.yaml"
     shutil.copy(ROOT / "config/metrics.yaml", catalogue)
+    broken = tmp_path / "playbooks"
+    broken.mkdir()
+    (broken / "broken.yaml").write_text("id: [", encoding="utf-8")
     database = f"sqlite+aiosqlite:///{tmp_path}/bot.db"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
     env = kept | {
@@ -70,6 +74,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         "API_PORT": "0",
         "API_LIVE_PORT": "0",
         "SRE_AGENT_PATHS__METRICS": str(catalogue),
+        "SRE_AGENT_PATHS__PLAYBOOKS": json.dumps(["playbooks/library", str(broken)]),
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "run",
@@ -84,6 +89,8 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 async def test_a_running_bot_reads_its_files_again_and_keeps_the_good_ones(
     running: Running,
 ) -> None:
+    refused = await running.says("playbook_refused")
+    assert "broken.yaml:1:" in refused  # one bad playbook does not keep the bot from its start
     await running.says("bot.started")
     good = running.catalogue.read_text(encoding="utf-8")
     running.catalogue.write_text(good.replace("unit:", "unitt:", 1), encoding="utf-8")

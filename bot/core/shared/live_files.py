@@ -2,8 +2,9 @@
 
     files ──load──> LiveFiles.current ──reload──> the new one, or the old one and the reason
 
-A bad file keeps the good one serving. A change is a setting change: audited, and effective for
-new plans only, because a plan carries the hash of the playbook it was made from.
+A bad file keeps the good one serving; a bad playbook that never served is named and keeps nothing
+else from serving. A change is a setting change: audited, and effective for new plans only, because
+a plan carries the hash of the playbook it was made from.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class LoadedFiles:
     rules: tuple[Rule, ...]
     library: Library
     tools: tuple[Tool, ...] = field(default=catalog.ALL)
+    refused: Mapping[str, str] = field(default_factory=dict)  # path of a bad playbook → what it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class LiveFiles:
         self._read, self._stamp = read, stamp
         self._seen = stamp()
         self._current = read()
+        _warn(self._current)
         self._calls: tuple[Call, ...] = ()
 
     def is_stale(self) -> bool:
@@ -96,6 +99,10 @@ class LiveFiles:
         """Return the playbooks."""
         return self._current.library
 
+    def refused(self) -> Mapping[str, str]:
+        """Return the playbooks that are none, by path, with what is wrong where."""
+        return self._current.refused
+
     def tools(self) -> tuple[Tool, ...]:
         """Return the shipped tools and a team's own."""
         return self._current.tools
@@ -111,8 +118,12 @@ class LiveFiles:
         try:
             after = self._read()
         except (ValueError, ToolError) as error:  # a catalogue's complaint is a ToolError
-            log.warning("files.reload_refused", why=str(error))
-            return Reloaded(False, f"{error}. The files read before stay in force.")
+            return _refused(str(error))
+        serving = {each.path for each in before.library.values()}
+        lost = [why for path, why in after.refused.items() if path in serving]
+        if lost:
+            return _refused("; ".join(lost))
+        _warn(after)
         self._current = _with_calls(after, self._calls)
         facts, changes = _difference(before, after), changes_of(before.library, after.library)
         async with store.begin() as tx:
@@ -126,7 +137,18 @@ class LiveFiles:
             f"{len(after.rules)} rules, {len(after.library)} playbooks, {len(after.tools)} tools"
         )
         changed = ", ".join(facts["playbooks_changed"]) or "none"
-        return Reloaded(True, f"Read again: {counts}; changed playbooks: {changed}.")
+        named = "".join(f" Not taken: {why}." for why in after.refused.values())
+        return Reloaded(True, f"Read again: {counts}; changed playbooks: {changed}.{named}")
+
+
+def _refused(why: str) -> Reloaded:
+    log.warning("files.reload_refused", why=why)
+    return Reloaded(False, f"{why}. The files read before stay in force.")
+
+
+def _warn(loaded: LoadedFiles) -> None:
+    for why in loaded.refused.values():
+        log.warning("files.playbook_refused", why=why)
 
 
 def _with_calls(loaded: LoadedFiles, calls: tuple[Call, ...]) -> LoadedFiles:

@@ -3,7 +3,8 @@
     SIGHUP · /sre reload ──┐
     look() finds a change ─┴──> LiveFiles.reload ──> audit row with both hashes, a line to admins
 
-A broken file changes nothing; the admins read which one and why, once per edit.
+A broken file changes nothing; the admins read which one and why, once per edit. They read as well
+which playbook has been none since the start.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Rereading:
     place: Callable[[], Place]  # where admins read
     admins: Callable[[], tuple[str, ...]]  # people and groups to mention
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _named: set[str] = field(default_factory=set)  # complaints that the admins have read
 
     async def reload(self, actor: str) -> Reloaded:
         """Read everything again for somebody who asked."""
@@ -41,14 +43,18 @@ class Rereading:
     async def look(self) -> Reloaded | None:
         """Read everything again if a file has changed; None when none has."""
         async with self._one_at_a_time:
-            if not await asyncio.to_thread(self.live_files.is_stale):
-                return None
-            done = await self.live_files.reload(FOUND, self.store, self.clock, self._tell)
-        if not done.ok:
+            done = None
+            if await asyncio.to_thread(self.live_files.is_stale):
+                done = await self.live_files.reload(FOUND, self.store, self.clock, self._tell)
+        wrong = {done.message: "files.refused"} if done is not None and not done.ok else {}
+        refused = set(self.live_files.refused().values())
+        wrong |= dict.fromkeys(sorted(refused - self._named), "files.playbook_refused")
+        if wrong:
             async with self.store.begin() as tx:
-                await self._post(
-                    tx, done.message, self.texts.say("files.refused", why=done.message)
-                )
+                for why, key in wrong.items():
+                    await self._post(tx, why, self.texts.say(key, why=why))
+        self._named.clear()
+        self._named.update(refused)
         return done
 
     async def _tell(self, tx: Transaction, changes: tuple[PlaybookChange, ...]) -> None:

@@ -127,6 +127,13 @@ def test_check_config_reads_every_file_and_names_retired_keys(
     assert "bad.yaml:1:1: 'name' is missing" in err
     assert "write names, such as mon-fri" in err
     assert err.count("\n") == 1
+    path.write_text(f'paths: {{playbooks: ["{playbooks}"]}}\n', encoding="utf-8")
+    assert main(["doctor", "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)["dependencies"]
+    (row,) = (row for row in rows if row["name"] == "playbooks")
+    assert row["state"] == "failed"
+    assert "1 do not serve" in row["detail"]
+    assert "bad.yaml:1:1: 'name' is missing" in row["detail"]
 
 
 def test_the_doctor_says_what_is_off_and_fails_for_what_is_down(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
@@ -17,7 +18,7 @@ from tools.errors import BackendUnavailableError
 SECRET = "hunter22" + "hunter"
 
 
-def a_heartbeat(metrics: FakeMetrics | None = None) -> Heartbeat:
+def a_heartbeat(metrics: FakeMetrics | None = None, refused: Mapping[str, str] = {}) -> Heartbeat:
     parts = SimpleNamespace(
         settings=SimpleNamespace(redactor=Redactor([SECRET]), off={"loki": "no LOKI_URL"}),
         clock=FakeClock(),
@@ -26,6 +27,7 @@ def a_heartbeat(metrics: FakeMetrics | None = None) -> Heartbeat:
         logs=None,
         traces=None,
         cluster=None,
+        live_files=SimpleNamespace(refused=lambda: refused),
     )
     return Heartbeat(cast("Parts", parts), Texts("en"))
 
@@ -38,6 +40,14 @@ async def test_a_backend_that_is_down_is_told_without_the_secrets_in_its_words()
     lines = await a_heartbeat(metrics).status()
     assert SECRET not in repr(lines)
     assert lines["loki"] == "off (no LOKI_URL)"
+
+
+async def test_a_playbook_that_does_not_serve_is_told() -> None:
+    heartbeat = a_heartbeat(refused={"p/bad.yaml": f"p/bad.yaml:1:1: unknown key {SECRET!r}"})
+    (health,) = await heartbeat.backends()
+    assert (health.name, health.word) == ("playbooks", "degraded")
+    told = (await heartbeat.status())["playbooks"]
+    assert told == "degraded: 1 not taken: p/bad.yaml:1:1: unknown key '[redacted: known secret]'"
 
 
 def test_a_job_that_fails_is_told_without_the_secrets_in_its_words() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +11,11 @@ import pytest
 from bot.core.ports import AuditRow, OutboxRow
 from bot.core.shared.live_files import LiveFiles, LoadedFiles
 from bot.core.upkeep.rereading import Rereading
-from bot.domain.ids import ChannelId
+from bot.domain.ids import ChannelId, Ts
 from bot.domain.place import Place
 from bot.locale import Texts
 from bot.store.store import SqlStore
-from playbooks.loader import load_library
+from playbooks.loader import read_library
 from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW
 from tools.act.actions import ACTIONS
@@ -52,6 +52,7 @@ class Desk:
         async with self.store.begin() as tx:
             while (row := await tx.outbox.claim("t", NOW, timedelta(hours=1))) is not None:
                 found.append(row)
+                await tx.outbox.posted(row.id, Ts(f"1.{row.id[-6:]}"), NOW)
         return found
 
 
@@ -62,7 +63,8 @@ def desk(store: SqlStore, tmp_path: Path) -> Desk:
     (folder / "restart.yaml").write_text(PLAYBOOK, encoding="utf-8")
 
     def read() -> LoadedFiles:
-        return LoadedFiles(Catalogue({}, {}), (), load_library([folder], ACTIONS))
+        found = read_library([folder], ACTIONS)
+        return LoadedFiles(Catalogue({}, {}), (), found.library, refused=found.refused)
 
     def stamp() -> tuple[tuple[str, int], ...]:
         return tuple((f.name, f.stat().st_mtime_ns) for f in sorted(folder.iterdir()))
@@ -127,3 +129,34 @@ async def test_a_broken_file_changes_nothing_and_is_told_once_with_its_line(desk
     mended = await desk.files.look()
     assert mended is not None
     assert mended.ok
+
+
+async def test_a_playbook_that_never_served_is_named_and_holds_up_no_other(desk: Desk) -> None:
+    desk.write(PLAYBOOK.replace("id: restart", "id: again"), "again")
+    desk.write("id: [", "broken")
+    done = await desk.files.look()
+    assert done is not None
+    assert done.ok
+    assert "broken.yaml:1" in done.message
+    assert set(desk.live_files.library()) == {"again", "restart"}
+    lines = [row.body["text"] for row in await desk.posted()]
+    assert any("broken.yaml:1" in line and "does not serve" in line for line in lines)
+    assert await desk.files.look() is None
+    assert await desk.posted() == []  # the admins have read it
+
+
+async def test_a_playbook_that_is_bad_at_the_start_does_not_keep_the_bot_from_it(
+    desk: Desk,
+) -> None:
+    desk.write("id: [", "broken")
+    started = replace(desk, live_files=LiveFiles(desk.live_files._read, desk.live_files._stamp))
+    files = replace(desk.files, live_files=started.live_files)
+    assert set(started.live_files.library()) == {"restart"}
+    assert await files.look() is None
+    (line,) = await desk.posted()
+    assert "broken.yaml:1" in line.body["text"]
+    desk.write(PLAYBOOK.replace("pod_restart", "pod_restrat"))
+    lost = await files.look()
+    assert lost is not None
+    assert not lost.ok
+    assert set(started.live_files.library()) == {"restart"}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playbooks import templates
-from playbooks.loader import PlaybookError, load_file, load_library, parse
+from playbooks.loader import PlaybookError, load_file, load_library, parse, read_library
 from playbooks.templates import TemplateError, fill, render
 from playbooks.triggers import TriggerError, TriggerFacts
 from playbooks.triggers import parse as trigger
@@ -185,6 +185,20 @@ def test_an_id_in_two_folders_is_an_error(tmp_path: Path) -> None:
         (tmp_path / folder / "x.yaml").write_text(SCALE)
     with pytest.raises(PlaybookError, match="also stands in"):
         load_library([tmp_path / "a", tmp_path / "b"], KNOWN)
+
+
+def test_one_bad_file_keeps_none_of_the_others_from_being_read(tmp_path: Path) -> None:
+    written = {
+        "a": SCALE, "b": SCALE.replace("name:", "nmae:", 1), "c": "{", "d": SCALE,
+        "e": SCALE.replace("id: ", "id: other-", 1),
+    }  # fmt: skip
+    for name, text in written.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    read = read_library([tmp_path], KNOWN)
+    assert [Path(each.path).stem for each in read.library.values()] == ["a", "e"]
+    assert [Path(path).stem for path in read.refused] == ["b", "c", "d"]
+    assert all(why.startswith(f"{path}:") for path, why in read.refused.items())
+    assert "also stands in" in read.refused[str(tmp_path / "d.yaml")]
 
 
 def test_the_users_own_playbook_is_accepted_as_it_stands() -> None:

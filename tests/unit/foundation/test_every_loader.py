@@ -1,5 +1,6 @@
 """Every file of ours goes through the one reader: what it refuses, each loader refuses."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from bot import locale
 from bot.settings import ConfigError, load_settings
-from knowledge.documents import DocumentError, parse_document
+from knowledge.documents import DocumentError, parse_document, read_document
 from playbooks.loader import PlaybookError, load_file
 from tools.act.actions import ACTIONS
 from tools.act.contract import parse_parameters
@@ -25,8 +26,8 @@ steps:
 """
 
 
-def read_document(path: Path) -> object:
-    return parse_document(path.read_text(encoding="utf-8"), str(path))
+def read_markdown(path: Path) -> object:
+    return read_document(path, str(path))
 
 
 def read_playbook(path: Path) -> object:
@@ -42,7 +43,7 @@ LOADERS: list[tuple[Callable[[Path], object], type[Exception]]] = [
     (load_services, CatalogueError),
     (load_rules, RuleError),
     (read_playbook, PlaybookError),
-    (read_document, DocumentError),
+    (read_markdown, DocumentError),
     (read_configuration, ConfigError),
 ]
 TWINS = [
@@ -100,8 +101,40 @@ def test_an_alias_that_grows_is_refused_by_every_loader(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
     )
     path = tmp_path / "f.yaml"
-    path.write_text(f"---\n{laughs}---\nText\n" if read is read_document else laughs, "utf-8")
+    path.write_text(f"---\n{laughs}---\nText\n" if read is read_markdown else laughs, "utf-8")
     with pytest.raises(error, match="more than 200000 keys and values"):
+        read(path)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _circle(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def _huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(b"---\n")
+        file.truncate(3_000_000_000)  # without a block on the disk
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, _pipe, _circle, _huge])
+@pytest.mark.parametrize(
+    ("read", "error"),
+    [(read, error) for read, error, *_ in LOADERS],
+    ids=lambda each: each.__name__,
+)
+def test_what_is_no_file_or_has_no_end_is_refused_by_every_loader(
+    tmp_path: Path,
+    read: Callable[[Path], object],
+    error: type[Exception],
+    make: Callable[[Path], None],
+) -> None:
+    path = tmp_path / "f.yaml"
+    make(path)
+    with pytest.raises(error, match=r"f\.yaml.*(cannot be read|larger than|longer than)"):
         read(path)
 
 

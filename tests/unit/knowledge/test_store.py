@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import knowledge
-from knowledge.documents import Document, DocumentError
+from knowledge.documents import LONGEST, Document, DocumentError
 from knowledge.store import VECTOR_SIZE, IndexClosedError, KnowledgeIndex, snippet
 from tools.backends.history import KnowledgeHistory
 
@@ -92,6 +92,18 @@ async def test_reindex_drops_vanished_files_keeps_added_rows_and_refuses_a_bad_f
     with pytest.raises(DocumentError, match=r"bad\.md"):
         await index.reindex(folder)
     assert (await index.stats()).documents == 2
+
+
+async def test_an_empty_index_is_filled_with_the_good_documents_and_the_bad_are_named(
+    index: KnowledgeIndex, tmp_path: Path
+) -> None:
+    (tmp_path / "good.md").write_text("---\nid: a\ntitle: T\nkind: issue\n---\nwords\n")
+    (tmp_path / "bad.md").write_text("nothing")
+    (tmp_path / "long.md").write_bytes(b"a" * (LONGEST + 1))
+    (told, long) = await index.fill(tmp_path)
+    assert told.startswith("bad.md:1: expected front matter")
+    assert long == f"long.md: longer than {LONGEST} bytes; split the document"
+    assert [hit.id for hit in await index.search("words")] == ["a"]
 
 
 async def test_what_was_added_is_there_after_opening_again(tmp_path: Path) -> None:

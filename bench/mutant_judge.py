@@ -203,6 +203,7 @@ def mixed(tests: Sequence[str]) -> list[str]:
 def _functions() -> dict[tuple[str, str, int], list[types.FunctionType]]:
     """Return every living function by its file, name and line."""
     found: dict[tuple[str, str, int], list[types.FunctionType]] = {}
+    gc.unfreeze()  # the suite froze what it had collected, and what is frozen is not listed
     for each in gc.get_objects():
         if isinstance(each, types.FunctionType):
             code = each.__code__

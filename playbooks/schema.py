@@ -17,6 +17,7 @@ from pydantic import (
 
 from foundation.numbers import refuse_flag
 from playbooks import templates, triggers
+from playbooks.patterns import complaint
 
 RESERVED = frozenset(  # variables the bot fills in from the finding, the service and the cluster
     {"service", "namespace", "cluster", "workload", "kind", "target_pod", "target_node", "finding"}
@@ -62,10 +63,8 @@ class Parameter(Part):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if why := complaint(pattern):
+            raise ValueError(f"{pattern!r} is no regular expression of RE2: {why}")
         return pattern
 
 

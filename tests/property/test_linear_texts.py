@@ -21,10 +21,15 @@ from bot.domain.redaction import Redactor
 from bot.slack.blocks import text as slack
 from foundation import blanks
 from knowledge.documents import parse_document
+from playbooks.patterns import fits
 from tools import tokens
-from tools.analysis import log_headers, log_masks, log_templates
+from tools.analysis import clues, log_headers, log_masks, log_templates
+from tools.analysis.candidates import scene_of
+from tools.analysis.symptoms import SeenPattern, Symptoms
 from tools.backends import logql
-from tools.world import Catalogue
+from tools.errors import BadArgumentError
+from tools.observe import asking
+from tools.world import Catalogue, ServiceName
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 NOTHING = Catalogue({}, {})
@@ -44,6 +49,16 @@ def released(text: str) -> None:
     for piece in (text[: len(text) // 2], text[len(text) // 2 :]):
         list(release.push(piece))
     list(release.flush())
+
+
+def versions(text: str) -> None:
+    burst = SeenPattern(ServiceName("shop"), "x", text, 9, "error")
+    clues.from_patterns(scene_of(Symptoms([], patterns=[burst])), {})
+
+
+def window(text: str) -> None:
+    with suppress(BadArgumentError):
+        asking.duration_of(text)
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -68,6 +83,10 @@ READERS: dict[str, Callable[[str], object]] = {
     "level": logql.normal_level,
     "tokens": lambda text: tokens.fit(text, 500),
     "slug": lambda text: postmortem_text.slug(text, "x"),
+    "window": window,
+    "versions": versions,
+    "choice": lambda text: fits("[a-z]+(-[a-z0-9]+)*", text),
+    "pattern": lambda text: fits(text[:500], text),
     "document": lambda text: parse_document(f"---\ntitle: a\n---\n{text}", "a.md"),
 }
 UNITS = (

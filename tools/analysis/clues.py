@@ -10,6 +10,9 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
+import re2
+
+from foundation.encodings import writable
 from tools.analysis.candidates import (
     Candidate,
     Candidates,
@@ -54,7 +57,7 @@ BAD_EVENTS: Mapping[str, tuple[str, float, tuple[str, ...]]] = {
     "ErrImagePull": ("has pods whose image cannot be pulled", 0.55, ("deployment_rollback",)),
     "ImagePullBackOff": ("has pods whose image cannot be pulled", 0.55, ("deployment_rollback",)),
 }
-_VERSION = re.compile(r"\d+(?:\.\d+){1,3}(?:[-+][\w.]+)?")
+_VERSION = re2.compile(r"\d+(?:\.\d+){1,3}(?:[-+][\w.]+)?")
 
 
 def from_changes(scene: Scene, candidates: Candidates) -> None:
@@ -220,7 +223,7 @@ def from_patterns(scene: Scene, candidates: Candidates) -> None:
         if not seen.is_burst or (seen.level and seen.level.lower() not in BAD_LEVELS):
             continue
         quoted = f"{seen.count} log lines like “{_short(seen.template)}”"
-        versions = set(_VERSION.findall(seen.sample))
+        versions = set(_VERSION.findall(writable(seen.sample)))
         for (service, kind, _), candidate in list(candidates.items()):
             if seen.service == service:
                 candidate.add(0.12, quoted, (seen.evidence,))
@@ -228,7 +231,7 @@ def from_patterns(scene: Scene, candidates: Candidates) -> None:
                 seen.sample, service
             ):
                 candidate.add(0.12, f"{seen.service} complains of it: {quoted}", (seen.evidence,))
-            after = set(_VERSION.findall(candidate.sentence))
+            after = set(_VERSION.findall(writable(candidate.sentence)))
             if kind == ChangeKind.DEPLOY and seen.service == service and versions & after:
                 named = ", ".join(sorted(versions & after))
                 candidate.add(0.35, f"the lines name version {named}", (seen.evidence,))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 
+import re2
+
+from foundation.encodings import writable
 from foundation.nearest import nearest
 from tools.errors import BadArgumentError, NotFoundError
 from tools.fleet import P, pick
 from tools.ports import Clock
 from tools.world import Catalogue, MetricSpec, ServiceSpec, Window
 
-_WINDOW = re.compile(r"(\d+)\s*(s|m|h|d|w)")
+_WINDOW = re2.compile(r"(\d+)\s*(s|m|h|d|w)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 LONGEST = timedelta(days=31)
 SHORTEST = timedelta(minutes=1)
@@ -20,7 +22,7 @@ SHORTEST = timedelta(minutes=1)
 def duration_of(text: str) -> timedelta:
     """Read `15m`, `1h`, `24h`, `7d` or `1h30m`. Raises BadArgumentError."""
     compact = text.strip().lower().replace(" ", "")
-    parts = _WINDOW.findall(compact)
+    parts = _WINDOW.findall(writable(compact))
     if not parts or "".join(n + u for n, u in parts) != compact:
         raise BadArgumentError(f"window {text!r} is not a duration; write 15m, 1h, 6h, 24h or 7d")
     length = timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import re2
+
+from foundation.encodings import writable
 from foundation.nearest import nearest
 from tools.analysis.normalise import counter_resets
 from tools.errors import BackendError, BadArgumentError
@@ -33,6 +36,8 @@ NEAR_NAMES = 500  # compared letter by letter with a name that does not exist
 COUNTERS = ("_total", "_bucket", "_count")  # how Prometheus' conventions end a counter's name
 _PROBE = "zq8x"  # no label value looks like this: a pattern that matches it matches everything
 LONGEST = 5_000  # characters of an expression; people and the model write a tenth
+_QUIET = re2.Options()
+_QUIET.log_errors = False
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _CHILDREN = ("lhs", "rhs", "expr", "vector_selector", "param")
 
@@ -181,9 +186,9 @@ def _narrows(matcher: Any) -> bool:
     if operator != "=~":
         return False
     try:
-        pattern = re.compile(matcher.value)
-    except re.error:
-        return True  # not our dialect: the server judges it
+        pattern = re2.compile(writable(matcher.value), _QUIET)
+    except re2.error:
+        return True  # the server says what is wrong with it
     return not (pattern.fullmatch("") or pattern.fullmatch(_PROBE))
 
 

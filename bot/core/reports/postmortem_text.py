@@ -12,18 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import re2
+
 from bot.core.ports import AuditRow, Message, PlanRecord
 from bot.domain.finding import Finding
 from bot.domain.incident import Incident, TimelineEntry
 from bot.domain.plan import PlanStatus
 from bot.domain.postmortem import ActionItem, Postmortem
 from bot.locale import Texts
+from foundation.encodings import writable
 from tools.world import Change
 
 MOST_MESSAGES = 40
 LONGEST_MESSAGE = 240
 MOST_ANOMALY_LINES = 8
-_MENTION = re.compile(r"<[@!][^>]*>")
+_MENTION = re2.compile(r"<[@!][^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +140,13 @@ def _plan_rows(facts: PostmortemFacts, texts: Texts) -> Iterable[Dated]:
 def _messages(facts: PostmortemFacts, texts: Texts) -> Iterable[Dated]:
     source = texts.say("postmortem.source_channel")
     for message in facts.messages[:MOST_MESSAGES]:
-        text = _flat(_MENTION.sub("@…", message.text), LONGEST_MESSAGE)
+        text = _flat(_MENTION.sub(_someone, writable(message.text)), LONGEST_MESSAGE)
         if text:
             yield Dated(message.at, texts.say("postmortem.said", text=text), source)
+
+
+def _someone(_: object) -> str:
+    return "@…"  # given as it is, RE2 would write its bytes
 
 
 def _conclusions(facts: PostmortemFacts, texts: Texts) -> Iterable[Dated]:

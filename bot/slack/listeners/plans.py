@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from bot.core.ports import PlanRecord, Transaction
 from bot.core.remediation.answers.approvals import Said
 from bot.domain.ids import PlanId
@@ -15,6 +13,7 @@ from bot.slack.interactions import Interaction, pack
 from bot.slack.listeners.listener import About
 from bot.slack.listeners.room import Room
 from foundation.blanks import visible
+from playbooks.patterns import fits
 from tools.errors import NotFoundError
 
 SHORTEST_REASON = 3
@@ -91,7 +90,7 @@ async def choices_fit(room: Room, form: Interaction) -> dict[str, str]:
     for choice in record.plan.choices:
         value = _chosen(form, choice.name)
         said = f"{choice.name}={value}"
-        if re.fullmatch(choice.pattern, value) is None:
+        if not fits(choice.pattern, value):
             wrong[choice.name] = texts.say("slack.form.choice_wrong", pattern=choice.pattern)
         elif room.deps.redactor.text(said) != said:
             wrong[choice.name] = texts.say("slack.form.choice_secret")

@@ -162,6 +162,19 @@ def broken(text: str, old: str, new: str) -> str:
         ("steps:", "steps: [", "p.yaml", "not YAML"),
         ("name: Scale up", "name: Scale up\nname: Twice", "p.yaml:4:1", "written twice"),
         ("- name: Scale", "- nam: Scale", "p.yaml:8:5", "'name' is missing"),
+        *(
+            (
+                "steps:",
+                f"parameters: {{size: {{description: d, pattern: '{pattern}'}}}}\nsteps:",
+                "p.yaml:7:37",
+                f"is no regular expression of RE2: {why}",
+            )
+            for pattern, why in (
+                ("(a", "missing ): (a"),
+                ("(?=a)b", "invalid perl operator: (?="),
+                (r"(a)\1", "invalid escape sequence"),
+            )
+        ),
     ],
 )
 def test_a_mistake_is_told_with_file_line_and_column(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from bot.domain.guards import Refusal
 from bot.domain.plan import Choice, VerifyRule
 from foundation.nearest import nearest
 from playbooks.loader import Library, Loaded
+from playbooks.patterns import fits
 from playbooks.schema import Playbook, PlaybookStep
 from playbooks.triggers import TriggerFacts, parse
 from tools.act.contract import Action, Actors
@@ -63,7 +63,7 @@ class Variables:
                 raise BadArgumentError(
                     f"playbook {playbook.id!r} needs {name!r}: {each.description}"
                 )
-            if re.fullmatch(each.pattern, value) is None:
+            if not fits(each.pattern, value):
                 raise BadArgumentError(
                     f"{name} {value!r} must match {each.pattern!r} ({each.description})"
                 )

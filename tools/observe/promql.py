@@ -36,6 +36,8 @@ NEAR_NAMES = 500  # compared letter by letter with a name that does not exist
 COUNTERS = ("_total", "_bucket", "_count")  # how Prometheus' conventions end a counter's name
 _PROBE = "zq8x"  # no label value looks like this: a pattern that matches it matches everything
 LONGEST = 5_000  # characters of an expression; people and the model write a tenth
+MOST_OPERATORS = 300  # the parser takes the square of their number: 2,500 cost 1.2 seconds
+_STRING = re2.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -58,6 +60,12 @@ def check(promql: str, window: Window, step: timedelta) -> list[Selected]:
     if len(promql) > LONGEST:
         raise BadArgumentError(
             f"a PromQL expression of {len(promql):,} characters is longer than {LONGEST:,}; "
+            "ask for less at once"
+        )
+    bare = _STRING.sub("", writable(promql))
+    if (many := sum(map(bare.count, "-+*/%^"))) > MOST_OPERATORS:
+        raise BadArgumentError(
+            f"a PromQL expression of {many:,} operators has more than {MOST_OPERATORS:,}; "
             "ask for less at once"
         )
     try:

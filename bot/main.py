@@ -18,6 +18,7 @@ from bot.composition.database import head_places, kept_anchors, open_as_it_is, o
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.composition.terminal import terminal_desk
+from bot.core.investigation.limits import Limits
 from bot.core.ports import ModelUnavailableError, PlanRecord, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
 from bot.core.upkeep.doctor import Check, CheckFailedError, DependencyRow, examine
@@ -35,7 +36,8 @@ from playbooks.loader import read_library
 from tools.act.actions import load_actions
 from tools.catalog import ALL, load_tools
 from tools.errors import BackendError
-from tools.metrics_and_services import load_metrics
+from tools.metrics_and_services import load_metrics, load_services
+from tools.world import Catalogue
 
 __all__ = [
     "ConfigError",
@@ -168,6 +170,7 @@ async def examine_all(settings: Settings) -> list[DependencyRow]:
             checks["slack"] = lambda: _slack_detail(settings)
         if settings.claude is not None:
             checks["claude"] = lambda: _claude_detail(settings)
+            checks["model data"] = lambda: _model_data_detail(settings)
         checks |= backend_checks(settings, stack)
         checks |= {
             f"audit anchor, {place.name}": partial(_anchor_detail, settings, place)
@@ -244,6 +247,17 @@ async def _playbooks_detail(settings: Settings) -> str:
         why = "; ".join(read.refused.values())
         raise CheckFailedError(f"{len(read.refused)} do not serve: {why}", "mend the named files")
     return f"{len(read.library)} playbooks"
+
+
+async def _model_data_detail(settings: Settings) -> str:
+    """Tell of which services not everything goes to Claude."""
+    files, fallback = settings.files, settings.model_data
+    read = partial(load_services, cluster=settings.default_cluster, model_data=fallback)
+    services = await asyncio.to_thread(read, files.services)
+    limits = Limits(Catalogue({}, services, model_data=fallback))
+    if limits.none:
+        return "everything but secrets may go to Claude"
+    return f"not everything goes to Claude: {limits.told('what belongs to no service')}"
 
 
 async def _slack_detail(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 ToolError
 ├── BadArgumentError       the model (or caller) can fix the arguments and try again
 ├── NotFoundError          what was asked for does not exist; names near ones
+│   └── GoneError               a backend says so, in its own words
 ├── BackendError           an operator must look: a backend is down, slow or refuses us
 │   ├── BackendUnavailableError   unreachable, timed out, 5xx; recovers by itself
 │   ├── BackendDeniedError        401/403: names the missing permission
@@ -28,6 +29,10 @@ class BadArgumentError(ToolError):
 
 class NotFoundError(ToolError):
     """Nothing by that name; the message names the nearest ones."""
+
+
+class GoneError(NotFoundError):
+    """A backend has no such object; the message quotes what it said."""
 
 
 class BackendError(ToolError):

@@ -6,6 +6,7 @@ PromQL is parsed here, so that a typo is found by `check-config` and not at thre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -26,15 +27,19 @@ from foundation.yaml_file import PathInFile, YamlFileError, read_yaml
 from tools.errors import BadArgumentError
 from tools.world import (
     DEFAULT_CLUSTER,
+    DEFAULT_MODEL_DATA,
     Catalogue,
     Direction,
     MetricName,
     MetricSpec,
+    ModelData,
     ServiceMode,
     ServiceName,
     ServiceSpec,
     WorkloadRef,
 )
+
+_WORD = re.compile("'([^']*)'")  # one of the words that pydantic says it expected
 
 
 class CatalogueError(BadArgumentError):
@@ -85,6 +90,7 @@ class _Service(_Door):
     tier: int = Field(2, ge=1, le=5)
     dependencies: tuple[str, ...] = ()
     mode: ServiceMode = ServiceMode.APPROVE
+    model_data: ModelData | None = None
     protected: bool = False
     aliases: tuple[str, ...] = ()
     dashboards: tuple[str, ...] = ()
@@ -130,7 +136,9 @@ class _Page:
                 text = f"{'.'.join(path)} needs {name!r}"
             else:
                 message = first["msg"].removeprefix("Value error, ")
-                text = f"{name} {first['input']!r}: {message}"
+                words = _WORD.findall(first["ctx"]["expected"]) if first["type"] == "enum" else ()
+                near = f".{nearest(str(first['input']), words)}" if words else ""
+                text = f"{name} {first['input']!r}: {message}{near}"
             raise self.error(place, text) from error
 
 
@@ -156,12 +164,16 @@ def load_metrics(path: Path) -> Mapping[MetricName, MetricSpec]:
 
 
 def load_services(
-    path: Path, *, cluster: str = DEFAULT_CLUSTER, clusters: Collection[str] = ()
+    path: Path,
+    *,
+    cluster: str = DEFAULT_CLUSTER,
+    clusters: Collection[str] = (),
+    model_data: ModelData = DEFAULT_MODEL_DATA,
 ) -> Mapping[ServiceName, ServiceSpec]:
     """Read service -> specification; dependencies must be services of the file.
 
-    `cluster` is where a service runs that does not say; `clusters` are the ones that are
-    configured, empty when it is not known.
+    `cluster` is where a service runs that does not say, `model_data` how much of it a model may
+    read; `clusters` are the ones that are configured, empty when it is not known.
     """
     page = _Page(path)
     found: dict[ServiceName, ServiceSpec] = {}
@@ -172,12 +184,13 @@ def load_services(
             WorkloadRef(where, each.namespace or entry.namespace, each.kind, each.name)
             for each in entry.workloads
         )
-        rest = entry.model_dump(exclude={"workloads", "dependencies", "cluster"})
+        rest = entry.model_dump(exclude={"workloads", "dependencies", "cluster", "model_data"})
         found[ServiceName(name)] = ServiceSpec(
             name=ServiceName(name),
             workloads=workloads,
             dependencies=tuple(ServiceName(each) for each in entry.dependencies),
             cluster=where,
+            model_data=entry.model_data or model_data,
             **rest,
         )
     _check_names(page, found)
@@ -218,7 +231,8 @@ def load_catalogue(
     *,
     cluster: str = DEFAULT_CLUSTER,
     clusters: Collection[str] = (),
+    model_data: ModelData = DEFAULT_MODEL_DATA,
 ) -> Catalogue:
     """Read both files."""
-    read = load_services(services, cluster=cluster, clusters=clusters)
-    return Catalogue(load_metrics(metrics), read)
+    read = load_services(services, cluster=cluster, clusters=clusters, model_data=model_data)
+    return Catalogue(load_metrics(metrics), read, model_data=model_data)

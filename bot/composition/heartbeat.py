@@ -10,6 +10,7 @@ from datetime import datetime
 from bot.api.deps import Pulse
 from bot.composition.parts import Parts
 from bot.core.detection.cycle import CycleReport
+from bot.core.investigation.limits import Limits
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.telemetry import SelfMetrics
@@ -53,6 +54,11 @@ class Heartbeat:
     async def status(self) -> Mapping[str, str]:
         """Return the lines of `/sre status`."""
         lines = {h.name: told_health(h, self._texts) for h in await self.backends()}
+        if self._parts.model is not None:
+            limits = Limits(self._parts.live_files.catalogue())
+            if not limits.none:
+                others = self._texts.say("gap.model_data_unplaced")
+                lines[self._texts.say("slack.status.model_data")] = limits.told(others)
         return lines | {name: f"off ({how})" for name, how in self._parts.settings.off.items()}
 
     def pulse(self) -> Pulse:

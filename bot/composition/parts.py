@@ -74,6 +74,7 @@ def open_live_files(settings: Settings, actions: Mapping[str, Action]) -> LiveFi
             files.services,
             cluster=settings.default_cluster,
             clusters=settings.cluster_names,
+            model_data=settings.model_data,
         )
         metrics = sorted(catalogue.metrics)
         playbooks = read_library(files.playbooks, actions, metrics)

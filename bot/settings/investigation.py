@@ -8,6 +8,7 @@ from bot.claude.model import ClaudeConfig
 from bot.core.ports import Budget
 from bot.settings.arguments import configured, converted, usd_micros
 from bot.settings.document import ConfigDocument
+from tools.world import DEFAULT_MODEL_DATA, ModelData
 
 
 def claude_config(document: ConfigDocument, found: Mapping[str, str]) -> ClaudeConfig | None:
@@ -21,6 +22,11 @@ def claude_config(document: ConfigDocument, found: Mapping[str, str]) -> ClaudeC
         base_url=found.get("ANTHROPIC_BASE_URL", ""),
         **configured(model=document.llm.model, timeout_seconds=document.llm.timeout_seconds),
     )
+
+
+def model_data_of(document: ConfigDocument) -> ModelData:
+    """Return how much Claude may read of a service that does not say."""
+    return document.llm.model_data or DEFAULT_MODEL_DATA
 
 
 def budget_of(document: ConfigDocument) -> Budget:

@@ -30,7 +30,7 @@ from bot.settings.environment import (
     with_files,
 )
 from bot.settings.installation import file_layout, installation_of
-from bot.settings.investigation import budget_of, claude_config
+from bot.settings.investigation import budget_of, claude_config, model_data_of
 from bot.settings.notification import anchor_config, digest_schedule, webhook_config
 from bot.settings.own_ground import own_ground
 from bot.settings.remediation import http_config, policy_config, risk_config
@@ -60,6 +60,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         log=LogConfig(**configured(level=found.get("LOG_LEVEL") or document.app.log_level)),
         slack=slack_credentials(found, production=installed.production),
         claude=claude_config(document, found),
+        model_data=model_data_of(document),
         prometheus=prometheus_instances(document),
         loki=loki_instances(document),
         tracing=tracing_config(document.tracing),

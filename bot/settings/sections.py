@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from bot.core.ports import Environment
 from bot.domain.policy import AutoTier, OwnProtection
 from bot.settings.backend_sections import Section
+from tools.world import ModelData
 
 
 def _known_zone(name: str) -> str:
@@ -52,6 +53,7 @@ class LlmSection(Section):
     max_tokens: int | None = Field(None, ge=256)
     temperature: float | None = None  # accepted, can no longer act: see RETIRED
     timeout_seconds: float | None = Field(None, gt=0)
+    model_data: ModelData | None = None  # of services that do not say, and of what has none
 
 
 class BaselineSection(Section):

@@ -25,6 +25,7 @@ from tools.backends.loki import LokiConfig
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.tracing import TracingConfig
 from tools.backends.webhook import WebhookConfig
+from tools.world import ModelData
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Settings:
     # what is asked
     slack: SlackCredentials | None
     claude: ClaudeConfig | None
+    model_data: ModelData  # what Claude may read of a service that does not say
     prometheus: Mapping[str, PrometheusConfig]  # by instance, the default first; empty is off
     loki: Mapping[str, LokiConfig]
     tracing: TracingConfig | None

@@ -425,11 +425,14 @@ async def test_a_conversation_is_told_back_as_it_was_and_in_order(store: SqlStor
     async with store.begin() as tx:
         for number in range(5):
             run = RunId(f"RUN-{number}")
-            await tx.conversation.append(PLACE, "user", f"m{number}", run, NOW)
-            await tx.conversation.append(PLACE, "assistant", content, run, NOW)
-        await tx.conversation.append(Place(ChannelId("C9")), "user", "no", RunId("RUN-9"), NOW)
+            under = {"vault": f"setting {number}"}
+            for role, said in (("user", f"m{number}"), ("assistant", content)):
+                await tx.conversation.append(PLACE, role, said, run, NOW, read_under=under)
+        elsewhere = Place(ChannelId("C9"))
+        await tx.conversation.append(elsewhere, "user", "no", RunId("RUN-9"), NOW, read_under={})
         told = await tx.conversation.history(PLACE, runs=2)
     assert [m["content"] for m in told] == ["m3", content, "m4", content]
+    assert [m["read_under"]["vault"][-1] for m in told] == ["3", "3", "4", "4"]
 
 
 async def test_fifty_concurrent_tool_calls_are_numbered_without_gaps_or_twins(

@@ -101,7 +101,9 @@ async def test_a_thread_that_an_older_version_broke_is_answered_again(
         place = Place(ChannelId(INCIDENTS), Ts(asked))
         async with shift.store.begin() as tx:
             for role, content in (("user", [text("and?")]), ("assistant", [])):
-                await tx.conversation.append(place, role, content, RunId("RUN-old"), NOW)
+                await tx.conversation.append(
+                    place, role, content, RunId("RUN-old"), NOW, read_under={}
+                )
         assert "Nothing is known yet" in await asks(shift, "and now?", asked)
     assert [m["role"] for m in model.requests[-1]["messages"]] == ["user", "assistant", "user"]
 

@@ -17,6 +17,6 @@ class KnowledgeHistory:
         """Return the nearest documents, best first."""
         hits = await self._index.search(text, limit)
         return [
-            SimilarCase(hit.id, hit.title, hit.kind, hit.snippet, hit.score, hit.path)
+            SimilarCase(hit.id, hit.title, hit.kind, hit.snippet, hit.score, hit.path, hit.services)
             for hit in hits
         ]

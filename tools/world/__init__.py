@@ -10,7 +10,15 @@ Everything is frozen and knows no I/O. Times are aware UTC datetimes, except ins
 
 from __future__ import annotations
 
-from tools.world.catalogue import Call, Catalogue, MetricSpec, ServiceMode, ServiceSpec
+from tools.world.catalogue import (
+    DEFAULT_MODEL_DATA,
+    Call,
+    Catalogue,
+    MetricSpec,
+    ModelData,
+    ServiceMode,
+    ServiceSpec,
+)
 from tools.world.conclusions import (
     Baseline,
     Breach,
@@ -46,6 +54,7 @@ from tools.world.observations import (
 
 __all__ = [
     "DEFAULT_CLUSTER",
+    "DEFAULT_MODEL_DATA",
     "Baseline",
     "Breach",
     "Call",
@@ -62,6 +71,7 @@ __all__ = [
     "LogLine",
     "MetricName",
     "MetricSpec",
+    "ModelData",
     "PodStatus",
     "ProposalDraft",
     "ProposalReceipt",

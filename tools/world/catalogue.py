@@ -32,6 +32,22 @@ class ServiceMode(StrEnum):
     AUTO = "auto"
 
 
+class ModelData(StrEnum):
+    """How much of a service's data a language model outside may read, laxest first."""
+
+    ALL = "all"  # whatever a tool returns, without its secrets
+    FIGURES = "figures"  # numbers, times, names, states and counts; no text that others wrote
+    NOTHING = "nothing"  # that the service exists
+
+    @property
+    def rank(self) -> int:
+        """Return 0 for all … 2 for nothing."""
+        return list(ModelData).index(self)
+
+
+DEFAULT_MODEL_DATA = ModelData.ALL
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """One service of the catalogue (`config/services.yaml`)."""
@@ -49,6 +65,7 @@ class ServiceSpec:
     dashboards: tuple[str, ...] = ()
     runbooks: tuple[str, ...] = ()
     cluster: str = ""  # where it runs; its workloads name the same
+    model_data: ModelData = DEFAULT_MODEL_DATA  # for a service that does not say: the catalogue's
 
     @property
     def label(self) -> str:
@@ -74,6 +91,7 @@ class Catalogue:
     metrics: Mapping[MetricName, MetricSpec]
     services: Mapping[ServiceName, ServiceSpec]
     calls: tuple[Call, ...] = ()  # discovered; what services.yaml declares holds without them
+    model_data: ModelData = DEFAULT_MODEL_DATA  # of services that do not say
 
     def service_at(self, label: str, cluster: str) -> ServiceName:
         """Return who a series' service label means in a cluster (empty: it does not say).

@@ -128,6 +128,7 @@ class SimilarCase:
     snippet: str
     score: float  # higher is nearer; comparable within one search only
     path: str = ""
+    services: tuple[str, ...] = ()  # it says it is about
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from bot.core.investigation.answer_chart import draw_answer
 from bot.core.investigation.answer_text import compose
 from bot.core.investigation.causes import CauseSheet
 from bot.core.investigation.day_budget import used_up
-from bot.core.investigation.intent import parse
+from bot.core.investigation.intent import Intent, parse
 from bot.core.investigation.investigator import Diagnosis, Investigator
+from bot.core.investigation.limits import Limits
 from bot.core.investigation.model_answer import ModelAnswers
 from bot.core.investigation.recorder import Recorder
 from bot.core.investigation.shares import book
@@ -40,7 +41,7 @@ from bot.domain.run import Failed, Queued, Running, Stopped
 from bot.locale import Texts
 from tools.contract import Toolbox
 from tools.errors import NotFoundError
-from tools.world import Catalogue
+from tools.world import Catalogue, ModelData
 
 log = structlog.get_logger(__name__)
 
@@ -176,7 +177,8 @@ class AgentDesk:
             turn.recorder.gaps |= {part: self._redactor.text(why) for part, why in gaps.items()}
         why_not = ""
         if self._by_model is not None:
-            why_not = await used_up(turn, self._config.budget, self._store, self._clock)
+            why_not = self._closed(intent, turn.texts)
+            why_not = why_not or await used_up(turn, self._config.budget, self._store, self._clock)
             if not why_not:
                 try:
                     return replace(await self._by_model.answer(turn, diagnosis), chart=chart)
@@ -192,6 +194,17 @@ class AgentDesk:
                 await turn.reply.take_back()
         absent = {**self._config.gaps, **({"claude": why_not} if why_not else {})}
         return replace(await self._without_model(turn, diagnosis, absent), chart=chart)
+
+    def _closed(self, intent: Intent, texts: Texts) -> str:
+        """Say which of the services asked about are none of the model's business."""
+        closed = [
+            name
+            for name in intent.services
+            if Limits(self._catalogue()).of_service(name) is ModelData.NOTHING
+        ]
+        if not closed:
+            return ""
+        return texts.say("gap.claude", why=texts.say("gap.closed", services=", ".join(closed)))
 
     async def _without_model(
         self, turn: Turn, diagnosis: Diagnosis, gaps: Mapping[str, str]

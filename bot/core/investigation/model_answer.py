@@ -20,7 +20,8 @@ from bot.core.investigation.conversation import is_whole, told_again
 from bot.core.investigation.day_budget import budget_reached
 from bot.core.investigation.figures import Release
 from bot.core.investigation.investigator import Diagnosis
-from bot.core.investigation.recorder import for_model
+from bot.core.investigation.limits import Limits
+from bot.core.investigation.model_reading import ModelReading, told_kept
 from bot.core.investigation.turn import DeskConfig, Turn, told
 from bot.core.ports import Clock, Model, Store, ToolUse
 from bot.domain.answer import Answer
@@ -54,19 +55,24 @@ class ModelAnswers:
     async def answer(self, turn: Turn, diagnosis: Diagnosis) -> Answer:
         """Answer. Raises ModelUnavailableError, and RunStoppedError when a person pressed Stop."""
         recorder, prose = turn.recorder, _Prose(turn, self._redactor)
-        history, first = await self._messages(turn)
+        reading = ModelReading(
+            Limits(self._catalogue()), self._store, turn.run.place, recorder.own_words
+        )
+        history, first = await self._messages(turn, reading)
         talk = Talk(
-            system=self._system(turn),
+            system=self._system(turn, reading),
             messages=[*history, first],
             tools=recorder.toolbox.tools,
             budget=self._config.budget,
             max_tokens=self._config.budget.max_output_tokens,
         )
-        hooks = Hooks(say=prose.say, call_tool=_calls(turn), stopped=turn.stopped)
+        hooks = Hooks(say=prose.say, call_tool=_calls(turn, reading), stopped=turn.stopped)
         outcome = await converse(self._model, talk, hooks, self._clock)
         text = await prose.end()
-        await self._keep_messages(turn.run, talk.messages[len(history) :])
+        await self._keep_messages(turn.run, talk.messages[len(history) :], reading.limits)
         gaps = dict(recorder.gaps)
+        if reading.kept:
+            gaps["model_data"] = told_kept(reading.kept, turn.texts)
         if outcome.cut:
             gaps["claude"] = outcome.cut
             which = f"turn: {outcome.cut}"
@@ -84,19 +90,27 @@ class ModelAnswers:
             plan_id=recorder.plan_id,
         )
 
-    async def _messages(self, turn: Turn) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Return the thread so far, and this question with its brief."""
+    async def _messages(
+        self, turn: Turn, reading: ModelReading
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Return the thread so far, and this question with its brief.
+
+        What was read under laxer settings than those in force is not told again.
+        """
         async with self._store.begin() as tx:
-            history = told_again(await tx.conversation.history(turn.run.place))
+            stored = await tx.conversation.history(turn.run.place)
+        history = told_again([m for m in stored if reading.limits.admit(m["read_under"])])
         text = prompts.render(
             "question",
             asker=turn.question.asker,
             question=turn.question.text,
-            brief="\n".join(for_model(e) for e in turn.recorder.evidence),
+            brief="\n".join([await reading.read(e) for e in turn.recorder.evidence]),
         )
         return history, {"role": "user", "content": [{"type": "text", "text": text}]}
 
-    async def _keep_messages(self, run: Running, messages: Sequence[Mapping[str, Any]]) -> None:
+    async def _keep_messages(
+        self, run: Running, messages: Sequence[Mapping[str, Any]], limits: Limits
+    ) -> None:
         if not is_whole(messages):  # a thread that keeps a part is refused from then on
             log.warning("conversation.not_kept", run_id=run.id, messages=len(messages))
             return
@@ -107,11 +121,16 @@ class ModelAnswers:
                     for block in message["content"]
                 ]
                 await tx.conversation.append(
-                    run.place, message["role"], content, run.id, self._clock.now()
+                    run.place,
+                    message["role"],
+                    content,
+                    run.id,
+                    self._clock.now(),
+                    read_under=limits.stored(),
                 )
 
-    def _system(self, turn: Turn) -> str:
-        absent = {**self._config.gaps, **turn.recorder.toolbox.absent}
+    def _system(self, turn: Turn, reading: ModelReading) -> str:
+        absent = {**reading.unavailable(self._config.gaps), **turn.recorder.toolbox.absent}
         return prompts.render(
             "investigate",
             language="Chinese" if turn.texts.language == "zh" else "English",
@@ -155,7 +174,7 @@ class _Prose:
             await self._turn.reply.say(sentence)
 
 
-def _calls(turn: Turn) -> CallTool:
+def _calls(turn: Turn, reading: ModelReading) -> CallTool:
     """Return how the model calls a tool of its run; noting causes is no evidence."""
 
     async def call(use: ToolUse) -> tuple[str, bool]:
@@ -166,7 +185,7 @@ def _calls(turn: Turn) -> CallTool:
                 return str(error), True
             return noted.summary, False
         called = await turn.recorder.call(use.name, use.arguments)
-        return for_model(called.evidence), called.evidence.failed
+        return await reading.read(called.evidence), called.evidence.failed
 
     return call
 

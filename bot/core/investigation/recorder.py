@@ -18,12 +18,12 @@ from bot.core.investigation.figures import FigureIndex
 from bot.core.ports import Clock, Reply, StepUpdate, Store
 from bot.domain.answer import Evidence
 from bot.domain.audit import BOT, Event
-from bot.domain.ids import PlanId
+from bot.domain.ids import EvidenceId, PlanId
 from bot.domain.redaction import Redactor
 from bot.domain.run import Running
 from tools import paging, tokens
 from tools.contract import Toolbox, ToolResult
-from tools.errors import ToolError
+from tools.errors import BackendError, BadArgumentError, NotFoundError, ToolError
 from tools.world import ProposalReceipt
 
 log = structlog.get_logger(__name__)
@@ -65,6 +65,7 @@ class Recorder:
         self.index.add_text(run.question.text)
         self.evidence: list[Evidence] = []
         self.gaps: dict[str, str] = {}  # backend or tool: why it could not be looked at
+        self.own_words: set[EvidenceId] = set()  # failures whose words are ours, no backend's
         self.plan_id: PlanId | None = None  # the first plan proposed: that of the best cause
 
     @property
@@ -78,13 +79,14 @@ class Recorder:
         step = StepUpdate(f"step-{self._count}", self._title(name, arguments), "in_progress")
         await self._reply.step(step)
         result: ToolResult | None = None
+        ours = True
         try:
             async with asyncio.timeout(TOOL_TIMEOUT.total_seconds()):
                 result = await self._toolbox.call(name, arguments)
             summary = result.summary
             self._note_plan(result)
         except ToolError as error:
-            summary = str(error)
+            summary, ours = str(error), _is_ours(error)
             if name not in self._toolbox.absent:  # what is not configured is told once, by name
                 self.gaps[name] = tokens.fit(self._redactor.text(summary), _GAP)[0]
         except Exception as error:  # the boundary of a tool call: told as a gap
@@ -95,6 +97,8 @@ class Recorder:
                 summary = f"{name} failed inside ({type(error).__name__}); this is a bug of ours"
             self.gaps[name] = summary
         evidence = await self._keep(name, arguments, summary, result)
+        if result is None and ours:
+            self.own_words.add(evidence.id)
         outcome = "complete" if result is not None else "error"
         await self._reply.step(
             replace(step, status=outcome, output=f"{evidence.id}: {_shown(evidence.summary)}")
@@ -153,6 +157,13 @@ class Recorder:
         title = self._titles.get(name, name.replace("_", " "))
         about = [str(v) for k, v in arguments.items() if v and k in _TOLD]
         return self._redactor.text(f"{title}: {', '.join(about)}" if about else title)
+
+
+def _is_ours(error: ToolError) -> bool:
+    """Say whether an error speaks of the question alone and quotes no backend."""
+    return type(error) in {BadArgumentError, NotFoundError} and not isinstance(
+        error.__cause__, BackendError
+    )
 
 
 _TOLD = ("metric", "service", "text", "query", "promql", "playbook_id", "window")

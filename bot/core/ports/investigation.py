@@ -69,13 +69,23 @@ class Conversation(Protocol):
     """The messages of a thread as the model saw them (plain JSON content blocks)."""
 
     async def history(self, place: Place, runs: int = 12) -> list[Mapping[str, Any]]:
-        """Return `{"role", "content"}` messages of the newest runs, oldest first; none in part."""
+        """Return the messages of the newest runs, oldest first; none in part.
+
+        Each is `{"role", "content", "read_under"}`.
+        """
         ...
 
     async def append(
-        self, place: Place, role: str, content: Any, run_id: RunId, at: datetime
+        self,
+        place: Place,
+        role: str,
+        content: Any,
+        run_id: RunId,
+        at: datetime,
+        *,
+        read_under: Mapping[str, str],
     ) -> None:
-        """Add one message."""
+        """Add one message, with how much of whose data might be read when it was said."""
         ...
 
 

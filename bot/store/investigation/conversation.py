@@ -26,6 +26,7 @@ class TurnRow(Base, table=True):
     content: str = text_column()
     run_id: str = text_column(index=True)
     at: datetime = time_column()
+    read_under: str | None = text_column()  # None: older than settings
 
 
 T = table_of(TurnRow)
@@ -50,11 +51,26 @@ class SqlConversation:
         rows = await self._session.all(
             select(T).where(here, T.c.run_id.in_(newest.scalar_subquery())).order_by(T.c.id)
         )
-        return [{"role": row.role, "content": from_json(row.content)} for row in rows]
+        return [
+            {
+                "role": row.role,
+                "content": from_json(row.content),
+                "read_under": from_json(row.read_under) if row.read_under else {},
+            }
+            for row in rows
+        ]
 
     async def append(
-        self, place: Place, role: str, content: Any, run_id: RunId, at: datetime
+        self,
+        place: Place,
+        role: str,
+        content: Any,
+        run_id: RunId,
+        at: datetime,
+        *,
+        read_under: Mapping[str, str],
     ) -> None:
-        """Add one message."""
+        """Add one message, with how much of whose data might be read when it was said."""
         values = {"place": place.key(), "role": role, "content": to_json(content)}
+        values["read_under"] = to_json(dict(read_under))
         await self._session.run(insert(T).values(run_id=run_id, at=at, **values))

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import structlog
@@ -15,9 +16,12 @@ from bot.core.upkeep.doctor import CheckFailedError, DependencyState, all_well, 
 from bot.domain.anomaly import Resolved
 from bot.domain.audit import BOT, Event
 from bot.domain.redaction import Redactor
+from bot.main import _model_data_detail
+from bot.settings import load_settings
 from bot.store.store import SqlStore
 from bot.telemetry import LogConfig, SelfMetrics, configure_logging
 from tests.fakes.clock import FakeClock
+from tests.fixtures.bot import CONFIG
 from tests.fixtures.nouns import NOW, an_anomaly
 from tools.ports import Health
 from tools.world import Catalogue, ServiceName, ServiceSpec, Severity
@@ -25,6 +29,23 @@ from tools.world import Catalogue, ServiceName, ServiceSpec, Severity
 CATALOGUE = Catalogue(
     {}, {ServiceName("order-api"): ServiceSpec(ServiceName("order-api"), "t", ())}
 )
+
+
+async def test_the_doctor_names_the_services_that_claude_may_not_read_whole(
+    tmp_path: Path,
+) -> None:
+    services = tmp_path / "services.yaml"
+    services.write_text("shop: {namespace: n}\nvault: {namespace: n, model_data: nothing}\n")
+    environment = {"SRE_AGENT_CONFIG": str(CONFIG), "SRE_AGENT_PATHS__SERVICES": str(services)}
+    told = "not everything goes to Claude: vault: nothing, what belongs to no service: nothing"
+    assert await _model_data_detail(load_settings(environment)) == told
+    environment["SRE_AGENT_LLM__MODEL_DATA"] = "figures"
+    told = told.replace("vault", "shop: figures, vault")
+    assert await _model_data_detail(load_settings(environment)) == told
+    services.write_text("shop: {namespace: n, model_data: all}\n")
+    environment["SRE_AGENT_LLM__MODEL_DATA"] = "all"
+    told = "everything but secrets may go to Claude"
+    assert await _model_data_detail(load_settings(environment)) == told
 
 
 async def test_the_doctor_tells_ok_off_and_failed_with_what_to_do() -> None:

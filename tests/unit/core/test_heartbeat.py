@@ -12,8 +12,10 @@ from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from tests.fakes.clock import FakeClock
+from tests.fakes.decision import service
 from tests.fakes.metrics import FakeMetrics
 from tools.errors import BackendUnavailableError
+from tools.world import Catalogue, ModelData
 
 SECRET = "hunter22" + "hunter"
 
@@ -48,6 +50,20 @@ async def test_a_playbook_that_does_not_serve_is_told() -> None:
     assert (health.name, health.word) == ("playbooks", "degraded")
     told = (await heartbeat.status())["playbooks"]
     assert told == "degraded: 1 not taken: p/bad.yaml:1:1: unknown key '[redacted: known secret]'"
+
+
+async def test_the_status_names_the_services_that_claude_may_not_read_whole() -> None:
+    heartbeat = a_heartbeat()
+    parts = cast("SimpleNamespace", heartbeat._parts)
+    vault = service("vault", model_data=ModelData.NOTHING)
+    known = Catalogue({}, {s.name: s for s in (service("shop"), vault)})
+    parts.live_files.catalogue = lambda: known
+    assert "what Claude may read" not in await heartbeat.status(), "nothing leaves without Claude"
+    parts.model = object()
+    told = (await heartbeat.status())["what Claude may read"]
+    assert told == "vault: nothing, what belongs to no known service: nothing"
+    known = Catalogue({}, {})
+    assert "what Claude may read" not in await heartbeat.status()
 
 
 def test_a_job_that_fails_is_told_without_the_secrets_in_its_words() -> None:

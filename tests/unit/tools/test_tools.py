@@ -25,6 +25,7 @@ from tools.ports import Baselines, Changes, Clock, Logs, Metrics, PlanDesk, Work
 from tools.world import (
     Catalogue,
     LogLine,
+    ModelData,
     Window,
 )
 
@@ -184,6 +185,32 @@ def test_a_dependency_that_is_no_service_is_named(tmp_path: Path) -> None:
     text = "shop: {namespace: n}\nweb: {namespace: n, dependencies: [shpo]}"
     (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(CatalogueError, match=r"s.yaml:2:36: .*'shpo'.*Did you mean 'shop'"):
+        load_services(tmp_path / "s.yaml")
+
+
+def test_a_service_says_how_much_a_model_may_read_or_all_of_them_do(tmp_path: Path) -> None:
+    text = "shop: {namespace: n}\nvault: {namespace: n, model_data: nothing}"
+    (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
+    read = load_services(tmp_path / "s.yaml")
+    assert [s.model_data for s in read.values()] == [ModelData.ALL, ModelData.NOTHING]
+    read = load_services(tmp_path / "s.yaml", model_data=ModelData.FIGURES)
+    assert [s.model_data for s in read.values()] == [ModelData.FIGURES, ModelData.NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("model_data: figure", r"s.yaml:1:22: model_data 'figure'.*Did you mean 'figures'"),
+        ("model_data: 0", r"s.yaml:1:22: model_data '?0'?.*'all', 'figures' or 'nothing'"),
+        ("model_dat: all", r"unknown key 'model_dat'.*Did you mean 'model_data'"),
+        ("mode: observer", r"mode 'observer'.*Did you mean 'observe'"),
+    ],
+)
+def test_a_word_that_is_none_of_a_services_words_is_named_with_the_nearest(
+    tmp_path: Path, said: str, complaint: str
+) -> None:
+    (tmp_path / "s.yaml").write_text(f"shop: {{namespace: n, {said}}}", encoding="utf-8")
+    with pytest.raises(CatalogueError, match=complaint):
         load_services(tmp_path / "s.yaml")
 
 

@@ -1,7 +1,7 @@
 """What the failures of a Kubernetes API mean.
 
 401, 403           BackendDeniedError with verb, resource and the missing RBAC rule
-404                NotFoundError
+404                GoneError
 409, 422 "test"    LostRaceError               (the object is not as it was read)
 429                TryLaterError               (rate limit, disruption budget: named)
 other 4xx          BackendRefusedError
@@ -28,8 +28,8 @@ from tools.errors import (
     BackendDeniedError,
     BackendRefusedError,
     BackendUnavailableError,
+    GoneError,
     LostRaceError,
-    NotFoundError,
     OutcomeUnknownError,
     TryLaterError,
 )
@@ -92,7 +92,7 @@ class Failures:
                 self.name, f"{call} is denied ({text}); it needs the rule {rule}"
             )
         if status == 404:
-            return NotFoundError(f"{self.name}: {call}: {text}")
+            return GoneError(f"{self.name}: {call}: {text}")
         if status == 409 or (status == 422 and call.verb == "patch" and _is_failed_test(text)):
             return LostRaceError(f"{call}: the object changed meanwhile: {text}")
         if status == 429:

@@ -1,0 +1,147 @@
+"""What a service's `model_data` keeps from Claude is in no request to it, whoever asks for what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.core.investigation.model_reading import ModelReading
+from bot.core.investigation.recorder import for_model
+from bot.domain.answer import Evidence
+from bot.store.store import SqlStore
+from sandbox.model.script import Turn, text, tool_use
+from sandbox.model.server import start_model
+from tests.safety.leaving import (
+    ASKED_ABOUT_SERVICES,
+    ASKED_ONCE,
+    LEVELS,
+    SOURCES,
+    WHOSE,
+    Production,
+    mark,
+)
+from tools.catalog import ALL
+from tools.world import ModelData
+
+
+@pytest.fixture
+async def production(store: SqlStore, tmp_path: Path) -> AsyncIterator[Production]:
+    model = await start_model("127.0.0.1", 0)
+    made = Production(store, tmp_path, model)
+    await made.plant()
+    yield made
+    await made.claude.close()
+    await model.close()
+
+
+@pytest.fixture
+def no_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Claude read evidence as people do."""
+
+    async def read(_: ModelReading, evidence: Evidence) -> str:
+        return for_model(evidence)
+
+    monkeypatch.setattr(ModelReading, "read", read)
+
+
+SEARCH = tool_use("search_logs", {})
+DONE = text("**It is as it is.**\nConfidence: low")
+
+
+def marks(sent: str, whose: str) -> set[str]:
+    """Return the sources of somebody's words that reached Claude."""
+    return {each for each in (*SOURCES, "error") if mark(each, whose) in sent}
+
+
+def test_the_model_of_these_stories_calls_every_tool_there_is() -> None:
+    asked = {name for name, _ in (*ASKED_ABOUT_SERVICES, *ASKED_ONCE)}
+    assert {each.name for each in ALL} <= asked | {"read_evidence"}
+
+
+async def test_no_word_of_a_limited_service_reaches_claude_by_any_tool(
+    production: Production,
+) -> None:
+    answer, sent = await production.ask("what is wrong?")
+    assert answer.mode == "claude"
+    assert {e.tool for e in answer.evidence} >= {each.name for each in ALL}
+    assert marks(sent, "shop") == {*SOURCES}
+    assert [marks(sent, whose) for whose in ("cart", "vault", "ingress")] == [set()] * 3
+    people_read = " ".join(each.summary for each in answer.evidence)
+    assert [mark("log", whose) in people_read for whose in WHOSE] == [True] * 4
+    told = "cart (texts), vault (everything), what belongs to no known service (everything)"
+    assert f"model_data: kept from Claude: {told}" in answer.gaps
+
+
+async def test_without_the_door_every_planted_word_reaches_claude(
+    production: Production, no_door: None
+) -> None:
+    _, sent = await production.ask("what is wrong?")
+    everywhere = set(SOURCES) - {"annotation"}  # only deployments have one
+    assert [marks(sent, whose) >= everywhere for whose in WHOSE] == [True] * 4
+
+
+@pytest.mark.parametrize("door", [True, False])
+async def test_a_backend_that_fails_quotes_nobody_to_claude(
+    production: Production, request: pytest.FixtureRequest, door: bool
+) -> None:
+    if not door:
+        request.getfixturevalue("no_door")
+    production.break_everything()
+    answer, sent = await production.ask("what is wrong?", Turn([SEARCH]), Turn([DONE]))
+    assert any(mark("error", "vault") in gap for gap in answer.gaps)
+    assert ("error" in marks(sent, "vault")) is not door
+
+
+async def test_what_is_wrong_with_a_question_is_told_to_claude_unless_it_is_about_a_closed_service(
+    production: Production,
+) -> None:
+    wrong = [
+        tool_use("query_promql", {"expression": "sum("}),
+        tool_use("search_logs", {"service": "valut"}),
+        tool_use("forecast_metric", {"metric": "nobodys", "service": "cart"}),
+        tool_use("forecast_metric", {"metric": "closed", "service": "vault"}),
+    ]
+    _, sent = await production.ask("what is wrong?", Turn(wrong), Turn([DONE]))
+    assert "does not parse" in sent
+    assert "no service 'valut'" in sent
+    assert "no metric 'nobodys'" in sent
+    assert "no metric 'closed'" not in sent
+
+
+async def test_what_was_read_under_laxer_settings_is_not_told_again(
+    production: Production,
+) -> None:
+    production.levels = dict.fromkeys(LEVELS, ModelData.ALL)
+    quoted = text(f"**It is {mark('log', 'cart')}.**\nConfidence: low")
+    await production.ask("what is wrong?", Turn([SEARCH]), Turn([quoted]))
+    _, again = await production.ask("and now?", Turn([DONE]))
+    assert "what is wrong?" in again
+    assert "log" in marks(again, "cart")
+    production.levels["cart"] = ModelData.FIGURES
+    _, sent = await production.ask("what else?", Turn([DONE]))
+    assert marks(sent, "cart") == set()
+    assert "what is wrong?" not in sent
+    _, sent = await production.ask("and then?", Turn([DONE]))
+    assert "what else?" in sent, "what was read under these settings is told again"
+
+
+async def test_a_question_about_a_closed_service_is_answered_without_claude(
+    production: Production,
+) -> None:
+    answer, sent = await production.ask("why do orders fail in vault and cart?")
+    assert (answer.mode, sent) == ("deterministic", "")
+    assert any("model_data of vault is nothing" in gap for gap in answer.gaps)
+    assert any(mark("log", "vault") in each.summary for each in answer.evidence)
+
+
+async def test_where_nothing_is_limited_claude_reads_what_people_read(
+    production: Production,
+) -> None:
+    production.levels = dict.fromkeys(LEVELS, ModelData.ALL)
+    answer, _ = await production.ask("what is wrong?", Turn([SEARCH]), Turn([DONE]))
+    said = "".join(json.dumps(each, ensure_ascii=False) for each in production.model.requests)
+    for each in answer.evidence:
+        assert json.dumps(for_model(each), ensure_ascii=False)[1:-1] in said

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from bot.claude.model import Claude
@@ -34,7 +35,7 @@ from tests.fixtures.bot import BotStand
 from tests.patience import PATIENCE
 from tools.catalog import ALL
 from tools.contract import Risk, ToolResult, tool
-from tools.errors import BackendRefusedError
+from tools.errors import BackendRefusedError, NotFoundError
 from tools.ports import Clock
 from tools.tracing import Trace
 from tools.world import (
@@ -87,6 +88,8 @@ async def open_tickets(clock: Clock, /, service: str = "") -> ToolResult:
     Args:
         service: Name of the service; empty for all.
     """
+    if service and service not in LEVELS:
+        raise NotFoundError(words("error", "vault"))
     said = words("own", service or "ingress")
     rows = [{"service": each, "said": words("own", each)} for each in LEVELS if not service]
     return ToolResult(
@@ -177,6 +180,13 @@ class Production:
         """Let every backend fail in words that quote somebody."""
         error = BackendRefusedError("backend", words("error", "vault"))
         self.logs.broken = self.metrics.broken = self.traces.broken = error
+        down = SimpleNamespace(word="down", since=None, why=words("down", "vault"))
+        setattr(self.logs, "condition", down)  # noqa: B010 - as real adapters have one
+
+    def measure(self, expression: str, labels: Mapping[str, str], value: float) -> None:
+        """Let an expression have one series."""
+        times = [self.now.timestamp() - 60.0 * (90 - each) for each in range(90)]
+        self.metrics.put(expression, labels, times, [value] * len(times))
 
     def join(self) -> Bot:
         """Start the bot under the settings of the moment."""

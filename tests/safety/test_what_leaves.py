@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.safety.leaving import (
     ASKED_ABOUT_SERVICES,
     ASKED_ONCE,
     LEVELS,
+    QUERY,
     SOURCES,
     WHOSE,
     Production,
@@ -90,9 +93,13 @@ async def test_a_backend_that_fails_quotes_nobody_to_claude(
     if not door:
         request.getfixturevalue("no_door")
     production.break_everything()
-    answer, sent = await production.ask("what is wrong?", Turn([SEARCH]), Turn([DONE]))
-    assert any(mark("error", "vault") in gap for gap in answer.gaps)
+    wrapped = tool_use("query_promql", {"expression": QUERY})
+    answer, sent = await production.ask("what is wrong?", Turn([SEARCH, wrapped]), Turn([DONE]))
+    told = " ".join(answer.gaps)
+    assert mark("error", "vault") in told
+    assert mark("down", "vault") in told
     assert ("error" in marks(sent, "vault")) is not door
+    assert mark("down", "vault") not in sent
 
 
 async def test_what_is_wrong_with_a_question_is_told_to_claude_unless_it_is_about_a_closed_service(
@@ -103,12 +110,62 @@ async def test_what_is_wrong_with_a_question_is_told_to_claude_unless_it_is_abou
         tool_use("search_logs", {"service": "valut"}),
         tool_use("forecast_metric", {"metric": "nobodys", "service": "cart"}),
         tool_use("forecast_metric", {"metric": "closed", "service": "vault"}),
+        tool_use("open_tickets", {"service": "valut"}),  # a team's own words may quote anybody
     ]
     _, sent = await production.ask("what is wrong?", Turn(wrong), Turn([DONE]))
     assert "does not parse" in sent
     assert "no service 'valut'" in sent
     assert "no metric 'nobodys'" in sent
     assert "no metric 'closed'" not in sent
+    assert "error" not in marks(sent, "vault")
+
+
+async def test_claude_turns_the_pages_of_what_it_may_read(production: Production) -> None:
+    asked = [
+        tool_use("query_metric", {"metric": "order_errors", "service": "cart"}),
+        tool_use("log_patterns", {"service": "vault"}),
+        tool_use("list_metrics", {}),
+        tool_use("service_map", {}),
+        tool_use("open_tickets", {"service": "vault"}),
+    ]
+
+    def pages(request: Mapping[str, Any]) -> Turn:
+        found = re.findall(r'<evidence id="(E\d+)" tool="(\w+)"', str(request["messages"][-1]))
+        return Turn([tool_use("read_evidence", {"evidence_id": e}) for e, _ in found])
+
+    _, sent = await production.ask("what is wrong?", Turn(asked), pages, Turn([DONE]))
+    summaries, turned = production.model.requests[-2:]
+    first, last = ("".join(map(str, r["messages"][-1]["content"])) for r in (summaries, turned))
+    assert first.count("is kept from you: of vault nothing may be read") == 2
+    assert ("name: cart" in first, "name: vault" in first) == (True, False)
+    assert "missing_ratio: 0" in first
+    assert ("points:" in first, "points:" in last) == (False, True)
+    assert last.count("This result is kept from you") == 2
+    assert "description=Failed orders" in last
+    assert [marks(sent, whose) for whose in ("cart", "vault")] == [set(), set()]
+
+
+@pytest.mark.parametrize(
+    ("expression", "labels", "reads"),
+    [
+        (QUERY, {"service": "shop"}, True),
+        (f"sum by (service) ({QUERY})", {"service": "shop"}, True),
+        (f"sum by (service) ({QUERY})", {"service": "vault"}, False),
+        (f"sum({QUERY})", {}, False),
+        (f'label_replace({QUERY}, "service", "shop", "", "")', {"service": "shop"}, False),
+    ],
+)
+async def test_a_number_of_a_closed_service_is_not_read_under_anothers_name(
+    production: Production, expression: str, labels: dict[str, str], reads: bool
+) -> None:
+    production.metrics.series.clear()
+    production.measure(QUERY, {"service": "shop"}, 0.1)
+    production.metrics.series.pop(expression, None)
+    production.measure(expression, labels, 0.424242)
+    query = tool_use("query_promql", {"expression": expression})
+    _, sent = await production.ask("how is it?", Turn([query]), Turn([DONE]))
+    last = str(production.model.requests[-1]["messages"][-1])
+    assert ("0.42424" in last) is reads, sent
 
 
 async def test_what_was_read_under_laxer_settings_is_not_told_again(

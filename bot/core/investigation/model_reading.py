@@ -139,12 +139,14 @@ class ModelReading:
                 original = await tx.evidence.get(self.place, EvidenceId(wanted))
         except NotFoundError as error:
             return replace(turned, summary=str(error), rest="")
-        if original.tool in {read_evidence.name, *NOBODYS} or original.failed:
-            return replace(turned, summary=f"{wanted} has no further pages", rest="")
+        if original.tool in NOBODYS:
+            return turned
         found = await asyncio.to_thread(self._reduced, original)
         if found.level is ModelData.ALL:
             return turned
         first = self._shown(original, found).summary
+        if not found.value:
+            return replace(turned, summary=first, rest="")
         page = await asyncio.to_thread(paging.page_of, first, "", found.value, number)
         if page is None:
             return replace(turned, summary=f"{wanted} has no page {number}", rest="")

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from prometheus_client import generate_latest
 
+from bot.composition.parts import open_live_files
 from bot.core.detection.alerts import Alert, AlertDesk
 from bot.core.shared.announcing import AnnouncingStore
 from bot.core.upkeep.doctor import CheckFailedError, DependencyState, all_well, examine, of_health
@@ -23,6 +24,7 @@ from bot.telemetry import LogConfig, SelfMetrics, configure_logging
 from tests.fakes.clock import FakeClock
 from tests.fixtures.bot import CONFIG
 from tests.fixtures.nouns import NOW, an_anomaly
+from tools.act.actions import ACTIONS
 from tools.ports import Health
 from tools.world import Catalogue, ServiceName, ServiceSpec, Severity
 
@@ -42,6 +44,7 @@ async def test_the_doctor_names_the_services_that_claude_may_not_read_whole(
     environment["SRE_AGENT_LLM__MODEL_DATA"] = "figures"
     told = told.replace("vault", "shop: figures, vault")
     assert await _model_data_detail(load_settings(environment)) == told
+    assert open_live_files(load_settings(environment), ACTIONS).catalogue().model_data == "figures"
     services.write_text("shop: {namespace: n, model_data: all}\n")
     environment["SRE_AGENT_LLM__MODEL_DATA"] = "all"
     told = "everything but secrets may go to Claude"

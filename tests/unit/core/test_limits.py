@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,13 @@ from bot.core.investigation.figures_only import reduced
 from bot.core.investigation.limits import UNPLACED, Limits
 from bot.core.investigation.mixing import mixes_series
 from bot.core.investigation.model_reading import ModelReading
+from bot.core.investigation.recorder import _is_ours
 from tests.fakes.decision import service
-from tools.world import Catalogue, MetricName, MetricSpec, ModelData, ServiceName
+from tools.backends.kubernetes.calls import KubernetesCall
+from tools.backends.kubernetes.failures import Failures
+from tools.backends.kubernetes.kinds import resource_of
+from tools.errors import AnswerTooLargeError, BackendRefusedError, BadArgumentError, NotFoundError
+from tools.world import Catalogue, MetricName, MetricSpec, ModelData, ServiceName, WorkloadRef
 
 ALL, FIGURES, NOTHING = ModelData
 LATENCY = MetricSpec(MetricName("latency"), "api", "q", "orders/s", "", group_by="backend")
@@ -181,3 +187,18 @@ async def test_what_is_down_is_named_to_the_model_without_the_backends_words() -
     assert reading.unavailable(gaps) == {"loki": "not available"}
     free = ModelReading(Limits(Catalogue({}, {})), None, None)  # type: ignore[arg-type]
     assert free.unavailable(gaps) == gaps
+
+
+def test_only_words_about_the_question_are_our_own() -> None:
+    ref = WorkloadRef("default", "trading", "Pod", "cart-1")
+    call = KubernetesCall("get", resource_of("Pod"), ref)
+    said = json.dumps({"message": SAID}).encode()
+    gone = Failures("kubernetes", "KUBECONFIG").of_status(call, 404, said)
+    assert isinstance(gone, NotFoundError)
+    assert not _is_ours(gone)
+    wrapped = BadArgumentError(SAID)
+    wrapped.__cause__ = BackendRefusedError("prometheus", SAID)
+    assert not _is_ours(wrapped)
+    assert not _is_ours(AnswerTooLargeError("loki", SAID))
+    assert _is_ours(NotFoundError("no service 'x' in the catalogue"))
+    assert _is_ours(BadArgumentError("window 'x' is not a duration"))

@@ -148,6 +148,7 @@ async def test_the_history_port_gives_similar_cases(index: KnowledgeIndex) -> No
     cases = await KnowledgeHistory(index).similar("balance synchronisation wallet", limit=1)
     assert cases[0].id == "runbook-wallet-sync"
     assert cases[0].path == "runbooks/wallet-sync.md"
+    assert cases[0].services == ("wallet-service", "ledger")
 
 
 def test_a_snippet_is_the_paragraph_that_speaks_of_it() -> None:

@@ -25,6 +25,7 @@ from tests.safety.leaving import (
     WHOSE,
     Production,
     mark,
+    words,
 )
 from tools.catalog import ALL
 from tools.world import ModelData
@@ -140,32 +141,57 @@ async def test_claude_turns_the_pages_of_what_it_may_read(production: Production
     assert ("name: cart" in first, "name: vault" in first) == (True, False)
     assert "missing_ratio: 0" in first
     assert ("points:" in first, "points:" in last) == (False, True)
-    assert last.count("This result is kept from you") == 2
+    assert last.count("This result is kept from you") == 2, "the page is kept, and told"
     assert "description=Failed orders" in last
     assert [marks(sent, whose) for whose in ("cart", "vault")] == [set(), set()]
 
 
-@pytest.mark.parametrize(
-    ("expression", "labels", "reads"),
-    [
-        (QUERY, {"service": "shop"}, True),
-        (f"sum by (service) ({QUERY})", {"service": "shop"}, True),
-        (f"sum by (service) ({QUERY})", {"service": "vault"}, False),
-        (f"sum({QUERY})", {}, False),
-        (f'label_replace({QUERY}, "service", "shop", "", "")', {"service": "shop"}, False),
-    ],
-)
+async def test_that_a_closed_service_is_abnormal_is_not_told_by_what_the_brief_looked_at(
+    production: Production,
+) -> None:
+    production.metrics.series.clear()
+    production.measure(QUERY, {"service": "vault"}, 0.1)
+    answer, sent = await production.ask("what is wrong?", Turn([DONE]))
+    asked = [each.arguments for each in answer.evidence]
+    assert any(each.get("service") == "vault" for each in asked)
+    assert any("vault" in str(each.get("text")) for each in asked)
+    told = set(re.findall(r'<evidence id=\\"E\d+\\" tool=\\"(\w+)', sent))
+    assert told == {"detect_anomalies", "recent_changes"}  # those are asked whatever is abnormal
+    assert any("vault (everything)" in gap for gap in answer.gaps)
+
+
 async def test_a_number_of_a_closed_service_is_not_read_under_anothers_name(
-    production: Production, expression: str, labels: dict[str, str], reads: bool
+    production: Production,
 ) -> None:
     production.metrics.series.clear()
     production.measure(QUERY, {"service": "shop"}, 0.1)
-    production.metrics.series.pop(expression, None)
-    production.measure(expression, labels, 0.424242)
-    query = tool_use("query_promql", {"expression": expression})
+    shop, vault = {"service": "shop"}, {"service": "vault"}
+    moved = f'label_replace({QUERY}, "service", "shop", "", "")'
+    asked = (
+        (f"sum by (service) ({QUERY})", shop, 0.171717),
+        (f"max by (service) ({QUERY})", vault, 0.272727),
+        (f"sum({QUERY})", {}, 0.373737),
+        (moved, shop, 0.474747),
+    )
+    for expression, labels, value in asked:
+        production.measure(expression, labels, value)
+    queries = [tool_use("query_promql", {"expression": expression}) for expression, _, _ in asked]
+    await production.ask("how is it?", Turn(queries), Turn([DONE]))
+    read = str(production.model.requests[-1]["messages"][-1])
+    assert [str(value)[:6] in read for _, _, value in asked] == [True, False, False, False]
+
+
+async def test_a_text_of_a_limited_service_is_not_read_under_anothers_name(
+    production: Production,
+) -> None:
+    production.levels["vault"] = ModelData.FIGURES
+    moved = f'label_replace({QUERY}, "service", "shop", "", "")'
+    labels = {"service": "shop", "note": words("label", "cart")}
+    production.measure(moved, labels, 0.424242)
+    query = tool_use("query_promql", {"expression": moved})
     _, sent = await production.ask("how is it?", Turn([query]), Turn([DONE]))
-    last = str(production.model.requests[-1]["messages"][-1])
-    assert ("0.42424" in last) is reads, sent
+    assert "0.42424" in sent
+    assert "label" not in marks(sent, "cart")
 
 
 async def test_what_was_read_under_laxer_settings_is_not_told_again(
@@ -185,10 +211,13 @@ async def test_what_was_read_under_laxer_settings_is_not_told_again(
     assert "what else?" in sent, "what was read under these settings is told again"
 
 
+@pytest.mark.parametrize(
+    "question", ["why do orders fail in vault and cart?", "Why: order_errors of vault is too high?"]
+)
 async def test_a_question_about_a_closed_service_is_answered_without_claude(
-    production: Production,
+    production: Production, question: str
 ) -> None:
-    answer, sent = await production.ask("why do orders fail in vault and cart?")
+    answer, sent = await production.ask(question)
     assert (answer.mode, sent) == ("deterministic", "")
     assert any("model_data of vault is nothing" in gap for gap in answer.gaps)
     assert any(mark("log", "vault") in each.summary for each in answer.evidence)

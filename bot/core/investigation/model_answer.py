@@ -104,7 +104,7 @@ class ModelAnswers:
             "question",
             asker=turn.question.asker,
             question=turn.question.text,
-            brief="\n".join([await reading.read(e) for e in turn.recorder.evidence]),
+            brief=await reading.brief(turn.recorder.evidence),
         )
         return history, {"role": "user", "content": [{"type": "text", "text": text}]}
 

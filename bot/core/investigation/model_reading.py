@@ -10,7 +10,7 @@ the model reads of production passes `read`, the triage brief and pages of older
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from tools.errors import NotFoundError
 from tools.observe.evidence import read_evidence
 from tools.observe.knowledge import get_time, service_map
 from tools.observe.metrics import list_metrics, query_promql
-from tools.world import ModelData
+from tools.world import Catalogue, ModelData
 
 SHIPPED = frozenset(each.name for each in ALL)
 NOBODYS = frozenset({get_time.name, list_metrics.name})  # they say nothing of production
@@ -54,6 +54,20 @@ class ModelReading:
     own_words: Collection[EvidenceId] = ()  # failures that are told in words of ours
     kept: dict[str, ModelData] = field(default_factory=dict)  # by service
 
+    async def brief(self, evidence: Sequence[Evidence]) -> str:
+        """Return the triage brief as the model may read it.
+
+        The investigator looks closely at what is abnormal, so that it looked at all says
+        something: what it asked about a closed service is left out, and told to people.
+        """
+        told = []
+        for each in evidence:
+            if closed := self._closed(each):
+                self._told(dict.fromkeys(closed, ModelData.NOTHING))
+            else:
+                told.append(await self.read(each))
+        return "\n".join(told)
+
     async def read(self, evidence: Evidence) -> str:
         """Return a piece of evidence as the model may read it."""
         if self.limits.none or evidence.tool in NOBODYS:
@@ -73,6 +87,12 @@ class ModelReading:
 
     # ------------------------------------------------------------------ what is left of it
 
+    def _closed(self, evidence: Evidence) -> list[str]:
+        """Return the closed services that the arguments of a call name."""
+        said = " ".join(map(str, evidence.arguments.values())).lower()
+        closed = (n for n, lv in self.limits.by_service().items() if lv is ModelData.NOTHING)
+        return [name for name in closed if name.partition("@")[0].lower() in said]
+
     def _asked(self, evidence: Evidence) -> ModelData | None:
         """Return what the service allows that a call was about, None when it was about none."""
         named = str(evidence.arguments.get("service") or "")
@@ -82,9 +102,10 @@ class ModelReading:
         asked = self._asked(evidence)
         if asked is ModelData.NOTHING:
             return Reduced(None, asked, self._whose(str(evidence.arguments["service"])))
+        limits = self.limits
         if evidence.tool == query_promql.name and mixes_series(evidence.query):
-            return Reduced(None, self.limits.unplaced, {UNPLACED: self.limits.unplaced})
-        return reduced(evidence.payload, self.limits, asked, NAMED_BY.get(evidence.tool, ""))
+            limits = Limits(Catalogue({}, {}, model_data=limits.unplaced))  # nobody's, whose label
+        return reduced(evidence.payload, limits, asked, NAMED_BY.get(evidence.tool, ""))
 
     def _whose(self, name: str) -> dict[str, ModelData]:
         found = {s.name: s.model_data for s in self.limits.named(name)}

@@ -16,6 +16,7 @@ from bot.domain.answer import Evidence
 from bot.store.store import SqlStore
 from sandbox.model.script import Turn, text, tool_use
 from sandbox.model.server import start_model
+from tests.architecture.source import ROOT
 from tests.safety.leaving import (
     ASKED_ABOUT_SERVICES,
     ASKED_ONCE,
@@ -63,6 +64,16 @@ def marks(sent: str, whose: str) -> set[str]:
 def test_the_model_of_these_stories_calls_every_tool_there_is() -> None:
     asked = {name for name, _ in (*ASKED_ABOUT_SERVICES, *ASKED_ONCE)}
     assert {each.name for each in ALL} <= asked | {"read_evidence"}
+
+
+def test_evidence_becomes_the_models_text_at_one_door_and_a_request_in_one_loop() -> None:
+    def users(word: str) -> set[str]:
+        paths = (ROOT / "bot").rglob("*.py")
+        return {p.name for p in paths if re.search(rf"(?<!def ){word}\(", p.read_text("utf-8"))}
+
+    assert users("for_model") == {"model_reading.py"}
+    assert users("ModelRequest") == {"agent_loop.py"}
+    assert users(r"model\.turn") == {"agent_loop.py"}
 
 
 async def test_no_word_of_a_limited_service_reaches_claude_by_any_tool(

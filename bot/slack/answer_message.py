@@ -18,7 +18,8 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from bot.core.ports import Store
 from bot.domain.ids import ChannelId, Ts
 from bot.domain.run import Done, Running
-from bot.slack.blocks.text import Block, cut, escape, fit, markdown, prose
+from bot.slack.blocks.markdown import going_on, markdown
+from bot.slack.blocks.text import Block, cut, escape, fit, prose
 from bot.slack.failures import failure_of
 from bot.slack.metadata import METADATA_ANSWER
 from bot.slack.workspace import Workspace
@@ -45,6 +46,7 @@ class AnswerMessage:
         self._texts = workspace.channels.texts_of(run.place.channel)
         self._thread = run.place.thread_ts
         self._shown = 0  # characters in the current message
+        self._end = ""  # the last of them
         self._pages: list[Ts] = []  # the full messages before the current one
         self.channel: ChannelId = run.place.channel
         self.ts: Ts | None = None
@@ -112,11 +114,12 @@ class AnswerMessage:
 
     async def write(self, piece: str) -> None:
         """Add prose to the stream; what a full message does not hold goes on in the next."""
-        for part in _split(markdown(piece, self._workspace.config.link_hosts)):
+        for part in _split(going_on(piece, self._end, self._workspace.config.link_hosts)):
             if self._shown + len(part) > MOST_PER_MESSAGE:
                 await self._turn_page()
             await self.append([{"type": "markdown_text", "text": part}])
             self._shown += len(part)
+            self._end = part[-1:]
 
     async def append(self, chunks: Sequence[dict[str, Any]]) -> None:
         """Add chunks to the stream."""
@@ -132,7 +135,7 @@ class AnswerMessage:
 
     def forget(self) -> None:
         """Let the message be: Slack ended it, and the answer goes on in a new one."""
-        self.ts, self._shown = None, 0
+        self.ts, self._shown, self._end = None, 0, ""
 
     async def _turn_page(self) -> None:
         """Finish a full message and go on in the next."""
@@ -152,7 +155,7 @@ class AnswerMessage:
                 await self._client.chat_stopStream(channel=self.channel, ts=str(self.ts))
             except SlackApiError as error:
                 log.debug("reply.was_not_streaming", ts=self.ts, why=failure_of(error).text)
-        self.streams, self.ts, self._shown = False, first, 0
+        self.streams, self.ts, self._shown, self._end = False, first, 0, ""
         self._pages.clear()
         for ts in later:
             await self._delete(str(ts))

@@ -20,7 +20,8 @@ from bot.domain.place import TERMINAL
 from bot.domain.run import Done, Running
 from bot.slack.answer_message import ENDED, SLACK_ERRORS, AnswerMessage
 from bot.slack.blocks import answer as view
-from bot.slack.blocks.text import Block, context, cut, escape, markdown
+from bot.slack.blocks.markdown import markdown, whole
+from bot.slack.blocks.text import Block, context, cut, escape
 from bot.slack.failures import failure_of
 from bot.slack.uploads import upload_chart
 from bot.slack.workspace import Workspace
@@ -153,7 +154,7 @@ class SlackReply:
         async with self._lock:
             if self._failures >= MOST_FAILURES:
                 return
-            piece, self._buffer = self._buffer, ""
+            piece, self._buffer = (self._buffer, "") if force else whole(self._buffer)
             try:
                 await self._message.begin()
                 await self._grow(piece, chunks, force=force)

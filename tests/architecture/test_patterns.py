@@ -12,7 +12,8 @@ from tests.architecture.source import OURS, dotted, sources
 
 TRIED = frozenset({  # by tests/property/test_linear_texts.py
     "bot/core/investigation/figures.py", "bot/core/investigation/intent.py",
-    "bot/core/reports/postmortem_text.py", "bot/slack/blocks/text.py", "knowledge/documents.py",
+    "bot/core/reports/postmortem_text.py", "bot/slack/blocks/markdown.py",
+    "bot/slack/blocks/text.py", "knowledge/documents.py",
     "tools/analysis/clues.py", "tools/analysis/log_headers.py", "tools/analysis/log_masks.py",
     "tools/analysis/log_templates.py", "tools/backends/logql.py", "tools/tokens.py",
 })  # fmt: skip

@@ -18,6 +18,7 @@ import pytest
 from bot.core.investigation import figures, intent
 from bot.core.reports import postmortem_text
 from bot.domain.redaction import Redactor
+from bot.slack.blocks import markdown
 from bot.slack.blocks import text as slack
 from foundation import blanks
 from knowledge.documents import parse_document
@@ -71,7 +72,7 @@ def window(text: str) -> None:
 READERS: dict[str, Callable[[str], object]] = {
     "redaction": Redactor(["our-own-secret"]).text,
     "heard": slack.heard,
-    "markdown": slack.markdown,
+    "markdown": markdown.markdown,
     "escape": slack.escape,
     "code": slack.code,
     "ours": slack.ours,

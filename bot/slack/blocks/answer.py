@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from bot.domain.answer import Answer, Evidence
 from bot.domain.run import AgentRun, Done
 from bot.locale import Texts
+from bot.slack.blocks.markdown import markdown
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import (
     DAY_AND_TIME,
@@ -20,7 +21,6 @@ from bot.slack.blocks.text import (
     escape,
     image,
     link,
-    markdown,
     modal,
     prose,
     section,

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bot.locale import Texts
+from bot.slack.blocks.markdown import markdown
 from bot.slack.blocks.rendered import Rendered
-from bot.slack.blocks.text import escape, header, markdown, prose, section
+from bot.slack.blocks.text import escape, header, prose, section
 
 
 def render(body: Mapping[str, Any], texts: Texts, hosts: Collection[str] = ()) -> Rendered:

@@ -9,6 +9,7 @@ from bot.domain.anomaly import Acknowledged, Anomaly, FalseAlarm
 from bot.domain.finding import Finding
 from bot.domain.incident import Incident
 from bot.locale import Texts
+from bot.slack.blocks.markdown import markdown
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import (
     Block,
@@ -21,7 +22,6 @@ from bot.slack.blocks.text import (
     date,
     escape,
     header,
-    markdown,
     prose,
     section,
     select,

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from bot.domain.postmortem import Postmortem
 from bot.locale import Texts
+from bot.slack.blocks.markdown import markdown
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import (
     Block,
@@ -17,7 +18,6 @@ from bot.slack.blocks.text import (
     date,
     escape,
     header,
-    markdown,
     modal,
     prose,
     text_input,

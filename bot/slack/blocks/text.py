@@ -1,8 +1,7 @@
 """Text for Slack: foreign text can neither ping, nor link out, nor break the markup.
 
-escape(text)       for mrkdwn: & < > as Slack wants them
-markdown(text, …)  for markdown blocks and streams: pings defused, links to known hosts only
-fit(blocks)        a message within Slack's limits, with a note about what was cut
+escape(text)   for mrkdwn: & < > as Slack wants them; Markdown is read by `markdown`
+fit(blocks)    a message within Slack's limits, with a note about what was cut
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import re2
 
 from bot.locale import Texts
+from bot.slack.blocks.markdown import BREAK, NAMED_PING, is_known, readable
 from foundation.encodings import writable
 
 Block = dict[str, Any]
@@ -29,23 +28,16 @@ MOST_CONTEXT = 10  # elements
 DAY_AND_TIME = "{date_short_pretty} {time}"  # of `date`: today and yesterday by name
 MOST_FALLBACK = 3000  # of the notification; chat.update refuses more than 4,000
 
-_PING = re.compile(r"<(?=[!@#])")
-_NAMED_PING = re.compile(r"@(?=(?:channel|here|everyone)\b)", re.IGNORECASE)
 # What searches for an end that may be missing is RE2's: linear, whatever stands there instead.
-_LINK = re2.compile(r"\[([^\]\n]*)\]\((https?://[^\s)]+)\)")
-_BARE = re2.compile(r"(^|[^(`\w])(https?://[^\s)>\]`]+)")
-_CODE = re2.compile(r"(`[^`\n]*`)")
-_CODE_OR_LINK = re2.compile(r"(`[^`\n]*`|\[[^\]\n]*\]\([^)\s]*\))")
 _REFERENCE = re2.compile(
     r"<(?:(@|#|!subteam\^)([A-Z0-9]+)(?:\|([^>]*))?|!(\w+)[^>]*|([^>|]+)(?:\|([^>]*))?)>"
 )
-_WORD_JOINER = "\u2060"
 
 
 def escape(text: object) -> str:
     """Return foreign text for mrkdwn: no markup of Slack survives in it."""
-    safe = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _NAMED_PING.sub(f"@{_WORD_JOINER}", safe)
+    safe = readable(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return NAMED_PING.sub(f"@{BREAK}", safe)
 
 
 def ours(text: str) -> str:
@@ -67,33 +59,6 @@ def code(text: object) -> str:
     """Return foreign text as inline code on one line."""
     flat = " ".join(str(text).replace("`", "'").split())
     return f"`{escape(flat)}`" if flat else ""
-
-
-def markdown(text: str, hosts: Collection[str] = ()) -> str:
-    """Return Markdown whose pings are defused and whose links lead to known hosts only."""
-
-    def named(match: re.Match[str]) -> str:
-        return match[0] if is_known(match[2], hosts) else f"{match[1]} (`{match[2]}`)"
-
-    def bare(match: re.Match[str]) -> str:
-        return match[0] if is_known(match[2], hosts) else f"{match[1]}`{match[2]}`"
-
-    parts = _CODE.split(_PING.sub(f"<{_WORD_JOINER}", writable(text)))
-    for i in range(0, len(parts), 2):
-        linked = _LINK.sub(named, parts[i])
-        pieces = _CODE_OR_LINK.split(linked)
-        pieces[::2] = [_NAMED_PING.sub(f"@{_WORD_JOINER}", _BARE.sub(bare, p)) for p in pieces[::2]]
-        parts[i] = "".join(pieces)
-    return "".join(parts)
-
-
-def is_known(url: str, hosts: Collection[str]) -> bool:
-    """Say whether a link's host is on the allow-list."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and (parts.netloc in hosts or parts.hostname in hosts)
 
 
 def link(url: str, label: str, hosts: Collection[str]) -> str:
@@ -269,4 +234,4 @@ def fit(blocks: Sequence[Block], texts: Texts) -> list[Block]:
 
 
 def _plain(text: str, most: int) -> Block:
-    return {"type": "plain_text", "text": cut(text, most) or "–", "emoji": True}
+    return {"type": "plain_text", "text": cut(readable(text), most) or "–", "emoji": True}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from bot.settings import ConfigError, load_settings, slack_config
-from bot.slack.blocks.text import is_known
+from bot.slack.blocks.markdown import is_known
 from tools.backends.loki import Loki
 from tools.backends.prometheus.adapter import Prometheus
 from tools.world import Window

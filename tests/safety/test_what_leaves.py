@@ -178,7 +178,7 @@ async def test_a_number_of_a_closed_service_is_not_read_under_anothers_name(
     production.measure(QUERY, {"service": "shop"}, 0.1)
     shop, vault = {"service": "shop"}, {"service": "vault"}
     moved = f'label_replace({QUERY}, "service", "shop", "", "")'
-    asked = (
+    asked: tuple[tuple[str, dict[str, str], float], ...] = (
         (f"sum by (service) ({QUERY})", shop, 0.171717),
         (f"max by (service) ({QUERY})", vault, 0.272727),
         (f"sum({QUERY})", {}, 0.373737),

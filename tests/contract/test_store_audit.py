@@ -9,6 +9,7 @@ from sqlalchemy import text
 from bot.core.ports import AuditBrokenError, ChainReport
 from bot.domain.audit import Anchor, Event
 from bot.domain.keyring import Keyring
+from bot.store import audit_chain
 from bot.store.audit_chain import START
 from bot.store.audit_rows import row_mac
 from bot.store.store import SqlStore, open_store
@@ -54,6 +55,20 @@ async def sealed(store: SqlStore) -> SqlStore:
     assert await seal(store) == 0
     assert await verify(store) == ChainReport(rows=6, sealed=6, broken_at=None)
     return store
+
+
+async def test_a_chain_of_several_pages_is_walked_to_its_end(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_chain, "PAGE", 3)
+    await happen(store, 10)
+    assert [await seal(store, limit=4), await seal(store, limit=4)] == [4, 4]
+    assert await seal(store) == 2
+    assert await verify(store) == ChainReport(rows=10, sealed=10, broken_at=None)
+    await attack(
+        store, """UPDATE audit SET payload = replace(payload, 'why', 'no') WHERE seq = 8"""
+    )
+    assert (await verify(store)).broken_at == 8
 
 
 async def test_the_unsealed_tail_is_counted(sealed: SqlStore) -> None:

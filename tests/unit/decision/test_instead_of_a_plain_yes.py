@@ -346,3 +346,4 @@ async def test_owners_are_told_and_hold_no_right(world: Production) -> None:
     assert await world.bot.deadlines.remind_due() == 1
     (reminder,) = await notices(world, plan)
     assert reminder["mentions"] == [VIV, "trading"]
+    assert "4 min" in reminder["text"]

@@ -269,3 +269,29 @@ def test_a_right_that_is_not_in_the_table_is_nobodys() -> None:
 
 def test_an_empty_configuration_lets_nobody_do_anything() -> None:
     assert not any(decide(person("UADA"), right, AccessConfig()).allowed for right in RIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("score", "tier"),
+    [
+        (0.0, Tier.AUTO), (0.3999, Tier.AUTO), (0.4, Tier.SEMI_AUTO), (0.5999, Tier.SEMI_AUTO),
+        (0.6, Tier.MANUAL), (0.7999, Tier.MANUAL), (0.8, Tier.CRITICAL), (1.0, Tier.CRITICAL),
+    ],
+)  # fmt: skip
+def test_a_score_on_a_cut_belongs_to_the_stricter_tier(score: float, tier: Tier) -> None:
+    assert RiskConfig().tier(score) is tier
+
+
+def test_each_part_of_the_impact_counts_as_much_as_is_written() -> None:
+    half = replace(
+        INPUTS, category="api", service_tier=2, dependants=3, pods_affected=1, pods_total=4
+    )
+    kinds = {
+        "Pod": 0.1, "HorizontalPodAutoscaler": 0.2, "Deployment": 0.4, "CronJob": 0.4,
+        "Endpoint": 0.5, "DaemonSet": 0.6, "StatefulSet": 0.7, "Node": 0.8, "Cluster": 1.0,
+        "Rollout": 0.5,
+    }  # fmt: skip
+    for kind, weight in kinds.items():
+        expected = 0.3 * weight + 0.2 * 0.5 + 0.2 * 0.6 + 0.15 * 1.0 + 0.15 * 0.25
+        assert assess(replace(half, kinds=(kind,))).impact == pytest.approx(expected, abs=1e-4)
+    assert "(61 min, trend worse)" in assess(replace(INPUTS, lasted=timedelta(minutes=61))).lines[1]

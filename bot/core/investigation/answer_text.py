@@ -32,6 +32,7 @@ def compose(
     if gaps:
         told = "; ".join(f"{name}: {why}" for name, why in sorted(gaps.items()))
         lines.append(texts.say("answer.gap", gaps=told))
+    lines.append("")  # else it would be taken for more of the last point
     lines.append(texts.say("answer.confidence", word=confidence_word(diagnosis.confidence, texts)))
     return "\n".join(lines), plain(lead)
 

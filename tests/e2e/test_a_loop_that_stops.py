@@ -103,7 +103,7 @@ async def test_a_stuck_bot_is_seen_ends_by_itself_and_is_followed_at_once(tmp_pa
         stopped(tmp_path / "held", HOLDS_THE_INTERPRETER),
     )
     status, log, said, database = blocked
-    assert status == STUCK
+    assert status == STUCK, log
     answers = [each.json() for each in said if each.status_code == 200]
     assert max(each["loop_silent_seconds"] for each in answers) > 3  # it answered while stuck
     assert "loop.stuck" in log
@@ -112,6 +112,6 @@ async def test_a_stuck_bot_is_seen_ends_by_itself_and_is_followed_at_once(tmp_pa
     assert await led_by(database, "the next one")
 
     status, log, _, _ = held
-    assert status == 1
+    assert status == 1, log
     assert "Timeout (0:00:20)" in log
     assert "stops_on_purpose" in log

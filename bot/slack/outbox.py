@@ -4,6 +4,9 @@
                                              └─ fate unknown? look through the thread first
     dirty ──> render ──> chat.update ──> updated
 
+A chart that Slack cannot show yet holds nothing back: the message goes without it, and is drawn
+again with it a little later.
+
 Every post carries its row's id as metadata, so that after a crash between post and commit the
 message is found instead of posted again.
 """
@@ -27,7 +30,7 @@ from bot.slack.failures import failure_of
 from bot.slack.metadata import METADATA_POST
 from bot.slack.renderers import Renderers
 from bot.slack.reporting import report
-from bot.slack.uploads import upload_chart
+from bot.slack.uploads import is_usable, upload_chart
 from bot.slack.workspace import Workspace
 from foundation.nearest import nearest
 from tools.errors import BackendError, NotFoundError
@@ -37,6 +40,8 @@ log = structlog.get_logger(__name__)
 LOOPS = 3  # channels posted to at once
 LOOK_BACK = timedelta(minutes=10)  # how far before the attempt a lost post is looked for
 DRAIN = timedelta(seconds=5)
+CHART_LATER = timedelta(seconds=3)  # wall time until a late chart is tried again
+CHART_MISSED = timedelta(minutes=10)  # world time after which none is waited for
 _SLACK_ERRORS = (SlackClientError, OSError, TimeoutError)
 
 
@@ -116,30 +121,42 @@ class OutboxWorker:
         texts = self._channels.texts_of(channel)
         async with self._store.begin() as tx:
             rendered = await renderer(row, tx, texts)
-        blocks = fit(await self._with_chart(row, rendered), texts)
-        if row.ts is not None:
-            await self._update(row, channel, rendered, blocks)
-        else:
-            await self._post(row, channel, rendered, blocks)
-
-    async def _with_chart(self, row: OutboxRow, rendered: Rendered) -> list[Block]:
+        show = self._post if row.ts is None else self._update
         if not rendered.chart_id:
-            return rendered.blocks
+            await show(row, channel, rendered, fit(rendered.blocks, texts))
+            return
         async with self._store.begin() as tx:
             png, alt = await tx.charts.get(rendered.chart_id)
-        file_id = row.file_id
-        if not file_id:
+        file_id = await self._usable(row, png, rendered.chart_id, alt)
+        if file_id:
             try:
-                file_id = await upload_chart(self._client, png, rendered.chart_id, alt)
-            except _SLACK_ERRORS as error:
-                if row.attempts < 2:
+                await show(
+                    row, channel, rendered, fit(_insert(rendered, image(file_id, alt)), texts)
+                )
+            except SlackApiError as error:
+                if failure_of(error).code != "invalid_blocks":
                     raise
-                log.warning("chart.upload_failed", row=row.id, why=failure_of(error).text)
-                note = self._channels.texts_of(row.channel).say("slack.chart_missing", alt=alt)
-                return _insert(rendered, context(note))
+                log.warning("chart.refused", row=row.id, why=failure_of(error).text)
+            else:
+                return
+        missed = row.sent_at is not None and self._clock.now() - row.sent_at > CHART_MISSED
+        note = [context(texts.say("slack.chart_missing", alt=alt))] if missed else []
+        await show(row, channel, rendered, fit(_insert(rendered, *note), texts))
+        if not missed:
             async with self._store.begin() as tx:
-                await tx.outbox.uploaded(row.id, file_id)
-        return _insert(rendered, image(file_id, alt))
+                await tx.outbox.again(row.id, self._clock.wall() + CHART_LATER)
+
+    async def _usable(self, row: OutboxRow, png: bytes, name: str, alt: str) -> str:
+        """Return the chart's file once Slack can show it, else an empty text."""
+        try:
+            file_id = row.file_id or await upload_chart(self._client, png, name, alt)
+            if not row.file_id:
+                async with self._store.begin() as tx:
+                    await tx.outbox.uploaded(row.id, file_id)
+            return file_id if await is_usable(self._client, file_id) else ""
+        except _SLACK_ERRORS as error:
+            log.warning("chart.late", row=row.id, why=failure_of(error).text)
+            return ""
 
     async def _post(
         self, row: OutboxRow, channel: ChannelId, rendered: Rendered, blocks: list[Block]
@@ -231,6 +248,6 @@ class OutboxWorker:
             await tx.outbox.failed(row.id, why, retry_at)
 
 
-def _insert(rendered: Rendered, block: Block) -> list[Block]:
+def _insert(rendered: Rendered, *chart: Block) -> list[Block]:
     at = rendered.chart_at
-    return [*rendered.blocks[:at], block, *rendered.blocks[at:]]
+    return [*rendered.blocks[:at], *chart, *rendered.blocks[at:]]

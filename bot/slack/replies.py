@@ -8,6 +8,7 @@ Slack is dead ──> the run goes on; its answer becomes a row of the outbox
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -23,7 +24,7 @@ from bot.slack.blocks import answer as view
 from bot.slack.blocks.markdown import markdown, whole
 from bot.slack.blocks.text import Block, context, cut, escape
 from bot.slack.failures import failure_of
-from bot.slack.uploads import upload_chart
+from bot.slack.uploads import becomes_usable, upload_chart
 from bot.slack.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ BATCH_SECONDS = 0.6
 UPDATE_SECONDS = 1.2  # of a message that is rewritten: Slack allows about one a second
 OFFER_STOP_AFTER_SECONDS = 4.0
 MOST_FAILURES = 3
+CHART_PATIENCE = timedelta(seconds=8)  # the answer is there; its buttons wait for the chart
 MARKS = {"in_progress": "⏳", "complete": "✓", "error": "✗"}
 
 
@@ -127,10 +129,12 @@ class SlackReply:
         """Complete the message with its chart and buttons."""
         if not self._said:
             await self.say(answer.text)
-        blocks = view.footer(run.id, answer, self._texts, await self._chart(answer.chart))
-        if await self._close(blocks):
-            log.info("answer.shown", run_id=run.id, ts=self._message.ts)
-            return
+        chart = await self._chart(answer.chart)
+        tries = [chart, None] if chart else [None]  # what Slack refuses may be the chart alone
+        for each in tries:
+            if await self._close(view.footer(run.id, answer, self._texts, each)):
+                log.info("answer.shown", run_id=run.id, ts=self._message.ts)
+                return
         await self._leave_to_outbox()
 
     async def fail(self, run: Running, text: str) -> None:
@@ -245,7 +249,12 @@ class SlackReply:
         try:
             async with self._store.begin() as tx:
                 png, alt = await tx.charts.get(chart_id)
-            return await upload_chart(self._workspace.client, png, chart_id, alt), alt
+            client = self._workspace.client
+            file_id = await upload_chart(client, png, chart_id, alt)
+            if await becomes_usable(client, file_id, CHART_PATIENCE):
+                return file_id, alt
+            log.warning("chart.late", run_id=self._run.id)
+            return None
         except SLACK_ERRORS as error:
             log.warning("chart.upload_failed", run_id=self._run.id, why=failure_of(error).text)
             return None

@@ -1,8 +1,12 @@
 """Uploads in Slack's three steps, and the files that came of them.
 
-files.getUploadURLExternal ──> POST bytes ──> files.completeUploadExternal ──> message with file
+files.getUploadURLExternal ──> POST bytes ──> files.completeUploadExternal ──time──> usable
+
+As in Slack a completed file is looked through for a while: it has no media type yet, and no message
+can show it.
 """
 
+import asyncio
 import mimetypes
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import quote
@@ -12,6 +16,7 @@ from sandbox.slack.shelf import Shelf
 from sandbox.slack.wire import Json, Refusal, mint
 
 MOST_BYTES = 1_000_000_000  # Slack's limit
+FILE_SECONDS = 2.0  # until a file was looked through; Slack does not say how long that takes
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,8 @@ class File:
     """One uploaded (or announced) file.
 
     Attributes:
-        state: `announced` → `received` (bytes are here) → `complete` (usable in messages).
+        state: `announced` → `received` (bytes are here) → `complete`.
+        usable_at: time of the loop from which messages may show it, once complete.
     """
 
     id: str
@@ -29,34 +35,45 @@ class File:
     alt_text: str = ""
     created: int = 0
     state: str = "announced"
+    usable_at: float = 0.0
 
     @property
     def mimetype(self) -> str:
         """The media type its name suggests."""
         return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
 
+    @property
+    def usable(self) -> bool:
+        """Whether it was looked through."""
+        return self.state == "complete" and self.usable_at <= _time()
+
     def wire(self, base_url: str) -> Json:
         """The file as Slack shows it in messages."""
         url = f"{base_url}/files/{self.id}/{quote(self.name)}"
-        kind = self.name.rpartition(".")[2].lower() or "binary"
+        kind = (self.name.rpartition(".")[2].lower() or "binary") if self.usable else ""
         shown: Json = {
             "id": self.id, "name": self.name, "title": self.title, "size": self.size_bytes,
-            "mimetype": self.mimetype, "filetype": kind, "pretty_type": kind.upper(),
+            "mimetype": self.mimetype if self.usable else "",
+            "filetype": kind, "pretty_type": kind.upper(),
             "user": BOT_USER_ID, "created": self.created, "timestamp": self.created,
             "mode": "hosted", "is_external": False, "is_public": True, "url_private": url,
             "url_private_download": url, "permalink": url, "alt_txt": self.alt_text,
         }  # fmt: skip
-        if self.mimetype.startswith("image/"):
+        if self.usable and self.mimetype.startswith("image/"):
             shown |= {"thumb_360": url, "thumb_720": url}
         return shown
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Files:
     """All files of the workspace."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        """Read the files the shelf knows."""
-        self._shelf = shelf
+    def __init__(self, shelf: Shelf, late_seconds: float = 0.0) -> None:
+        """Read the files the shelf knows; new ones are usable `late_seconds` after completion."""
+        self._shelf, self.late_seconds = shelf, late_seconds
         self._files = {key: File(**body) for key, body in shelf.all("file")}
         self._uploads: dict[str, str] = {}  # upload ticket -> file id
 
@@ -88,17 +105,30 @@ class Files:
         if file.state == "announced":
             raise Refusal("file_not_found", f"no bytes were uploaded for {file_id!r}")
         done = replace(file, state="complete", title=title or file.name)
-        self._files[file_id] = done
-        self._shelf.put("file", file_id, asdict(done))
-        return done
+        self._shelf.put("file", file_id, asdict(done))  # after a restart it is usable
+        late = replace(done, usable_at=_time() + self.late_seconds)
+        self._files[file_id] = late
+        return late
 
     def find_image(self, id_or_url: str) -> File | None:
-        """A completed image by id or URL, as `slack_file` may name it."""
+        """A usable image by id or URL, as `slack_file` may name it."""
         parts = id_or_url.split("/files/")
         file_id = parts[1].split("/")[0] if len(parts) > 1 else id_or_url
         file = self._files.get(file_id)
-        is_image = file and file.state == "complete" and file.mimetype.startswith("image/")
+        is_image = file and file.usable and file.mimetype.startswith("image/")
         return file if is_image else None
+
+    def info(self, file_id: str) -> File:
+        """A completed file, usable or not."""
+        file = self._files.get(file_id)
+        if file is None or file.state != "complete":
+            raise Refusal("file_not_found")
+        return file
+
+    def look_through(self) -> None:
+        """Finish looking through every file now."""
+        for key, file in self._files.items():
+            self._files[key] = replace(file, usable_at=0.0)
 
     def read(self, file_id: str) -> tuple[File, bytes] | None:
         """A file and its bytes."""

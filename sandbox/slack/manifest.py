@@ -34,8 +34,8 @@ BUILT_IN: Json = {
         "scopes": {
             "bot": [
                 "app_mentions:read", "assistant:write", "channels:history", "channels:read",
-                "chat:write", "commands", "files:write", "im:history", "im:read", "im:write",
-                "reactions:read", "reactions:write", "usergroups:read", "users:read",
+                "chat:write", "commands", "files:read", "files:write", "im:history", "im:read",
+                "im:write", "reactions:read", "reactions:write", "usergroups:read", "users:read",
                 "users:read.email",
             ]
         }

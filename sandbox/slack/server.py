@@ -20,7 +20,7 @@ from sandbox.clock import Clock
 from sandbox.slack import people
 from sandbox.slack.deeds import DeedError, Deeds
 from sandbox.slack.events import Events
-from sandbox.slack.files import Files
+from sandbox.slack.files import FILE_SECONDS, Files
 from sandbox.slack.hub import Hub
 from sandbox.slack.identity import interactive
 from sandbox.slack.manifest import read_manifest
@@ -52,6 +52,7 @@ class Timing:
         retry_scale: factor on the waits between redeliveries of an event.
         trigger_seconds: life of a trigger id.
         stream_seconds: life of a stream that is not stopped.
+        file_seconds: time until an uploaded file can be shown.
         real_limits: refuse more than one post per second and channel.
     """
 
@@ -59,6 +60,7 @@ class Timing:
     retry_scale: float = 1.0
     trigger_seconds: float = TRIGGER_SECONDS
     stream_seconds: float = STREAM_SECONDS
+    file_seconds: float = FILE_SECONDS
     real_limits: bool = False
 
 
@@ -318,7 +320,7 @@ async def start_slack(
     """
     clock = clock or Clock()
     shelf, chat = open_workspace(Path(db_path) if db_path else None, clock)
-    hub, files = Hub(), Files(shelf)
+    hub, files = Hub(), Files(shelf, timing.file_seconds)
     parts = Parts(
         clock, read_manifest(manifest), shelf, chat, hub, files,
         Views(shelf, hub, files, clock), Triggers(timing.trigger_seconds),

@@ -21,6 +21,7 @@ from bot.domain.place import Place
 from bot.domain.plan import PlanStatus
 from bot.domain.question import Question
 from bot.domain.run import Done, Running
+from bot.slack import replies
 from bot.store.store import SqlStore
 from sandbox.slack.people import (
     ALICE,
@@ -127,6 +128,20 @@ async def test_a_mention_becomes_an_answer_with_progress_chart_and_buttons(story
     (run,) = await story.runs()
     assert isinstance(run, Done)
     assert (run.stream_ts, run.question.text) == (answer["ts"], "why is order latency up?")
+    assert len(story.slack.thread("#incidents", ts)) == 2
+
+
+async def test_an_answer_ends_though_its_chart_is_late(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "CHART_PATIENCE", timedelta(0))
+    story.stand.workers = InlineWorkers()
+    story.slack.parts.files.late_seconds = 1e9
+    async with story.running():
+        ts = story.slack.post_as("alice", "#incidents", "@sre why is order latency up?")
+        answer = await story.answer_in(ts)
+    assert {"evidence.show", "answer.helpful", "answer.unhelpful"} <= set(buttons(answer))
+    assert not [b for b in answer["blocks"] if b["type"] == "image"]
     assert len(story.slack.thread("#incidents", ts)) == 2
 
 

@@ -126,6 +126,10 @@ class Outbox(Protocol):
         """Clear the dirty mark (unless it was set again meanwhile)."""
         ...
 
+    async def again(self, row_id: str, at: datetime) -> None:
+        """Mark a message that is there for a re-render at a time (wall): a part of it was late."""
+        ...
+
     async def uploaded(self, row_id: str, file_id: str) -> None:
         """Remember the uploaded chart."""
         ...

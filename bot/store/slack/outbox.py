@@ -223,6 +223,10 @@ class SqlOutbox:
         told = {"updated_at": at, "shown": T.c.claimed, "attempts": 0, "retry_at": None}
         await self._change(row_id, last_error="", **told, **FREE)
 
+    async def again(self, row_id: str, at: datetime) -> None:
+        """Mark a message that is there for a re-render at a time (wall): a part of it was late."""
+        await self._change(row_id, revision=T.c.revision + 1, retry_at=at)
+
     async def uploaded(self, row_id: str, file_id: str) -> None:
         """Remember the uploaded chart."""
         await self._change(row_id, file_id=file_id)

@@ -64,6 +64,7 @@ METHODS: dict[str, Method] = {
     "reactions.get": Method(rest.reactions_get, ("reactions:read",), ("channel", "timestamp")),
     "files.getUploadURLExternal": Method(rest.upload_url, ("files:write",), ("filename", "length")),
     "files.completeUploadExternal": Method(rest.complete_upload, ("files:write",), ("files",)),
+    "files.info": Method(rest.file_info, ("files:read",), ("file",)),
     "assistant.threads.setStatus": Method(
         rest.set_status, ("assistant:write", "chat:write"), ("channel_id", "thread_ts")
     ),

@@ -13,20 +13,24 @@ SHORTEST = 8  # letters of base64 that are the text's alone
 
 
 def patterns_of(text: str) -> Iterator[str]:
-    """Yield RE2 patterns of a text as it is and as it may be encoded.
-
-    In base64 it may begin at any of three bytes; the letters that share bits with what stands
-    before and behind are left out (RFC 4648, section 4).
-    """
+    """Yield RE2 patterns of a text as it is and as it may be encoded."""
     raw = text.encode()
     yield re2.escape(text)
     for written in (quote(text, safe=""), quote(text), quote_plus(text), raw.hex()):
         yield f"(?i:{re2.escape(written)})"
     for quoted in (json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]):
         yield from (re2.escape(quoted), re2.escape(quoted.replace("/", "\\/")))
+    yield from base64_patterns_of(text)
+
+
+def base64_patterns_of(text: str) -> Iterator[str]:
+    """Yield RE2 patterns of a text inside of base64, where it may begin at any of three bytes.
+
+    The letters that share bits with what stands before and behind are left out (RFC 4648, 4).
+    """
     for lead in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            encoded = encode(b"\0" * lead + raw).decode().rstrip("=")
+            encoded = encode(b"\0" * lead + text.encode()).decode().rstrip("=")
             own = encoded[-(-lead * 8 // 6) : len(encoded) - 1]
             if len(own) >= SHORTEST:
                 yield re2.escape(own)

@@ -15,7 +15,8 @@ from typing import Any
 
 import re2
 
-from bot.domain.secret_shapes import Shape, occurring, tells
+from bot.domain.secret_shapes import occurring, tells
+from bot.domain.secret_values import Shape
 from foundation.encodings import patterns_of, writable
 from tools.world import Cause, Change, SimilarCase
 

@@ -29,7 +29,13 @@ ISSUED = (
     ),
     Shape("slack token", r"\bx(?:ox[abeoprs]|app)[.\-][A-Za-z0-9.\-]{8,}"),
     Shape("github token", _B + r"(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-    Shape("gitlab token", r"\bgl[a-z]{2,8}-[A-Za-z0-9_.\-]{16,}", 0, is_opaque),
+    Shape(
+        "gitlab token",
+        r"\b(?:gl(?:pat|rtr?|dt|cbt|p?tt|ft|f?imt|agent|soat|oas|ffct|wt)-[A-Za-z0-9_.\-]{16,}"
+        r"|GR1348941[A-Za-z0-9_\-]{20,})",
+        0,
+        is_opaque,
+    ),
     Shape("aws key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"),
     Shape("google key", r"\b(?:AIza[0-9A-Za-z_\-]{30,}|ya29\.[0-9A-Za-z_\-.]{20,})"),
     Shape("google key", r"\b(?:GOCSPX-[0-9A-Za-z_\-]{20,}|1//0[0-9A-Za-z_\-]{30,})"),

@@ -183,6 +183,7 @@ NAMED = (
         r"|\b(?:HostId|x-amz-id-2)\W{1,5}[A-Za-z0-9+/]+={0,2}"
         r"|\b(?:sha\d{3}-|SHA256:|h1:|AAAA)[A-Za-z0-9+/]+={0,2}"
         r"|\bdata:(?:image|font|audio|video)/[a-z0-9.+\-]+;base64,[A-Za-z0-9+/]+={0,2}"
+        r"|\b_{1,3}Z[NKSTLG0-9]\w+|\b_R[NMXYI]\w+"  # names of functions of C++ and Rust
         r"|\b([A-Za-z0-9+_\-]{40,}={0,2})", 1, is_random,
     ),
     Shape("encoded password", rf"{_IN_BASE64}*(?:{_PASSWORD_IN_BASE64}){_IN_BASE64}+={{0,2}}"),

@@ -64,8 +64,10 @@ def is_value(text: str) -> bool:
     bare = text.strip(_EDGES)
     if len(bare) < 4 or is_placeholder(bare):
         return False
-    if bare.endswith(":") and bare[:-1].replace("_", "").replace("-", "").isalpha():
+    if bare.endswith(":") and bare[:-1].lstrip("{").replace("_", "").replace("-", "").isalpha():
         return False  # `password:` with `type:` below it: a key of YAML
+    if bare.endswith(("[", "()")) or (bare[0] == "/" in bare[1:] and bare == bare.lower()):
+        return False  # code, a path
     return bare.lower().rstrip(".!:)") not in WORDS
 
 
@@ -116,7 +118,7 @@ def is_said(text: str) -> bool:
         return False  # 90-day, 12h
     if "/" in word:
         return is_loud(word)  # a path
-    return any(map(str.isdigit, word)) or bool(set(word[1:]) & set("!#$%&*^=~"))
+    return any(map(str.isdigit, word)) or bool(set(word[1:]) & set("!#$%*^"))
 
 
 def is_login(text: str) -> bool:
@@ -150,6 +152,12 @@ def is_password_of_an_address(text: str) -> bool:
     return not (port.isdigit() and len(port) <= 5 and bool(rest)) and not text.startswith("[red")
 
 
+def is_wordy(text: str) -> bool:
+    """Say whether half of a text is words between `_` and `-`: the name of a file or a function."""
+    words = [w for w in re2.split(r"[_\-]", text) if len(w) > 3 and w[1:].islower() and w.isalpha()]
+    return 2 * sum(map(len, words)) >= len(text)
+
+
 RANDOM_BITS = 4.4  # per letter
 
 
@@ -160,7 +168,7 @@ def is_random(text: str) -> bool:
     """
     if not (any(map(str.islower, text)) and any(map(str.isupper, text))):
         return False
-    if sum(map(str.isdigit, text)) < 3:
+    if sum(map(str.isdigit, text)) < 3 or is_wordy(text):
         return False
     counts = Counter(text)
     bits = -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values())

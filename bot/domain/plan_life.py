@@ -313,7 +313,7 @@ def lose(state: Running | Undoing, outcome: str, at: datetime) -> OutcomeUnknown
     return OutcomeUnknown(state.approval, outcome, at)
 
 
-def halt(state: PlanApproved | AtWork, outcome: str, at: datetime) -> Halted:
+def halt(state: PlanApproved | AtWork | OutcomeUnknown, outcome: str, at: datetime) -> Halted:
     """Stop before the next step."""
     return Halted(state.approval, outcome, at)
 

@@ -17,7 +17,7 @@ from bot.domain import plan_life as life
 from bot.domain.approval import answers_of
 from bot.domain.audit import Event
 from bot.domain.plan import Plan, Position, StepPhase
-from bot.domain.step_run import StepDone, StepRun
+from bot.domain.step_run import SENT_AGAIN, StepDone, StepRun
 
 PHASES = {  # what leads to a phase
     StepPhase.INTENT: {"step.intended", "step.told_retry"},
@@ -26,7 +26,7 @@ PHASES = {  # what leads to a phase
     StepPhase.FAILED: {"step.failed", "step.told_undone"},
     StepPhase.UNKNOWN: {"step.unknown"},
 }
-OUTCOMES = {"step.succeeded", "step.stopped", "step.failed", "step.unknown"}
+OVER = PHASES[StepPhase.DONE] | PHASES[StepPhase.FAILED]  # nobody sends such a step any more
 SAID_YES = frozenset({"plan.approved", "plan.break_glass"})
 HOLD_ENDED, UNDO_ASKED = "plan.hold_ended", "plan.undo_asked"
 
@@ -58,6 +58,8 @@ def unproved(
     for yes in answers_of(state.approval):
         if yes.by not in said:
             return f"the audit knows of no yes by {yes.by}"
+    if isinstance(state, life.OutcomeUnknown):  # a person answers for the step that is unknown
+        return _misplaced_step(told, steps)
     if not isinstance(state, life.PlanApproved | life.AtWork):
         return ""
     return _unheld(state, told) or _misplaced_step(told, steps)
@@ -95,12 +97,31 @@ def _step_fault(run: StepRun | None, events: Sequence[Event]) -> str:
         return "is gone from the table" if kinds else ""
     if not kinds & PHASES[run.phase]:
         return f"is {run.phase.value} in the table, and the audit knows of no such thing"
-    again = "step.told_retry" in kinds  # people let it begin anew
-    if run.phase is StepPhase.INTENT and "step.started" in kinds and not again:
-        return "is about to be sent, and the audit says that it was"
-    if run.phase is StepPhase.SENT and kinds & OUTCOMES and not again:
-        return "is at work in the table, and the audit knows its outcome"
+    if fault := _sent_too_often(run, events):
+        return fault
     left = {event.facts["after"] for event in events if "after" in event.facts}
     if isinstance(run, StepDone) and left and run.fingerprint not in left:
         return "left something else behind than the audit says"
+    return ""
+
+
+def _sent_too_often(run: StepRun, events: Sequence[Event]) -> str:
+    """Say why a step that the table lets be sent was sent, or answered for, before.
+
+    People let a step begin anew once for each time that nothing proved what became of it.
+    """
+    kinds = [event.kind for event in events]
+    retries = kinds.count("step.told_retry")
+    sent = sum(
+        event.kind == "step.started" and event.facts.get("note") != SENT_AGAIN for event in events
+    )
+    over = not OVER.isdisjoint(kinds) or kinds.count("step.unknown") > retries
+    if run.phase is StepPhase.INTENT and (over or sent > retries):
+        return "is about to be sent, and the audit says that it was"
+    if run.phase is StepPhase.SENT and over:
+        return "is at work in the table, and the audit knows its outcome"
+    if run.phase is StepPhase.UNKNOWN and (
+        not OVER.isdisjoint(kinds) or kinds.count("step.unknown") <= retries
+    ):
+        return "is unknown in the table, and the audit knows what became of it"
     return ""

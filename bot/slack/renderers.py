@@ -29,6 +29,8 @@ def renderers_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling
 
     async def draw_plan(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
         record = await tx.plans.get(PlanId(row.ref))
+        if plan.must_not_be_shown(record):
+            return plan.unproved(record, texts)
         steps = await tx.plans.steps(record.plan.id)
         return plan.render(record, steps, ruling(record), texts)
 

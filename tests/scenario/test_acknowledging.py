@@ -63,7 +63,11 @@ async def rows_of(bot: Bot) -> Rows:
         "anomaly": [(anomaly.id, anomaly.state)],
         "timeline": [(e.at, e.text, e.source, e.by, e.ref) for e in timeline],
         "redrawn": [(redrawn.view, redrawn.ref, redrawn.ts)] if redrawn else [],
-        "audit": [(e.kind, e.at, e.actor, e.subject, e.facts, e.private) for e in audit],
+        "audit": [
+            (e.kind, e.at, e.actor, e.subject, e.facts, e.private)
+            for e in audit
+            if e.kind != "inbox.done"  # of the envelope, which the other door has not
+        ],
     }
 
 

@@ -96,7 +96,7 @@ class PlanOut(Out):
             blast_radius=list(plan.blast_radius),
             dry_run=list(plan.dry_run),
             playbook=plan.body.playbook_id,
-            digest=plan.digest,
+            digest=plan.body.digest(),  # of what is told here: a yes to it is to nothing else
             requested_by=plan.requested_by or "",
             finding=plan.finding or "",
             created_at=plan.created_at,

@@ -43,6 +43,16 @@ MARKS = {
     StepPhase.FAILED: "✗",
     StepPhase.UNKNOWN: "❔",
 }
+OVER = frozenset(  # no button of theirs moves what was shown
+    {
+        PlanStatus.REJECTED,
+        PlanStatus.EXPIRED,
+        PlanStatus.WITHDRAWN,
+        PlanStatus.SUCCEEDED,
+        PlanStatus.ROLLED_BACK,
+        PlanStatus.FAILED,
+    }
+)
 MOST_STEPS = 8
 MOST_DIFF = 12
 MOST_TOUCHED = 8  # lines of who is hit: a yes is a yes to them
@@ -73,6 +83,21 @@ def render(
     if buttons:
         blocks.append(actions(*buttons, block_id=plan.id))
     return Rendered(escape(f"{status}: {plan.title}. {record.outcome or plan.reason}"), blocks)
+
+
+def must_not_be_shown(record: PlanRecord) -> bool:
+    """Say whether a plan may be another one than it says: a yes would be given to what is hidden.
+
+    Who exchanges a row, lets the card be drawn and puts the genuine row back has people say yes to
+    what they never saw.
+    """
+    return not record.genuine and record.status not in OVER
+
+
+def unproved(record: PlanRecord, texts: Texts) -> Rendered:
+    """Return the card of a plan that nothing proves: nothing of it, and no button."""
+    text = texts.say("slack.plan.unproved", id=escape(record.plan.id))
+    return Rendered(text, [section(text)])
 
 
 def diagnosis(body: Mapping[str, Any], texts: Texts) -> Rendered:

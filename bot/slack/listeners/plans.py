@@ -127,6 +127,9 @@ async def edit(room: Room, form: Interaction, record: PlanRecord) -> None:
 
 async def details(room: Room, click: Interaction, record: PlanRecord) -> None:
     """Show everything a yes covers."""
+    if card.must_not_be_shown(record):
+        await room.say_privately(click, "slack.plan.unproved", id=record.plan.id)
+        return
     async with room.deps.store.begin() as tx:
         steps = await tx.plans.steps(record.plan.id)
     await room.open_modal(click, card.details(record, steps, room.texts(click)))

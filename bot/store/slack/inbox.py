@@ -10,7 +10,8 @@ takes what is in any.
 
 A done row keeps its key, so that a second delivery is known, and nothing of what was said. A row
 is sealed when Slack's envelope comes in: one that somebody else wrote, or changed, is nobody's
-click. It is parked and written down when its turn comes.
+click. That a click or a command was carried out stands in the audit: whoever puts its genuine row
+back gives no order with it. Both are parked and written down when their turn comes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from bot.store.session import Session
 
 OPEN = "done_at IS NULL AND parked_error IS NULL"
 UNPROVED = "nothing proves that Slack sent it"
+AGAIN = "it was carried out before, and somebody put its row back"
+TALK = "event"  # what people say; all else orders something
+CARRIED_OUT = "inbox.done"
 
 
 class InboxRow(Base, table=True):
@@ -101,14 +105,24 @@ class SqlInbox:
         What nothing proves is parked on the way.
         """
         while (row := await self._oldest(at, lane)) is not None:
-            sealed = _sealed(row.dedupe_key, row.kind, row.body, row.received_at)
-            if self._keyring.holds(row.mac, Purpose.ENVELOPE, *sealed):
+            why = await self._fault(row)
+            if not why:
                 return await self._taken(row, owner, at + lease)
-            await self.failed(row.id, UNPROVED, None)
+            await self.failed(row.id, why, None)
             facts = {"kind": row.kind, "id": row.id}
-            event = Event("inbox.refused", at, BOT, row.dedupe_key, UNPROVED, facts=facts)
-            await self._audit.append(event)
+            await self._audit.append(
+                Event("inbox.refused", at, BOT, row.dedupe_key, why, facts=facts)
+            )
         return None
+
+    async def _fault(self, row: Row[Any]) -> str:
+        """Say why an envelope must not be worked on; empty when it may."""
+        sealed = _sealed(row.dedupe_key, row.kind, row.body, row.received_at)
+        if not self._keyring.holds(row.mac, Purpose.ENVELOPE, *sealed):
+            return UNPROVED
+        if row.kind == TALK:
+            return ""
+        return AGAIN if await self._audit.proved(row.dedupe_key, CARRIED_OUT) else ""
 
     async def _oldest(self, at: datetime, lane: str) -> Row[Any] | None:
         of_lane = (T.c.lane == lane,) if lane else ()
@@ -138,8 +152,12 @@ class SqlInbox:
 
     async def done(self, item_id: int, at: datetime) -> None:
         """Finish an item; the first end counts. Its body is erased: nobody needs it any more."""
+        row = await self._session.first(select(T.c.dedupe_key, T.c.kind).where(T.c.id == item_id))
         undone = update(T).where(T.c.id == item_id, T.c.done_at.is_(None))
-        await self._session.run(undone.values(done_at=at, owner="", lease_until=None, body="{}"))
+        ended = undone.values(done_at=at, owner="", lease_until=None, body="{}")
+        if await self._session.run(ended) == 1 and row is not None and row.kind != TALK:
+            facts = {"kind": row.kind}
+            await self._audit.append(Event(CARRIED_OUT, at, BOT, row.dedupe_key, facts=facts))
 
     async def failed(self, item_id: int, error: str, retry_at: datetime | None) -> None:
         """Note a failure; with no `retry_at` the item is parked for a person."""

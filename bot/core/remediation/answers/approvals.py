@@ -23,6 +23,7 @@ from bot.core.remediation.planning.planner import Origin, Planner
 from bot.domain import approval as answers
 from bot.domain import plan_life as life
 from bot.domain import step_run
+from bot.domain.audit import BOT
 from bot.domain.guards import Answerer, Refusal
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
@@ -239,6 +240,8 @@ class Approvals:
             state = record.state
             if not isinstance(state, life.OutcomeUnknown):
                 return self.answering.late(record, user)
+            if unproved := await self.answering.gate.unproved(tx, record):
+                return await self._give_up(tx, record, state, user, unproved)
             unknown = step_run.find_unknown(await tx.plans.steps(plan_id))
             if unknown is None:
                 return self.moves.said(record, "plan.nothing_unknown", accepted=False)
@@ -268,6 +271,21 @@ class Approvals:
             return self.moves.said(moved, "plan.resumed")
 
         return await self.answering.judged(plan_id, user, "plan.undo", judge, tiered=True)
+
+    async def _give_up(
+        self,
+        tx: Transaction,
+        record: PlanRecord,
+        state: life.OutcomeUnknown,
+        user: UserId,
+        why: str,
+    ) -> Said:
+        """Refuse an answer about a plan that nothing proves, and let go of its workloads."""
+        text = self.answering.refusal("proof", why)
+        ended = life.halt(state, text, self.moves.clock.now())
+        moved = await tx.plans.move(record.to(ended))
+        await self.moves.note(tx, moved, "plan.halted", BOT, {"why": why})
+        return await self.answering.refuse(tx, moved, user, Refusal("proof", why))
 
     async def _resolve(
         self,

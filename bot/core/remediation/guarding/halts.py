@@ -68,16 +68,20 @@ class Halts:
 async def set_by_people(tx: Transaction, name: str) -> Flag | None:
     """Return a flag as people last set it, None when it is unset.
 
-    Deleting its row lifts nothing: then the audit's newest word about it holds.
+    Deleting its row lifts nothing, nor does another's in its place: then the audit's newest word
+    about it holds. A row that no word stands behind counts all the same: it only brakes.
     """
     flag = await tx.flags.find(name)
-    if flag is not None:
-        return flag
     word = await newest_word(tx, name)
-    if word is None or not word.facts.get("after"):
-        return None
+    if (
+        word is None
+        or not word.facts.get("after")
+        or (flag is not None and (flag.by, flag.at) == (word.actor, word.at))
+    ):
+        return flag
     lift = {HALT: "/sre resume", FREEZE: "/sre unfreeze"}[name]
-    gone = "its row is gone from the database, though nobody lifted it"
+    fault = "is gone from the database" if flag is None else "was exchanged in the database"
+    gone = f"its row {fault}, though nobody lifted it"
     return Flag(f"{word.actor} set it; {gone} ({lift})", word.actor, word.at)
 
 

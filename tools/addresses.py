@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
+FULL_STOPS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")  # RFC 3490 3.1: dots as well
+
 
 @dataclass(frozen=True, slots=True)
 class NamedService:
@@ -34,7 +36,7 @@ def services_of_address(url: str, namespace: str = "") -> tuple[NamedService, ..
 
 
 def _service_of(host: str, namespace: str) -> NamedService | None:
-    parts = host.lower().rstrip(".").split(".")
+    parts = host.lower().translate(FULL_STOPS).rstrip(".").split(".")
     if not all(parts) or all(part.isdigit() for part in parts):
         return None
     if "svc" in parts[2:]:

@@ -117,13 +117,17 @@ def protected_namespace(case: Case) -> str:
 
 
 def protected_label(case: Case) -> str:
-    """Refuse targets that carry a protected label, or whose namespace does."""
+    """Refuse targets that carry a protected label, or whose namespace does.
+
+    Its value counts in whatever letters somebody typed it: `True` is meant as `true` is.
+    """
     for target in case.targets:
         for label in case.config.protected_labels:
-            whole = label if "=" in label else f"{label}="
+            name, valued, value = label.partition("=")
+            carried = [each.partition("=") for each in target.labels]
             if any(
-                each == label or (whole != label and each.startswith(whole))
-                for each in target.labels
+                found == name and (not valued or worth.lower() == value.lower())
+                for found, _, worth in carried
             ):
                 return f"{target.ref} carries the protected label {label!r}"
     return ""

@@ -7,6 +7,7 @@ what each means.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -27,6 +28,24 @@ def _known_zone(name: str) -> str:
             f"{name!r} is no time zone; use an IANA name such as Europe/Berlin"
         ) from error
     return name
+
+
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes has it
+LABEL = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9][\w.-]{0,62}(=[\w.-]{0,63})?", re.ASCII)
+
+
+def _namespace(name: str) -> str:
+    """Refuse what no namespace is called: it would protect nothing, and nobody would know."""
+    if NAMESPACE.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no namespace's name; write each in full, in small letters")
+    return name
+
+
+def _label(text: str) -> str:
+    """Refuse what no object carries: see `_namespace`."""
+    if LABEL.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no label; write name=value, or name for any value")
+    return text
 
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
@@ -101,8 +120,8 @@ class RiskAssessmentSection(Section):
 class BlacklistSection(Section):
     """What no action may touch."""
 
-    namespaces: tuple[str, ...] | None = None
-    labels: tuple[str, ...] | None = None
+    namespaces: tuple[Annotated[str, AfterValidator(_namespace)], ...] | None = None
+    labels: tuple[Annotated[str, AfterValidator(_label)], ...] | None = None
     own: OwnProtection | None = None  # how much of what the bot itself stands on
 
 

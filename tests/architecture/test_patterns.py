@@ -25,6 +25,7 @@ BOUNDED = {
     "bot/core/investigation/investigator.py": "looks for words in a metric's name",
     "bot/core/investigation/recorder.py": "looks for fixed lengths and the beginnings of lines",
     "bot/settings/notification.py": ONE_FIELD,
+    "bot/settings/sections.py": ONE_FIELD,
     "bot/settings/secret_keys.py": "names of our own keys",
     "bot/settings/variables.py": OWN_FILE,
     "bot/slack/app.py": ONE_FIELD,

@@ -187,6 +187,17 @@ async def test_a_call_to_a_service_of_the_cluster_reaches_who_stands_behind_it(n
     assert [each.labels for each in state.effects.namespaces] == [("a=b",)]
 
 
+@pytest.mark.parametrize("dot", ["\u3002", "\uff0e", "\uff61"])
+async def test_a_dot_of_another_script_hides_no_service(dot: str) -> None:
+    # RFC 3490 3.1: clients of international names take these for full stops, and so does ours
+    actors = Actors(FakeClock(), world(), Answering())
+    raw = {"url": f"http://vault{dot}safe{dot}svc:8080/x"}
+    action = ACTIONS["http_call"]
+    state = await action.observe(actors, ENDPOINT, parse_parameters(action, raw))
+    assert state.effects is not None
+    assert [str(each.reached.ref) for each in state.effects.services] == ["safe/Service/vault"]
+
+
 async def test_a_call_to_a_service_that_is_not_there_reaches_nobody_knows_what() -> None:
     actors = Actors(FakeClock(), world(), Answering())
     action = ACTIONS["http_call"]

@@ -625,3 +625,12 @@ def test_the_playbook_of_one_step_is_the_others_first() -> None:
     assert "target: shop" in BOTH
     assert BOTH.index("target: shop") < BOTH.index("target: cart")
     assert "deployment_rollback" in ROLLBACK
+
+
+@pytest.mark.parametrize("value", ["true", "True", "TRUE"])
+async def test_a_label_protects_in_whatever_letters_somebody_typed_its_value(
+    world: Production, value: str
+) -> None:
+    item = world.cluster.objects["Deployment", "trading", "shop"]
+    item["metadata"]["labels"]["do-not-remediate"] = value
+    assert (await world.propose("rollback")).refused_by == "protected_label"

@@ -32,6 +32,15 @@ def load(folder: Path, text: str, **environ: str) -> Settings:
             "access.channels.#pay: 'aprover' is not a valid Role; known roles: viewer, responder",
         ),
         ("access: {services: {pay: {boss: [U1]}}}", "access.services.pay: 'boss' is not a valid"),
+        (
+            "auto_remediation: {blacklist: {namespaces: [kube-system, wallet-*]}}",
+            "'wallet-*' is no namespace's name; write each in full, in small letters",
+        ),
+        ("auto_remediation: {blacklist: {namespaces: [Wallet]}}", "'Wallet' is no namespace's"),
+        (
+            'auto_remediation: {blacklist: {labels: ["do-not-remediate: true"]}}',
+            "'do-not-remediate: true' is no label; write name=value, or name for any value",
+        ),
         ("app: {environment: prod}", "'development', 'staging' or 'production', got 'prod'"),
         ("auto_remediation: {auto_tier: yes please}", "Input should be 'ask' or 'run'"),
         ("slack: {digest: {timezone: Berlin}}", "'Berlin' is no time zone; use an IANA name"),

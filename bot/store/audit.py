@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from bot.core.ports import AuditRow, ChainReport, Sealed
 from bot.domain.audit import Anchor, Event
@@ -74,13 +75,23 @@ class SqlAudit:
 
     async def proved(self, subject: str, kind: str = "") -> list[Event]:
         """Return what we wrote about a subject, without what nothing proves and without copies."""
-        query = select(T).where(T.c.subject == subject).order_by(T.c.seq)
+        query = select(T).where(T.c.subject == subject)
         if kind:  # the column is read first, and what the seal covers decides below
             query = query.where(T.c.kind == kind)
-        rows = {row.mac: row for row in reversed(await self._session.all(query))}
-        events = [event_of(row.payload) for row in rows.values() if is_proved(row, self._keyring)]
-        about = [event for event in reversed(events) if event.subject == subject]
+        about = [event for event in await self._proved(query) if event.subject == subject]
         return [event for event in about if kind in {"", event.kind}]
+
+    async def happened(self, kind: str, after: datetime) -> list[Event]:
+        """Return what we wrote of one kind after a moment, without what nothing proves."""
+        events = await self._proved(select(T).where(T.c.kind == kind, T.c.at > after))
+        return [event for event in events if event.kind == kind and event.at > after]
+
+    async def _proved(self, query: Select[Any]) -> list[Event]:
+        """Return the events of rows that prove themselves, oldest first, each once."""
+        found = await self._session.all(query.order_by(T.c.seq))
+        rows = {row.mac: row for row in reversed(found)}
+        events = [event_of(row.payload) for row in rows.values() if is_proved(row, self._keyring)]
+        return events[::-1]
 
     async def tail(self, limit: int = 50, subject: str = "") -> list[AuditRow]:
         """Return the newest rows, oldest first, about one subject if named."""

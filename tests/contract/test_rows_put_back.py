@@ -5,6 +5,8 @@ Every row here carries a seal that holds: we wrote it once. What must fail is it
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +22,7 @@ from bot.locale import Texts
 from bot.slack.renderers import renderers_over
 from bot.store.store import SqlStore
 from tests.contract.test_forged_approvals import Attacker, nothing_runs, restore, snapshot
-from tests.fakes.decision import ADA, ANN, INCIDENTS, START, Production
+from tests.fakes.decision import ADA, ANN, INCIDENTS, RAY, START, Production
 from tools.errors import OutcomeUnknownError
 from tools.world import ServiceMode, WorkloadRef
 
@@ -145,3 +147,49 @@ async def test_nobody_is_shown_another_plan_than_they_say_yes_to(
     await restore(store, "plans", "id", plan, genuine)
     said = await world.bot.approvals.approve(plan, ANN, INCIDENTS, told.digest)
     assert (said.accepted, said.refused_by) == (False, "plan_digest")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM plan_steps",
+        "UPDATE plan_steps SET target = 'x', phase = 'intent', sent_at = NULL, ended_at = NULL",
+    ],
+)
+async def test_a_workload_cools_down_though_the_rows_of_the_step_are_gone(
+    world: Production, attacker: Attacker, statement: str
+) -> None:
+    await world.approved("restart", "shop", RAY)
+    await world.run()
+    world.clock.advance(seconds=601)
+    await world.run()
+    world.policy = replace(world.policy, cooldown=timedelta(hours=1))
+    await attacker.write(statement)
+    assert (await world.propose("rollback")).refused_by == "cooldown"
+
+
+async def test_another_replica_runs_no_plan_again_whose_rows_and_audit_were_put_back(
+    world: Production, attacker: Attacker, store: SqlStore
+) -> None:
+    plan, other = await world.approved("rollback", "shop", ANN), world.replica("two")
+    shop = deepcopy(world.cluster.objects["Deployment", "trading", "shop"])
+    before = await snapshot(store, "plans", "id", plan)
+    answer = await snapshot(store, "approvals", "plan_id", plan)
+    last = await attacker.read("SELECT max(seq) FROM audit")
+    world.metrics["order_error_rate", "shop"] = 0.0
+    await world.run()
+    await world.run(other)  # which sees that the plan is at work
+    world.clock.advance(seconds=601)
+    await world.run()
+    assert (await world.record(plan)).status is PlanStatus.SUCCEEDED
+    world.cluster.put(shop)  # as it was before: somebody rolled forward again
+    await restore(store, "plans", "id", plan, before)
+    await restore(store, "approvals", "plan_id", plan, answer)
+    for table in ("plan_steps", "audit_private", "audit"):
+        where = "plan_id = :id" if table == "plan_steps" else "seq > :last"
+        values = {"id": plan} if table == "plan_steps" else {"last": last}
+        await attacker.write(f"DELETE FROM {table} WHERE {where}", **values)  # noqa: S608 - ours
+    sent = list(world.cluster.sent)
+    await world.run(other)
+    assert world.cluster.sent == sent
+    assert (await world.record(plan)).status is PlanStatus.WITHDRAWN

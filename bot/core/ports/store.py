@@ -139,6 +139,10 @@ class Audit(Protocol):
         """
         ...
 
+    async def happened(self, kind: str, after: datetime) -> list[Event]:
+        """Return what we wrote of one kind after a moment of world time, oldest first."""
+        ...
+
     async def tail(self, limit: int = 50, subject: str = "") -> list[AuditRow]:
         """Return the newest rows, oldest first, about one subject if named."""
         ...

@@ -19,6 +19,8 @@ from bot.core.remediation.guarding.halts import Halts
 from bot.core.remediation.guarding.own_ground import OwnGroundReader
 from bot.core.remediation.guarding.people import PeopleNow
 from bot.core.remediation.guarding.plan_effects import (
+    STARTED,
+    WORKS_ON,
     effects_now,
     touched_by,
     touched_workloads,
@@ -217,10 +219,7 @@ class Gate:
         """
         plan = record.plan
         told = await tx.audit.proved(plan.id)
-        newest = max(plan_proof.newest_move(told), self._moves.pop(plan.id, 0))
-        self._moves[plan.id] = newest  # the last one asked about is the last one forgotten
-        while len(self._moves) > REMEMBERED:
-            del self._moves[next(iter(self._moves))]
+        newest = self._remembered(plan.id, plan_proof.newest_move(told))
         if not record.genuine:
             why = "an older version of the bot wrote it, or somebody changed it in the database"
         elif newest > plan_proof.newest_move(told):
@@ -229,6 +228,22 @@ class Gate:
             steps = await tx.plans.steps(plan.id)
             why = plan_proof.unproved(plan, record.state, record.version, told, steps)
         return f"nothing proves {plan.id} as it stands: {why}" if why else ""
+
+    async def remember(self, tx: Transaction, plan_id: PlanId) -> None:
+        """Remember how far a plan is that another process works on.
+
+        Its earlier rows, put back with the audit cut off behind them, are then known for what they
+        are here as well.
+        """
+        self._remembered(plan_id, plan_proof.newest_move(await tx.audit.proved(plan_id)))
+
+    def _remembered(self, plan_id: PlanId, told: int) -> int:
+        """Return the newest move of a plan that the audit ever told this process."""
+        newest = max(told, self._moves.pop(plan_id, 0))
+        self._moves[plan_id] = newest  # the last one asked about is the last one forgotten
+        while len(self._moves) > REMEMBERED:
+            del self._moves[next(iter(self._moves))]
+        return newest
 
     async def disowned(self, tx: Transaction, record: PlanRecord, moment: Moment) -> Refusal | None:
         """Return the guard `proof` where it objects, before anything else is looked at."""
@@ -293,12 +308,7 @@ class Gate:
             for ref in workloads_of([*each.plan.body.steps, *each.plan.body.undo])
         }
         since = self._clock.now() - max(self._policy().cooldown, cooldown)
-        touches = [
-            touch
-            for touch in await tx.plans.touched_since(since)
-            if plan is None or touch.plan.id != plan.id
-        ]
-        at = {ref: touch.at for touch in reversed(touches) for ref in touched_workloads(touch)}
+        at = await self._touched_at(tx, since, plan)
         mine = {str(ref) for ref in effects.workloads()}
         return tuple(
             replace(each, touched_at=at.get(str(each.ref)), busy=busy.get(str(each.ref), ""))
@@ -306,6 +316,28 @@ class Gate:
             else each
             for each in self._touched(effects)
         )
+
+    async def _touched_at(
+        self, tx: Transaction, since: datetime, plan: Plan | None
+    ) -> dict[str, datetime]:
+        """Return when other plans' steps last touched a workload.
+
+        By their rows and by what the audit tells of them: deleting the rows ends no cooldown.
+        """
+        own = plan.id if plan is not None else ""
+        found = [
+            (ref, touch.at)
+            for touch in await tx.plans.touched_since(since)
+            if touch.plan.id != own
+            for ref in touched_workloads(touch)
+        ]
+        found += [
+            (str(ref), event.at)
+            for event in await tx.audit.happened(STARTED, since)
+            if event.subject != own
+            for ref in event.facts.get(WORKS_ON, ())
+        ]
+        return dict(sorted(found, key=lambda each: each[1]))
 
     def _touched(self, effects: EffectSet) -> tuple[TouchedObject, ...]:
         """Return every object of an effect set with what the catalogue and policy say of it."""

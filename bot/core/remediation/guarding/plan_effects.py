@@ -11,6 +11,9 @@ from bot.domain.plan_life import AtWork
 from tools.act.effects import EffectSet, Reached
 from tools.world import WorkloadRef
 
+STARTED = "step.started"  # kind of the audit row of a request that goes out
+WORKS_ON = "works_on"  # fact of such a row: the workloads that it touches
+
 
 def effects_now(plan: Plan, objects: Mapping[int, Looked]) -> EffectSet:
     """Return what a plan touches: as its steps were read just now, else as they were shown."""

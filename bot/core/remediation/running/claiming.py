@@ -57,6 +57,9 @@ class Claims:
         """Return approved plans, ours, and those whose owner is silent; oldest first."""
         async with self._store.begin() as tx:
             records = await tx.plans.list([PlanStatus.APPROVED, *AT_WORK], limit=500)
+            for record in records:
+                if isinstance(record.state, life.AtWork) and not self.is_ours(record.state):
+                    await self._gate.remember(tx, record.plan.id)
         return [record for record in reversed(records) if self._may_take(record.state)]
 
     def _may_take(self, state: life.PlanState) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from bot.core.ports import Clock, PlanRecord, Transaction
 from bot.core.remediation.guarding.gate import Gate, Look
+from bot.core.remediation.guarding.plan_effects import STARTED, WORKS_ON, workloads_of
 from bot.core.remediation.running.holds import Hold, Holds, NotOursError, run_at
 from bot.core.remediation.running.permits import Permit, mint
 from bot.domain import plan_life as life
@@ -108,7 +109,10 @@ class StepProgress:
                 if again
                 else step_run.send(_still(run, StepIntended), now)
             )
-            await self._step_row(tx, hold, moved, "step.started", {"token": hold.token})
+            # what cools down from now on: the rows of steps are anybody's who writes the database
+            works_on = sorted(workloads_of([hold.plan.body.at(position)]))
+            facts = {"token": hold.token, WORKS_ON: works_on}
+            await self._step_row(tx, hold, moved, STARTED, facts)
             return found
 
         return await self._holds.write(hold, write)

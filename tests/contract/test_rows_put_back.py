@@ -193,3 +193,14 @@ async def test_another_replica_runs_no_plan_again_whose_rows_and_audit_were_put_
     await world.run(other)
     assert world.cluster.sent == sent
     assert (await world.record(plan)).status is PlanStatus.WITHDRAWN
+
+
+@pytest.mark.parametrize("changes", [{"auto": True}, {"place": {"channel": "C9EVE"}}])
+async def test_a_plan_that_was_rewritten_is_not_proposed_anew(
+    world: Production, attacker: Attacker, changes: dict[str, Any]
+) -> None:
+    plan = await world.planned("scale-up")
+    await world.bot.approvals.reject(plan, ANN, "not now", INCIDENTS)
+    await attacker.edit(plan, **changes)
+    said = await world.bot.approvals.propose_again(plan, ANN, INCIDENTS)
+    assert (said.accepted, said.refused_by) == (False, "proof")

@@ -67,12 +67,20 @@ class Answering:
     async def may_propose(
         self, plan_id: PlanId, user: UserId, right: str
     ) -> tuple[PlanRecord, Said | None]:
-        """Return a plan, and the refusal for somebody without the right."""
+        """Return a plan, and the refusal for somebody without the right.
+
+        What nothing proves is not proposed anew: a new plan lives where the old one's card is said
+        to be, and there it is judged who may answer it.
+        """
         async with self.moves.store.begin() as tx:
             record = await tx.plans.get(plan_id)
         who = self._who(await self.gate.people.identity(user), user, record, right)
         async with self.moves.store.begin() as tx:
-            return record, await self._refused(tx, record, who, right)
+            refused = await self._refused(tx, record, who, right)
+            if refused is None and not record.genuine:
+                why = await self.gate.unproved(tx, record)
+                refused = await self.refuse(tx, record, user, Refusal("proof", why))
+            return record, refused
 
     async def objection(
         self,

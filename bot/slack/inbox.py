@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 MOST_SURPRISES = 2  # failures that nobody expected: a bug does not mend itself
 DRAIN = timedelta(seconds=5)
+FRESH = timedelta(minutes=15)  # wall: whoever can write the database can hold an order back
 LANES = ("", BRAKE)  # the first takes what is in any
 Read = Interaction | MalformedError  # an envelope as it was read
 
@@ -153,15 +154,22 @@ class InboxWorker:
             await self._done(item)
             return
         try:
-            await self._dispatch(read)
+            await self._dispatch(item, read)
         except Exception as error:  # noqa: BLE001 - the listener's outer boundary: told and kept
             await self._failed(item, read, error)
             return
         await self._done(item)
 
-    async def _dispatch(self, interaction: Interaction) -> None:
+    async def _dispatch(self, item: InboxItem, interaction: Interaction) -> None:
         listener = self._table.find(interaction)
-        if listener is not None:
+        late = self._clock.wall() - item.received_at > FRESH
+        if listener is not None and listener.fresh and late:
+            log.warning("order.too_late", name=interaction.name, key=item.dedupe_key)
+            at = f"{item.received_at:%Y-%m-%d %H:%M} UTC"
+            await self._room.say_privately(
+                interaction, "slack.too_late", name=interaction.name, at=at
+            )
+        elif listener is not None:
             await listener.at_leisure(self._room, interaction)
         elif interaction.kind != EVENT:
             kind, name = interaction.kind, interaction.name

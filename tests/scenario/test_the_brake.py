@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,7 +20,7 @@ from bot.core.ports import BRAKE, Transaction
 from bot.core.remediation.answers.switches import HaltFile
 from bot.core.remediation.guarding.halts import HALT, SETTING_CHANGED
 from bot.domain.access import AccessConfig, Role
-from bot.domain.ids import UserId
+from bot.domain.ids import ChannelId, UserId
 from bot.domain.redaction import Redactor
 from bot.slack.front_door import ON_THE_LOOP, characters
 from bot.slack.inbox import InboxWorker
@@ -91,6 +92,39 @@ async def test_the_brake_is_worked_on_while_every_other_place_is_taken(shift: Sh
     finally:
         hold.set()
         await worker.stop()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "order", "halted"),
+    [(14, "resume", ""), (16, "resume", "held"), (16, "halt", "all")],
+)
+async def test_what_lets_the_brake_go_does_not_come_late(
+    shift: Shift, minutes: int, order: str, halted: str
+) -> None:
+    """Somebody who writes the database holds an order back until it serves them."""
+    switches = shift.bot.remediation.switches
+    assert (await switches.halt(UserId(ALICE), "held", ChannelId(INCIDENTS))).accepted
+    typed = {
+        "command": "/sre", "text": f"{order} all", "user_id": ALICE, "channel_id": INCIDENTS,
+        "trigger_id": "T1",
+    }  # fmt: skip
+    given = shift.clock.wall() - timedelta(minutes=minutes)
+    async with shift.store.begin() as tx:
+        await tx.inbox.add("T1", COMMAND, typed, given)
+    async with shift.running() as room:
+        async with asyncio.timeout(PATIENCE):
+            while await backlog(shift.store):  # noqa: ASYNC110 - a row of the store rings no bell
+                await asyncio.sleep(0.01)
+        await room.inbox.idle()
+        whispers = [each["text"] for each in shift.slack.ephemerals("alice", "#incidents")]
+    assert halted in await flag(shift.store)
+    assert bool(await flag(shift.store)) is bool(halted)
+    assert any("was not carried out" in each for each in whispers) is (halted == "held")
+
+
+async def backlog(store: SqlStore) -> int:
+    async with store.begin() as tx:
+        return await tx.inbox.backlog()
 
 
 @pytest.mark.parametrize("crowded", ["the socket", "the door"])

@@ -7,6 +7,7 @@
     lane     `BRAKE`: it overtakes what people talk, at the door and in the inbox
     beside   while the trigger lives: an empty form that asks for more, beside `work`, which judges
     unkept   what is done, and said at once, when the database does not take the order in time
+    fresh    it lets something go: what was held back in the inbox is told and not carried out
     check    of a form, while it waits: errors by input
     work     from the inbox: everything else, tried again when it fails
 
@@ -61,6 +62,7 @@ class Listener(Generic[S]):
     _: KW_ONLY
     right: str | None = ""  # empty: its own name; None: nobody needs one
     lane: str = ""
+    fresh: bool = False
     heeds: Callable[[Interaction], bool] = always
     work: Callable[[Room, Interaction, S], Awaitable[None]] | None = None
     quick: Callable[[Room, Interaction, S], Awaitable[None]] | None = None

@@ -63,6 +63,7 @@ EVENTS = (
 )  # fmt: skip
 
 BRAKES = frozenset({Subcommand.HALT, Subcommand.FREEZE})  # words that overtake
+RELEASES = frozenset({Subcommand.RESUME, Subcommand.UNFREEZE})  # words that must not come late
 
 COMMANDS = (
     Listener(COMMAND, Command.ASK, nothing, right="command.ask", work=asking.commanded),
@@ -74,7 +75,7 @@ COMMANDS = (
     *(
         Listener(
             COMMAND, f"{Command.SRE} {word}", nothing,
-            right=f"sre.{word}", lane=BRAKE if word in BRAKES else "",
+            right=f"sre.{word}", lane=BRAKE if word in BRAKES else "", fresh=word in RELEASES,
             unkept=commands.halt_by_hand if word is Subcommand.HALT else None, work=work,
         )
         for word, work in {
@@ -102,10 +103,10 @@ BUTTONS = (
     Listener(ACTION, ActionId.PLAN_REJECT, plans.of_card, lane=BRAKE, quick=plans.ask_why),
     Listener(ACTION, ActionId.PLAN_DETAILS, plans.of_card, quick=plans.details),
     Listener(ACTION, ActionId.PLAN_STOP, plans.of_card, lane=BRAKE, work=plans.stop),
-    Listener(ACTION, ActionId.PLAN_DONE, plans.of_card, work=plans.resolve),
-    Listener(ACTION, ActionId.PLAN_UNDONE, plans.of_card, work=plans.resolve),
-    Listener(ACTION, ActionId.PLAN_RETRY, plans.of_card, work=plans.resolve),
-    Listener(ACTION, ActionId.PLAN_UNDO, plans.of_card, work=plans.undo),
+    Listener(ACTION, ActionId.PLAN_DONE, plans.of_card, fresh=True, work=plans.resolve),
+    Listener(ACTION, ActionId.PLAN_UNDONE, plans.of_card, fresh=True, work=plans.resolve),
+    Listener(ACTION, ActionId.PLAN_RETRY, plans.of_card, fresh=True, work=plans.resolve),
+    Listener(ACTION, ActionId.PLAN_UNDO, plans.of_card, fresh=True, work=plans.undo),
     Listener(ACTION, ActionId.PLAN_PROPOSE_AGAIN, plans.of_card, work=plans.propose_again),
     Listener(ACTION, ActionId.PLAN_EDIT, plans.of_card, quick=plans.open_choices),
     Listener(ACTION, ActionId.PLAN_BREAK_GLASS, plans.of_card, quick=plans.ask_for_glass),

@@ -104,7 +104,9 @@ def read_yaml(path: Path, limits: Limits = LIMITS) -> YamlFile:
     try:
         content = read_capped(path, limits.bytes)
     except UnreadableFileError as error:
-        raise YamlFileError(str(error)) from error.__cause__  # who asks why is told the system's word
+        raise YamlFileError(
+            str(error)
+        ) from error.__cause__  # who asks why is told the system's word
     return parse_yaml(content, str(path), limits=limits)
 
 

@@ -114,7 +114,8 @@ class AnswerMessage:
 
     async def write(self, piece: str) -> None:
         """Add prose to the stream; what a full message does not hold goes on in the next."""
-        for part in _split(going_on(piece, self._end, self._workspace.config.link_hosts)):
+        hosts = self._workspace.config.link_hosts
+        for part in (p for each in _split(piece) for p in _split(going_on(each, self._end, hosts))):
             if self._shown + len(part) > MOST_PER_MESSAGE:
                 await self._turn_page()
             await self.append([{"type": "markdown_text", "text": part}])
@@ -186,7 +187,8 @@ class AnswerMessage:
                 await self._poster.chat_postMessage(thread_ts=self._thread, **content)
 
     def _parts(self, said: str) -> list[str]:
-        return _split(markdown(said, self._workspace.config.link_hosts))
+        hosts = self._workspace.config.link_hosts
+        return [part for each in _split(said) for part in _split(markdown(each, hosts))]
 
     def _content(self, part: str, steps: list[Block], blocks: list[Block]) -> dict[str, Any]:
         shown = part.strip("\n")

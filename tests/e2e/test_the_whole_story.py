@@ -142,7 +142,7 @@ async def test_a_question_an_anomaly_a_plan_a_click_a_kill_a_recovery_and_a_post
 
     # The cycle notices the bad deploy by itself and tells it once, with a chart.
     finding = await story.sees(INCIDENTS, lambda m: "anomaly.acknowledge" in buttons(m))
-    assert has_image(finding)
+    await story.sees(INCIDENTS, lambda m: m["ts"] == finding["ts"] and has_image(m))
     assert "order-api:2.14.0" in text_of(finding)
 
     # A question is answered with the cause, evidence and a chart of its own.

@@ -21,6 +21,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 from foundation.encodings import writable
 
+LONGEST = 16_000  # characters that are read; a message holds 12,000
 DEEPEST = 20  # blocks inside each other; what lies deeper the parser drops, so it is read as text
 BREAK = "\u2060"  # word joiner: it is not seen, and what it stands in is no markup any more
 SPACES = "\t\n\r"
@@ -48,8 +49,11 @@ Hosts = Collection[str]
 
 
 def markdown(text: str, hosts: Hosts = ()) -> str:
-    """Return Markdown whose pings are defused and whose links lead to known hosts only."""
-    shown = readable(text)
+    """Return Markdown whose pings are defused and whose links lead to known hosts only.
+
+    Of a longer text the first `LONGEST` characters: whoever has more to say cuts it before.
+    """
+    shown = readable(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
     body = shown.strip()
     if not body:
         return shown

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from bot.core.investigation.figures import split_sentences
-from bot.slack.blocks.markdown import BREAK, DEEPEST, going_on, markdown, readable, whole
+from bot.slack.blocks.markdown import BREAK, DEEPEST, LONGEST, going_on, markdown, readable, whole
 from bot.slack.blocks.text import code, escape, header
 
 HOSTS = ("grafana.nova.example", "127.0.0.1:19090")
@@ -142,6 +142,12 @@ def test_what_lies_too_deep_for_the_parser_is_shown_as_text() -> None:
     deep = "> " * (DEEPEST * 3) + f"hello [a]({EVIL})"
     assert "hello" in markdown(deep)
     assert is_harmless(markdown(deep))
+
+
+def test_no_more_is_read_than_a_message_could_hold() -> None:
+    shown = markdown("word " * 100_000)
+    assert len(shown) == LONGEST
+    assert shown.endswith("…")
 
 
 def test_what_hides_or_turns_other_text_is_taken_out_and_what_is_written_stays() -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -24,6 +24,7 @@ from pydantic import (
 from foundation.nearest import nearest
 from foundation.numbers import refuse_flag
 from foundation.yaml_file import PathInFile, YamlFileError, read_yaml
+from tools.analysis.shares import whole_share
 from tools.errors import BadArgumentError
 from tools.world import (
     DEFAULT_CLUSTER,
@@ -55,7 +56,11 @@ class _Door(BaseModel):
         return refuse_flag(value, cls.model_fields[info.field_name or ""].annotation)
 
 
+METRICSQL = "metricsql"
+
+
 class _Metric(_Door):
+    dialect: Literal["promql", "metricsql"] = "promql"  # of the query, which stands below
     query: str = Field(min_length=1)
     unit: str
     description: str
@@ -65,13 +70,17 @@ class _Metric(_Door):
 
     @field_validator("query")
     @classmethod
-    def _parses(cls, text: str) -> str:
+    def _parses(cls, text: str, info: ValidationInfo) -> str:
         import promql_parser
 
         try:
             promql_parser.parse(text)
         except ValueError as error:
-            raise ValueError(f"PromQL does not parse: {error}") from error
+            if info.data.get("dialect") != METRICSQL:
+                raise ValueError(
+                    f"PromQL does not parse: {error}; if it is VictoriaMetrics' own language, "
+                    f"write `dialect: {METRICSQL}` beside it"
+                ) from error
         return text.strip()
 
 
@@ -157,8 +166,9 @@ def load_metrics(path: Path) -> Mapping[MetricName, MetricSpec]:
             if name in found:
                 other = found[MetricName(name)].category
                 raise page.error((category, name), f"metric {name!r} also stands under {other!r}")
+            rest = entry.model_dump(exclude={"query", "dialect"})
             found[MetricName(name)] = MetricSpec(
-                name=MetricName(name), category=category, **entry.model_dump()
+                name=MetricName(name), category=category, query=whole_share(entry.query), **rest
             )
     return MappingProxyType(found)
 

@@ -139,6 +139,15 @@ class Metrics(HasHealth, Protocol):
         ...
 
 
+@runtime_checkable
+class SpeaksMetricsQL(Protocol):
+    """A metrics store that may read VictoriaMetrics' superset of PromQL."""
+
+    async def speaks_metricsql(self) -> bool:
+        """Say whether it does. Raises BackendError when it cannot be asked."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LogPage:
     """Lines newest first (or as asked) and whether more matched than were returned."""

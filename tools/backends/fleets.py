@@ -18,7 +18,17 @@ from typing import Any
 from foundation.nearest import nearest
 from tools.errors import BadArgumentError
 from tools.fleet import Fleet
-from tools.ports import Cluster, Health, LogPage, Logs, MetricAbout, Metrics, Reading, warnings_of
+from tools.ports import (
+    Cluster,
+    Health,
+    LogPage,
+    Logs,
+    MetricAbout,
+    Metrics,
+    Reading,
+    SpeaksMetricsQL,
+    warnings_of,
+)
 from tools.world import (
     Catalogue,
     ClusterEvent,
@@ -74,6 +84,11 @@ class PlacedMetrics(_Placed):
     async def about(self, metric: str) -> MetricAbout | None:
         """Return what the store says of one metric."""
         return await self._inner.about(metric)
+
+    async def speaks_metricsql(self) -> bool:
+        """Say whether the store reads VictoriaMetrics' dialect."""
+        inner = self._inner
+        return isinstance(inner, SpeaksMetricsQL) and await inner.speaks_metricsql()
 
     def link(self, promql: str, window: Window) -> str:
         """Return where a person sees the same graph."""

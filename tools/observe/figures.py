@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,15 @@ class Figures:
             missing_ratio=series.missing_ratio,
             samples=int(known.size),
         )
+
+    def reaching(self, low: tuple[float, str] | None, high: tuple[float, str] | None) -> Figures:
+        """Return the same figures with what lies further out between the samples, and when."""
+        found = self
+        if low is not None and (not found.samples or low[0] < found.low):
+            found = replace(found, low=low[0], low_at=low[1])
+        if high is not None and (not found.samples or high[0] > found.high):
+            found = replace(found, high=high[0], high_at=high[1])
+        return found
 
     @property
     def moves(self) -> bool:

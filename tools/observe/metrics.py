@@ -11,6 +11,8 @@ from tools.errors import BackendRefusedError, BadArgumentError, NotFoundError
 from tools.fleet import default_of, pick, silence
 from tools.observe import promql
 from tools.observe.asking import metric_of, place_of, span, window_of
+from tools.observe.emptiness import reasons
+from tools.observe.extremes import extremes
 from tools.observe.figures import Figures, change, cut, named, number, points, show, sketch, thinned
 from tools.observe.figures import sketch_line as line_of
 from tools.ports import Baselines, Clock, Metrics, warnings_of
@@ -62,16 +64,13 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     everything = await metrics.query_range(spec.query, wider)
     found = of_service(everything, spec, name)
     if name and not found:
-        have = sorted({each.label(spec.group_by) for each in everything})
-        raise NotFoundError(
-            f"{spec.name} has no series for {name!r} between {span(asked)}; "
-            f"services with it: {', '.join(have) or 'none'}"
-        )
+        raise await _none_of(metrics, spec, name, everything, asked)
     rows, lines = [], []
     start, end = asked.start.timestamp(), asked.end.timestamp()
     shown = [cut(each, start, end) for each in found]
     every, thin = thinned(shown)
-    figures = [Figures.of(each) for each in shown]
+    true = await extremes(metrics, spec.query, asked, shown)
+    figures = [true.of(Figures.of(each), each) for each in shown]
     order = sorted(range(len(found)), key=lambda i: _worst_first(figures[i], spec))
     for rank, index in enumerate(order):
         inside = shown[index]
@@ -89,10 +88,13 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     if len(rows) > SHOWN_SERIES:
         lines.append(f"… {len(rows) - SHOWN_SERIES} more series, less bad than these")
     notes = [*warnings_of(everything), *([thin] if thin else [])]
+    notes += [true.note] if true.note else []
     head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}{_grid(shown)}"
     lines = [*(f"NOTE: {note}" for note in notes), *lines]
     if not rows:
-        lines.append("no series at all: the metric has no data in this window")
+        why = await reasons(metrics, spec.query, asked)
+        lines += ["no series at all: the metric has no data in this window", *why]
+        notes += why
     return ToolResult(
         summary="\n".join([head, *lines, *silence(metrics)]),
         payload={
@@ -110,6 +112,18 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         query=spec.query,
         link=metrics.link(spec.query, asked),
         series=tuple(shown[index] for index in order[:SHOWN_SERIES]),
+    )
+
+
+async def _none_of(
+    metrics: Metrics, spec: MetricSpec, service: str, found: list[Series], asked: Window
+) -> NotFoundError:
+    """Return the error of a service that has no series of a metric, with what is known of why."""
+    have = sorted({each.label(spec.group_by) for each in found})
+    why = [] if found else await reasons(metrics, spec.query, asked)
+    return NotFoundError(
+        f"{spec.name} has no series for {service!r} between {span(asked)}; "
+        f"services with it: {', '.join(have) or 'none'}{''.join(f'; {each}' for each in why)}"
     )
 
 
@@ -205,7 +219,8 @@ async def query_promql(
         raise BadArgumentError(f"{error}; mend the expression {expression!r}") from error
     rows, lines = [], []
     every, thin = thinned(found)
-    judged = [(series, Figures.of(series)) for series in found]
+    true = await extremes(metrics, expression, asked, found)
+    judged = [(series, true.of(Figures.of(series), series)) for series in found]
     judged.sort(key=lambda pair: -pair[1].high if pair[1].samples else math.inf)
     for rank, (series, figures) in enumerate(judged):
         row = {"labels": dict(series.labels), **figures.payload("")}
@@ -220,9 +235,12 @@ async def query_promql(
             lines.append(text)
     if len(rows) > SHOWN_SERIES:
         lines.append(f"… {len(rows) - SHOWN_SERIES} more series, with smaller peaks")
-    notes = [*warnings_of(found), *([thin] if thin else []), *promql.raw_counters(found)]
-    if not found and (unknown := await promql.unknown_names(metrics, expression, asked, step)):
-        notes.append(unknown)
+    notes = [*warnings_of(found), *([thin] if thin else [])]
+    notes += [true.note] if true.note else []
+    notes += await promql.raw_counters(metrics, found)
+    if not found:
+        unknown = await promql.unknown_names(metrics, expression, asked, step)
+        notes += [unknown] if unknown else await reasons(metrics, expression, asked)
     head = f"{len(rows)} series for {expression}, {span(asked)}{_grid(found)}"
     return ToolResult(
         summary="\n".join([head, *(f"NOTE: {note}" for note in notes), *lines]),

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import re2
 
 from foundation.encodings import writable
 from foundation.nearest import nearest
 from tools.analysis.normalise import counter_resets
 from tools.errors import BackendError, BadArgumentError
-from tools.ports import Metrics
+from tools.ports import Metrics, SpeaksMetricsQL
 from tools.world import Series, Window
 
 LONGEST_RANGE = timedelta(days=7)
@@ -34,14 +35,40 @@ MAX_SELECTORS = 10  # each different one costs a count()
 SCRAPE_SECONDS = 15.0
 NEAR_NAMES = 500  # compared letter by letter with a name that does not exist
 COUNTERS = ("_total", "_bucket", "_count")  # how Prometheus' conventions end a counter's name
+_OF_A_DISTRIBUTION = ("_bucket", "_count", "_sum")  # what a histogram or summary is stored as
+_UNSAID = frozenset({"", "unknown", "untyped"})
+FEW_FALLS, MOST_FALLS = 5, 0.05  # so often, or in such a share of samples, processes begin anew
 _PROBE = "zq8x"  # no label value looks like this: a pattern that matches it matches everything
 LONGEST = 5_000  # characters of an expression; people and the model write a tenth
 MOST_OPERATORS = 300  # the parser takes the square of their number: 2,500 cost 1.2 seconds
 _STRING = re2.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
 _QUIET = re2.Options()
 _QUIET.log_errors = False
+_PLAIN_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _CHILDREN = ("lhs", "rhs", "expr", "vector_selector", "param")
+
+
+class DialectError(BadArgumentError):
+    """An expression that is no PromQL; a store may read more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition of a selector."""
+
+    name: str
+    operator: str
+    value: str
+
+    @property
+    def label(self) -> str:
+        """The label's name as PromQL writes it."""
+        return _label(self.name)
+
+    def __str__(self) -> str:
+        """Return it as PromQL writes it."""
+        return f"{self.label}{self.operator}{_quoted(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +78,76 @@ class Selected:
     name: str  # of the metric; empty when only matchers choose
     text: str  # the selector alone, without range, offset and @
     samples: float  # read for each series it matches, over the whole window
+    matchers: tuple[Matcher, ...] = ()  # that all hold, but for the name; `or` groups are in none
+
+    @property
+    def bare(self) -> str:
+        """The metric alone."""
+        return self._with(())
+
+    def without(self, position: int) -> str:
+        """Return the selector without one of its matchers."""
+        return self._with(self.matchers[:position] + self.matchers[position + 1 :])
+
+    def _with(self, matchers: Sequence[Matcher]) -> str:
+        named = [] if _PLAIN_METRIC.fullmatch(self.name) else [f"__name__={_quoted(self.name)}"]
+        inside = ",".join([*named, *map(str, matchers)])
+        return f"{'' if named else self.name}{{{inside}}}"
 
 
 def check(promql: str, window: Window, step: timedelta) -> list[Selected]:
     """Return the selectors. Raises BadArgumentError with advice unless it may be sent."""
+    tree = _read(promql)
+    points = math.ceil(window.duration / step) + 1
+    found = []
+    for kind, node, subpoints in _selectors(tree, 1.0):
+        selector = node.vector_selector if kind == "MatrixSelector" else node
+        _check_selector(promql, selector)
+        reach = node.range if kind == "MatrixSelector" else timedelta(seconds=SCRAPE_SECONDS)
+        if reach > LONGEST_RANGE:
+            raise BadArgumentError(
+                f"the range [{reach}] in {promql!r} is longer than 7 days; shorten it"
+            )
+        samples = points * subpoints * max(1.0, reach.total_seconds() / SCRAPE_SECONDS)
+        found.append(_selected(selector, samples))
+    looks = sum(each.samples for each in found)
+    if looks > MAX_LOOKS:
+        raise BadArgumentError(
+            f"{promql!r} over {window.duration} would read about {looks:,.0f} samples per series "
+            f"(limit {MAX_LOOKS:,}); take a shorter window or shorter ranges"
+        )
+    return found
+
+
+def parsed(promql: str) -> Any:
+    """Return the tree of an expression, None for one that is no PromQL."""
+    try:
+        return _read(promql)
+    except BadArgumentError:
+        return None
+
+
+def selections(tree: Any) -> list[Selected]:
+    """Return the different selectors of a tree, in their order."""
+    found: dict[str, Selected] = {}
+    for kind, node, _ in _selectors(tree, 1.0):
+        each = _selected(node.vector_selector if kind == "MatrixSelector" else node, 0.0)
+        found.setdefault(each.text, each)
+    return list(found.values())
+
+
+def _selected(selector: Any, samples: float) -> Selected:
+    matchers = () if selector.matchers.or_matchers else tuple(selector.matchers.matchers)
+    return Selected(
+        _name(selector),
+        _text(selector),
+        samples,
+        tuple(Matcher(m.name, _operator(m), m.value) for m in matchers if m.name != "__name__"),
+    )
+
+
+def _read(promql: str) -> Any:
+    """Return the tree. Raises DialectError for what is no PromQL, BadArgumentError for too much."""
     import promql_parser
 
     if len(promql) > LONGEST:
@@ -69,28 +162,9 @@ def check(promql: str, window: Window, step: timedelta) -> list[Selected]:
             "ask for less at once"
         )
     try:
-        tree = promql_parser.parse(promql)
+        return promql_parser.parse(promql)
     except ValueError as error:
-        raise BadArgumentError(f"PromQL {promql!r} does not parse: {error}") from error
-    points = math.ceil(window.duration / step) + 1
-    found = []
-    for kind, node, subpoints in _selectors(tree, 1.0):
-        selector = node.vector_selector if kind == "MatrixSelector" else node
-        _check_selector(promql, selector)
-        reach = node.range if kind == "MatrixSelector" else timedelta(seconds=SCRAPE_SECONDS)
-        if reach > LONGEST_RANGE:
-            raise BadArgumentError(
-                f"the range [{reach}] in {promql!r} is longer than 7 days; shorten it"
-            )
-        samples = points * subpoints * max(1.0, reach.total_seconds() / SCRAPE_SECONDS)
-        found.append(Selected(_name(selector), _text(selector), samples))
-    looks = sum(each.samples for each in found)
-    if looks > MAX_LOOKS:
-        raise BadArgumentError(
-            f"{promql!r} over {window.duration} would read about {looks:,.0f} samples per series "
-            f"(limit {MAX_LOOKS:,}); take a shorter window or shorter ranges"
-        )
-    return found
+        raise DialectError(f"PromQL {promql!r} does not parse: {error}") from error
 
 
 async def afford(metrics: Metrics, promql: str, window: Window, step: timedelta) -> None:
@@ -98,7 +172,12 @@ async def afford(metrics: Metrics, promql: str, window: Window, step: timedelta)
 
     Raises BadArgumentError with advice; a backend's own errors pass.
     """
-    selected = check(promql, window, step)
+    try:
+        selected = check(promql, window, step)
+    except DialectError:
+        if isinstance(metrics, SpeaksMetricsQL) and await metrics.speaks_metricsql():
+            return  # we cannot price it; the store's own limits hold, and our cap on its answer
+        raise
     texts = dict.fromkeys(each.text for each in selected)
     if len(texts) > MAX_SELECTORS:
         raise BadArgumentError(
@@ -123,7 +202,10 @@ async def unknown_names(metrics: Metrics, promql: str, window: Window, step: tim
 
     A store that cannot list its names says nothing either.
     """
-    wanted = {each.name for each in check(promql, window, step) if each.name}
+    try:
+        wanted = {each.name for each in check(promql, window, step) if each.name}
+    except DialectError:
+        return ""
     try:
         known = set(await metrics.metric_names())
     except BackendError:
@@ -135,17 +217,42 @@ async def unknown_names(metrics: Metrics, promql: str, window: Window, step: tim
     return " ".join(told)
 
 
-def raw_counters(found: Sequence[Series]) -> list[str]:
-    """Say which series are counters as they are stored; a rate or a sum has lost its name."""
+async def raw_counters(metrics: Metrics, found: Sequence[Series]) -> list[str]:
+    """Say which series are counters as they are stored; a rate or a sum has lost its name.
+
+    What the store's metadata says goes before the name; where it says nothing, a series that
+    falls again and again is no counter, however it is called.
+    """
     resets: dict[str, int] = {}
-    for each in found:
-        if each.metric.endswith(COUNTERS):
-            resets[each.metric] = resets.get(each.metric, 0) + counter_resets(each.values)
+    for name in dict.fromkeys(each.metric for each in found if each.metric):
+        own = [each for each in found if each.metric == name]
+        falls = sum(counter_resets(each.values) for each in own)
+        kind = await _kind(metrics, name)
+        samples = sum(int(np.isfinite(each.values).sum()) for each in own)
+        guessed = name.endswith(COUNTERS) and falls <= max(FEW_FALLS, MOST_FALLS * samples)
+        if kind == "counter" or (kind is None and guessed):
+            resets[name] = falls
     return [
         f"{name} is a counter: it only rises, and began anew {count} times in the window; "
         f"read rate({name}[5m]) instead"
         for name, count in resets.items()
     ]
+
+
+async def _kind(metrics: Metrics, name: str) -> str | None:
+    """Return what the store says a metric is; None when it says nothing of it."""
+    bases = [name.removesuffix(end) for end in _OF_A_DISTRIBUTION if name.endswith(end)]
+    try:
+        own = await metrics.about(name)
+        if own is not None and own.type not in _UNSAID:
+            return "counter" if own.type == "counter" else own.type
+        for base in bases:
+            about = await metrics.about(base)
+            if about is not None and about.type in {"histogram", "summary"}:
+                return "counter"
+    except BackendError:
+        pass
+    return None
 
 
 def _alike(name: str, known: set[str]) -> list[str]:

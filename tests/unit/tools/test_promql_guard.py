@@ -129,7 +129,7 @@ async def test_a_counter_read_as_it_is_stored_is_told_with_its_resets() -> None:
         "orders_total is a counter: it only rises, and began anew 4 times in the window; "
         "read rate(orders_total[5m]) instead"
     )
-    assert promql.raw_counters([raw, raw, rate]) == [told]
+    assert await promql.raw_counters(FakeMetrics(), [raw, raw, rate]) == [told]
     result = await ask(FakeMetrics({"orders_total": [raw, raw]}), "orders_total")
     assert "began anew" in result.summary
 

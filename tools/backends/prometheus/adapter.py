@@ -80,6 +80,7 @@ class Prometheus:
         self._config = config
         self._clock = clock
         self._skew = 0.0  # seconds the server is ahead of us, as last seen by health
+        self._metricsql: bool | None = None  # not asked yet
         self._names = Names(config)
         self._http = JsonBackend(NAME, config, explain=explain, transport=transport)
         self.warnings: deque[Warned] = deque(maxlen=50)
@@ -116,7 +117,11 @@ class Prometheus:
         if found["resultType"] in {"scalar", "string"}:
             return [((), _number(found["result"][1]))]
         self._check_size(promql, found["result"])
-        return [(labels_of(row["metric"]), _number(row["value"][1])) for row in found["result"]]
+        return [  # a native histogram has no value
+            (labels_of(row["metric"]), _number(row["value"][1]))
+            for row in found["result"]
+            if "value" in row
+        ]
 
     def link(self, promql: str, window: Window) -> str:
         if self._config.grafana is not None:
@@ -163,6 +168,17 @@ class Prometheus:
     async def targets(self) -> list[ScrapeTarget]:
         """Return what the server scrapes."""
         return await self._names.targets()
+
+    async def speaks_metricsql(self) -> bool:
+        """Say whether the server reads VictoriaMetrics' dialect: asked once, by using it."""
+        if self._metricsql is None:
+            try:
+                await self._ask("/api/v1/query", {"query": "1 default 0"})
+            except BackendRefusedError:
+                self._metricsql = False
+            else:
+                self._metricsql = True
+        return self._metricsql
 
     def _ahead(self, answer: Any) -> float:
         """Return how far the server's clock is ahead of ours; 0 when one of them is unknown."""

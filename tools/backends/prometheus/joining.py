@@ -53,6 +53,12 @@ def remarks(series: Sequence[Series], answers: Sequence[Rows], skew_seconds: flo
     infinite = sum(row.get("infinite", 0) for rows in answers for row in rows)
     if infinite:
         told.append(f"{infinite:,} samples were ±Inf (a division by zero?) and count as missing")
+    native = sum("histograms" in row for rows in answers for row in rows)
+    if native:
+        told.append(
+            f"{native:,} series are native histograms, which have no single value: ask for "
+            "histogram_quantile(0.99, sum(rate(…[5m]))), histogram_count(…) or histogram_avg(…)"
+        )
     if not series:
         return told
     known = [each.times[~np.isnan(each.values)] for each in series]

@@ -1,6 +1,7 @@
 """LogQL from parts: what a person or the model gave is always a quoted literal, never LogQL.
 
 service, level ──> {service="…", level=~"…"}     the selector: what Loki's index knows
+level ──> | detected_level=~"…" or level=~"…" …  structured metadata, or |~ "…" in the text
 trace_id ──> | trace_id="…" or …                 structured metadata, or |= "…" in the text
 text ──> |~ "(?i)…"                              literal, any case
 """
@@ -9,17 +10,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _RE2_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 TRACE_LABELS = ("trace_id", "traceID", "traceId")  # OpenTelemetry, Grafana's habit, Java's
+# How lines carry their level besides a stream's label: Loki's own detection, OpenTelemetry's
+# severity, and what parsers leave.
+LEVEL_NAMES = ("detected_level", "level", "lvl", "severity", "severity_text", "loglevel")
+# Spellings in small letters: words of syslog (RFC 5424), of Java, Go, glog's letters, pino's and
+# bunyan's numbers, OpenTelemetry's SeverityText.
 LEVELS: Mapping[str, tuple[str, ...]] = {
-    "critical": ("critical", "CRITICAL", "fatal", "FATAL", "panic"),
-    "error": ("error", "ERROR", "Error", "err", "critical", "CRITICAL", "fatal", "FATAL", "panic"),
-    "warning": ("warning", "WARNING", "warn", "WARN"),
-    "info": ("info", "INFO", "information", "notice"),
-    "debug": ("debug", "DEBUG", "trace", "TRACE"),
-}
+    "critical": (
+        "critical", "crit", "fatal", "panic", "dpanic", "alert", "emerg", "emergency", "f", "c",
+        "60",
+    ),
+    "error": ("error", "err", "severe", "failure", "e", "50"),
+    "warning": ("warning", "warn", "w", "40"),
+    "info": ("info", "information", "informational", "notice", "i", "n", "30"),
+    "debug": ("debug", "trace", "verbose", "fine", "finer", "finest", "d", "t", "20", "10"),
+}  # fmt: skip
+_OTEL = ("trace", "debug", "info", "warn", "error", "fatal")  # each also as ERROR2 … ERROR4
+_NUMBERED = re.compile(rf"({'|'.join(_OTEL)})[1-4]")
+_ANSI = r"(?:\x1b\[[0-9;:]*m)*"  # colours, as RE2 reads them
+_ESCAPES = re.compile(r"\x1b\[[0-9;:?]{0,32}[A-Za-z]|\x1b\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)")
+_TOKENS = re.compile(r"\w+|\W")
 
 
 def quoted(text: str) -> str:
@@ -35,15 +49,66 @@ def selector(label: str, level_label: str, *, service: str = "", level: str = ""
     """Return the stream selector."""
     matchers = [f"{label}={quoted(service)}" if service else f'{label}=~".+"']
     if level:
-        spellings = LEVELS.get(normal_level(level), (level,))
-        pattern = "|".join(_literal(word) for word in spellings)
-        matchers.append(f"{level_label}=~{quoted(pattern)}")
+        matchers.append(f"{level_label}=~{quoted(level_pattern(level))}")
     return "{" + ", ".join(matchers) + "}"
 
 
-def line_filter(text: str) -> str:
-    """Return the filter of lines that contain `text`, any case; empty for no text."""
-    return f" |~ {quoted('(?i)' + _literal(text))}" if text else ""
+def labelled_selector(
+    label: str, level_label: str, values: Sequence[str], *, service: str = ""
+) -> str:
+    """Return the selector of streams whose level is one of `values`, as the index has them.
+
+    Without values it selects the streams that have no such label.
+    """
+    pattern = quoted("|".join(_literal(value) for value in values))
+    wanted = f"{level_label}=~{pattern}" if values else f'{level_label}=""'
+    named = f"{label}={quoted(service)}" if service else f'{label}=~".+"'
+    return "{" + f"{named}, {wanted}" + "}"
+
+
+def level_pattern(level: str) -> str:
+    """Return the pattern of every spelling of a level; error includes critical."""
+    name = normal_level(level)
+    words = (*LEVELS.get(name, (level,)), *(LEVELS["critical"] if name == "error" else ()))
+    spelled = [_literal(word) + ("[1-4]?" if word in _OTEL else "") for word in words]
+    return f"(?i)({'|'.join(spelled)})"
+
+
+def level_filters(level: str, level_label: str) -> tuple[str, ...]:
+    """Return the two ways a line itself carries a level: beside its text, and in it."""
+    if not level:
+        return ("",)
+    pattern = level_pattern(level)
+    names = dict.fromkeys((*LEVEL_NAMES, level_label))
+    beside = " or ".join(f"{name}=~{quoted(pattern)}" for name in names)
+    no_level = "".join(f' | {name}=""' for name in names)
+    named = "|".join(LEVEL_NAMES)
+    words = pattern.removeprefix("(?i)")
+    inside = rf'(?i)(^|[\s{{,"])({named})"?\s*[=:]\s*"?{words}([\s,"}}]|$)'
+    return f" | {beside}", f"{no_level} |~ {quoted(inside)}"
+
+
+def meets(word: str, level: str) -> bool:
+    """Say whether a spelling means a level; an error may be critical."""
+    found, wanted = normal_level(word), normal_level(level)
+    return found == wanted or (wanted == "error" and found == "critical")
+
+
+def line_filter(text: str, *, coloured: bool = False) -> str:
+    """Return the filter of lines that contain `text`, any case; empty for no text.
+
+    With `coloured`, escapes that a program wrote between the words do not hide them.
+    """
+    if not text:
+        return ""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    parts = _TOKENS.findall(whole) if coloured else [whole]
+    return f" |~ {quoted('(?i)' + _ANSI.join(_literal(part) for part in parts))}"
+
+
+def without_colours(text: str) -> str:
+    """Return a line without the escapes by which a terminal is told to colour it."""
+    return _ESCAPES.sub("", text) if "\x1b" in text else text
 
 
 def trace_filters(trace_id: str) -> tuple[str, ...]:
@@ -57,10 +122,9 @@ def trace_filters(trace_id: str) -> tuple[str, ...]:
 def normal_level(word: str) -> str:
     """Return the one spelling of a level, or the word itself in lower case."""
     lower = word.strip().lower()
-    for name in ("critical", "error", "warning", "info", "debug"):
-        if lower in {each.lower() for each in LEVELS[name]}:
-            return name
-    return lower
+    numbered = _NUMBERED.fullmatch(lower)
+    lower = numbered[1] if numbered else lower
+    return next((name for name, words in LEVELS.items() if lower in words), lower)
 
 
 def _literal(text: str) -> str:

@@ -20,7 +20,17 @@ import structlog
 from foundation.together import all_or_none
 from tools.backends.condition import Condition
 from tools.backends.grafana import GrafanaExplore
-from tools.backends.logql import line_filter, normal_level, selector, trace_filters
+from tools.backends.logql import (
+    LEVEL_NAMES,
+    labelled_selector,
+    level_filters,
+    line_filter,
+    meets,
+    normal_level,
+    selector,
+    trace_filters,
+    without_colours,
+)
 from tools.backends.transport import Connection, JsonBackend
 from tools.errors import BackendError, BackendRefusedError, BackendUnavailableError
 from tools.ports import Health, LogPage
@@ -32,6 +42,7 @@ log = structlog.get_logger(__name__)
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 _TIES = 10  # lines asked beyond the limit, so that ties at the end do not cost a page
 _LEAST_SHARE = 0.05  # of the window; what is narrower than this would mislead
+_NAMED_LEVELS = 12  # of streams, in a note
 _NAMED = 4  # of the largest services, in advice
 
 
@@ -99,21 +110,28 @@ class Loki:
         limit: int = 200,
     ) -> LogPage:
         ours = self._config
-        streams = selector(ours.service_label, ours.level_label, service=service, level=level)
         wanted = min(max(1, limit), ours.max_lines)
+        ways, other = await self._levels(window, service, level)
         note = ""
-        if text or trace_id:  # without a filter Loki stops reading as soon as it has the lines
+        filtered = text or trace_id or any(way for _, way in ways)
+        if filtered:  # without a filter Loki stops reading as soon as it has the lines
+            streams = selector(ours.service_label, ours.level_label, service=service)
+            streams = ways[0][0] if len(ways) == 1 else streams
             window, note = await self._affordable(streams, window, named=bool(service))
-        queries = [streams + way + line_filter(text) for way in trace_filters(trace_id)]
-        collected = await all_or_none(
-            *(self._collect(q, window, wanted, oldest_first=oldest_first) for q in queries)
-        )
-        seen = {key: line for found in collected for key, line in found.lines.items()}
+        asked = [streams + way + each for streams, way in ways for each in trace_filters(trace_id)]
+        for coloured in (False, True):
+            queries = [each + line_filter(text, coloured=coloured) for each in asked]
+            collected = await all_or_none(
+                *(self._collect(q, window, wanted, oldest_first=oldest_first) for q in queries)
+            )
+            seen = {key: line for found in collected for key, line in found.lines.items()}
+            if seen or not text:
+                break  # colours between the words are looked past only where nothing is found
         strays = sum(found.strays for found in collected)
         keys = sorted(seen, key=lambda key: key[0], reverse=not oldest_first)
         lines = tuple(seen[key] for key in keys)
         cut = len(lines) > wanted or bool(note)
-        notes = [note, _SKEWED.format(strays) if strays else ""]
+        notes = [note, other if not lines else "", _SKEWED.format(strays) if strays else ""]
         grafana = self._config.grafana
         return LogPage(
             lines[:wanted],
@@ -122,6 +140,41 @@ class Loki:
             note="; ".join(filter(None, notes)),
             link=grafana.link(queries[0], window) if grafana else "",
         )
+
+    async def _levels(
+        self, window: Window, service: str, level: str
+    ) -> tuple[list[tuple[str, str]], str]:
+        """Return the ways lines of a level are found, a selector and a filter each, and a note.
+
+        Where the index has the level, its own values are asked for by what they mean. Streams
+        without that label carry it beside each line, or in it.
+        """
+        label, name = self._config.service_label, self._config.level_label
+        if not level:
+            return [(selector(label, name, service=service), "")], ""
+        values = await self._level_values(window, service)
+        if values is None:  # it cannot be asked: take the label for given
+            return [(selector(label, name, service=service, level=level), "")], ""
+        own = [value for value in values if meets(value, level)]
+        found = [(labelled_selector(label, name, own, service=service), "")] if own else []
+        there = ", ".join(repr(value) for value in sorted(values)[:_NAMED_LEVELS])
+        note = f"no stream's {name} means {level}; there are {there}" if values and not own else ""
+        if values and service:
+            return found or [(selector(label, name, service=service, level=level), "")], note
+        bare = labelled_selector(label, name, (), service=service)
+        return [*found, *((bare, way) for way in level_filters(level, name))], note
+
+    async def _level_values(self, window: Window, service: str) -> list[str] | None:
+        """Return the values that streams' level label has; None when the index cannot say."""
+        ours = self._config
+        streams = selector(ours.service_label, ours.level_label, service=service)
+        path = f"/loki/api/v1/label/{ours.level_label}/values"
+        try:
+            answer = await self._http.ask("GET", path, {"query": streams, **_between(window)})
+            return [str(value) for value in answer.get("data") or ()]
+        except (BackendRefusedError, AttributeError, TypeError) as error:
+            log.info("loki.levels_unavailable", why=str(error))
+            return None
 
     async def health(self) -> Health:
         return await self._http.health("/ready")
@@ -238,11 +291,12 @@ class Loki:
             ) from error
 
     def _line(self, row: _Row) -> LogLine:
-        level = row.labels.get(self._config.level_label) or row.labels.get("detected_level", "")
+        names = (self._config.level_label, *LEVEL_NAMES)
+        level = next((row.labels[name] for name in names if row.labels.get(name)), "")
         return LogLine(
             at=_EPOCH + timedelta(microseconds=row.at // 1000),
             service=row.labels.get(self._config.service_label, ""),
-            text=row.text,
+            text=without_colours(row.text),
             level=normal_level(level),
             labels=labels_of(row.labels),
         )

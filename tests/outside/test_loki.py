@@ -1,0 +1,185 @@
+"""Logs as platforms ship them: where a level stands, how it is spelled, what hides a word.
+
+Sources, read in November 2026: Loki's documentation (structured metadata, `detected_level`, label
+filters, `/label/<name>/values` with a query), OpenTelemetry's log data model (SeverityText, its
+numbers), RFC 5424, pino's and glog's documentation; public issues of log bots that found no error
+on a Loki fed by OpenTelemetry, and of searches that missed coloured lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.loki.logql import LogQuery, parse
+from tools.backends.logql import meets, normal_level
+from tools.backends.loki import Loki, LokiConfig
+from tools.ports import LogPage
+from tools.world import Window
+
+END = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
+WINDOW = Window.ending(END, timedelta(hours=1))
+
+
+@dataclass(frozen=True)
+class Written:
+    """One line: its stream's labels, its text, and what is stored beside it."""
+
+    text: str
+    labels: dict[str, str]
+    beside: dict[str, str] = field(default_factory=dict)
+
+
+class Store:
+    """A Loki over a few lines; filters see what stands beside a line as labels, as Loki's do."""
+
+    def __init__(self, *lines: Written, knows_values: bool = True) -> None:
+        self.lines, self.knows_values = lines, knows_values
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        query = parse(request.url.params.get("query", '{service=~".+"}'))
+        assert isinstance(query, LogQuery)
+        own = [line for line in self.lines if query.accepts(line.labels)]
+        if "/label/" in request.url.path:
+            if not self.knows_values:
+                return httpx.Response(400, text="the query parameter is not supported")
+            name = request.url.path.split("/")[-2]
+            values = sorted({line.labels[name] for line in own if name in line.labels})
+            return httpx.Response(200, json={"status": "success", "data": values or None})
+        if request.url.path.endswith("/stats"):
+            return httpx.Response(200, json={"bytes": 100})
+        self.asked.append(str(request.url.params["query"]))
+        at = int(END.timestamp() - 60) * 10**9
+        found = [
+            {"stream": line.labels | line.beside, "values": [[str(at + n), line.text]]}
+            for n, line in enumerate(own)
+            if query.passes(line.text, line.labels | line.beside)
+        ]
+        data = {"resultType": "streams", "result": found}
+        return httpx.Response(200, json={"status": "success", "data": data})
+
+
+async def search(store: Store, **asked: Any) -> LogPage:
+    loki = Loki(LokiConfig(url="http://loki"), httpx.MockTransport(store))
+    try:
+        return await loki.search(WINDOW, **asked)
+    finally:
+        await loki.close()
+
+
+def texts(page: LogPage) -> set[str]:
+    return {line.text for line in page.lines}
+
+
+WEB = {"service": "web"}
+BESIDE = (
+    Written("boom", WEB, {"detected_level": "error"}),
+    Written("bang", WEB, {"severity_text": "ERROR2", "severity_number": "18"}),
+    Written("fine", WEB, {"detected_level": "info"}),
+    Written("worse", WEB, {"level": "fatal"}),
+)
+INSIDE = (
+    Written('{"ts":1,"level":"error","msg":"boom"}', WEB),
+    Written('time=1 level=ERROR msg="no error here"', WEB),
+    Written('{"severity": "CRITICAL", "message": "worse"}', WEB),
+    Written('{"level":50,"msg":"pino"}', WEB),
+    Written('level=info msg="error is in the words only"', WEB),
+    Written("an error without any level", WEB),
+)
+
+
+@pytest.mark.parametrize("service", ["web", ""])
+async def test_a_level_beside_the_lines_is_found(service: str) -> None:
+    page = await search(Store(*BESIDE), service=service, level="error")
+    assert texts(page) == {"boom", "bang", "worse"}
+    assert {line.level for line in page.lines} == {"error", "critical"}
+
+
+@pytest.mark.parametrize("service", ["web", ""])
+async def test_a_level_inside_the_lines_is_found_and_a_word_is_no_level(service: str) -> None:
+    page = await search(Store(*INSIDE), service=service, level="error")
+    assert texts(page) == {line.text for line in INSIDE[:4]}
+
+
+SPELLED = ("SEVERE", "eRRor", "E", "50", "err", "emerg", "warn", "Informational", "7")
+
+
+def labelled(words: Sequence[str]) -> list[Written]:
+    return [Written(f"line {word}", {**WEB, "level": word}) for word in words]
+
+
+@pytest.mark.parametrize("service", ["web", ""])
+async def test_a_streams_own_spelling_of_a_level_is_what_is_asked_for(service: str) -> None:
+    store = Store(*labelled(SPELLED))
+    page = await search(store, service=service, level="error")
+    assert texts(page) == {f"line {word}" for word in SPELLED[:6]}
+    assert 'level=~"50|E|SEVERE|eRRor|emerg|err"' in store.asked[0]
+
+
+async def test_streams_with_and_without_the_label_are_both_read_when_no_service_is_named() -> None:
+    other = Written("kaput", {"service": "api"}, {"detected_level": "error"})
+    store = Store(*labelled(["error"]), other)
+    assert texts(await search(store, level="error")) == {"line error", "kaput"}
+
+
+async def test_no_line_of_a_level_says_which_levels_there_are() -> None:
+    page = await search(Store(*labelled(["info", "7"])), service="web", level="error")
+    assert page.lines == ()
+    assert page.note == "no stream's level means error; there are '7', 'info'"
+
+
+async def test_a_loki_that_cannot_list_values_is_asked_by_every_spelling() -> None:
+    store = Store(*labelled(SPELLED), knows_values=False)
+    page = await search(store, service="web", level="error")
+    assert texts(page) == {f"line {word}" for word in SPELLED[:6]}
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("ERROR3", "error"), ("WARN", "warning"), ("Fatal4", "critical"), ("60", "critical"),
+        ("20", "debug"), ("W", "warning"), ("verbose", "debug"), (" Notice ", "info"),
+        ("whatever", "whatever"),
+    ],
+)  # fmt: skip
+def test_a_level_has_one_name_however_it_is_spelled(word: str, name: str) -> None:
+    assert normal_level(word) == name
+
+
+def test_an_error_may_be_critical_and_no_other_level_is_two() -> None:
+    assert meets("FATAL", "error")
+    assert not meets("error", "critical")
+    assert not meets("warn", "info")
+
+
+# ------------------------------------------------------------------------------ hidden words
+
+COLOURED = Written("\x1b[31mERROR\x1b[0m: \x1b[1;33mconnection\x1b[0m refused", WEB)
+
+
+async def test_colours_are_not_shown_and_hide_no_word() -> None:
+    store = Store(COLOURED, Written("all is well", WEB))
+    page = await search(store, service="web", text="error: connection refused")
+    assert texts(page) == {"ERROR: connection refused"}
+    assert len(store.asked) == 2  # plainly first: the other filter is slow and hard to read
+
+
+async def test_a_word_that_is_found_plainly_is_not_looked_for_twice() -> None:
+    store = Store(Written("connection refused", WEB))
+    assert texts(await search(store, service="web", text="connection")) == {"connection refused"}
+    assert len(store.asked) == 1
+
+
+@pytest.mark.parametrize("text", ["连接被拒绝", "接続", "ไม่พบ", '"id":"a-1"', "a.b*[c]"])
+async def test_words_are_found_in_any_script_and_inside_long_tokens(text: str) -> None:
+    line = Written(f"错误{text}超时 x{text}y", WEB)
+    page = await search(Store(line), service="web", text=text)
+    assert texts(page) == {line.text}
+    coloured = Written(f"\x1b[31m错误\x1b[0m {text}\x1b[0m!", WEB)
+    assert len((await search(Store(coloured), service="web", text=f"{text}!")).lines) == 1

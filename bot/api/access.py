@@ -81,9 +81,10 @@ async def _caller(
         )
     async with deps.store.begin() as tx:
         token = await tx.tokens.find(sha256_of(bearer.credentials))
+        wall = await deps.steady.now(tx)  # a clock that is set back revives no token
     if token is None:
         raise ProblemError(401, f"this token is unknown or revoked; {HOW_TO_GET_ONE}")
-    if token.expires_at <= deps.clock.wall():
+    if token.expires_at <= wall:
         raise ProblemError(
             401, f"this token expired on {token.expires_at:%Y-%m-%d}; {HOW_TO_GET_ONE}"
         )

@@ -17,6 +17,7 @@ from bot.core.detection.triage import Triage
 from bot.core.ports import VERSION, Clock, Directory, Store
 from bot.core.remediation.answers.approvals import Approvals
 from bot.core.remediation.answers.switches import Switches
+from bot.core.remediation.guarding.steady_wall import SteadyWall
 from bot.domain.access import AccessConfig
 from foundation.rates import RateLimit
 from tools.ports import Health
@@ -72,6 +73,11 @@ class ApiDeps:
     backends: Callable[[], Awaitable[Sequence[Health]]] = _no_backends
     before_scrape: Callable[[], Awaitable[None]] = _nothing
     rates: Rates = field(default_factory=Rates)
+    steady: SteadyWall = field(init=False)  # what a token's end is judged by
+
+    def __post_init__(self) -> None:
+        """Read the clock from here on."""
+        object.__setattr__(self, "steady", SteadyWall(self.clock))
 
 
 def deps_of(request: Request) -> ApiDeps:

@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 
 from bot.core.ports import ApiToken
+from bot.core.remediation.guarding.steady_wall import SteadyWall
 from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import RIGHTS, SCOPES, Scope
 from bot.domain.ids import UserId
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW, a_record, an_anomaly
 from tests.unit.api.conftest import ALICE, DAVE, World
 from tools.ports import Health
@@ -69,6 +71,26 @@ async def test_a_token_ends_on_its_day(api: World) -> None:
     answer = await api.client.get("/api/v1/status", headers=headers)
     assert answer.status_code == 401
     assert f"this token expired on {until:%Y-%m-%d}" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_is_set_back_revives_no_token(api: World, *, restarted: bool) -> None:
+    clock = api.deps.clock
+    assert isinstance(clock, FakeClock)
+    until = clock.wall() + timedelta(minutes=5)
+    token = ApiToken("TOK-old", UserId(ALICE), "", Scope.READ, NOW - timedelta(days=90), until)
+    async with api.store.begin() as tx:
+        await tx.tokens.add(token, sha256_of("sre_old"))
+    headers = {"Authorization": "Bearer sre_old"}
+    assert (await api.client.get("/api/v1/status", headers=headers)).status_code == 200
+    clock.advance(minutes=6)
+    if restarted:  # another process kept how late it was, as the leader's ticks do
+        async with api.store.begin() as tx:
+            await SteadyWall(clock).keep(tx)
+    else:
+        assert (await api.client.get("/api/v1/status", headers=headers)).status_code == 401
+    clock.set_wall(minutes=-6)
+    assert (await api.client.get("/api/v1/status", headers=headers)).status_code == 401
 
 
 @pytest.mark.parametrize(

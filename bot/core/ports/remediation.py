@@ -109,8 +109,13 @@ class Plans(Protocol):
         """Return a plan's step attempts: forward ones by index, then undo ones."""
         ...
 
-    async def list(self, statuses: Sequence[PlanStatus] = (), limit: int = 100) -> list[PlanRecord]:
-        """Return plans, newest first; all statuses when none is named."""
+    async def list(
+        self, statuses: Sequence[PlanStatus] = (), limit: int | None = 100
+    ) -> list[PlanRecord]:
+        """Return plans, newest first; all statuses when none is named.
+
+        What judges by them asks without a limit: a page of the newest leaves out the oldest.
+        """
         ...
 
 

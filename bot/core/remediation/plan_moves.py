@@ -62,7 +62,7 @@ class PlanMoves:
     async def listed(self, *statuses: PlanStatus) -> list[PlanRecord]:
         """Return the plans of some statuses, newest first."""
         async with self.store.begin() as tx:
-            return await tx.plans.list(statuses, limit=1000)
+            return await tx.plans.list(statuses, limit=None)
 
     async def expired(self, tx: Transaction, record: PlanRecord, state: life.Open) -> Said:
         """Expire a plan whose time is over."""

@@ -42,7 +42,7 @@ class Keeper:
 
     async def _hand(self, to: Callable[[life.Worker], life.Worker | None]) -> None:
         async with self.store.begin() as tx:
-            records = await tx.plans.list(AT_WORK, limit=500)
+            records = await tx.plans.list(AT_WORK, limit=None)
         for record in records:
             await self._hand_one(record, to)
 

@@ -147,8 +147,10 @@ class SqlPlans:
         query = select(S, position).where(S.c.plan_id == plan_id).order_by(S.c.undo, position)
         return [await self._step(row) for row in await self._session.all(query)]
 
-    async def list(self, statuses: Sequence[PlanStatus] = (), limit: int = 100) -> list[PlanRecord]:
-        """Return plans, newest first; all statuses when none is named."""
+    async def list(
+        self, statuses: Sequence[PlanStatus] = (), limit: int | None = 100
+    ) -> list[PlanRecord]:
+        """Return plans, newest first; all statuses and all plans when none is named."""
         query = _query().order_by(P.c.created_at.desc(), P.c.id.desc()).limit(limit)
         if statuses:
             query = query.where(P.c.status.in_([status.value for status in statuses]))

@@ -11,7 +11,8 @@ from bot.domain import plan_life as life
 from bot.domain.ids import PlanId
 from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig
-from tests.fakes.decision import ANN, INCIDENTS, RAY, Production, deployment, service
+from bot.store.remediation.plan_rows import APPROVAL_ROWS, PLANS
+from tests.fakes.decision import ANN, INCIDENTS, RAY, START, Production, deployment, service
 
 AT_ONCE = (PlanStatus.RUNNING, PlanStatus.VERIFYING)
 
@@ -68,6 +69,32 @@ async def test_a_workload_rests_whatever_object_of_it_was_touched(
     assert (await world.propose(second)).refused_by == "cooldown"
     world.clock.advance(seconds=100)
     assert (await world.propose(second)).refused_by == ""
+
+
+async def test_an_old_plan_at_work_is_seen_behind_a_thousand_newer_ones(
+    world: Production,
+) -> None:
+    world.policy = PolicyConfig(cooldown=timedelta(0))
+    old = await approved_by(world, "rollback")
+    await world.run()
+    assert await statuses(world, old) == [PlanStatus.VERIFYING]
+    await lost(world, await approved_by(world, "rollback", "cart"), copies=1000)
+    assert (await world.propose("scale-up")).refused_by == "exclusion"
+
+
+async def lost(world: Production, plan: PlanId, copies: int) -> None:
+    """Have so many plans like one whose outcome nobody knows, all newer than what is at work."""
+    async with world.store._engine.begin() as connection:
+        unknown = {"status": "outcome_unknown", "outcome": "lost", "ended_at": START}
+        await connection.execute(PLANS.update().where(PLANS.c.id == plan).values(**unknown))
+        one = (await connection.execute(PLANS.select().where(PLANS.c.id == plan))).mappings().one()
+        said = APPROVAL_ROWS.select().where(APPROVAL_ROWS.c.plan_id == plan)
+        yes = (await connection.execute(said)).mappings().one()
+        ids = [f"PLAN-lost-{n}" for n in range(copies)]
+        await connection.execute(PLANS.insert(), [{**one, "id": each} for each in ids])
+        await connection.execute(
+            APPROVAL_ROWS.insert(), [{**yes, "plan_id": each} for each in ids]
+        )
 
 
 async def test_another_workload_is_nobodys_business(world: Production) -> None:

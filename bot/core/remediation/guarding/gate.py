@@ -297,7 +297,7 @@ class Gate:
         plan = record.plan if record is not None else None
         others = [
             other
-            for other in await tx.plans.list([*AT_WORK, PlanStatus.OUTCOME_UNKNOWN], limit=1000)
+            for other in await tx.plans.list([*AT_WORK, PlanStatus.OUTCOME_UNKNOWN], limit=None)
             if plan is None or other.plan.id != plan.id
         ]
         if record is not None and isinstance(record.state, AtWork):
@@ -358,7 +358,7 @@ class Gate:
         For one that is let go on, those that a process works on; for one that a process works on
         itself, those of them proposed before it, so that a lower limit stops the youngest.
         """
-        at_work = await tx.plans.list(AT_WORK, limit=1000)
+        at_work = await tx.plans.list(AT_WORK, limit=None)
         others = [other for other in at_work if other.plan.id != record.plan.id]
         if isinstance(record.state, AtWork):
             others = [other for other in others if _has_worker(other)]

@@ -311,7 +311,7 @@ class Planner:
         self, tx: Transaction, draft: ProposalDraft, origin: Origin
     ) -> PlanRecord | None:
         """Return the plan that is already there for this playbook and service."""
-        for record in await tx.plans.list(ALIVE, limit=500):
+        for record in await tx.plans.list(ALIVE, limit=None):
             plan = record.plan
             same = (plan.service, plan.body.playbook_id) == (draft.service, draft.playbook_id)
             if same and plan.id != origin.replaces:

@@ -56,7 +56,7 @@ class Claims:
     async def due(self) -> list[PlanRecord]:
         """Return approved plans, ours, and those whose owner is silent; oldest first."""
         async with self._store.begin() as tx:
-            records = await tx.plans.list([PlanStatus.APPROVED, *AT_WORK], limit=500)
+            records = await tx.plans.list([PlanStatus.APPROVED, *AT_WORK], limit=None)
             for record in records:
                 if isinstance(record.state, life.AtWork) and not self.is_ours(record.state):
                     await self._gate.remember(tx, record.plan.id)
@@ -71,7 +71,7 @@ class Claims:
         """Let held plans whose hold is over run, or ask after all when policy has changed."""
         wall = self._clock.wall()
         async with self._store.begin() as tx:
-            held = await tx.plans.list([PlanStatus.HELD])
+            held = await tx.plans.list([PlanStatus.HELD], limit=None)
         for record in held:
             if isinstance(record.state, life.Held) and wall >= record.state.approval.expires_at:
                 await self._end_hold(record.plan.id)

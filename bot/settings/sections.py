@@ -48,7 +48,16 @@ def _label(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    """Refuse what allows no host: nobody would know until a step is refused."""
+    from tools.backends.http_hosts import AllowedHost
+
+    AllowedHost.parse(text)
+    return text
+
+
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
+Host = Annotated[str, AfterValidator(_host)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 HoldersByRole = dict[str, tuple[str, ...]]
 
@@ -138,8 +147,8 @@ class AutoRemediationSection(Section):
     break_glass: bool | None = None
     expiry_minutes: float | None = Field(None, gt=0)  # wall time
     max_pods_affected: int | None = Field(None, ge=1)
-    http_hosts: tuple[str, ...] | None = None  # hosts that http_call may reach
-    http_private_hosts: tuple[str, ...] | None = None  # of those, the ones with private addresses
+    http_hosts: tuple[Host, ...] | None = None  # hosts that http_call may reach
+    http_private_hosts: tuple[Host, ...] | None = None  # of those, the ones with private addresses
 
 
 class WebhookSection(Section):

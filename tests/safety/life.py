@@ -229,7 +229,8 @@ async def live(job: Job) -> None:
     watch_commits(marks)
     store = await open_store(job.database, Keyring(AUDIT_KEY))
     actor = MarkedActor(KubernetesConfig(kubeconfig_act=job.kubeconfig), marks)
-    caller = MarkedCaller(HttpConfig(private_hosts=("localhost",), secret="s"), clock, marks)
+    hosts = (job.http.removeprefix("http://"),)
+    caller = MarkedCaller(HttpConfig(private_hosts=hosts, secret="s"), clock, marks)
     actors = Actors(clock, actor, caller)
     vars(execution)["Patience"] = partial(Patience, clock)  # nobody waits for real
     bot = remedy_of(store, clock, actors, job)

@@ -1,7 +1,8 @@
 """Calling HTTP endpoints on purpose: few hosts, no surprises, signed.
 
-    check: scheme, host on the allow-list, resolved addresses public (or the host allow-listed by
-           name as private) ──> send once to the address that was checked, Host and TLS name kept
+    check: scheme, host and port on the allow-list, resolved addresses public (or the host
+           allow-listed by name as private) ──> send once to the address that was checked, Host and
+           TLS name kept
     redirect to another host, or any redirect of a change ──> refused
 
 A private address is refused unless its host is listed in `private_hosts`: a public name that
@@ -29,6 +30,7 @@ from typing import Any
 import httpx
 
 from foundation.nearest import nearest
+from tools.backends.http_hosts import USUAL, AllowedHost, covered, entry_for
 from tools.errors import (
     ActionRefusedError,
     BackendDeniedError,
@@ -51,7 +53,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 class HttpConfig:
     """Where we may call."""
 
-    hosts: tuple[str, ...] = ()  # allowed host names, exactly
+    hosts: tuple[str, ...] = ()  # allowed, exactly: HOST or HOST:PORT, see `http_hosts`
     private_hosts: tuple[str, ...] = ()  # allowed although they resolve to private addresses
     timeout_seconds: float = 10.0
     secret: str = field(default="", repr=False)  # HMAC key of X-Signature-SHA256; empty: unsigned
@@ -69,10 +71,15 @@ class HttpEndpoints:
         wall: Callable[[], datetime] | None = None,
         resolve: Resolve | None = None,
     ) -> None:
-        """`wall` dates the signatures: it is needed with a secret."""
+        """`wall` dates the signatures: it is needed with a secret.
+
+        Raises ValueError for an entry of `hosts` or `private_hosts` that is none.
+        """
         if config.secret and wall is None:
             raise ValueError("signing calls needs the wall clock")
         self._config = config
+        self._private = tuple(AllowedHost.parse(each) for each in config.private_hosts)
+        self._allowed = (*(AllowedHost.parse(each) for each in config.hosts), *self._private)
         self._wall = wall
         self._resolve = resolve or _resolve
         self._transport = transport
@@ -101,27 +108,34 @@ class HttpEndpoints:
     async def _resolved(self, method: str, url: str) -> Sequence[str]:
         """Return the addresses that may be called, or raise ActionRefusedError."""
         parts = _parsed(method, url)  # by the same rules as the client that connects
-        host, ours = parts.host.lower(), self._config
-        allowed = {each.lower() for each in (*ours.hosts, *ours.private_hosts)}
+        host = parts.host.lower()
         if parts.scheme not in {"http", "https"} or not host or parts.userinfo:
             raise ActionRefusedError(f"{method} {url!r}: write http(s)://host/path without a user")
-        if host not in allowed:
-            raise ActionRefusedError(
-                f"{method} {url!r}: host {host!r} is not allowed.{nearest(host, allowed)}"
-            )
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        port = parts.port if parts.port is not None else USUAL[parts.scheme]
+        entry = entry_for(parts.scheme, host, port)
+        if not covered(self._allowed, parts.scheme, host, port):
+            raise ActionRefusedError(f"{method} {url!r}: {self._not_allowed(host, port, entry)}")
         try:
             addresses = await self._resolve(host, port)
         except OSError as error:
             raise BackendUnavailableError(NAME, f"{host} does not resolve: {error}") from error
-        if host not in {each.lower() for each in ours.private_hosts}:
+        if not covered(self._private, parts.scheme, host, port):
             for each in addresses:
                 if not is_public(each):
                     raise ActionRefusedError(
                         f"{host!r} resolves to the private address {each}; "
-                        "list it under private_hosts if that is meant"
+                        f"list {entry!r} under http_private_hosts if that is meant"
                     )
         return addresses
+
+    def _not_allowed(self, host: str, port: int, entry: str) -> str:
+        names = {each.name for each in self._allowed}
+        if host in names:
+            return (
+                f"port {port} of {host!r} is not allowed; if that is meant, list {entry!r} under "
+                "http_hosts"
+            )
+        return f"host {host!r} is not allowed.{nearest(host, names)}"
 
     async def _send(
         self,

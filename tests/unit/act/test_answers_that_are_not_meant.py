@@ -286,7 +286,7 @@ async def test_a_packed_answer_within_the_limit_is_read(place: Place) -> None:
 @asynccontextmanager
 async def endpoints_of(liar: Liar) -> AsyncIterator[tuple[HttpEndpoints, str]]:
     async with serving(liar.handle) as url:
-        endpoints = HttpEndpoints(HttpConfig(hosts=("127.0.0.1",), private_hosts=("127.0.0.1",)))
+        endpoints = HttpEndpoints(HttpConfig(private_hosts=(url.removeprefix("http://"),)))
         try:
             yield endpoints, f"{url}/x"
         finally:

@@ -135,10 +135,12 @@ class Office:
 
 
 @pytest.fixture
-async def office() -> AsyncIterator[Office]:
+async def office(unused_tcp_port: int) -> AsyncIterator[Office]:
     service = Service()
     async with loopback.serving(service.answer) as url, Wire.to(url) as wire:
-        config = HttpConfig(private_hosts=("localhost",), secret="shared")
+        ports = ("80", wire.url.rpartition(":")[2], str(unused_tcp_port))  # nobody hears the last
+        hosts = [f"localhost:{port}" for port in ports]
+        config = HttpConfig(private_hosts=tuple(hosts), secret="shared")
         http = HttpEndpoints(config, wall=lambda: NOW)
         yield Office(service, wire, http)
         await http.close()
@@ -257,7 +259,7 @@ async def test_a_call_that_hangs_ends_with_its_timeout() -> None:
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as hanging:
         port = hanging.sockets[0].getsockname()[1]
-        http = HttpEndpoints(HttpConfig(private_hosts=("localhost",), timeout_seconds=0.2))
+        http = HttpEndpoints(HttpConfig(private_hosts=(f"localhost:{port}",), timeout_seconds=0.2))
         http._connect().timeout = httpx.Timeout(None, read=0.2)  # the answer alone never comes
         with pytest.raises(OutcomeUnknownError, match="ReadTimeout"):
             await http.call("POST", f"http://localhost:{port}/f", None, "k")
@@ -331,9 +333,9 @@ async def test_a_name_that_changes_its_answer_is_called_at_the_address_that_was_
     office: Office,
 ) -> None:
     dns = Dns(["127.0.0.1"], ["127.0.0.7"])
-    config = HttpConfig(private_hosts=("ops.internal",))
-    http = HttpEndpoints(config, resolve=dns)
     port = office.wire.url.rpartition(":")[2]
+    config = HttpConfig(private_hosts=(f"ops.internal:{port}",))
+    http = HttpEndpoints(config, resolve=dns)
     reply = await http.call("POST", f"http://ops.internal:{port}/flags/x", None, "k")
     assert (reply.status, dns.asked) == (200, 1)
     assert office.service.seen[0].headers["Host"] == f"ops.internal:{port}"
@@ -344,7 +346,7 @@ async def test_a_second_address_is_tried_only_when_the_first_was_never_reached(
     office: Office,
 ) -> None:
     port = office.wire.url.rpartition(":")[2]
-    config = HttpConfig(private_hosts=("ops.internal",))
+    config = HttpConfig(private_hosts=(f"ops.internal:{port}",))
     http = HttpEndpoints(config, resolve=Dns(["127.0.0.9", "127.0.0.1"]))
     await http.call("POST", f"http://ops.internal:{port}/flags/x", None, "k")
     both = HttpEndpoints(config, resolve=Dns(["127.0.0.1", "127.0.0.1"]))

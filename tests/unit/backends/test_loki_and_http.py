@@ -46,7 +46,8 @@ def endpoints(answer: httpx.Response | Exception, seen: list[httpx.Request]) -> 
             raise answer
         return answer
 
-    config = HttpConfig(hosts=("127.0.0.1",), private_hosts=("localhost",), secret="key")
+    private = ("localhost", "Ops:8443", "[::1]")
+    config = HttpConfig(hosts=("127.0.0.1",), private_hosts=private, secret="key")
     wall = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
     return HttpEndpoints(config, httpx.MockTransport(reply), wall=lambda: wall)
 
@@ -58,6 +59,10 @@ def endpoints(answer: httpx.Response | Exception, seen: list[httpx.Request]) -> 
         ("http://127.0.0.1/x", "private address"),
         ("ftp://localhost/x", "http"),
         ("http://u:p@localhost/x", "without a user"),
+        ("http://localhost:10250/x", "port 10250 .* list 'localhost:10250' under http_hosts"),
+        ("https://localhost:80/x", "port 80 of 'localhost' is not allowed"),
+        ("http://ops/x", "port 80 of 'ops' is not allowed; if that is meant, list 'ops' under"),
+        ("http://[::1]:81/x", r"list '\[::1\]:81' under"),
     ],
 )
 async def test_calls_that_are_not_allowed_send_nothing(url: str, why: str) -> None:
@@ -65,6 +70,23 @@ async def test_calls_that_are_not_allowed_send_nothing(url: str, why: str) -> No
     with pytest.raises(ActionRefusedError, match=why):
         await endpoints(answered(200), seen).call("POST", url, {}, "k")
     assert seen == []
+
+
+@pytest.mark.parametrize("url", ["http://localhost/f", "https://localhost:443", "http://ops:8443"])
+async def test_a_host_is_called_at_the_port_that_was_named_or_the_usual_one(url: str) -> None:
+    seen: list[httpx.Request] = []
+    config = HttpConfig(hosts=("localhost", "Ops:8443"))
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return answered(200)
+
+    async def public(_host: str, _port: int) -> list[str]:
+        return ["1.1.1.1"]
+
+    caller = HttpEndpoints(config, httpx.MockTransport(reply), resolve=public)
+    assert (await caller.call("GET", url, None, "")).status == 200
+    assert len(seen) == 1
 
 
 async def test_a_call_is_signed_and_carries_its_key() -> None:
@@ -98,7 +120,7 @@ async def test_a_real_server_is_reached_by_the_address_that_was_checked(
         return web.json_response({"host": request.host})
 
     async with serving(answer, port=unused_tcp_port, host="localhost") as url:
-        caller = HttpEndpoints(HttpConfig(private_hosts=("localhost",)))
+        caller = HttpEndpoints(HttpConfig(private_hosts=(f"localhost:{unused_tcp_port}",)))
         reply = await caller.call("POST", f"{url}/f", {}, "k")
         assert reply.text == f'{{"host": "localhost:{unused_tcp_port}"}}'
         await caller.close()

@@ -92,9 +92,7 @@ async def lost(world: Production, plan: PlanId, copies: int) -> None:
         yes = (await connection.execute(said)).mappings().one()
         ids = [f"PLAN-lost-{n}" for n in range(copies)]
         await connection.execute(PLANS.insert(), [{**one, "id": each} for each in ids])
-        await connection.execute(
-            APPROVAL_ROWS.insert(), [{**yes, "plan_id": each} for each in ids]
-        )
+        await connection.execute(APPROVAL_ROWS.insert(), [{**yes, "plan_id": each} for each in ids])
 
 
 async def test_another_workload_is_nobodys_business(world: Production) -> None:

@@ -41,6 +41,11 @@ def load(folder: Path, text: str, **environ: str) -> Settings:
             'auto_remediation: {blacklist: {labels: ["do-not-remediate: true"]}}',
             "'do-not-remediate: true' is no label; write name=value, or name for any value",
         ),
+        (
+            "auto_remediation: {http_hosts: [https://ops.example/x]}",
+            "'https://ops.example/x' is no host; write HOST or HOST:PORT (1 to 65535)",
+        ),
+        ("auto_remediation: {http_private_hosts: [ops:0]}", "'ops:0' is no host; write HOST"),
         ("app: {environment: prod}", "'development', 'staging' or 'production', got 'prod'"),
         ("auto_remediation: {auto_tier: yes please}", "Input should be 'ask' or 'run'"),
         ("slack: {digest: {timezone: Berlin}}", "'Berlin' is no time zone; use an IANA name"),

@@ -3,7 +3,11 @@
     AUDIT_KEY ──HKDF (RFC 5869)──┬─ "audit row"       one event, from its append on
                                  ├─ "plan"            a plan, its state and its approval
                                  ├─ "inbox envelope"  what Slack sent
-                                 └─ "api token"       what a token may do, and until when
+                                 ├─ "api token"       what a token may do, and until when
+                                 ├─ "slack message"   what is posted in the bot's name
+                                 ├─ "agent run"       who asked what, and what was answered
+                                 ├─ "anomaly"         how bad it is
+                                 └─ "finding"         which anomalies it tells of
 
 Who can write the database but has no key can neither make such a seal nor carry one over: each
 purpose has a key of its own, and what is sealed names whose it is.
@@ -26,6 +30,10 @@ class Purpose(StrEnum):
     PLAN = "plan"
     ENVELOPE = "inbox envelope"
     TOKEN = "api token"  # noqa: S105 - a purpose
+    MESSAGE = "slack message"
+    RUN = "agent run"
+    ANOMALY = "anomaly"
+    FINDING = "finding"
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,7 @@ class RiskInputs:
     floors: Mapping[str, float]  # action name → its floor
     protected: bool
     override: float | None = None
+    doubt: str = ""  # why the trouble counts as the worst there is; empty when it is proved
 
 
 def assess(inputs: RiskInputs, config: RiskConfig | None = None) -> RiskScore:
@@ -163,6 +164,8 @@ def assess(inputs: RiskInputs, config: RiskConfig | None = None) -> RiskScore:
         _line("impact", config.impact_weight, impact, impact_line),
         _line("complexity", config.complexity_weight, complexity, complexity_line),
     ]
+    if inputs.doubt:
+        lines.append(inputs.doubt)
     score = weighed
     if inputs.override is not None:
         score = min(1.0, max(0.0, inputs.override))

@@ -18,11 +18,19 @@ Renderer = Callable[[OutboxRow, Transaction, Texts], Awaitable[Rendered]]
 Renderers = Mapping[str, Renderer]
 
 
+def _ours(subject: str, genuine: bool) -> None:  # noqa: FBT001 - a verdict
+    """Refuse to draw what somebody else wrote; the row is parked and says why."""
+    if not genuine:
+        raise ValueError(f"nothing proves {subject} as it stands: somebody changed it")
+
+
 def renderers_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling]) -> Renderers:
     """Return the table of renderers. Each raises NotFoundError when its subject is gone."""
 
     async def draw_finding(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
         found = await tx.findings.get(FindingId(row.ref))
+        genuine = [await tx.anomalies.is_genuine(each) for each in found.anomalies]
+        _ours(found.id, all([await tx.findings.is_genuine(found.id), *genuine]))
         anomalies = [await tx.anomalies.get(a) for a in found.anomalies]
         incident = await tx.incidents.get(found.incident) if found.incident else None
         return finding.render(found, anomalies, incident, texts, hosts)
@@ -35,7 +43,9 @@ def renderers_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling
         return plan.render(record, steps, ruling(record), texts)
 
     async def draw_answer(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
-        return answer.render(await tx.runs.get(RunId(row.ref)), texts, hosts)
+        run = await tx.runs.get(RunId(row.ref))
+        _ours(run.id, await tx.runs.is_genuine(run.id))
+        return answer.render(run, texts, hosts)
 
     async def draw_postmortem(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
         report = await tx.postmortems.get(PostmortemId(row.ref))

@@ -3,6 +3,7 @@
     empty database              -> audit.began
     rows of an older version    -> sealed into the chain as they stand -> audit.upgraded
                                    what waits in the inbox and the tokens are sealed with them
+    a chain, rows without seals    -> those of 0010 are sealed as they stand -> audit.rows_sealed
 
 Older rows prove nothing by themselves; what is vouched for is only that they stood so at this
 moment. Plans and approvals are not sealed: one of them could have been written into the database
@@ -23,12 +24,18 @@ from sqlalchemy import func, select
 from bot.core.ports import AuditBrokenError
 from bot.domain.audit import BOT, Anchor, Event
 from bot.domain.keyring import Keyring
+from bot.store.audit import SqlAudit
 from bot.store.audit_chain import BEGAN, UPGRADED, AuditChain
 from bot.store.audit_rows import T
+from bot.store.detection import anomalies, findings
+from bot.store.investigation import runs
 from bot.store.session import Session
+from bot.store.slack import outbox
 from bot.store.slack.inbox import adopt_envelopes
 from bot.store.tokens import adopt_tokens
 
+SEALS = (anomalies.SEAL, findings.SEAL, runs.SEAL, outbox.SEAL)  # since `0010_more_seals`
+ROWS_SEALED, ROWS = "audit.rows_sealed", "rows"  # kind, and the fact that says it was done
 OLD_TOKENS_LIVE = timedelta(days=90)  # wall time, from the upgrade on
 
 
@@ -42,6 +49,7 @@ async def begin_chain(
     """
     await session.lock("audit.seal")
     if await session.first(select(T.c.seq).where(T.c.mac.is_not(None)).limit(1)) is not None:
+        await _adopt_later_seals(session, keyring, known, now)
         return False
     if known is not None:
         raise AuditBrokenError(
@@ -51,13 +59,15 @@ async def begin_chain(
         )
     chain = AuditChain(session, keyring)
     count = int(await session.value(select(func.count()).select_from(T)))
-    event = Event(BEGAN, now, BOT, "audit", facts={"covered": 0, "wall": wall.isoformat()})
+    rows = await _adopt_rows(session, keyring)
+    facts = {"covered": 0, "wall": wall.isoformat(), ROWS: rows}
+    event = Event(BEGAN, now, BOT, "audit", facts=facts)
     while (await chain.seal(None, 2000, adopting=True)).count:
         pass
     seal_no, seal = await chain.newest()
     tokens = await adopt_tokens(session, keyring, wall + OLD_TOKENS_LIVE)
     envelopes = await adopt_envelopes(session, keyring)
-    if count or tokens or envelopes:
+    if count or tokens or envelopes or rows:
         facts = {
             **event.facts,
             "covered": seal_no,
@@ -68,3 +78,24 @@ async def begin_chain(
         event = replace(event, kind=UPGRADED, facts=facts)
     await chain.sign(event, seal_no, seal)
     return True
+
+
+async def _adopt_later_seals(
+    session: Session, keyring: Keyring, known: Anchor | None, now: datetime
+) -> None:
+    """Seal, once, the rows of tables that a version after `0006_seals` began to seal.
+
+    Only on a chain that holds: else somebody took away the row that says it was done.
+    """
+    audit, chain = SqlAudit(session, keyring), AuditChain(session, keyring)
+    if any(ROWS in each.facts for each in await audit.proved("audit")):
+        return
+    report = await chain.verify([known] if known is not None else [])
+    if report.broken_at is not None:
+        raise AuditBrokenError(f"rows of an older version are not vouched for: {report.reason}")
+    rows = await _adopt_rows(session, keyring)
+    await audit.append(Event(ROWS_SEALED, now, BOT, "audit", facts={ROWS: rows}))
+
+
+async def _adopt_rows(session: Session, keyring: Keyring) -> int:
+    return sum([await each.adopt(session, keyring) for each in SEALS])

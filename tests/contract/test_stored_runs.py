@@ -113,6 +113,7 @@ async def upgraded(store: SqlStore) -> SqlStore:
     async with store._engine.begin() as connection:
         await connection.execute(WROTE, [ROW, *OTHERS])
     await store.upgrade()
+    assert await store.begin_chain(None, NOW, NOW)  # as a start does: what stands there is sealed
     return store
 
 
@@ -160,6 +161,7 @@ async def test_going_back_loses_only_how_people_asked(store: SqlStore) -> None:
         await tx.runs.save(a_queued_run())
     await store.downgrade(FIRST_VERSION)
     await store.upgrade()
+    assert await store.begin_chain(None, NOW, NOW)
     async with store.begin() as tx:
         (kept,) = await tx.runs.queued()
     assert kept.question.text == a_queued_run().question.text

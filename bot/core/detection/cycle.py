@@ -222,6 +222,8 @@ class DetectionCycle:
                 changed = observe(known, verdict)
                 if changed is not known:
                     await tx.anomalies.save(changed)
+                if changed.severity.rank > known.severity.rank:  # a plan's risk counts by it
+                    await tx.audit.append(self._event("anomaly.worsened", changed))
                 if isinstance(changed.state, Resolved):
                     resolved += 1
                     await tx.audit.append(self._event("anomaly.resolved", changed))

@@ -49,6 +49,8 @@ class RunQueue:
 
     async def tick(self) -> None:
         """Start what can start; returns without waiting for the runs."""
+        async with self._store.begin() as tx:
+            await tx.runs.refuse_unproved(self._clock.now())
         await self._orphans()
         await self._detections()
         await self._queued()

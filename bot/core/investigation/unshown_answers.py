@@ -25,6 +25,8 @@ async def lately_answered(store: Store, clock: Clock) -> list[Done]:
         rows = await tx.audit.since(now - LOOK_BACK, now + timedelta(seconds=1))
         given = [r.event.subject for r in rows if r.event.kind == "answer.given"]
         for run_id in given[-MOST_RUNS:]:
+            if not await tx.runs.is_genuine(RunId(run_id)):
+                continue  # somebody else wrote what was answered
             run = await tx.runs.get(RunId(run_id))
             if not isinstance(run, Done):
                 continue

@@ -40,6 +40,10 @@ class Anomalies(Protocol):
         """Insert or replace. At most one active per fingerprint: StaleError otherwise."""
         ...
 
+    async def is_genuine(self, anomaly_id: AnomalyId) -> bool:
+        """Say whether we wrote an anomaly as it stands; False when it is gone."""
+        ...
+
     async def list(
         self,
         *,
@@ -81,6 +85,10 @@ class Findings(Protocol):
 
     async def save(self, finding: Finding) -> None:
         """Insert or replace."""
+        ...
+
+    async def is_genuine(self, finding_id: FindingId) -> bool:
+        """Say whether we wrote a finding as it stands; False when it is gone."""
         ...
 
     async def get(self, finding_id: FindingId) -> Finding:

@@ -49,7 +49,7 @@ class Runs(Protocol):
         ...
 
     async def orphans(self, before: datetime) -> list[Running]:
-        """Return running runs without a heartbeat since `before`."""
+        """Return running runs that are proved, without a heartbeat since `before`."""
         ...
 
     async def take_over(self, run: Running, owner: str, at: datetime) -> bool:
@@ -57,7 +57,15 @@ class Runs(Protocol):
         ...
 
     async def queued(self, place: Place | None = None, trigger: str = "") -> list[Queued]:
-        """Return queued runs, oldest first, of one thread or of one trigger when named."""
+        """Return queued runs that are proved, oldest first, of one thread or trigger if named."""
+        ...
+
+    async def refuse_unproved(self, at: datetime) -> int:
+        """End the waiting and running runs that nobody asked for, on record; how many."""
+        ...
+
+    async def is_genuine(self, run_id: RunId) -> bool:
+        """Say whether we wrote a run as it stands; False when it is gone."""
         ...
 
     async def merged_into(self, run_id: RunId) -> list[Merged]:

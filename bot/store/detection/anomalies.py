@@ -11,7 +11,9 @@ from sqlalchemy import text as sql
 
 from bot.domain.anomaly import Acknowledged, Anomaly, AnomalyState, FalseAlarm, Open, Resolved
 from bot.domain.ids import AnomalyId
+from bot.domain.keyring import Keyring, Purpose
 from bot.store.codec import decode, decode_state, encode, encode_state
+from bot.store.row_seals import RowSeal
 from bot.store.schema import Base, table_of, text_column, time_column
 from bot.store.session import Session
 
@@ -44,9 +46,12 @@ class AnomalyRow(Base, table=True):
     started_at: datetime = time_column(index=True)
     latest_at: datetime = time_column()
     body: str = text_column()
+    mac: str | None = text_column()  # NULL: nothing proves it; so before `0010_more_seals`
 
 
 T = table_of(AnomalyRow)
+SEALED = "id fingerprint service category metric severity active state state_body started_at"
+SEAL = RowSeal(T, Purpose.ANOMALY, "id", (*SEALED.split(), "latest_at", "body"))
 
 
 def _values(anomaly: Anomaly) -> dict[str, Any]:
@@ -76,8 +81,8 @@ def _anomaly(row: Row[Any]) -> Anomaly:
 class SqlAnomalies:
     """The port `Anomalies`."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, keyring: Keyring) -> None:
+        self._session, self._keyring = session, keyring
 
     async def active(self) -> list[Anomaly]:
         """Return every active anomaly, oldest first."""
@@ -95,7 +100,12 @@ class SqlAnomalies:
         async with self._session.sole(
             f"{anomaly.metric} has another active anomaly (fingerprint {anomaly.fingerprint})"
         ):
-            await self._session.put(T, [_values(anomaly)], ["id"])
+            sealed = await SEAL.resealed(self._session, self._keyring, _values(anomaly))
+            await self._session.put(T, [sealed], ["id"])
+
+    async def is_genuine(self, anomaly_id: AnomalyId) -> bool:
+        """Say whether we wrote an anomaly as it stands."""
+        return await SEAL.is_genuine(self._session, self._keyring, anomaly_id)
 
     async def list(
         self,

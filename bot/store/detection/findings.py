@@ -9,7 +9,9 @@ from sqlalchemy import Select, select
 
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, FindingId
+from bot.domain.keyring import Keyring, Purpose
 from bot.store.codec import decode, encode
+from bot.store.row_seals import RowSeal
 from bot.store.schema import Base, table_of, text_column, time_column
 from bot.store.session import Session
 
@@ -25,16 +27,23 @@ class FindingRow(Base, table=True):
     resolved_at: datetime | None = time_column()
     channel: str = text_column(index=True)
     body: str = text_column()
+    mac: str | None = text_column()  # NULL: nothing proves it; so before `0010_more_seals`
 
 
 T = table_of(FindingRow)
+SEAL = RowSeal(
+    T,
+    Purpose.FINDING,
+    "id",
+    ("id", "service", "severity", "opened_at", "resolved_at", "channel", "body"),
+)
 
 
 class SqlFindings:
     """The port `Findings`."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, keyring: Keyring) -> None:
+        self._session, self._keyring = session, keyring
 
     async def save(self, finding: Finding) -> None:
         """Insert or replace."""
@@ -47,7 +56,12 @@ class SqlFindings:
             "channel": finding.place.channel if finding.place else "",
             "body": encode(finding),
         }
-        await self._session.put(T, [values], ["id"])
+        sealed = await SEAL.resealed(self._session, self._keyring, values)
+        await self._session.put(T, [sealed], ["id"])
+
+    async def is_genuine(self, finding_id: FindingId) -> bool:
+        """Say whether we wrote a finding as it stands."""
+        return await SEAL.is_genuine(self._session, self._keyring, finding_id)
 
     async def _all(self, query: Select[Any]) -> list[Finding]:
         return [decode(Finding, row.body) for row in await self._session.all(query)]

@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Index, Row, Select, func, select, update
 from sqlalchemy import text as sql
 
-from bot.core.ports import StaleError
+from bot.core.ports import Audit, StaleError
 from bot.domain.answer import Answer
+from bot.domain.audit import BOT, Event
 from bot.domain.ids import RunId, Ts
+from bot.domain.keyring import Keyring, Purpose
 from bot.domain.place import Place
 from bot.domain.question import Question, Voice
 from bot.domain.run import AgentRun, Done, Failed, Merged, Queued, Running, Stopped
 from bot.store.codec import decode, encode
+from bot.store.row_seals import RowSeal
 from bot.store.schema import Base, table_of, text_column, time_column
 from bot.store.session import Session
 
@@ -57,9 +60,17 @@ class RunRow(Base, table=True):
     finding: str | None = text_column()
     model: str = text_column()
     merged_into: str | None = text_column()  # of a merged one; NULL before 0007
+    mac: str | None = text_column()  # NULL: nothing proves it; so before `0010_more_seals`
 
 
 T = table_of(RunRow)
+SEALED = "id place channel thread_ts trigger question asked_by asker_name locale timezone"
+STATED = "status started_at answer finding merged_into"
+SEAL = RowSeal(T, Purpose.RUN, "id", (*SEALED.split(), *STATED.split()))
+UNPROVED = "nothing proves that anybody asked it"
+AGAIN = "it was answered before, and somebody put its row back"
+ENDS = {"answer.given", "answer.stopped", "answer.failed"}  # kinds of audit rows
+REFUSED = "run.refused"
 
 STATUS: Mapping[type[AgentRun], str] = {
     Queued: "queued",
@@ -145,12 +156,12 @@ def _question(row: Row[Any]) -> Question:
 class SqlRuns:
     """The port `Runs`."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, keyring: Keyring, audit: Audit) -> None:
+        self._session, self._keyring, self._audit = session, keyring, audit
 
     async def start(self, run: Running) -> bool:
         """Add a running run, or let a queued one run; False when the thread has one already."""
-        values = _values(run)
+        values = await self._sealed(run)
         insert = self._session.insert(T).values(**values)
         queued = insert.on_conflict_do_update(
             index_elements=["id"], set_=values, where=T.c.status == "queued"
@@ -177,7 +188,14 @@ class SqlRuns:
     async def save(self, run: AgentRun) -> None:
         """Replace a run's row, but not where it shows nor that it should stop."""
         async with self._session.sole(f"another run is at work in {run.place.key()!r}"):
-            await self._session.put(T, [_values(run)], ["id"])
+            await self._session.put(T, [await self._sealed(run)], ["id"])
+
+    async def _sealed(self, run: AgentRun) -> dict[str, Any]:
+        return await SEAL.resealed(self._session, self._keyring, _values(run))
+
+    async def is_genuine(self, run_id: RunId) -> bool:
+        """Say whether we wrote a run as it stands."""
+        return await SEAL.is_genuine(self._session, self._keyring, run_id)
 
     async def heartbeat(self, run_id: RunId, at: datetime) -> None:
         """Note that a run's process is alive."""
@@ -196,7 +214,7 @@ class SqlRuns:
     async def orphans(self, before: datetime) -> list[Running]:
         """Return running runs without a heartbeat since `before`, oldest first."""
         silent = select(T).where(T.c.status == "running", T.c.heartbeat_at < before)
-        return await self._all(Running, silent.order_by(T.c.started_at))
+        return await self._ours(Running, silent.order_by(T.c.started_at))
 
     async def take_over(self, run: Running, owner: str, at: datetime) -> bool:
         """Make a run ours if its heartbeat is still the one in `run` (compare-and-set)."""
@@ -211,7 +229,35 @@ class SqlRuns:
             query = query.where(T.c.place == place.key())
         if trigger:
             query = query.where(T.c.trigger == trigger)
-        return await self._all(Queued, query)
+        return await self._ours(Queued, query)
+
+    async def refuse_unproved(self, at: datetime) -> int:
+        """End the runs that nobody asked for, on record; returns how many.
+
+        A row that was inserted, or whose asker was exchanged, would read what its asker may.
+        """
+        open_rows = select(T).where(T.c.status.in_(("queued", "running"))).order_by(T.c.id)
+        count = 0
+        for row in await self._session.all(open_rows):
+            if why := await self._fault(row):
+                ended = update(T).where(T.c.id == row.id).values(status="failed", mac=None)
+                await self._session.run(ended)
+                facts = {"asked_by": row.asked_by or "", "place": row.place}
+                await self._audit.append(Event(REFUSED, at, BOT, row.id, why, facts=facts))
+                count += 1
+        return count
+
+    async def _fault(self, row: Row[Any]) -> str:
+        """Say why a run must not be worked on; empty when it may."""
+        if not SEAL.holds(self._keyring, row):
+            return UNPROVED
+        told = {event.kind for event in await self._audit.proved(row.id)}
+        return AGAIN if told & ENDS else ""
+
+    async def _ours(self, kind: type[R], query: Select[Any]) -> list[R]:
+        rows = await self._session.all(query)
+        runs = [_run(row) for row in rows if not await self._fault(row)]
+        return [run for run in runs if isinstance(run, kind)]
 
     async def merged_into(self, run_id: RunId) -> list[Merged]:
         """Return the runs whose questions another run answers as well, oldest first."""

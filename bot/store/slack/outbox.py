@@ -8,6 +8,10 @@ Posts of a channel leave in the order they were asked for; an older row that is 
 waits for its retry holds the younger ones back, a parked one does not. `revision` rises with
 every refresh; what was claimed is remembered, so a refresh during a post or an update is not
 lost: the row is dirty while `shown < revision`.
+
+A row is sealed when it is asked for, and anew with what becomes of it: what it shows, where, and
+which message it is. One that somebody else wrote, or changed, is neither posted nor updated; it is
+parked and written down when its turn comes, and nobody is told of it here.
 """
 
 from __future__ import annotations
@@ -17,13 +21,28 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Index, Row, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Index,
+    Row,
+    Select,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import text as sql
 
-from bot.core.ports import OutboxRow, StaleError
+from bot.core.ports import Audit, OutboxRow, StaleError
+from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, Ts
+from bot.domain.keyring import Keyring, Purpose
 from bot.domain.place import Place
 from bot.store.codec import from_json, to_json
+from bot.store.row_seals import RowSeal
 from bot.store.schema import Base, number_column, table_of, text_column, time_column
 from bot.store.session import Session
 from tools.errors import NotFoundError
@@ -72,9 +91,18 @@ class MessageRow(Base, table=True):
     sent_at: datetime | None = time_column()
     posted_at: datetime | None = time_column()
     updated_at: datetime | None = time_column()
+    mac: str | None = text_column()  # NULL: nothing proves it; so before `0010_more_seals`
 
 
 T = table_of(MessageRow)
+SEAL = RowSeal(
+    T,
+    Purpose.MESSAGE,
+    "id",
+    ("id", "key", "view", "ref", "channel", "thread_ts", "behind", "body", "ts", "file_id"),
+)
+UNPROVED = "nothing proves that we asked for it"
+REFUSED = "outbox.refused"
 FREE = {"owner": "", "lease_until": None}
 
 
@@ -115,8 +143,8 @@ def _row(row: Row[Any]) -> OutboxRow:
 class SqlOutbox:
     """The port `Outbox`. `attempts` counts claims since the last success."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, keyring: Keyring, audit: Audit) -> None:
+        self._session, self._keyring, self._audit = session, keyring, audit
 
     async def post(
         self,
@@ -148,20 +176,58 @@ class SqlOutbox:
             "last_error": "",
             "parked": False,
         }
-        await self._session.add_new(T, values, ["key"])
-        return str(await self._session.value(select(T.c.id).where(T.c.key == key)))
+        sealed = {**values, "mac": SEAL.mac(self._keyring, values)}
+        if await self._session.add_new(T, sealed, ["key"]):
+            return str(values["id"])
+        there = await self._session.first(select(T).where(T.c.key == key))
+        if there is not None and SEAL.holds(self._keyring, there):
+            return str(there.id)
+        # Somebody took its key, so that this would not be told: they keep their row without it.
+        moved = update(T).where(T.c.key == key).values(key=f"{key} taken by {secrets.token_hex(8)}")
+        await self._session.run(moved)
+        await self._session.run(insert(T).values(**sealed))
+        return str(values["id"])
 
     async def refresh(self, view: str, ref: str, body: Mapping[str, Any] | None = None) -> int:
         """Mark every message of this subject for a re-render, a parked one too: it is new."""
         new: dict[str, Any] = {"revision": T.c.revision + 1, "parked": False}
+        subject = (T.c.view == view, T.c.ref == ref)
         if body is not None:
-            new["body"] = to_json(body)
-        return await self._session.run(
-            update(T).where(T.c.view == view, T.c.ref == ref).values(**new)
-        )
+            for row in await self._session.all(select(T).where(*subject)):
+                text = {"id": row.id, "body": to_json(body)}
+                sealed = await SEAL.resealed(self._session, self._keyring, text)
+                await self._session.run(update(T).where(T.c.id == row.id).values(**sealed))
+        return await self._session.run(update(T).where(*subject).values(**new))
 
     async def claim(self, owner: str, at: datetime, lease: timedelta) -> OutboxRow | None:
-        """Take the next row: posts in order per channel, then updates."""
+        """Take the next row: posts in order per channel, then updates.
+
+        What nothing proves is parked on the way.
+        """
+        while (row := await self._next(at)) is not None:
+            why = await self._fault(row)
+            if not why:
+                return await self._take(row, owner, at + lease)
+            await self._park(row, why, at)
+        return None
+
+    async def _fault(self, row: Row[Any]) -> str:
+        """Say why a row must not be shown; empty when it may."""
+        if not SEAL.holds(self._keyring, row):
+            return UNPROVED
+        if row.behind and row.thread_ts is None:
+            parent = await self._session.first(select(T).where(T.c.key == row.behind))
+            if parent is None or not SEAL.holds(self._keyring, parent):
+                return "nothing proves the message that it belongs under"
+        return ""
+
+    async def _park(self, row: Row[Any], why: str, at: datetime) -> None:
+        parked = {"parked": True, "last_error": why, "mac": None, **FREE}
+        await self._session.run(update(T).where(T.c.seq == row.seq).values(**parked))
+        facts = {"view": row.view, "ref": row.ref, "channel": row.channel}
+        await self._audit.append(Event(REFUSED, at, BOT, row.id, why, facts=facts))
+
+    async def _next(self, at: datetime) -> Row[Any] | None:
         free = (
             T.c.parked.is_(False),
             or_(T.c.lease_until.is_(None), T.c.lease_until <= at),
@@ -174,16 +240,17 @@ class SqlOutbox:
                 query.order_by(T.c.seq).limit(1).with_for_update(of=T, skip_locked=True)
             )
             if row is not None:
-                return await self._take(row, owner, at + lease)
+                return row
         return None
 
     async def _take(self, row: Row[Any], owner: str, until: datetime) -> OutboxRow:
+        thread = row.thread_ts or await self._thread_behind(row.behind)
         values = {
             "owner": owner,
             "lease_until": until,
             "attempts": T.c.attempts + 1,
             "claimed": T.c.revision,
-            "thread_ts": row.thread_ts or await self._thread_behind(row.behind),
+            **(await self._sealed(row.id, thread_ts=thread) if thread != row.thread_ts else {}),
         }
         await self._session.run(update(T).where(T.c.seq == row.seq).values(**values))
         return await self._get(row.id)
@@ -202,6 +269,10 @@ class SqlOutbox:
             raise NotFoundError(f"there is no outbox row {row_id!r}; claim one first")
         return _row(row)
 
+    async def _sealed(self, row_id: str, **values: Any) -> dict[str, Any]:
+        """Return new values of sealed columns with the seal that goes with them."""
+        return await SEAL.resealed(self._session, self._keyring, {"id": row_id, **values})
+
     async def _change(self, row_id: str, **values: Any) -> None:
         if await self._session.run(update(T).where(T.c.id == row_id).values(**values)) == 0:
             raise NotFoundError(f"there is no outbox row {row_id!r}; claim one first")
@@ -213,7 +284,8 @@ class SqlOutbox:
     async def posted(self, row_id: str, ts: Ts, at: datetime) -> None:
         """Commit where the message is; StaleError when it was posted elsewhere already."""
         first = update(T).where(T.c.id == row_id, or_(T.c.ts.is_(None), T.c.ts == ts))
-        told = {"ts": ts, "posted_at": at, "shown": T.c.claimed, "attempts": 0, "retry_at": None}
+        told = {"posted_at": at, "shown": T.c.claimed, "attempts": 0, "retry_at": None}
+        told |= await self._sealed(row_id, ts=ts)
         if await self._session.run(first.values(last_error="", parked=False, **told, **FREE)) == 0:
             there = (await self._get(row_id)).ts
             raise StaleError(f"{row_id} is message {there} already; delete the second one, {ts}")
@@ -229,7 +301,7 @@ class SqlOutbox:
 
     async def uploaded(self, row_id: str, file_id: str) -> None:
         """Remember the uploaded chart."""
-        await self._change(row_id, file_id=file_id)
+        await self._change(row_id, **await self._sealed(row_id, file_id=file_id))
 
     async def failed(self, row_id: str, error: str, retry_at: datetime | None) -> None:
         """Note a failure; with no `retry_at` the row is parked for a person."""
@@ -237,19 +309,22 @@ class SqlOutbox:
         await self._change(row_id, last_error=error, retry_at=retry_at, parked=parked, **FREE)
 
     async def find(self, key: str) -> OutboxRow | None:
-        """Return the row of a key."""
-        row = await self._session.first(select(T).where(T.c.key == key))
-        return None if row is None else _row(row)
+        """Return the row of a key, if we wrote it."""
+        return next(iter(await self._ours(select(T).where(T.c.key == key))), None)
 
     async def of(self, view: str, ref: str) -> list[OutboxRow]:
-        """Return the rows that show a subject, oldest first."""
+        """Return the rows that we wrote to show a subject, oldest first."""
         query = select(T).where(T.c.view == view, T.c.ref == ref).order_by(T.c.seq)
-        return [_row(row) for row in await self._session.all(query)]
+        return await self._ours(query)
 
     async def at(self, channel: ChannelId, ts: Ts) -> OutboxRow | None:
-        """Return the row that became this message."""
-        row = await self._session.first(select(T).where(T.c.channel == channel, T.c.ts == ts))
-        return None if row is None else _row(row)
+        """Return the row that became this message, if we wrote it."""
+        query = select(T).where(T.c.channel == channel, T.c.ts == ts)
+        return next(iter(await self._ours(query)), None)
+
+    async def _ours(self, query: Select[Any]) -> list[OutboxRow]:
+        rows = await self._session.all(query)
+        return [_row(row) for row in rows if SEAL.holds(self._keyring, row)]
 
     async def backlog(self) -> int:
         """Return how many rows wait to be posted or updated, parked ones not."""

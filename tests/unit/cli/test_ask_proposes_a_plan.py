@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from bot.__main__ import main
 from bot.domain.ids import PlanId, RunId
 from bot.domain.run import Done
+from bot.settings import keyring_of, load_settings
 from bot.store.store import open_store
 from sandbox.model.script import Turn, text, tool_use
 from sandbox.model.server import start_model
-from tests.fixtures.keys import KEYRING
 from tests.sandboxed import HOST, START, platform
 
 
@@ -44,7 +45,7 @@ async def test_the_plan_of_an_answer_is_printed_kept_and_posted_where_plans_go(
     assert status == 0, err
     answer = json.loads(out)
     assert answer["mode"] == "claude"
-    store = await open_store(f"sqlite+aiosqlite:///{tmp_path}/sre-agent.db", KEYRING)
+    store = await open_store(os.environ["DATABASE_URL"], keyring_of(load_settings()))
     async with store.begin() as tx:
         record = await tx.plans.get(PlanId(answer["plan"]["id"]))
         (asked,) = [r.event for r in await tx.audit.tail() if r.event.kind == "question.asked"]

@@ -45,5 +45,7 @@ def test_a_keyring_is_never_shown_and_seals_as_it_always_did() -> None:
     assert {each.name: keyring.mac(each, "a", "b")[:16] for each in Purpose} == {
         "AUDIT_ROW": "97bf6bcb6dc2f076", "PLAN": "191f692f884492d0",
         "ENVELOPE": "0aaf4ef23b6386f0", "TOKEN": "1f325e6627736375",
+        "MESSAGE": "d938051beebc4130", "RUN": "6d2b3f4a10832543",
+        "ANOMALY": "9c9e5d05f164d127", "FINDING": "e5ad06e038cf17bf",
     }  # fmt: skip
     assert keyring.mac(Purpose.PLAN, "ab") != keyring.mac(Purpose.PLAN, "a", "b")

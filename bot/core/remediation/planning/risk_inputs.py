@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from bot.core.ports import Clock, Store
 from bot.core.remediation.binding import BoundStep, effects_of
 from bot.core.remediation.guarding.gate import Gate
-from bot.domain.anomaly import Anomaly
+from bot.core.remediation.planning.proved_trouble import TroubleReader
 from bot.domain.ids import FindingId
-from bot.domain.risk import RiskInputs, Trend
+from bot.domain.risk import RiskInputs
 from playbooks.schema import Playbook
-from tools.world import Catalogue, ServiceName, ServiceSpec, Severity
+from tools.world import Catalogue, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +32,15 @@ class RiskInputsReader:
         finding: FindingId | None,
     ) -> RiskInputs:
         """Return what a plan of these steps is scored from."""
-        worst = await self._worst(spec.name, finding)
+        trouble = await TroubleReader(self.store, self.clock).read(spec.name, finding)
         refs = [each.step.target for each in bound]
         protected = self.gate.is_protected(effects_of(bound))
-        since = worst.started_at if worst is not None else self.clock.now()
         catalogue = self.catalogue()
         return RiskInputs(
-            severity=worst.severity if worst is not None else Severity.MEDIUM,
-            lasted=max(timedelta(0), self.clock.now() - since),
-            trend=_trend(worst),
-            category=worst.category if worst is not None else "",
+            severity=trouble.severity,
+            lasted=trouble.lasted,
+            trend=trouble.trend,
+            category=trouble.category,
             namespace=spec.namespace,
             kinds=tuple(ref.kind for ref in refs),
             service_tier=spec.tier,
@@ -54,16 +52,8 @@ class RiskInputsReader:
             floors=_floors(bound),
             protected=protected or spec.protected,
             override=playbook.risk_override,
+            doubt=trouble.doubt,
         )
-
-    async def _worst(self, service: ServiceName, finding: FindingId | None) -> Anomaly | None:
-        async with self.store.begin() as tx:
-            if finding is not None:
-                ids = (await tx.findings.get(finding)).anomalies
-                found = [await tx.anomalies.get(each) for each in ids]
-            else:
-                found = [a for a in await tx.anomalies.active() if a.service == service]
-        return max(found, key=lambda a: abs(a.worst.deviation_sigma), default=None)
 
 
 def _floors(bound: Sequence[BoundStep]) -> dict[str, float]:
@@ -73,12 +63,3 @@ def _floors(bound: Sequence[BoundStep]) -> dict[str, float]:
         name = each.step.action
         found[name] = max(each.floor, found.get(name, each.floor))
     return found
-
-
-def _trend(worst: Anomaly | None) -> Trend:
-    if worst is None:
-        return Trend.UNKNOWN
-    latest, top = abs(worst.latest.deviation_sigma), abs(worst.worst.deviation_sigma)
-    if latest >= top:
-        return Trend.WORSE
-    return Trend.BETTER if latest < 0.8 * top else Trend.STEADY

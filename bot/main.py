@@ -22,7 +22,7 @@ from bot.core.investigation.limits import Limits
 from bot.core.ports import ModelUnavailableError, PlanRecord, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
 from bot.core.upkeep.doctor import Check, CheckFailedError, DependencyRow, examine
-from bot.core.upkeep.sealing import HeadPlace
+from bot.core.upkeep.sealing import HeadPlace, Sealing
 from bot.domain.answer import Answer
 from bot.domain.audit import Anchor
 from bot.domain.place import TERMINAL
@@ -201,11 +201,24 @@ async def _knowledge_detail(settings: Settings) -> str:
 
 
 async def _anchor_detail(settings: Settings, place: AnchorPlace) -> str:
-    """Anchor the chain now: only that shows that a place would keep the next one."""
-    async with open_database(settings, migrate=False) as store, store.read() as tx:
+    """Anchor the chain now: only that shows that a place would keep the next one.
+
+    A chain that is not the one that was anchored is not: its end would be the newest one known.
+    """
+    async with AsyncExitStack() as stack:
+        store = await open_as_it_is(settings, stack)
+        try:
+            known = await Sealing(store, settings.clock, *head_places(settings, stack)).known()
+        except BackendError as error:
+            raise CheckFailedError(str(error), "until then nothing is sealed") from error
+        tx = await stack.enter_async_context(store.read())
         head = await tx.audit.head(settings.clock.wall())
-    if head is None:
-        return "nothing is sealed yet, so nothing can be anchored"
+        if head is None:
+            return "nothing is sealed yet, so nothing can be anchored"
+        subject = (await tx.audit.tail(1))[0].event.subject
+        fault = await tx.audit.fault_since(subject, known)
+    if fault:
+        raise CheckFailedError(fault, "run `audit verify`; then see docs/audit.md")
     try:
         await place.put(head)
     except BackendError as error:

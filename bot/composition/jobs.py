@@ -2,6 +2,7 @@
 
 every second   audit sealed · plans driven · waiting runs started · the halt file noted
 every 10 s     approvals expired, reminded, reviewed · changed files read again
+               what somebody else wrote into the database told to the admins
                audit anchored where it is due · the webhook told what is new
 every cycle    detection            every 24 h   baselines relearned
 every hour     who calls whom
@@ -24,6 +25,7 @@ from bot.core.reports.digests import DigestDesk
 from bot.core.reports.webhook_notices import Notifier
 from bot.core.upkeep.anchoring import Anchoring
 from bot.core.upkeep.rereading import Rereading
+from bot.core.upkeep.tampering import Tampering
 from bot.domain.ids import ChannelId
 from bot.scheduler import Every, Job
 from foundation.cron import Cron
@@ -46,6 +48,7 @@ class Work:
     cycle: DetectionCycle | None
     on_cycle: Callable[[CycleReport], None]
     files: Rereading
+    tampering: Tampering
 
 
 def schedule(work: Work) -> list[Job]:
@@ -59,6 +62,7 @@ def schedule(work: Work) -> list[Job]:
         ),
         Job("runs.start", Every(SECOND, on="wall"), _plain(work.run_queue.tick)),
         Job("approvals.review", Every(TEN_SECONDS, on="wall"), _approvals(work.remediation)),
+        Job("tampering.tell", Every(TEN_SECONDS, on="wall"), _plain(work.tampering.tick)),
         Job("files.look", Every(TEN_SECONDS, on="wall"), _plain(work.files.look), False),
     ]
     hand_brake = work.remediation.switches.hand_brake

@@ -42,6 +42,7 @@ from bot.core.remediation.planning.planner import Origin
 from bot.core.reports.digests import DigestDesk
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.core.upkeep.rereading import Rereading
+from bot.core.upkeep.tampering import Tampering
 from bot.domain.access import AccessConfig, Role
 from bot.domain.run import Running
 from bot.locale import Texts
@@ -174,6 +175,14 @@ class _Builder:
             cycle=cycle_of(parts, findings, remediation),
             on_cycle=pulse.beat(self.metrics),
             files=self.files,
+            tampering=Tampering(
+                parts.store,
+                parts.clock,
+                self.texts,
+                parts.audit.sealing,
+                self.files.place,
+                self.files.admins,
+            ),
         )
         watchers = Watchers(parts, pulse.leads)
         jobs = [*schedule(work), *watchers.jobs()]

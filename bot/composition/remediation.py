@@ -88,6 +88,7 @@ def remediation_of(parts: Parts, hands: Hands, people: People) -> Remediation:
             halt_file=partial(halted_by, settings.files.halt_file),
             hand_brake=HandBrake(settings.files.halt_file),
             redactor=settings.redactor,
+            anchored=parts.audit.sealing.known_now,
             owner=owner_name(),
         )
     )

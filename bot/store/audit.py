@@ -67,6 +67,10 @@ class SqlAudit:
         """Walk the chain from its start, and compare it with anchors kept elsewhere."""
         return await self._chain.verify(anchors, older_than)
 
+    async def fault_since(self, subject: str, known: Anchor | None) -> str:
+        """Say why the chain is not ours from before a subject's first row on; empty when it is."""
+        return await self._chain.fault_since(subject, known)
+
     async def head(self, at: datetime) -> Anchor | None:
         """Return where the sealed chain ends now; None while nothing is sealed."""
         newest = select(T.c.seq, T.c.seal_no, T.c.seal).where(T.c.seal_no.is_not(None))

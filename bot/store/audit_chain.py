@@ -320,6 +320,38 @@ class AuditChain:
             return report
         return await self._verify_tail(report, beginnings, older_than)
 
+    async def fault_since(self, subject: str, known: Anchor | None) -> str:
+        """Say why the chain is not the one we wrote, from before a subject's first row on.
+
+        Empty when it is. What lies further back is `verify`'s: this is asked before an effect.
+        """
+        await self._session.lock("audit.seal")  # else its end and its head are of two moments
+        try:
+            seal_no, _ = await self._end()
+            await self._agree(known, seal_no)
+        except AuditBrokenError as error:
+            return str(error)
+        beginnings = await self.beginnings()
+        covered = max((each.covered for each in beginnings), default=0)
+        count, previous = await self._before(subject, beginnings)
+        async for row in self._chain(count):
+            count += 1
+            expected = _seal(self._key, previous, count, row)
+            if fault := self._sealed_fault(row, count, expected, covered):
+                return f"row {row.seq} of the audit: {fault}"
+            previous = expected
+        return ""
+
+    async def _before(self, subject: str, beginnings: Sequence[Beginning]) -> tuple[int, bytes]:
+        """Return where the chain stood before the first row about a subject, proved or not."""
+        count, previous, _ = _walk_from(beginnings)
+        first = select(func.min(T.c.seq)).where(T.c.subject == subject).scalar_subquery()
+        before = select(T.c.seal_no, T.c.seal).where(T.c.seal_no.is_not(None), T.c.seq < first)
+        row = await self._session.first(before.order_by(T.c.seq.desc()).limit(1))
+        if row is None or row.seal_no <= count or not HASH.fullmatch(row.seal):
+            return count, previous
+        return row.seal_no, bytes.fromhex(row.seal)
+
     async def _verify_sealed(
         self, anchors: Sequence[Anchor], beginnings: Sequence[Beginning]
     ) -> ChainReport:

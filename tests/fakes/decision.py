@@ -14,8 +14,9 @@ from typing import Any
 
 from bot.core.ports import Person, PlanRecord
 from bot.core.remediation.assembly import Remediation, RemediationPorts, build_remediation
+from bot.core.remediation.guarding.gate import Anchored, nothing_anchored
 from bot.domain.access import AccessConfig, Role
-from bot.domain.audit import BOT, Event
+from bot.domain.audit import BOT, Anchor, Event
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
 from bot.domain.plan_life import PlanState
@@ -269,6 +270,7 @@ class Production(SmallProduction):
     playbooks: dict[str, Loaded] = field(default_factory=library)
     services: dict[str, ServiceSpec] = field(default_factory=dict)
     halt_file: str = ""
+    anchored: Anchored = nothing_anchored
     access: AccessConfig = field(
         default_factory=lambda: AccessConfig(
             {
@@ -313,9 +315,13 @@ class Production(SmallProduction):
                 access=lambda: self.access,
                 policy=lambda: self.policy,
                 halt_file=lambda: self.halt_file,
+                anchored=self._anchored,
                 owner=owner,
             )
         )
+
+    async def _anchored(self) -> Anchor | None:
+        return await self.anchored()
 
     async def measure(self, metric: str, service: str) -> float | None:
         return self.metrics.get((metric, service))

@@ -132,6 +132,13 @@ class Audit(Protocol):
         """
         ...
 
+    async def fault_since(self, subject: str, known: Anchor | None) -> str:
+        """Say why the chain is not ours from before a subject's first row on; empty when it is.
+
+        `known` is its end as it is known from outside of the database.
+        """
+        ...
+
     async def proved(self, subject: str, kind: str = "") -> list[Event]:
         """Return what we wrote about a subject, oldest first, without what nothing proves.
 

@@ -15,7 +15,7 @@ from bot.core.remediation.answers.approvals import Approvals
 from bot.core.remediation.answers.deadlines import Deadlines
 from bot.core.remediation.answers.switches import Switches
 from bot.core.remediation.binding import Binder
-from bot.core.remediation.guarding.gate import Gate
+from bot.core.remediation.guarding.gate import Anchored, Gate, nothing_anchored
 from bot.core.remediation.guarding.halts import Halts
 from bot.core.remediation.guarding.hand_brake import HandBrake
 from bot.core.remediation.guarding.own_ground import OwnGroundReader
@@ -64,6 +64,7 @@ class RemediationPorts:
     notice: Notice = nothing_noticed
     halt_file: Callable[[], str] = lambda: ""  # why and since when, when the file exists
     hand_brake: HandBrake = field(default_factory=HandBrake)  # halts without the database
+    anchored: Anchored = nothing_anchored  # the end of the audit that is known elsewhere
     owner: str = field(default_factory=lambda: f"bot-{secrets.token_hex(8)}")
 
 
@@ -95,6 +96,7 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         people=people,
         halts=halts,
         own=own,
+        anchored=ports.anchored,
     )
     moves = PlanMoves(store, clock, ports.texts, ports.redactor)
     planner = Planner(

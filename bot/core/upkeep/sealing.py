@@ -56,6 +56,7 @@ class Sealing:
     clock: Clock
     head: HeadPlace | None = None
     others: Sequence[HeadPlace] = ()
+    _broken: dict[str, str] = field(default_factory=dict, init=False)  # by what was tried
     _known: Anchor | None = field(default=None, init=False)
     _asked: bool = field(default=False, init=False)
 
@@ -68,6 +69,7 @@ class Sealing:
             known = await self.known()
             begun = await database.begin_chain(known, self.clock.now(), self.clock.wall())
         except (AuditBrokenError, BackendError) as error:
+            self._broken["begin"] = str(error)
             log.error("audit.not_begun", why=str(error))  # noqa: TRY400 - the message says it all
             return
         if begun:
@@ -84,7 +86,9 @@ class Sealing:
             async with self.store.begin() as tx:
                 done = await tx.audit.seal(known)
         except AuditBrokenError as error:
+            self._broken["seal"] = str(error)
             raise BackendUnavailableError("audit", str(error)) from error
+        self._broken.pop("seal", None)
         if done.count or self._known is None:
             await self._keep()
         if done.refused:
@@ -114,15 +118,38 @@ class Sealing:
         assert kept is not None  # noqa: S101 - the signed row was sealed a moment ago
         return kept
 
+    @property
+    def broken(self) -> str:
+        """Why the chain is not the one we wrote, as far as it was looked at; else empty."""
+        return "; ".join(self._broken.values())
+
     async def known(self) -> Anchor | None:
         """Return the newest end of the chain that is known from outside of the database."""
         if not self._asked:
-            asked = [*([self.head] if self.head is not None else []), *self.others]
-            found = [await place.newest() for place in asked]
+            found = [await place.newest() for place in self._askable()]
             ends = [end for end in found if end is not None]
             self._known = max(ends, key=lambda end: end.sealed_at, default=None)
             self._asked = True
         return self._known
+
+    async def known_now(self) -> Anchor | None:
+        """Return the newest end that is known at this moment: another process may have kept one.
+
+        A place that cannot be asked is passed over as long as something is known; else BackendError
+        is raised.
+        """
+        known = await self.known()
+        try:
+            found = [await place.newest() for place in self._askable()]
+        except BackendError:
+            if known is None:
+                raise
+            found = []
+        ends = [end for end in (known, *found) if end is not None]
+        return max(ends, key=lambda end: end.sealed_at, default=None)
+
+    def _askable(self) -> list[HeadPlace]:
+        return [*([self.head] if self.head is not None else []), *self.others]
 
     async def _keep(self) -> Anchor | None:
         async with self.store.begin() as tx:

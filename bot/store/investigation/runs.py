@@ -262,7 +262,9 @@ class SqlRuns:
     async def merged_into(self, run_id: RunId) -> list[Merged]:
         """Return the runs whose questions another run answers as well, oldest first."""
         query = select(T).where(T.c.merged_into == run_id, T.c.status == "merged")
-        return await self._all(Merged, query.order_by(T.c.started_at, T.c.id))
+        rows = await self._session.all(query.order_by(T.c.started_at, T.c.id))
+        found = [_run(row) for row in rows if SEAL.holds(self._keyring, row)]
+        return [run for run in found if isinstance(run, Merged)]
 
     async def _all(self, kind: type[R], query: Select[Any]) -> list[R]:
         runs = [_run(row) for row in await self._session.all(query)]

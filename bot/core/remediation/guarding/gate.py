@@ -9,7 +9,7 @@ Reading is kept out of transactions, so that a slow cluster never holds the data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -31,6 +31,7 @@ from bot.core.remediation.guarding.plan_effects import (
 from bot.core.remediation.guarding.steady_wall import SteadyWall
 from bot.domain import plan_proof
 from bot.domain.approval import Approved, Pending
+from bot.domain.audit import Anchor
 from bot.domain.guards import (
     GUARDS,
     PROTECTIONS,
@@ -50,6 +51,7 @@ from tools.act.effects import EffectSet
 from tools.errors import BackendError
 from tools.world import Catalogue, ServiceMode, ServiceName, WorkloadRef
 
+Anchored = Callable[[], Awaitable[Anchor | None]]  # the end of the audit known elsewhere
 REMEMBERED = 1000  # plans whose newest move this process remembers
 
 
@@ -76,6 +78,11 @@ class Look:
         return next(iter(self.objections), None)
 
 
+async def nothing_anchored() -> Anchor | None:
+    """Know of no end of the audit but the database's own."""
+    return None
+
+
 NOTHING_SEEN = Look({}, (), 0)
 
 
@@ -92,8 +99,13 @@ class Gate:
         people: PeopleNow,
         halts: Halts,
         own: OwnGroundReader,
+        anchored: Anchored = nothing_anchored,
     ) -> None:
-        """Who answers a plan asks `people` as well, who lets it go on the `halts`."""
+        """Who answers a plan asks `people` as well, who lets it go on the `halts`.
+
+        `anchored` is asked before a plan is taken to work on.
+        """
+        self.anchored = anchored
         self._clock, self._binder, self._own = clock, binder, own
         self._catalogue, self._policy = catalogue, policy
         self.people, self.halts = people, halts
@@ -228,6 +240,17 @@ class Gate:
             steps = await tx.plans.steps(plan.id)
             why = plan_proof.unproved(plan, record.state, record.version, told, steps)
         return f"nothing proves {plan.id} as it stands: {why}" if why else ""
+
+    async def cut_off(
+        self, tx: Transaction, plan_id: PlanId, known: Anchor | None
+    ) -> Refusal | None:
+        """Return the guard `proof` where the audit lost what it told since a plan was proposed.
+
+        Asked when a process takes a plan: it saw nothing of it before, and what the audit does not
+        tell any more may have happened. `known` is what `anchored` returned a moment ago.
+        """
+        why = await tx.audit.fault_since(plan_id, known)
+        return Refusal("proof", f"nothing proves {plan_id} as it stands: {why}") if why else None
 
     async def remember(self, tx: Transaction, plan_id: PlanId) -> None:
         """Remember how far a plan is that another process works on.

@@ -20,7 +20,7 @@ from bot.core.remediation.running.holds import Hold, Holds
 from bot.core.remediation.running.permits import Permit, mint
 from bot.core.remediation.running.progress import Progress
 from bot.domain import plan_life as life
-from bot.domain.audit import BOT
+from bot.domain.audit import BOT, Anchor
 from bot.domain.guards import GUARDS, Moment, Refusal, ask, may_wait
 from bot.domain.ids import PlanId
 from bot.domain.plan import AT_WORK, PlanStatus
@@ -102,7 +102,7 @@ class Claims:
             if isinstance(state, life.PlanApproved):
                 return await self._claim(record)
             if isinstance(state, life.AtWork):
-                return await self._resume(plan_id)
+                return await self._resume(plan_id, ours=self.is_ours(state))
         except StaleError:
             return None  # another process was faster; the next tick looks again
         return None
@@ -124,10 +124,11 @@ class Claims:
             return None
         else:
             look = await self._gate.look(record, dry_run=True)
+        known = await self._gate.anchored()
         async with self._store.begin() as tx:
             if not await self._in_line(tx):
                 return None
-            found = await self._judged(tx, record, look)
+            found = await self._judged(tx, record, look, known)
             await tx.leases.release(LINE, self._owner)
         if isinstance(found, Refusal):
             self._looked[plan_id] = self._clock.monotonic()
@@ -149,7 +150,7 @@ class Claims:
         return await tx.leases.acquire(LINE, self._owner, self._clock.wall(), MUTEX)
 
     async def _judged(
-        self, tx: Transaction, seen: PlanRecord, look: Look
+        self, tx: Transaction, seen: PlanRecord, look: Look, known: Anchor | None
     ) -> Claimed | Refusal | None:
         """Claim a plan, end it, or return for what it waits."""
         record = await tx.plans.get(seen.plan.id)
@@ -157,7 +158,7 @@ class Claims:
         if record.version != look.version or not isinstance(state, life.PlanApproved):
             return None
         case = await self._gate.case(tx, record, look)
-        found = mint(record, case)
+        found = await self._gate.cut_off(tx, record.plan.id, known) or mint(record, case)
         if isinstance(found, Permit):
             running = life.claim(state, self._worker())
             facts = {"approvers": [str(each) for each in found.approvers], "auto": case.auto}
@@ -168,20 +169,22 @@ class Claims:
         await self._progress.refuse_claim(tx, record, state, found)
         return None
 
-    async def _resume(self, plan_id: PlanId) -> Claimed | None:
+    async def _resume(self, plan_id: PlanId, *, ours: bool) -> Claimed | None:
         """Go on with a plan at work: ours, or one whose owner is silent.
 
         Whether it may go on is judged before its next step.
         """
+        known = None if ours else await self._gate.anchored()
         async with self._store.begin() as tx:
             record = await tx.plans.get(plan_id)
             state = record.state
-            if not isinstance(state, life.AtWork):
+            if not isinstance(state, life.AtWork) or self.is_ours(state) is not ours:
                 return None
-            ours = self.is_ours(state)
             if not ours and not _silent(state, self._clock.wall()):
                 return None
             refusal = await self._gate.disowned(tx, record, GOES_ON[type(state)])
+            if refusal is None and not ours:
+                refusal = await self._gate.cut_off(tx, plan_id, known)
             if refusal is not None:
                 await self._progress.refuse_to_go_on(tx, record, state, refusal)
                 return None

@@ -66,7 +66,8 @@ async def rows_of(bot: Bot) -> Rows:
         "audit": [
             (e.kind, e.at, e.actor, e.subject, e.facts, e.private)
             for e in audit
-            if e.kind != "inbox.done"  # of the envelope, which the other door has not
+            # Of the envelope, which the other door has not, and of the finding's own message.
+            if e.kind not in {"inbox.done", "outbox.posted"}
         ],
     }
 

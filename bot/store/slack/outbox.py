@@ -11,7 +11,8 @@ lost: the row is dirty while `shown < revision`.
 
 A row is sealed when it is asked for, and anew with what becomes of it: what it shows, where, and
 which message it is. One that somebody else wrote, or changed, is neither posted nor updated; it is
-parked and written down when its turn comes, and nobody is told of it here.
+parked and written down when its turn comes. That it was posted stands in the audit: its row of
+before, put back, is not posted a second time.
 """
 
 from __future__ import annotations
@@ -102,7 +103,8 @@ SEAL = RowSeal(
     ("id", "key", "view", "ref", "channel", "thread_ts", "behind", "body", "ts", "file_id"),
 )
 UNPROVED = "nothing proves that we asked for it"
-REFUSED = "outbox.refused"
+AGAIN = "it was posted before, and somebody put its row back"
+REFUSED, POSTED = "outbox.refused", "outbox.posted"  # kinds of audit rows
 FREE = {"owner": "", "lease_until": None}
 
 
@@ -215,6 +217,8 @@ class SqlOutbox:
         """Say why a row must not be shown; empty when it may."""
         if not SEAL.holds(self._keyring, row):
             return UNPROVED
+        if row.ts is None and await self._audit.proved(row.id, POSTED):
+            return AGAIN
         if row.behind and row.thread_ts is None:
             parent = await self._session.first(select(T).where(T.c.key == row.behind))
             if parent is None or not SEAL.holds(self._keyring, parent):
@@ -289,6 +293,7 @@ class SqlOutbox:
         if await self._session.run(first.values(last_error="", parked=False, **told, **FREE)) == 0:
             there = (await self._get(row_id)).ts
             raise StaleError(f"{row_id} is message {there} already; delete the second one, {ts}")
+        await self._audit.append(Event(POSTED, at, BOT, row_id, facts={"ts": ts}))
 
     async def updated(self, row_id: str, at: datetime) -> None:
         """Clear the dirty mark (unless it was set again meanwhile)."""

@@ -50,7 +50,8 @@ async def test_a_slot_is_told_once_whoever_else_tries(store: SqlStore) -> None:
     assert not await a_desk(store, clock).tell(DIGEST, NOW)
     assert len(await told(store)) == 1
     async with store.begin() as tx:
-        assert [r.event.kind for r in await tx.audit.tail()] == ["digest.told"]
+        kinds = [row.event.kind for row in await tx.audit.tail()]
+    assert [kind for kind in kinds if kind != "outbox.posted"] == ["digest.told"]
 
 
 async def test_a_digest_tells_what_changed_since_the_last_one(store: SqlStore) -> None:

@@ -253,6 +253,22 @@ async def test_a_message_that_is_there_is_not_rewritten(
         assert await tx.outbox.find("one") is None
 
 
+async def test_a_message_that_was_posted_is_not_posted_again_by_its_earlier_row(
+    store: SqlStore,
+) -> None:
+    async with store.begin() as tx:
+        name = await tx.outbox.post("ours", "notice", "R", HERE, {"text": "all clear"})
+    early = await snapshot(store, "slack_outbox", "id", PlanId(name))
+    async with store.begin() as tx:
+        assert await tx.outbox.claim("worker", START, MINUTE) is not None
+        await tx.outbox.posted(name, Ts("1.1"), START)
+    await restore(store, "slack_outbox", "id", PlanId(name), early)
+    async with store.begin() as tx:
+        assert await tx.outbox.claim("worker", START, MINUTE) is None
+        told = [row.event.why for row in await tx.audit.tail()]
+    assert "it was posted before, and somebody put its row back" in told
+
+
 async def test_a_message_is_told_though_somebody_took_its_key(
     store: SqlStore, attacker: Attacker
 ) -> None:

@@ -183,14 +183,14 @@ class Claims:
             if not ours and not _silent(state, self._clock.wall()):
                 return None
             refusal = await self._gate.disowned(tx, record, GOES_ON[type(state)])
-            if refusal is None and not ours:
+            if refusal is None and not ours:  # the line first, then the chain, as a claim does
+                if state.worker is None and not await self._its_turn(tx, record):
+                    return None
                 refusal = await self._gate.cut_off(tx, plan_id, known)
             if refusal is not None:
                 await self._progress.refuse_to_go_on(tx, record, state, refusal)
                 return None
             if not ours:
-                if state.worker is None and not await self._its_turn(tx, record):
-                    return None
                 facts = {"from": state.worker.owner if state.worker is not None else ""}
                 state = life.hand_to(state, self._worker())
                 taken = record.taken(state)

@@ -134,6 +134,9 @@ class SelfMetrics:
         self.anomalies = Gauge(
             "sre_agent_anomalies_active", "Active anomalies", ["severity"], registry=registry
         )
+        self.alerts = Gauge(
+            "sre_agent_alerts_firing", "Alerts that fire", ["severity"], registry=registry
+        )
         self.remediation = Counter(
             "sre_agent_remediation", "Actions of plans that ended", ["action", "outcome"],
             registry=registry,
@@ -200,6 +203,7 @@ class SelfMetrics:
 
         async with store.begin() as tx:
             active = await tx.anomalies.active()
+            firing = await tx.alerts.active()
             plans = await tx.plans.list(tuple(s for s in PlanStatus if not s.ended), limit=1000)
             self.inbox.set(await tx.inbox.backlog())
             self.outbox.set(await tx.outbox.backlog())
@@ -207,6 +211,8 @@ class SelfMetrics:
         for severity in Severity:
             count = sum(a.severity is severity for a in active)
             self.anomalies.labels(severity.value).set(count)
+            count = sum(a.severity is severity for a in firing)
+            self.alerts.labels(severity.value).set(count)
         for status in (s for s in PlanStatus if not s.ended):
             self.plans.labels(status.value).set(sum(p.status is status for p in plans))
         self.usd.set(spent.usd_micros / 1e6)

@@ -159,6 +159,10 @@ def _missing() -> dict[str, str]:
     missing = {}
     if not (shutil.which("prometheus") and shutil.which("promtool")):
         missing["needs_prometheus"] = "prometheus is not installed (apt install prometheus)"
+    if not shutil.which("prometheus-alertmanager"):
+        missing["needs_alertmanager"] = (
+            "Alertmanager is not installed (apt install prometheus-alertmanager)"
+        )
     if not shutil.which("victoria-metrics"):
         missing["needs_victoriametrics"] = (
             "VictoriaMetrics is not installed (apt install victoria-metrics)"

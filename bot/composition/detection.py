@@ -7,6 +7,7 @@ from bot.core.detection.cycle import DetectionCycle
 from bot.core.detection.enrichment import Enricher, Sources
 from bot.core.detection.findings import FindingDesk
 from bot.core.detection.learning import Learner
+from bot.core.detection.telling import Telling
 from bot.core.remediation.assembly import Remediation
 from bot.domain.finding import Finding
 from bot.locale import Texts
@@ -27,13 +28,9 @@ def learner_of(parts: Parts) -> Learner | None:
     )
 
 
-def cycle_of(
-    parts: Parts, findings: FindingDesk, remediation: Remediation
-) -> DetectionCycle | None:
-    """Return the detection cycle; None where no metrics store is configured."""
+def telling_of(parts: Parts, findings: FindingDesk, remediation: Remediation) -> Telling:
+    """Return what brings findings in step with anomalies and alerts."""
     settings = parts.settings
-    if parts.metrics is None:
-        return None
     sources = Sources(
         parts.metrics,
         parts.workers,
@@ -47,12 +44,9 @@ def cycle_of(
     async def on_cleared(finding: Finding) -> None:
         await remediation.deadlines.trigger_cleared(finding)
 
-    return DetectionCycle(
+    return Telling(
         store=parts.store,
         clock=parts.clock,
-        metrics=parts.metrics,
-        baselines=parts.baselines,
-        workers=parts.workers,
         catalogue=parts.live_files.catalogue,
         enricher=Enricher(
             parts.clock,
@@ -63,6 +57,21 @@ def cycle_of(
             settings.redactor,
         ),
         desk=findings,
-        settings=parts.detector,
         on_cleared=on_cleared,
+    )
+
+
+def cycle_of(parts: Parts, telling: Telling) -> DetectionCycle | None:
+    """Return the detection cycle; None where no metrics store is configured."""
+    if parts.metrics is None:
+        return None
+    return DetectionCycle(
+        store=parts.store,
+        clock=parts.clock,
+        metrics=parts.metrics,
+        baselines=parts.baselines,
+        workers=parts.workers,
+        catalogue=parts.live_files.catalogue,
+        telling=telling,
+        settings=parts.detector,
     )

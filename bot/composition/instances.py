@@ -18,6 +18,7 @@ from tools.ports import Cluster, HasHealth, Logs, Metrics
 from tools.world import Catalogue
 
 if TYPE_CHECKING:
+    from tools.backends.alertmanager import Alertmanager
     from tools.backends.kubernetes.actor import KubernetesActor
 
 CatalogueOf = Callable[[], Catalogue]
@@ -100,6 +101,18 @@ def acting_clusters(settings: Settings, stack: AsyncExitStack) -> dict[str, Kube
             actor.condition.wall = settings.clock.wall
             stack.push_async_callback(actor.close)
     return actors
+
+
+def alertmanager_of(settings: Settings, stack: AsyncExitStack) -> Alertmanager | None:
+    """Return the Alertmanager that is asked, None when none is configured."""
+    if settings.alertmanager is None:
+        return None
+    from tools.backends.alertmanager import Alertmanager
+
+    source = Alertmanager(settings.alertmanager)
+    source.condition.wall = settings.clock.wall
+    stack.push_async_callback(source.close)
+    return source
 
 
 class LiveGaps(Mapping[str, str]):

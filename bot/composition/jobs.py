@@ -3,7 +3,8 @@
 every second   audit sealed · plans driven · waiting runs started · the halt file noted
 every 10 s     approvals expired, reminded, reviewed · changed files read again
                what somebody else wrote into the database told to the admins
-               audit anchored where it is due · the webhook told what is new
+               audit anchored where it is due · the webhook told what is new · alerts told
+every minute   alerts that nobody ends are ended, silent heartbeats told
 every cycle    detection            every 24 h   baselines relearned
 every hour     who calls whom
 by cron        the digest
@@ -11,13 +12,15 @@ by cron        the digest
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.composition.alerting import Alerting
 from bot.composition.parts import Parts, owner_name
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.learning import Learner
+from bot.core.detection.telling import Telling, Told
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.remediation.answers.switches import HaltFile
 from bot.core.remediation.assembly import Remediation
@@ -32,7 +35,8 @@ from foundation.cron import Cron
 from tools.backends.webhook import Webhook
 from tools.errors import BackendUnavailableError
 
-SECOND, TEN_SECONDS, HOUR = timedelta(seconds=1), timedelta(seconds=10), timedelta(hours=1)
+SECOND, TEN_SECONDS = timedelta(seconds=1), timedelta(seconds=10)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Work:
     digest_channel: Callable[[], ChannelId] | None
     learner: Learner | None
     cycle: DetectionCycle | None
+    telling: Telling
+    alerting: Alerting
     on_cycle: Callable[[CycleReport], None]
     files: Rereading
     tampering: Tampering
@@ -83,6 +89,11 @@ def schedule(work: Work) -> list[Job]:
         jobs.append(
             Job("digest", Cron(digest.cron, digest.timezone), _digest(work, work.digest_channel))
         )
+    jobs += [
+        Job("alerts.tell", Every(TEN_SECONDS, on="wall"), _alerts(work.telling)),
+        Job("alerts.expire", Every(MINUTE), _plain(work.alerting.expiry.tick)),
+        Job("alerts.heartbeats", Every(MINUTE), _plain(work.alerting.heartbeats.tick)),
+    ]
     if (discovery := work.parts.discovery) is not None:  # every replica keeps its own map
         jobs.append(Job("dependencies.discover", Every(HOUR), _plain(discovery.refresh), False))
     if work.learner is not None and work.cycle is not None:
@@ -139,6 +150,22 @@ def _digest(
     return run
 
 
+def _alerts(telling: Telling) -> Callable[[datetime], Awaitable[object]]:
+    async def run(_slot: datetime) -> Told:
+        told = await telling.alerts()
+        _refuse_silence(told.crashed)
+        return told
+
+    return run
+
+
+def _refuse_silence(crashed: Mapping[str, str]) -> None:
+    """Let a job that did only a part of its work fail: told, counted and seen in the status."""
+    if crashed:
+        told = "; ".join(f"{part}: {why}" for part, why in crashed.items())
+        raise BackendUnavailableError("detection", told)
+
+
 def _cycle(
     work: Work, cycle: DetectionCycle, ready: Readiness
 ) -> Callable[[datetime], Awaitable[object]]:
@@ -147,8 +174,6 @@ def _cycle(
         if ready.learned:
             report = await cycle.run()
             work.on_cycle(report)
-            if report.crashed:  # the job failed in part: told, counted and seen in the status
-                told = "; ".join(f"{part}: {why}" for part, why in report.crashed.items())
-                raise BackendUnavailableError("detection", told)
+            _refuse_silence(report.crashed)
 
     return run

@@ -21,7 +21,8 @@ import structlog
 
 from bot.claude.model import Claude
 from bot.composition.database import AuditUpkeep, open_sealed
-from bot.composition.instances import cluster_of, logs_of, metrics_of
+from bot.composition.instances import alertmanager_of, cluster_of, logs_of, metrics_of
+from bot.core.detection.alert_expiry import AlertSource
 from bot.core.ports import Clock, Model, Store
 from bot.core.shared.announcing import AnnouncingStore, Subscriber
 from bot.core.shared.charts import ChartDesk
@@ -138,6 +139,7 @@ class Adapters:
     logs: Logs | None = None
     traces: Traces | None = None
     cluster: Cluster | None = None
+    alert_source: AlertSource | None = None
 
 
 @dataclass(slots=True)
@@ -158,6 +160,7 @@ class Parts:
     traces: Traces | None
     discovery: Discovery | None
     cluster: Cluster | None
+    alert_source: AlertSource | None
     changes: Changes
     history: History
     baselines: StoredBaselines
@@ -220,6 +223,7 @@ async def _open_adapters(
         logs=logs_of(settings, stack, live_files.catalogue),
         traces=traces_of(settings, stack),
         cluster=cluster_of(settings, stack),
+        alert_source=alertmanager_of(settings, stack),
     )
 
 
@@ -251,6 +255,7 @@ def join_parts(
         if metrics is not None
         else None,
         cluster=adapters.cluster,
+        alert_source=adapters.alert_source,
         changes=CurrentChanges(adapters.cluster, live_files, StoredChanges(store)),
         history=adapters.history,
         baselines=baselines,

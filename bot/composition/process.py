@@ -17,7 +17,8 @@ from bot.api.app import build_api
 from bot.api.deps import ApiDeps
 from bot.api.server import ApiServer
 from bot.composition.agent import agent_desk
-from bot.composition.detection import cycle_of, learner_of
+from bot.composition.alerting import alerting_of
+from bot.composition.detection import cycle_of, learner_of, telling_of
 from bot.composition.heartbeat import Heartbeat
 from bot.composition.jobs import Work, schedule
 from bot.composition.no_slack import TokenOwners
@@ -27,7 +28,6 @@ from bot.composition.reports import digests_of, postmortems_of
 from bot.composition.slack import people_of, room_over
 from bot.composition.watchdog import Watchdog
 from bot.composition.watching import Watchers
-from bot.core.detection.alerts import AlertDesk
 from bot.core.detection.baseline_import import BaselineImport
 from bot.core.detection.deployments import Deployments
 from bot.core.detection.finding_reply import FindingReply
@@ -143,6 +143,7 @@ class _Builder:
         self.people = people_of(slack, self.settings.access, parts.store, parts.clock)
         self.pulse = Heartbeat(parts, self.texts)
         self.triage = Triage(parts.store, parts.clock)
+        self.alerting = alerting_of(parts, self.texts)
         self.files = Rereading(
             live_files=parts.live_files,
             store=parts.store,
@@ -162,6 +163,7 @@ class _Builder:
             people.channels.of_service,
             FindingConfig(self.texts, people.channels.voice_of),
         )
+        telling = telling_of(parts, findings, remediation)
         digests = digests_of(parts, people)
         room = room_over(people, self._slack_deps(remediation, desk, digests))
         run_queue = self._run_queue(desk, findings, remediation)
@@ -172,7 +174,9 @@ class _Builder:
             digests=digests,
             digest_channel=people.slack.workspace.channels.of_digest if people.slack else None,
             learner=learner_of(parts),
-            cycle=cycle_of(parts, findings, remediation),
+            cycle=cycle_of(parts, telling),
+            telling=telling,
+            alerting=self.alerting,
             on_cycle=pulse.beat(self.metrics),
             files=self.files,
             tampering=Tampering(
@@ -266,7 +270,7 @@ class _Builder:
             directory=self.people.directory if self.people.slack else TokenOwners(),
             plans=remediation.approvals,
             switches=remediation.switches,
-            alerts=AlertDesk(parts.store, parts.clock, catalogue, redactor),
+            alerts=self.alerting.desk,
             triage=self.triage,
             baselines=BaselineImport(parts.store, parts.clock, catalogue),
             deployments=Deployments(parts.store, parts.clock, catalogue, redactor),

@@ -1,6 +1,6 @@
-"""A finding: one group of anomalies, told once, with what is behind it.
+"""A finding: one group of anomalies and alerts, told once, with what is behind it.
 
-anomalies of one service and time --group--> Finding --agent--> conclusion
+signals of one service and time --group--> Finding --agent--> conclusion
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.domain.ids import AnomalyId, FindingId, IncidentId, PlanId
+from bot.domain.ids import AlertId, AnomalyId, FindingId, IncidentId, PlanId
 from bot.domain.place import Place
 from tools.world import Cause, ServiceName, Severity, SimilarCase
 
@@ -27,14 +27,14 @@ class BreachForecast:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the detection cycle tells people about one group of anomalies."""
+    """What the detection cycle tells people about one group of signals."""
 
     id: FindingId
     service: ServiceName
     severity: Severity
     opened_at: datetime  # world time
     anomalies: tuple[AnomalyId, ...]
-    lines: tuple[str, ...]  # one per anomaly: metric, observed, expected, σ, since when
+    lines: tuple[str, ...]  # one per signal: what was measured, or an alert's own words
     causes: tuple[Cause, ...] = ()
     breaches: tuple[BreachForecast, ...] = ()
     similar: tuple[SimilarCase, ...] = ()
@@ -44,4 +44,6 @@ class Finding:
     plan: PlanId | None = None
     resolved_at: datetime | None = None
     chart: str = ""  # id of the stored chart, empty for none
+    alerts: tuple[AlertId, ...] = ()
+    notes: tuple[str, ...] = ()  # on its alerts: an unknown word, alerts left out
     gaps: tuple[str, ...] = ()  # what could not be looked at when it was told, "name: why"

@@ -1,10 +1,11 @@
-"""Readable ids: `ANO-7f3a21`, `INC-2026-0007`, `PLAN-9c01d4`, `RUN-…`, `FND-…`, `PM-…`."""
+"""Readable ids: `ANO-7f3a21`, `ALR-…`, `INC-2026-0007`, `PLAN-9c01d4`, `RUN-…`, `FND-…`, `PM-…`."""
 
 from __future__ import annotations
 
 import secrets
 from typing import NewType
 
+AlertId = NewType("AlertId", str)
 AnomalyId = NewType("AnomalyId", str)
 FindingId = NewType("FindingId", str)
 IncidentId = NewType("IncidentId", str)

@@ -33,6 +33,7 @@ class Purpose(StrEnum):
     MESSAGE = "slack message"
     RUN = "agent run"
     ANOMALY = "anomaly"
+    ALERT = "alert"
     FINDING = "finding"
 
 

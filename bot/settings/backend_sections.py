@@ -102,6 +102,10 @@ class LokiSection(LokiInstanceSection):
     instances: dict[InstanceName, LokiInstanceSection] = Field(default_factory=dict)
 
 
+class AlertmanagerSection(HttpBackendSection):
+    """Who knows which alerts fire; asked so that one without a resolve ends."""
+
+
 class LinksSection(Section):
     """Where people look further."""
 

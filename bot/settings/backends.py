@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from bot.settings.arguments import configured, converted
 from bot.settings.backend_sections import (
+    AlertmanagerSection,
     HttpBackendSection,
     KubernetesSection,
     LokiInstanceSection,
@@ -24,6 +25,7 @@ from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.loki import LokiConfig
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.tracing import TracingConfig
+from tools.backends.transport import Connection
 
 DEFAULT_INSTANCE = "default"  # what `prometheus.url` and `loki.url` are called beside others
 MEGABYTE = 1024 * 1024
@@ -86,6 +88,11 @@ def http_url(key: str, url: str) -> str:
 
 def _megabytes(number: float) -> int:
     return round(number * MEGABYTE)
+
+
+def alertmanager_config(section: AlertmanagerSection) -> Connection | None:
+    """Return where Alertmanager is; None without an address."""
+    return Connection(**reach("alertmanager", section)) if section.url else None
 
 
 def tracing_config(section: TracingSection) -> TracingConfig | None:

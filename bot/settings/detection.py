@@ -1,10 +1,14 @@
-"""How strictly, how often and from how much history is judged."""
+"""How strictly, how often and from how much history is judged, and what is made of alerts."""
 
 from __future__ import annotations
 
+from bot.core.detection.alert_config import AlertConfig
+from bot.core.detection.alert_expiry import ExpiryConfig
+from bot.core.detection.alert_severity import SeverityTable
 from bot.core.detection.cycle import CycleConfig
+from bot.core.detection.heartbeats import HeartbeatConfig
 from bot.core.detection.learning import LearningConfig
-from bot.settings.arguments import configured, converted, hours, seconds
+from bot.settings.arguments import configured, converted, hours, minutes, seconds
 from bot.settings.document import ConfigDocument
 from bot.settings.errors import ConfigError
 from tools.analysis.detect import DetectorSettings
@@ -42,4 +46,20 @@ def learning_config(document: ConfigDocument) -> LearningConfig:
             optimal_history_days=section.optimal_history_days,
             every=converted(hours, section.learning_interval_hours),
         )
+    )
+
+
+def alert_config(document: ConfigDocument) -> AlertConfig:
+    """Return how alerts are taken in, and when they end."""
+    section = document.alerts
+    words = {word.strip().lower(): severity for word, severity in (section.severity or {}).items()}
+    return AlertConfig(
+        severity=SeverityTable(**configured(words=words or None, unknown=section.unknown_severity)),
+        expiry=ExpiryConfig(**configured(after=converted(hours, section.expire_after_hours))),
+        heartbeats=HeartbeatConfig(
+            **configured(
+                names=section.heartbeats,
+                silent_after=converted(minutes, section.heartbeat_silent_minutes),
+            )
+        ),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.settings.backend_sections import (
+    AlertmanagerSection,
     KubernetesSection,
     LinksSection,
     LokiSection,
@@ -15,6 +16,7 @@ from bot.settings.backend_sections import (
 )
 from bot.settings.sections import (
     AccessSection,
+    AlertsSection,
     AnomalyDetectionSection,
     ApiSection,
     AppSection,
@@ -37,12 +39,14 @@ class ConfigDocument(Section):
     app: AppSection = AppSection()
     prometheus: PrometheusSection = PrometheusSection()
     loki: LokiSection = LokiSection()
+    alertmanager: AlertmanagerSection = AlertmanagerSection()
     links: LinksSection = LinksSection()
     tracing: TracingSection = TracingSection()
     kubernetes: KubernetesSection = KubernetesSection()
     llm: LlmSection = LlmSection()
     baseline: BaselineSection = BaselineSection()
     anomaly_detection: AnomalyDetectionSection = AnomalyDetectionSection()
+    alerts: AlertsSection = AlertsSection()
     risk_assessment: RiskAssessmentSection = RiskAssessmentSection()
     auto_remediation: AutoRemediationSection = AutoRemediationSection()
     notification: NotificationSection = NotificationSection()

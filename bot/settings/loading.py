@@ -13,13 +13,19 @@ from bot.settings.access import access_config
 from bot.settings.arguments import configured
 from bot.settings.audit_key import given_key, refuse_weak_key
 from bot.settings.backends import (
+    alertmanager_config,
     default_cluster,
     kubernetes_clusters,
     loki_instances,
     prometheus_instances,
     tracing_config,
 )
-from bot.settings.detection import cycle_config, detector_settings, learning_config
+from bot.settings.detection import (
+    alert_config,
+    cycle_config,
+    detector_settings,
+    learning_config,
+)
 from bot.settings.document import ConfigDocument, retired_keys
 from bot.settings.document_reader import read_document
 from bot.settings.environment import (
@@ -64,6 +70,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         prometheus=prometheus_instances(document),
         loki=loki_instances(document),
         tracing=tracing_config(document.tracing),
+        alertmanager=alertmanager_config(document.alertmanager),
         clusters=clusters,
         default_cluster=next(iter(clusters), cluster.name),
         api=_api(document, found),
@@ -71,6 +78,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         digest=digest_schedule(document),
         detector=detector_settings(document),
         cycle=cycle_config(document),
+        alerts=alert_config(document),
         learning=learning_config(document),
         policy=policy_config(document, own_ground(document, found, clusters)),
         risk=risk_config(document),

@@ -55,6 +55,7 @@ def _addresses(document: ConfigDocument, found: Mapping[str, str]) -> Iterator[t
     for url in (logs.url, *(each.url for each in logs.instances.values())):
         yield "the logs", url or ""
     yield "the traces", document.tracing.url or ""
+    yield "the alerts", document.alertmanager.url or ""
 
 
 def _text_of(path: Path) -> str:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from bot.core.ports import Environment
 from bot.domain.policy import AutoTier, OwnProtection
 from bot.settings.backend_sections import Section
-from tools.world import ModelData
+from tools.world import ModelData, Severity, is_namespace
 
 
 def _known_zone(name: str) -> str:
@@ -30,13 +30,12 @@ def _known_zone(name: str) -> str:
     return name
 
 
-NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes has it
 LABEL = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9][\w.-]{0,62}(=[\w.-]{0,63})?", re.ASCII)
 
 
 def _namespace(name: str) -> str:
     """Refuse what no namespace is called: it would protect nothing, and nobody would know."""
-    if NAMESPACE.fullmatch(name) is None:
+    if not is_namespace(name):
         raise ValueError(f"{name!r} is no namespace's name; write each in full, in small letters")
     return name
 
@@ -100,6 +99,16 @@ class AnomalyDetectionSection(Section):
     mad_threshold: float | None = Field(None, gt=0)
     ensemble_min_votes: int | None = Field(None, ge=1)
     algorithms: tuple[str, ...] | None = None
+
+
+class AlertsSection(Section):
+    """What is made of alerts that the webhook tells."""
+
+    severity: dict[str, Severity] | None = None  # words of a platform, besides the usual ones
+    unknown_severity: Severity | None = None  # of a word in no table, and of none at all
+    expire_after_hours: float | None = Field(None, gt=0)
+    heartbeats: tuple[str, ...] | None = None  # names of alerts that always fire
+    heartbeat_silent_minutes: float | None = Field(None, gt=0)
 
 
 class WeightsSection(Section):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bot.api.config import ApiConfig
 from bot.claude.model import ClaudeConfig
+from bot.core.detection.alert_config import AlertConfig
 from bot.core.detection.cycle import CycleConfig
 from bot.core.detection.learning import LearningConfig
 from bot.core.ports import Budget, Clock, FileLayout, Installation
@@ -24,6 +25,7 @@ from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.loki import LokiConfig
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.tracing import TracingConfig
+from tools.backends.transport import Connection
 from tools.backends.webhook import WebhookConfig
 from tools.world import ModelData
 
@@ -54,6 +56,7 @@ class Settings:
     prometheus: Mapping[str, PrometheusConfig]  # by instance, the default first; empty is off
     loki: Mapping[str, LokiConfig]
     tracing: TracingConfig | None
+    alertmanager: Connection | None
     clusters: Mapping[str, KubernetesConfig]  # by the cluster's name, the default first
     default_cluster: str  # where a service runs that does not say
     # what is told
@@ -63,6 +66,7 @@ class Settings:
     # what is judged, decided and done
     detector: DetectorSettings
     cycle: CycleConfig
+    alerts: AlertConfig
     learning: LearningConfig
     policy: PolicyConfig
     risk: RiskConfig

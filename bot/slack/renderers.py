@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from bot.core.ports import OutboxRow, PlanRecord, Transaction
 from bot.domain.ids import FindingId, PlanId, PostmortemId, RunId
 from bot.domain.policy import Ruling
+from bot.domain.signal import Signal
 from bot.locale import Texts
 from bot.slack.blocks import answer, digest, finding, notice, plan, postmortem
 from bot.slack.blocks.rendered import Rendered
@@ -30,10 +31,12 @@ def renderers_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling
     async def draw_finding(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
         found = await tx.findings.get(FindingId(row.ref))
         genuine = [await tx.anomalies.is_genuine(each) for each in found.anomalies]
+        genuine += [await tx.alerts.is_genuine(each) for each in found.alerts]
         _ours(found.id, all([await tx.findings.is_genuine(found.id), *genuine]))
-        anomalies = [await tx.anomalies.get(a) for a in found.anomalies]
+        signals: list[Signal] = [await tx.anomalies.get(a) for a in found.anomalies]
+        signals += [await tx.alerts.get(a) for a in found.alerts]
         incident = await tx.incidents.get(found.incident) if found.incident else None
-        return finding.render(found, anomalies, incident, texts, hosts)
+        return finding.render(found, signals, incident, texts, hosts)
 
     async def draw_plan(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
         record = await tx.plans.get(PlanId(row.ref))

@@ -27,14 +27,15 @@ from bot.domain.keyring import Keyring
 from bot.store.audit import SqlAudit
 from bot.store.audit_chain import BEGAN, UPGRADED, AuditChain
 from bot.store.audit_rows import T
-from bot.store.detection import anomalies, findings
+from bot.store.detection import alerts, anomalies, findings
 from bot.store.investigation import runs
 from bot.store.session import Session
 from bot.store.slack import outbox
 from bot.store.slack.inbox import adopt_envelopes
 from bot.store.tokens import adopt_tokens
 
-SEALS = (anomalies.SEAL, findings.SEAL, runs.SEAL, outbox.SEAL)  # since `0010_more_seals`
+# Since `0010_more_seals`.
+SEALS = (alerts.SEAL, anomalies.SEAL, findings.SEAL, runs.SEAL, outbox.SEAL)
 ROWS_SEALED, ROWS = "audit.rows_sealed", "rows"  # kind, and the fact that says it was done
 OLD_TOKENS_LIVE = timedelta(days=90)  # wall time, from the upgrade on
 

@@ -8,7 +8,7 @@ from bot.core import ports
 from bot.domain.keyring import Keyring
 from bot.store import documents as _documents  # noqa: F401 - declares its table
 from bot.store.audit import SqlAudit
-from bot.store.detection import alerts as _alerts  # noqa: F401 - declares its table
+from bot.store.detection.alerts import SqlAlerts
 from bot.store.detection.anomalies import SqlAnomalies
 from bot.store.detection.baselines import SqlBaselines
 from bot.store.detection.changes import SqlChanges
@@ -45,6 +45,7 @@ class SqlTransaction:
         self.conversation: ports.Conversation = SqlConversation(session)
         self.evidence: ports.EvidenceStore = SqlEvidence(session)
         self.usage: ports.UsageLedger = SqlUsage(session)
+        self.alerts: ports.Alerts = SqlAlerts(session, keyring)
         self.anomalies: ports.Anomalies = SqlAnomalies(session, keyring)
         self.mutes: ports.Mutes = SqlMutes(session)
         self.findings: ports.Findings = SqlFindings(session, keyring)

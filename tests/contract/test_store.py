@@ -16,11 +16,13 @@ from bot.core.ports import ApiToken, Feedback, Mute, PlanRecord, StaleError
 from bot.domain import plan_life as life
 from bot.domain import run as runs
 from bot.domain.access import Scope
+from bot.domain.alert import Ending, acknowledge_alert, end_unheard, mark_false_alert
 from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
 from bot.domain.answer import Answer, Usage
 from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
 from bot.domain.audit import Event
-from bot.domain.ids import ChannelId, EvidenceId, PlanId, PostmortemId, RunId, Ts
+from bot.domain.heartbeat import Heartbeat, beat
+from bot.domain.ids import AlertId, ChannelId, EvidenceId, PlanId, PostmortemId, RunId, Ts
 from bot.domain.incident import TimelineEntry, resolve
 from bot.domain.place import Place
 from bot.domain.plan import PlanStatus, Position
@@ -42,6 +44,7 @@ from tests.fixtures.nouns import (
     a_record,
     a_run,
     a_state,
+    an_alert,
     an_anomaly,
     an_answer,
     an_incident,
@@ -496,6 +499,45 @@ async def test_a_series_has_one_active_anomaly(store: SqlStore) -> None:
         assert await tx.anomalies.list(category="wallet") == []
         assert await tx.anomalies.list(severity="low") == []
         assert len(await tx.anomalies.list(severity="critical", since=NOW)) == 1
+
+
+async def test_an_alert_has_one_spell_that_fires_and_keeps_those_before(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        await tx.alerts.save(an_alert("ALR-1"))
+        with pytest.raises(StaleError, match="PodDown fires already"):
+            await tx.alerts.save(an_alert("ALR-2"))
+        over = end_unheard(an_alert("ALR-1"), NOW, Ending.EXPIRED)
+        await tx.alerts.save(over)
+        assert await tx.alerts.latest(over.fingerprint) == over
+        anew = replace(an_alert("ALR-2"), started_at=NOW - 2 * MINUTE)
+        await tx.alerts.save(anew)
+        assert await tx.alerts.latest(anew.fingerprint) == anew  # what fires goes before what began
+        assert await tx.alerts.active() == [anew]
+        assert await tx.alerts.get(over.id) == over
+        assert [a.id for a in await tx.alerts.list(active_only=False)] == ["ALR-1", "ALR-2"]
+        assert await tx.alerts.list(severity="low") == []
+        assert await tx.alerts.latest("nothing") is None
+        with pytest.raises(NotFoundError, match="ALR-2"):
+            await tx.alerts.get(AlertId("ALR-3"))
+
+
+async def test_what_people_say_of_an_alert_is_read_back_as_they_said_it(store: SqlStore) -> None:
+    seen = acknowledge_alert(an_alert("ALR-1"), ALICE, NOW)
+    wrong = mark_false_alert(an_alert("ALR-2", "DiskFull"), BOB, NOW)
+    async with store.begin() as tx:
+        await tx.alerts.save(seen)
+        await tx.alerts.save(wrong)
+        assert await tx.alerts.get(seen.id) == seen
+        assert await tx.alerts.get(wrong.id) == wrong
+
+
+async def test_a_heartbeat_is_kept_with_what_was_learned_of_it(store: SqlStore) -> None:
+    known = Heartbeat("k", "Watchdog", (("a", "b"),), NOW, (60.0, 61.5), alert=AlertId("ALR-1"))
+    async with store.begin() as tx:
+        await tx.alerts.save_heartbeat(known)
+        assert await tx.alerts.heartbeats() == [known]
+        await tx.alerts.save_heartbeat(beat(known, NOW + MINUTE))
+        assert await tx.alerts.heartbeats() == [beat(known, NOW + MINUTE)]
 
 
 async def test_an_acknowledged_anomaly_is_not_read_back_as_a_false_alarm(store: SqlStore) -> None:

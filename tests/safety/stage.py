@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from bot.claude.model import Claude
-from bot.core.detection.alerts import Alert, AlertDesk
 from bot.core.ports import Budget, PlanRecord
 from bot.domain.approval import Expired, Pending
 from bot.domain.plan import PlanStatus
@@ -30,6 +29,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.decision import SCALE, TEXTS, library, service
 from tests.fakes.logs import FakeLogs
 from tests.fakes.metrics import FakeMetrics
+from tests.fixtures.alerting import a_delivery, told
 from tests.fixtures.shift import Shift
 from tests.patience import PATIENCE
 from tests.safety.canaries import CANARIES, planted_config, planted_lines
@@ -180,12 +180,10 @@ class Stage(Shift):
         for query in MEASURED.values():
             self.metrics.put(query, label, times.tolist(), [0.99] * times.size)
         if hostile.where == "alert":
-            parts = self.bot.parts
-            desk = AlertDesk(
-                parts.store, parts.clock, parts.live_files.catalogue, parts.settings.redactor
-            )
-            labels = {"service": "shop", "severity": "critical", "note": words}
-            await desk.receive([Alert("OrderErrors", True, labels, now, {"summary": words})])
+            desk = self.bot.work.alerting.desk
+            said = {"summary": words, "description": f"{words} {words}", "runbook_url": words}
+            fired = told("OrderErrors", starts_at=now, says=said, service="shop", note=words)
+            await desk.receive(a_delivery(fired))
             return f"OrderErrors fires on shop: {words}"
         return words if hostile.where == "message" else "why do orders fail in shop?"
 

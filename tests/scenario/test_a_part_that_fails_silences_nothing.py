@@ -15,24 +15,26 @@ from typing import Any, cast
 import pytest
 
 from bot.composition.jobs import Readiness, Work, _cycle
-from bot.core.detection.alerts import Alert, AlertDesk
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.enrichment import Enricher, Extra, Sources
 from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.detection.learning import Learner, LearningConfig
+from bot.core.detection.telling import Telling
 from bot.core.shared.charts import ChartDesk
 from bot.core.shared.stored_ports import StoredBaselines
-from bot.domain.anomaly import Anomaly
 from bot.domain.chart import ChartSpec
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId
 from bot.domain.redaction import Redactor
+from bot.domain.signal import Signal
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from bot.workers import ProcessWorkers
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers, MortalWorkers, die_drawing
+from tests.fixtures.alerting import a_delivery, an_alert_desk
+from tests.fixtures.alerting import told as an_alert_told
 from tools.analysis import detect
 from tools.analysis.detect import DetectorSettings
 from tools.errors import BackendUnavailableError
@@ -141,10 +143,15 @@ class World:
             baselines=StoredBaselines(self.store),
             workers=self.workers,
             catalogue=lambda: CATALOGUE,
-            enricher=enricher or self.enricher,
-            desk=desk or self.desk,
+            telling=Telling(
+                store=self.store,
+                clock=self.clock,
+                catalogue=lambda: CATALOGUE,
+                enricher=enricher or self.enricher,
+                desk=desk or self.desk,
+                on_cleared=on_cleared or self.on_cleared,
+            ),
             settings=DetectorSettings(),
-            on_cleared=on_cleared or self.on_cleared,
         ).run()
 
 
@@ -273,7 +280,7 @@ async def test_rules_that_crash_cost_the_causes_alone(store: SqlStore) -> None:
 class NoEnricher(Enricher):
     """Fails whole for one service."""
 
-    async def enrich(self, group: Sequence[Anomaly], *rest: Any, **named: Any) -> Extra:
+    async def enrich(self, group: Sequence[Signal], *rest: Any, **named: Any) -> Extra:
         if group[0].service == "ledger":
             raise RuntimeError("nothing works")
         return await super().enrich(group, *rest, **named)
@@ -298,12 +305,12 @@ async def test_a_group_whose_enrichment_fails_whole_is_told_bare(store: SqlStore
 class OneBadDesk(FindingDesk):
     """Cannot open, extend or clear what concerns one service."""
 
-    async def open(self, group: Sequence[Anomaly], extra: Extra, catalogue: Catalogue) -> Finding:
+    async def open(self, group: Sequence[Signal], extra: Extra, catalogue: Catalogue) -> Finding:
         if group[0].service == "ledger":
             raise RuntimeError("no room for ledger")
         return await super().open(group, extra, catalogue)
 
-    async def extend(self, finding: Finding, anomalies: Sequence[Anomaly]) -> Finding:
+    async def extend(self, finding: Finding, signals: Sequence[Signal]) -> Finding:
         raise RuntimeError(f"cannot extend {finding.service}")
 
     async def clear(self, finding: Finding) -> Finding:
@@ -325,9 +332,9 @@ async def test_a_group_that_cannot_be_told_stops_no_other_and_is_told_by_the_nex
 
 
 async def alert(world: World, name: str, service_name: str) -> None:
-    desk = AlertDesk(world.store, world.clock, lambda: CATALOGUE, Redactor())
-    labels = {"service": service_name, "severity": "critical"}
-    await desk.receive([Alert(name, True, labels, world.clock.now())])
+    desk = an_alert_desk(world.store, world.clock, lambda: CATALOGUE)
+    fired = an_alert_told(name, service=service_name, starts_at=world.clock.now())
+    await desk.receive(a_delivery(fired))
 
 
 async def test_a_finding_that_cannot_be_extended_holds_up_no_new_one(store: SqlStore) -> None:

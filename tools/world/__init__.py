@@ -40,6 +40,7 @@ from tools.world.names import (
     Severity,
     Window,
     WorkloadRef,
+    is_namespace,
     labels_of,
 )
 from tools.world.observations import (
@@ -85,5 +86,6 @@ __all__ = [
     "Vote",
     "Window",
     "WorkloadRef",
+    "is_namespace",
     "labels_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,14 @@ ServiceName = NewType("ServiceName", str)
 Floats = npt.NDArray[np.float64]
 Labels = tuple[tuple[str, str], ...]  # sorted by name, so that it can be a key
 DEFAULT_CLUSTER = "default"  # what the only cluster is called while nobody names it
+
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes has it
+
+
+def is_namespace(name: str) -> bool:
+    """Say whether a Kubernetes namespace can be called this."""
+    return _NAMESPACE.fullmatch(name) is not None
 
 
 def labels_of(mapping: Mapping[str, str]) -> Labels:

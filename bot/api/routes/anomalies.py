@@ -28,7 +28,7 @@ async def anomalies(
 ) -> list[AnomalyOut]:
     """Return anomalies, newest first."""
     known = {s.category for s in caller.deps.catalogue().metrics.values()}
-    known_category(category, {*known, "alert"})
+    known_category(category, known)
     async with caller.deps.store.begin() as tx:
         found = await tx.anomalies.list(
             active_only=active_only,

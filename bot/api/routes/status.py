@@ -25,6 +25,7 @@ async def status(caller: Annotated[Caller, Depends(needs("api.status"))]) -> Sta
     halt, freeze = await deps.switches.now()
     async with deps.store.begin() as tx:
         anomalies = await tx.anomalies.active()
+        alerts = await tx.alerts.active()
         findings = await tx.findings.open()
         plans = await tx.plans.list(OPEN, limit=1000)
         baselines = await tx.baselines.all()
@@ -35,6 +36,7 @@ async def status(caller: Annotated[Caller, Depends(needs("api.status"))]) -> Sta
         mode=pulse.mode,
         leading=pulse.leading,
         active_anomalies=sum(caller.may_read(a.service) for a in anomalies),
+        firing_alerts=sum(caller.may_read(a.service) for a in alerts),
         open_findings=sum(caller.may_read(f.service) for f in findings),
         plans_waiting=len(plans),
         baselines_loaded=len(baselines),

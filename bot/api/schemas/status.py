@@ -17,6 +17,7 @@ class StatusOut(Out):
     mode: str
     leading: bool
     active_anomalies: int
+    firing_alerts: int
     open_findings: int
     plans_waiting: int
     baselines_loaded: int

@@ -1,132 +1,180 @@
-"""Alerts told by Alertmanager: each becomes an anomaly, and is told as any other.
+"""Alerts told by a webhook are taken in, and ended when nobody says any more that they fire.
 
-    firing ──> anomaly open (category "alert") ──detection cycle──> finding, updates, thread
-    resolved ─> anomaly resolved ───────────────────^
+    delivery ──each alert: subject, severity, which spell?──> rows ──`Telling`──> finding, thread
+    every minute ──not heard for long, or gone from Alertmanager──> over
+                 └─a heartbeat is silent──> an alert of our own
 
-The fingerprint is the alert's own labels, so that a repeated delivery changes nothing.
+All of one delivery is one transaction. What it says is data: words of others, cut of secrets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.core.ports import Clock, Store, Transaction
-from bot.domain.anomaly import Anomaly, Resolved, fingerprint_of, open_anomaly
-from bot.domain.audit import BOT, Event
-from bot.domain.ids import AnomalyId, mint
-from bot.domain.redaction import Redactor
-from tools.world import Catalogue, MetricName, ServiceName, Verdict, Vote, labels_of
+import structlog
 
-CATEGORY = "alert"
-SERVICE_LABELS = ("service", "app", "job", "deployment")
-# An alert has no deviation; its severity label stands for one (see Severity.of_deviation).
-SIGMA = {
-    "critical": 5.0, "page": 5.0, "p0": 5.0, "p1": 5.0,
-    "high": 4.0, "error": 4.0, "p2": 4.0,
-    "warning": 3.0, "medium": 3.0, "p3": 3.0,
-}  # fmt: skip
+from bot.core.detection.alert_events import event_of
+from bot.core.detection.alert_severity import SeverityTable
+from bot.core.detection.alert_subject import Naming, naming_of, service_of
+from bot.core.detection.heartbeats import Heartbeats
+from bot.core.ports import Clock, Store, Transaction
+from bot.domain.alert import Alert, hear_again, hear_resolved
+from bot.domain.audit import BOT, Event
+from bot.domain.ids import AlertId, mint
+from bot.domain.redaction import Redactor
+from tools.world import Catalogue, WorkloadRef, labels_of
+
+log = structlog.get_logger(__name__)
+LONGEST_WORDS = 4_000  # characters of one annotation that are kept
+
+OwnersOf = Callable[[WorkloadRef], Awaitable[Sequence[WorkloadRef]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """One alert as it was told."""
+class ToldAlert:
+    """One alert as a delivery tells it. Times are the sender's."""
 
     name: str
     firing: bool
     labels: Mapping[str, str]
     starts_at: datetime
+    ends_at: datetime | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    generator_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one call of the webhook told."""
+
+    alerts: Sequence[ToldAlert]
+    group_key: str = ""
+    left_out: int = 0  # Alertmanager's `truncatedAlerts`, and what we did not take
+    refused: Mapping[int, str] = field(default_factory=dict)  # place in the delivery, why
 
 
 @dataclass(frozen=True, slots=True)
 class AlertReceipt:
-    """What became of a delivery. `unchanged` counts repetitions."""
+    """What became of a delivery. `unchanged` counts repetitions and what came too late."""
 
-    opened: tuple[AnomalyId, ...]
-    resolved: tuple[AnomalyId, ...]
+    opened: tuple[AlertId, ...]
+    resolved: tuple[AlertId, ...]
     unchanged: int
+    heartbeats: int = 0
+
+
+async def no_owners(_ref: WorkloadRef) -> Sequence[WorkloadRef]:
+    """Serve where no cluster is configured."""
+    return ()
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """What became of the alerts of one delivery. Mutable on purpose: it lives inside one call."""
+
+    opened: list[AlertId] = field(default_factory=list)
+    resolved: list[AlertId] = field(default_factory=list)
+    heartbeats: int = 0
 
 
 class AlertDesk:
-    """Takes alerts in."""
+    """Takes deliveries in."""
 
     def __init__(
         self,
+        *,
         store: Store,
         clock: Clock,
         catalogue: Callable[[], Catalogue],
         redactor: Redactor,
-        actor: str = BOT,
+        severity: SeverityTable,
+        heartbeats: Heartbeats,
+        owners_of: OwnersOf = no_owners,
     ) -> None:
-        """Join what taking in needs."""
+        """`owners_of` names who stands above an object, nearest first; it never raises."""
         self._store, self._clock, self._catalogue = store, clock, catalogue
-        self._redactor, self._actor = redactor, actor
+        self._redactor, self._severity = redactor, severity
+        self._heartbeats, self._owners_of = heartbeats, owners_of
 
-    async def receive(self, alerts: Sequence[Alert]) -> AlertReceipt:
-        """Open and resolve anomalies; all of one delivery in one transaction."""
-        opened: list[AnomalyId] = []
-        resolved: list[AnomalyId] = []
+    async def receive(self, delivery: Delivery) -> AlertReceipt:
+        """Take one delivery in; what cannot be taken is told and holds up nothing else."""
+        told = [(each, await self._as_alert(each, delivery)) for each in delivery.alerts]
+        done = _Sorted()
         async with self._store.begin() as tx:
-            active = {a.fingerprint: a for a in await tx.anomalies.active()}
-            for alert in alerts:
-                verdict = self._verdict(alert)
-                key = fingerprint_of(verdict.metric, verdict.labels)
-                known = active.get(key)
-                if alert.firing and known is None:
-                    fresh = open_anomaly(AnomalyId(mint("ANO")), CATEGORY, verdict)
-                    await self._save(tx, fresh, "anomaly.opened", alert)
-                    active[key] = fresh
-                    opened.append(fresh.id)
-                elif not alert.firing and known is not None:
-                    done = replace(known, state=Resolved(self._clock.now()))
-                    await self._save(tx, done, "anomaly.resolved", alert)
-                    del active[key]
-                    resolved.append(known.id)
-        unchanged = len(alerts) - len(opened) - len(resolved)
-        return AlertReceipt(tuple(opened), tuple(resolved), unchanged)
+            for each, alert in told:
+                if self._heartbeats.is_one(each.name):
+                    await self._heartbeats.hear(tx, alert, firing=each.firing)
+                    done.heartbeats += 1
+                else:
+                    await self._take(tx, each, alert, done)
+            for index, why in delivery.refused.items():
+                await self._refuse(tx, index, why)
+        changed = len(done.opened) + len(done.resolved) + done.heartbeats
+        return AlertReceipt(
+            tuple(done.opened), tuple(done.resolved), len(told) - changed, done.heartbeats
+        )
 
-    async def _save(self, tx: Transaction, anomaly: Anomaly, kind: str, alert: Alert) -> None:
-        await tx.anomalies.save(anomaly)
-        told = alert.annotations.get("summary") or alert.annotations.get("description") or ""
+    async def _take(self, tx: Transaction, told: ToldAlert, alert: Alert, done: _Sorted) -> None:
+        known = await tx.alerts.latest(alert.fingerprint)
+        if not told.firing:
+            if known is None:
+                return
+            ended = min(told.ends_at or self._clock.now(), self._clock.now())
+            changed = hear_resolved(known, ended)
+            if changed is not known:
+                await tx.alerts.save(changed)
+                await tx.audit.append(event_of("alert.resolved", changed, self._clock.now()))
+                done.resolved.append(changed.id)
+            return
+        heard = hear_again(known, alert) if known is not None else None
+        if heard is None or (known is not None and heard.active and not known.active):
+            fresh = alert if heard is None else heard
+            await tx.alerts.save(fresh)
+            await tx.audit.append(event_of("alert.opened", fresh, self._clock.now()))
+            done.opened.append(fresh.id)
+        elif heard is not known:
+            await tx.alerts.save(heard)
+
+    async def _refuse(self, tx: Transaction, index: int, why: str) -> None:
+        said = self._redactor.text(why)[:500]
+        log.warning("alert.refused", index=index, why=said)
         await tx.audit.append(
             Event(
-                kind=kind,
+                kind="alert.refused",
                 at=self._clock.now(),
-                actor=self._actor,
-                subject=anomaly.id,
-                why=self._redactor.text(told)[:500],
-                facts={
-                    "metric": anomaly.metric,
-                    "service": anomaly.service,
-                    "severity": anomaly.severity.value,
-                    "source": "alertmanager",
-                },
+                actor=BOT,
+                subject=f"alerts.{index}",
+                why=said,
             )
         )
 
-    def _verdict(self, alert: Alert) -> Verdict:
-        labels = {k: self._redactor.text(v) for k, v in alert.labels.items() if k != "alertname"}
-        sigma = SIGMA.get(labels.get("severity", "").lower(), 3.0)
+    async def _as_alert(self, told: ToldAlert, delivery: Delivery) -> Alert:
+        labels = {k: self._redactor.text(v) for k, v in told.labels.items() if k != "alertname"}
+        cluster = labels.get("cluster", "")
+        naming = naming_of(labels, cluster)
+        owners = await self._owners(naming) if told.firing else ()
+        severity, word = self._severity.of(labels)
         now = self._clock.now()
-        return Verdict(
-            metric=MetricName(alert.name),
+        subject = naming.workload or naming.place
+        return Alert(
+            id=AlertId(mint("ALR")),
+            name=self._redactor.text(told.name),
+            service=service_of(naming, owners, self._catalogue(), cluster),
+            subject=str(subject) if subject is not None else "",
+            severity=severity,
+            severity_word=word,
             labels=labels_of(labels),
-            service=self._service(labels),
-            at=now,
-            observed=float("nan"),
-            expected=float("nan"),
-            deviation_sigma=sigma,
-            votes=(Vote("alertmanager", sigma, 0.0, anomalous=True),),
-            anomalous=True,
-            started_at=min(alert.starts_at, now),
-            method="alert",
+            annotations=labels_of(
+                {k: self._redactor.text(v)[:LONGEST_WORDS] for k, v in told.annotations.items()}
+            ),
+            started_at=min(told.starts_at, now),
+            heard_at=now,
+            generator_url=self._redactor.text(told.generator_url)[:LONGEST_WORDS],
+            group_key=self._redactor.text(delivery.group_key)[:LONGEST_WORDS],
+            left_out=delivery.left_out,
         )
 
-    def _service(self, labels: Mapping[str, str]) -> ServiceName:
-        """Return the catalogued service the labels name, else what they say."""
-        services = self._catalogue().services
-        named = [labels[key] for key in SERVICE_LABELS if labels.get(key)]
-        known = next((name for name in named if name in services), None)
-        return ServiceName(known or (named[0] if named else "unknown"))
+    async def _owners(self, naming: Naming) -> Sequence[WorkloadRef]:
+        return await self._owners_of(naming.workload) if naming.workload is not None else ()

@@ -1,7 +1,7 @@
 """The detection cycle: every minute, what is abnormal, told once.
 
     catalogue ─fetch─> series ─score (worker)─> verdicts ─> anomalies open, renew, resolve
-        ─group─> finding: forecast, causes, similar cases ─> posted at once ─> agent run queued
+        ─`Telling`─> findings: forecast, causes, similar cases ─> posted at once ─> agent run queued
 
 A metric that cannot be read is named and changes nothing: absent data neither opens nor resolves.
 A service that cannot be judged, or a finding that cannot be told, is named and holds up no other:
@@ -11,15 +11,13 @@ its anomalies stay, and the next cycle tries again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
 
-from bot.core.detection import grouping
-from bot.core.detection.enrichment import Enricher, Extra
-from bot.core.detection.findings import FindingDesk
+from bot.core.detection.telling import Seen, Telling
 from bot.core.ports import Clock, Store, Transaction
 from bot.core.shared.isolation import isolated, unexpected
 from bot.domain.anomaly import Anomaly, Resolved, fingerprint_of, observe, open_anomaly
@@ -31,14 +29,13 @@ from tools.background import in_background
 from tools.errors import BackendError, ToolError
 from tools.fleet import ask_each
 from tools.ports import Baselines, Metrics, Workers
-from tools.world import Baseline, Catalogue, MetricSpec, Series, ServiceName, Verdict, Window
+from tools.world import Baseline, Catalogue, MetricSpec, Series, Verdict, Window
 
 log = structlog.get_logger(__name__)
 
 LOOKBACK = timedelta(hours=4)  # what the local noise is measured on
 STEP = timedelta(seconds=60)
 MOST_DEATHS = 3  # services over which workers died, one by one; then the pool itself is ill
-MOST_NAMED = 3  # unread metrics that a finding names; the rest is counted
 
 Observed = tuple[Series, Baseline | None, MetricSpec]
 
@@ -93,7 +90,7 @@ def score_groups(services: Services, settings: DetectorSettings) -> Scored:
 class DetectionCycle:
     """Runs cycles."""
 
-    def __init__(  # noqa: PLR0913 - everything a cycle reads and writes
+    def __init__(
         self,
         *,
         store: Store,
@@ -102,16 +99,13 @@ class DetectionCycle:
         baselines: Baselines,
         workers: Workers,
         catalogue: Callable[[], Catalogue],
-        enricher: Enricher,
-        desk: FindingDesk,
+        telling: Telling,
         settings: DetectorSettings,
-        on_cleared: Callable[[Finding], Awaitable[None]],
     ) -> None:
-        """`on_cleared` is told after a finding's anomalies are all gone."""
+        """Join what a cycle needs; `telling` brings the findings in step afterwards."""
         self._store, self._clock, self._metrics = store, clock, metrics
         self._baselines, self._workers, self._catalogue = baselines, workers, catalogue
-        self._enricher, self._desk, self._settings = enricher, desk, settings
-        self._on_cleared = on_cleared
+        self._telling, self._settings = telling, settings
 
     async def run(self) -> CycleReport:
         """Run one cycle."""
@@ -121,16 +115,12 @@ class DetectionCycle:
         crashed: dict[str, str] = {}
         verdicts = await self._judge(_by_service(observed), crashed)
         report = await self._renew(catalogue, verdicts)
-        series = {_key(s): s for s, _, _ in observed}
-        told, cleared = await self._tell(catalogue, series, failed, crashed)
-        for finding in cleared:
-            heard = self._on_cleared(finding)
-            await isolated(f"plans of {finding.id}", heard, crashed, None)
+        told = await self._telling.signals(Seen({_key(s): s for s, _, _ in observed}, failed))
         report = replace(
             report,
-            told=told,
+            told=told.opened,
             failed=failed,
-            crashed=crashed,
+            crashed=crashed | told.crashed,
             seconds=self._clock.monotonic() - started,
         )
         log.info(
@@ -139,9 +129,9 @@ class DetectionCycle:
             active=report.active,
             opened=report.opened,
             resolved=report.resolved,
-            told=[f.id for f in told],
+            told=[f.id for f in report.told],
             failed=dict(failed),
-            crashed=dict(crashed),
+            crashed=dict(report.crashed),
             seconds=round(report.seconds, 2),
         )
         return report
@@ -252,70 +242,6 @@ class DetectionCycle:
                 "expected": verdict.expected,
             },
         )
-
-    async def _tell(
-        self,
-        catalogue: Catalogue,
-        series: Mapping[tuple[str, object], Series],
-        failed: Mapping[str, str],
-        crashed: dict[str, str],
-    ) -> tuple[tuple[Finding, ...], list[Finding]]:
-        """Bring findings in step with the anomalies; return new and cleared ones."""
-        now = self._clock.now()
-        async with self._store.begin() as tx:
-            active = await tx.anomalies.active()
-            findings = await tx.findings.open()
-            mutes = await tx.mutes.active(now)
-        muted = {(m.service, m.metric) for m in mutes}
-        in_finding = {a for f in findings for a in f.anomalies}
-        loose = [
-            a
-            for a in active
-            if a.id not in in_finding
-            and (a.service, "") not in muted
-            and (a.service, a.metric) not in muted
-        ]
-        services_of: dict[AnomalyId, ServiceName] = {a.id: a.service for a in active}
-        joined, rest = grouping.join(loose, findings, services_of, catalogue, now)
-        joined_ids = {j.finding.id for j in joined}
-        for each in joined:
-            extended = self._desk.extend(each.finding, each.anomalies)
-            await isolated(each.finding.id, extended, crashed, None)
-        still = {a.id for a in active}
-        cleared: list[Finding] = []
-        for finding in findings:
-            if finding.id not in joined_ids and still.isdisjoint(finding.anomalies):
-                done = await isolated(finding.id, self._desk.clear(finding), crashed, None)
-                cleared += [done] if done is not None else []
-        told: list[Finding] = []
-        gaps = {"metrics": _unread(failed)} if failed else {}
-        for group in grouping.groups(rest, catalogue):
-            if grouping.worth_telling(group):
-                opened = self._open_finding(group, catalogue, series, gaps)
-                name = f"finding of {group[0].service}"
-                found = await isolated(name, opened, crashed, None)
-                told += [found] if found is not None else []
-        return tuple(told), cleared
-
-    async def _open_finding(
-        self,
-        group: Sequence[Anomaly],
-        catalogue: Catalogue,
-        series: Mapping[tuple[str, object], Series],
-        gaps: Mapping[str, str],
-    ) -> Finding:
-        """Tell one group; without anything beside the bare numbers when that fails whole."""
-        dead: dict[str, str] = {}
-        enriched = self._enricher.enrich(group, catalogue, series, gaps)
-        extra = await isolated("enrichment", enriched, dead, None)
-        return await self._desk.open(group, extra or Extra(gaps=dead), catalogue)
-
-
-def _unread(failed: Mapping[str, str]) -> str:
-    """Say which metrics, or instances, were not read; of many only how many there are."""
-    told = [f"{name} ({why})" for name, why in list(failed.items())[:MOST_NAMED]]
-    more = len(failed) - len(told)
-    return ", ".join([*told, f"{more} more"] if more > 0 else told)
 
 
 def _why(metric: str, error: Exception) -> str:

@@ -19,6 +19,7 @@ from bot.core.shared.isolation import isolated
 from bot.domain.anomaly import Anomaly
 from bot.domain.finding import BreachForecast
 from bot.domain.redaction import Redactor
+from bot.domain.signal import Signal, alerts_in, anomalies_in
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach, forecast
 from tools.analysis.patterns import burst
@@ -61,7 +62,7 @@ class Extra:
 class Sources:
     """What is asked; None is not configured."""
 
-    metrics: Metrics
+    metrics: Metrics | None
     workers: Workers
     logs: Logs | None = None
     cluster: Cluster | None = None
@@ -71,7 +72,7 @@ class Sources:
 
 
 class Enricher:
-    """Enriches groups of anomalies."""
+    """Enriches groups of signals."""
 
     def __init__(
         self,
@@ -92,12 +93,12 @@ class Enricher:
 
     async def enrich(
         self,
-        group: Sequence[Anomaly],
+        group: Sequence[Signal],
         catalogue: Catalogue,
         series: Mapping[tuple[str, object], Series],
         gaps: Mapping[str, str],
     ) -> Extra:
-        """Look around a group; the worst anomaly comes first in it.
+        """Look around a group; the worst signal comes first in it.
 
         `gaps` is what the cycle itself could not look at.
         """
@@ -109,7 +110,7 @@ class Enricher:
 
     async def _look(
         self,
-        group: Sequence[Anomaly],
+        group: Sequence[Signal],
         catalogue: Catalogue,
         series: Mapping[tuple[str, object], Series],
         gaps: dict[str, str],
@@ -122,7 +123,7 @@ class Enricher:
         similar = await isolated("knowledge", self._similar(group, causes), gaps, [])
         return Extra(tuple(causes), tuple(breaches), tuple(similar), tuple(changes), chart)
 
-    async def _changes(self, group: Sequence[Anomaly]) -> list[Change]:
+    async def _changes(self, group: Sequence[Signal]) -> list[Change]:
         if self._sources.changes is None:
             return []
         window = Window(_onset(group) - CHANGES_BEFORE, self._clock.now())
@@ -131,7 +132,7 @@ class Enricher:
 
     async def _causes(
         self,
-        group: Sequence[Anomaly],
+        group: Sequence[Signal],
         catalogue: Catalogue,
         changes: Sequence[Change],
         gaps: dict[str, str],
@@ -140,7 +141,7 @@ class Enricher:
         window = Window(_onset(group) - LOGS_BEFORE, self._clock.now())
         ranked = rank_causes(
             Symptoms(
-                verdicts=[_seen(a, catalogue) for a in group],
+                verdicts=[_seen(a, catalogue) for a in anomalies_in(group)],
                 changes=[SeenChange(c) for c in changes],
                 events=await self._events(services, catalogue, window, gaps),
                 patterns=await isolated("loki", self._patterns(services, gaps), gaps, []),
@@ -152,15 +153,16 @@ class Enricher:
 
     async def _chart(
         self,
-        group: Sequence[Anomaly],
+        group: Sequence[Signal],
         series: Mapping[tuple[str, object], Series],
         changes: list[Change],
     ) -> str:
-        worst = series.get((group[0].metric, group[0].worst.labels))
+        measured = anomalies_in(group)
+        worst = series.get((measured[0].metric, measured[0].worst.labels)) if measured else None
         if self._sources.charts is None or worst is None:
             return ""
         spec = await self._sources.charts.spec(
-            worst, [a.latest for a in group], changes, self._timezone, self._texts
+            worst, [a.latest for a in measured], changes, self._timezone, self._texts
         )
         return await self._sources.charts.keep(spec, worst, self._texts)
 
@@ -217,11 +219,11 @@ class Enricher:
         return found
 
     async def _breaches(
-        self, group: Sequence[Anomaly], catalogue: Catalogue, gaps: dict[str, str]
+        self, group: Sequence[Signal], catalogue: Catalogue, gaps: dict[str, str]
     ) -> list[BreachForecast]:
         limited = [
             (a, spec)
-            for a in group
+            for a in anomalies_in(group)
             if (spec := catalogue.metrics.get(a.metric)) is not None and spec.threshold is not None
         ]
         found = [
@@ -232,6 +234,8 @@ class Enricher:
 
     async def _breach(self, anomaly: Anomaly, spec: MetricSpec) -> BreachForecast | None:
         window = Window.ending(self._clock.now(), FORECAST_HISTORY)
+        if self._sources.metrics is None:
+            return None
         own_store = dict(anomaly.worst.labels).get("prometheus", "")
         store = members_of(self._sources.metrics).get(own_store, self._sources.metrics)
         answers = await store.query_range(spec.query, window, timedelta(minutes=5))
@@ -253,18 +257,17 @@ class Enricher:
             method=predicted.method,
         )
 
-    async def _similar(
-        self, group: Sequence[Anomaly], causes: Sequence[Cause]
-    ) -> list[SimilarCase]:
+    async def _similar(self, group: Sequence[Signal], causes: Sequence[Cause]) -> list[SimilarCase]:
         if self._sources.history is None:
             return []
-        words = [a.metric.replace("_", " ") for a in group[:3]]
+        words = [a.metric.replace("_", " ") for a in anomalies_in(group)[:3]]
+        words += [f"{a.name} {a.summary}" for a in alerts_in(group)[:3]]
         words += [group[0].service, *(c.cause for c in causes[:1])]
         cases = await self._sources.history.similar(" ".join(words), 3)
         return [self._redactor.case(each) for each in cases]
 
 
-def _onset(group: Sequence[Anomaly]) -> datetime:
+def _onset(group: Sequence[Signal]) -> datetime:
     return min(a.started_at for a in group)
 
 

@@ -2,18 +2,19 @@
 
 open ──> finding + incident + post + queued agent run
 extend ─> more symptoms of the same story: the post is updated, nothing new is posted
-clear ──> all anomalies gone: finding and incident resolved, thread told
+clear ──> all anomalies and alerts gone: finding and incident resolved, thread told
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bot.core.detection.enrichment import Extra
 from bot.core.ports import Clock, Store, Transaction
 from bot.core.shared.wording import gap_text
-from bot.domain.anomaly import Anomaly
+from bot.domain.alert import Alert, Ending, Over
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, FindingId, PlanId, RunId, mint
@@ -21,9 +22,13 @@ from bot.domain.incident import Incident, Priority, TimelineEntry, resolve
 from bot.domain.place import Place
 from bot.domain.question import Question, Voice
 from bot.domain.run import Queued
+from bot.domain.signal import Signal, alerts_in, anomalies_in
 from bot.locale import Texts
 from tools.units import format_value
 from tools.world import Catalogue, Change, ServiceSpec, Verdict
+
+GUESSED = frozenset({Ending.EXPIRED, Ending.GONE})  # nobody said that it is over
+LONGEST_WORDS = 500  # of an alert's own
 
 LookupChannel = Callable[[ServiceSpec | None], ChannelId]
 
@@ -47,8 +52,8 @@ class FindingDesk:
         self._store, self._clock = store, clock
         self._channel_of, self._config = channel_of, config
 
-    async def open(self, group: Sequence[Anomaly], extra: Extra, catalogue: Catalogue) -> Finding:
-        """Tell one new group of anomalies."""
+    async def open(self, group: Sequence[Signal], extra: Extra, catalogue: Catalogue) -> Finding:
+        """Tell one new group of signals, the worst first."""
         now = self._clock.now()
         members = {a.service for a in group}
         guilty = next((c.service for c in extra.causes if c.service in members), None)
@@ -72,14 +77,16 @@ class FindingDesk:
                 service=service,
                 severity=severity,
                 opened_at=now,
-                anomalies=tuple(a.id for a in group),
-                lines=tuple(self.line(a.worst) for a in group),
+                anomalies=tuple(a.id for a in anomalies_in(group)),
+                alerts=tuple(a.id for a in alerts_in(group)),
+                lines=tuple(self.line(each) for each in group),
                 causes=extra.causes,
                 breaches=extra.breaches,
                 similar=extra.similar,
                 place=place,
                 incident=incident.id,
                 chart=extra.chart,
+                notes=self._notes(group),
                 gaps=tuple(_gap(name, why) for name, why in extra.gaps.items()),
             )
             await tx.findings.save(finding)
@@ -103,6 +110,7 @@ class FindingDesk:
                             "severity": severity.value,
                             "priority": incident.priority.value,
                             "anomalies": list(finding.anomalies),
+                            "alerts": [_told(each) for each in alerts_in(group)],
                             "incident": incident.id,
                             "gaps": list(finding.gaps),
                         },
@@ -123,68 +131,69 @@ class FindingDesk:
         self,
         tx: Transaction,
         incident: Incident,
-        group: Sequence[Anomaly],
+        group: Sequence[Signal],
         changes: Sequence[Change],
     ) -> None:
         for change in changes:
             if change.service in {a.service for a in group}:
                 entry = TimelineEntry(change.at, change.summary, "change", change.author)
                 await tx.incidents.note(incident.id, entry)
-        for anomaly in group:
-            await tx.incidents.note(
-                incident.id,
-                TimelineEntry(
-                    anomaly.started_at, self.line(anomaly.first), "anomaly", ref=anomaly.id
-                ),
-            )
+        for signal in group:
+            await tx.incidents.note(incident.id, self._entry(signal))
 
-    async def extend(self, finding: Finding, anomalies: Sequence[Anomaly]) -> Finding:
+    async def extend(self, finding: Finding, signals: Sequence[Signal]) -> Finding:
         """Add symptoms to an open finding; its post is updated in place."""
         async with self._store.begin() as tx:
             current = await tx.findings.get(finding.id)
-            fresh = [a for a in anomalies if a.id not in current.anomalies]
-            severities = [current.severity, *(a.severity for a in fresh)]
-            known = [await tx.anomalies.get(a) for a in current.anomalies]
+            told = {*current.anomalies, *current.alerts}
+            fresh = [s for s in signals if s.id not in told]
+            severities = [current.severity, *(s.severity for s in fresh)]
+            known: list[Signal] = [await tx.anomalies.get(a) for a in current.anomalies]
+            known += [await tx.alerts.get(a) for a in current.alerts]
             # A spell that ended and began again is one line, told by its newest spell.
-            newest = {a.fingerprint: a for a in (*known, *fresh)}
+            newest = {s.fingerprint: s for s in (*known, *fresh)}
             grown = replace(
                 current,
-                anomalies=(*current.anomalies, *(a.id for a in fresh)),
-                lines=tuple(self.line(a.worst) for a in newest.values()),
+                anomalies=(*current.anomalies, *(a.id for a in anomalies_in(fresh))),
+                alerts=(*current.alerts, *(a.id for a in alerts_in(fresh))),
+                lines=tuple(self.line(s) for s in newest.values()),
                 severity=max(severities, key=lambda s: s.rank),
+                notes=tuple(dict.fromkeys([*current.notes, *self._notes(fresh)])),
             )
             await tx.findings.save(grown)
             await tx.outbox.refresh("finding", finding.id)
-            for anomaly in fresh:
+            for signal in fresh:
                 if grown.incident is not None:
-                    text = self.line(anomaly.first)
-                    entry = TimelineEntry(anomaly.started_at, text, "anomaly", ref=anomaly.id)
-                    await tx.incidents.note(grown.incident, entry)
+                    await tx.incidents.note(grown.incident, self._entry(signal))
             await tx.audit.append(
                 Event(
                     kind="finding.extended",
                     at=self._clock.now(),
                     actor=BOT,
                     subject=finding.id,
-                    facts={"anomalies": [a.id for a in fresh]},
+                    facts={
+                        "anomalies": [a.id for a in anomalies_in(fresh)],
+                        "alerts": [_told(each) for each in alerts_in(fresh)],
+                    },
                 )
             )
         return grown
 
     async def clear(self, finding: Finding) -> Finding:
-        """Resolve a finding none of whose anomalies is active any more."""
+        """Resolve a finding none of whose signals is active any more."""
         now = self._clock.now()
         async with self._store.begin() as tx:
             done = replace(await tx.findings.get(finding.id), resolved_at=now)
             await tx.findings.save(done)
             await tx.outbox.refresh("finding", finding.id)
+            ended = [await tx.alerts.get(each) for each in done.alerts]
             if done.place is not None:
                 await tx.outbox.post(
                     f"finding-resolved:{finding.id}",
                     "notice",
                     finding.id,
                     Place(done.place.channel),
-                    {"text": self._resolved_text(done)},
+                    {"text": self._resolved_text(done, ended)},
                     behind=f"finding:{finding.id}",
                 )
             if done.incident is not None:
@@ -197,11 +206,18 @@ class FindingDesk:
             )
         return done
 
-    def _resolved_text(self, finding: Finding) -> str:
+    def _resolved_text(self, finding: Finding, alerts: Sequence[Alert]) -> str:
         assert finding.resolved_at is not None  # noqa: S101 - set one line above its only caller
+        texts = self._config.texts
         minutes = round((finding.resolved_at - finding.opened_at).total_seconds() / 60)
-        return self._config.texts.say(
-            "finding.resolved", service=finding.service, minutes=minutes, id=finding.id
+        unheard = [a.name for a in alerts if isinstance(a.state, Over) and a.state.how in GUESSED]
+        key = "finding.unheard" if unheard else "finding.resolved"
+        return texts.say(
+            key,
+            service=finding.service,
+            minutes=minutes,
+            id=finding.id,
+            alerts=", ".join(dict.fromkeys(unheard)),
         )
 
     async def conclude(
@@ -220,8 +236,17 @@ class FindingDesk:
             await tx.outbox.refresh("finding", finding_id)
         return concluded
 
-    def line(self, verdict: Verdict) -> str:
-        """Return one anomaly as people read it."""
+    def line(self, signal: Signal) -> str:
+        """Return one signal as people read it: an anomaly at its worst."""
+        return self._alert(signal) if isinstance(signal, Alert) else self._verdict(signal.worst)
+
+    def _entry(self, signal: Signal) -> TimelineEntry:
+        if isinstance(signal, Alert):
+            return TimelineEntry(signal.started_at, self._alert(signal), "alert", ref=signal.id)
+        text = self._verdict(signal.first)
+        return TimelineEntry(signal.started_at, text, "anomaly", ref=signal.id)
+
+    def _verdict(self, verdict: Verdict) -> str:
         texts = self._config.texts
         line = texts.say(
             "finding.line",
@@ -230,14 +255,60 @@ class FindingDesk:
             observed=format_value(verdict.observed, verdict.unit),
             expected=format_value(verdict.expected, verdict.unit),
             sigma=f"{verdict.deviation_sigma:+.1f}",
-            since=f"{verdict.started_at:%H:%M} UTC",
+            since=_since(verdict.started_at),
         )
         return f"{line}{gap_text(texts, verdict)}"
 
-    def _title(self, group: Sequence[Anomaly]) -> str:
-        worst = group[0].worst
-        key = "finding.title_up" if worst.deviation_sigma > 0 else "finding.title_down"
+    def _alert(self, alert: Alert) -> str:
+        """Return an alert in its own words."""
+        key = "finding.alert_line" if alert.summary else "finding.alert_bare"
+        return self._config.texts.say(
+            key,
+            alert=alert.name,
+            service=alert.service,
+            words=alert.summary[:LONGEST_WORDS],
+            since=_since(alert.started_at),
+        )
+
+    def _notes(self, signals: Sequence[Signal]) -> tuple[str, ...]:
+        """Return what must be known of alerts: words that no table has, what was left out."""
+        texts = self._config.texts
+        said: list[str] = []
+        for alert in alerts_in(signals):
+            word = alert.severity_word
+            if not word.known:
+                key = "alert.unknown_severity" if word.text else "alert.no_severity"
+                taken = texts.say(f"slack.severity.{alert.severity.value}")
+                said.append(texts.say(key, alert=alert.name, word=word.text, taken=taken))
+        left_out = max((a.left_out for a in alerts_in(signals)), default=0)
+        if left_out:
+            said.append(texts.say("alert.left_out", count=left_out))
+        return tuple(dict.fromkeys(said))
+
+    def _title(self, group: Sequence[Signal]) -> str:
+        worst = group[0]
+        if isinstance(worst, Alert):
+            return self._config.texts.say(
+                "finding.title_alert", alert=worst.name, service=worst.service
+            )
+        key = "finding.title_up" if worst.worst.deviation_sigma > 0 else "finding.title_down"
         return self._config.texts.say(key, metric=worst.metric, service=worst.service)
+
+
+def _since(at: datetime) -> str:
+    return f"{at:%H:%M} UTC"
+
+
+def _told(alert: Alert) -> dict[str, str]:
+    """Return an alert's own words, for whoever is told outside of Slack."""
+    return {
+        "id": alert.id,
+        "alert": alert.name,
+        "summary": alert.summary[:LONGEST_WORDS],
+        "description": alert.description[:LONGEST_WORDS],
+        "runbook": alert.runbook[:LONGEST_WORDS],
+        "severity": alert.severity_word.text,
+    }
 
 
 def _gap(name: str, why: str) -> str:

@@ -1,7 +1,7 @@
-"""What people say about anomalies: seen, mute, false alarm; and declaring an incident.
+"""What people say about anomalies and alerts: seen, mute, false alarm; and declaring an incident.
 
-    finding ──acknowledge / false_alarm──> its active anomalies ──┐
-    anomaly ──acknowledge_anomaly──────────────────────────────────┴─> row, timeline, post, audit
+    finding ──acknowledge / false_alarm──> its active signals ──┐
+    anomaly ──acknowledge_anomaly────────────────────────────────┴─> row, timeline, post, audit
 
 Whichever door it comes through, one transaction keeps all of it.
 """
@@ -9,15 +9,17 @@ Whichever door it comes through, one transaction keeps all of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.core.ports import Clock, Mute, Store, Transaction
+from bot.domain.alert import Alert, acknowledge_alert, mark_false_alert
 from bot.domain.anomaly import Anomaly, acknowledge, mark_false_alarm
 from bot.domain.audit import Event
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, ChannelId, FindingId, IncidentId, UserId
 from bot.domain.incident import Incident, Priority, TimelineEntry
 from bot.domain.place import Place
+from bot.domain.signal import Signal
 from foundation.nearest import nearest
 from tools.errors import BadArgumentError
 from tools.world import Catalogue, ServiceName
@@ -33,10 +35,10 @@ class Triage:
     clock: Clock
 
     async def acknowledge(self, finding_id: FindingId, user: UserId) -> int:
-        """Note that a person has seen a finding; returns how many anomalies that changed."""
+        """Note that a person has seen a finding; returns how many signals that changed."""
         async with self.store.begin() as tx:
             finding = await tx.findings.get(finding_id)
-            seen = await self._acknowledge(tx, finding, await _anomalies(tx, finding), user)
+            seen = await self._acknowledge(tx, finding, await _signals(tx, finding), user)
         return len(seen)
 
     async def acknowledge_anomaly(self, anomaly_id: AnomalyId, user: UserId) -> Anomaly:
@@ -45,48 +47,49 @@ class Triage:
             anomaly = await tx.anomalies.get(anomaly_id)
             told = [f for f in await tx.findings.open() if anomaly_id in f.anomalies]
             finding = told[0] if told else None  # a lesser anomaly is kept and never told
-            seen = await self._acknowledge(tx, finding, [anomaly], user)
-        return seen[0] if seen else anomaly
+            await self._acknowledge(tx, finding, [anomaly], user)
+            return await tx.anomalies.get(anomaly_id)
 
     async def _acknowledge(
-        self, tx: Transaction, finding: Finding | None, anomalies: list[Anomaly], user: UserId
-    ) -> list[Anomaly]:
+        self, tx: Transaction, finding: Finding | None, signals: list[Signal], user: UserId
+    ) -> list[Signal]:
         now = self.clock.now()
         changed = [
             moved
-            for anomaly in anomalies
-            if anomaly.active and (moved := acknowledge(anomaly, user, now)) != anomaly
+            for signal in signals
+            if signal.active and (moved := _seen(signal, user, now)) != signal
         ]
-        await self._keep(tx, finding, changed, "anomaly.acknowledged", user, "acknowledged")
+        await self._keep(tx, finding, changed, "acknowledged", user, "acknowledged")
         return changed
 
     async def false_alarm(self, finding_id: FindingId, user: UserId) -> int:
-        """Close a finding's anomalies as none; returns how many that were."""
+        """Close a finding's signals as none; returns how many that were."""
         async with self.store.begin() as tx:
             finding = await tx.findings.get(finding_id)
             now = self.clock.now()
-            changed = [
-                mark_false_alarm(anomaly, user, now)
-                for anomaly in await _anomalies(tx, finding)
-                if anomaly.active
-            ]
-            await self._keep(tx, finding, changed, "anomaly.false_alarm", user, "false alarm")
+            signals = await _signals(tx, finding)
+            changed = [_denied(each, user, now) for each in signals if each.active]
+            await self._keep(tx, finding, changed, "false_alarm", user, "false alarm")
         return len(changed)
 
     async def _keep(
         self,
         tx: Transaction,
         finding: Finding | None,
-        changed: list[Anomaly],
-        kind: str,
+        changed: list[Signal],
+        what: str,
         user: UserId,
         word: str,
     ) -> None:
         now = self.clock.now()
         facts = {"finding": finding.id} if finding is not None else {}
-        for anomaly in changed:
-            await tx.anomalies.save(anomaly)
-            await tx.audit.append(Event(kind, now, user, anomaly.id, facts=facts))
+        for signal in changed:
+            if isinstance(signal, Alert):
+                await tx.alerts.save(signal)
+            else:
+                await tx.anomalies.save(signal)
+            noun = "alert" if isinstance(signal, Alert) else "anomaly"
+            await tx.audit.append(Event(f"{noun}.{what}", now, user, signal.id, facts=facts))
         if finding is None:
             return
         if changed and finding.incident is not None:
@@ -146,5 +149,18 @@ class Triage:
         return incident.id
 
 
-async def _anomalies(tx: Transaction, finding: Finding) -> list[Anomaly]:
-    return [await tx.anomalies.get(each) for each in finding.anomalies]
+async def _signals(tx: Transaction, finding: Finding) -> list[Signal]:
+    anomalies = [await tx.anomalies.get(each) for each in finding.anomalies]
+    return [*anomalies, *[await tx.alerts.get(each) for each in finding.alerts]]
+
+
+def _seen(signal: Signal, user: UserId, at: datetime) -> Signal:
+    if isinstance(signal, Alert):
+        return acknowledge_alert(signal, user, at)
+    return acknowledge(signal, user, at)
+
+
+def _denied(signal: Signal, user: UserId, at: datetime) -> Signal:
+    if isinstance(signal, Alert):
+        return mark_false_alert(signal, user, at)
+    return mark_false_alarm(signal, user, at)

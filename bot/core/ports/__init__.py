@@ -5,7 +5,7 @@
     people         directory and API tokens
     model          one streamed turn of a language model
     investigation  agent runs: conversation, evidence, cost, the reply while it is made
-    detection      anomalies, findings, incidents, baselines, changes
+    detection      anomalies, alerts, findings, incidents, baselines, changes
     remediation    plans and config map versions
     reports        digest slots, postmortems
     installation   its name, its language, its files
@@ -15,6 +15,7 @@ Everything is imported from here; the modules keep one subject each.
 """
 
 from bot.core.ports.detection import (
+    Alerts,
     Anomalies,
     BaselineRows,
     ChangeRows,
@@ -77,6 +78,7 @@ from tools.ports import Clock
 __all__ = [
     "BRAKE",
     "VERSION",
+    "Alerts",
     "Anomalies",
     "ApiToken",
     "ApiTokens",

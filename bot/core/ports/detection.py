@@ -1,4 +1,4 @@
-"""What is found about the world: anomalies, mutes, findings, incidents, baselines, changes.
+"""What is found about the world: anomalies, alerts, mutes, findings, incidents, baselines, changes.
 
 Each repository keeps one noun.
 """
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.domain.alert import Alert
 from bot.domain.anomaly import Anomaly
 from bot.domain.finding import Finding
-from bot.domain.ids import AnomalyId, ChannelId, FindingId, IncidentId, UserId
+from bot.domain.heartbeat import Heartbeat
+from bot.domain.ids import AlertId, AnomalyId, ChannelId, FindingId, IncidentId, UserId
 from bot.domain.incident import Incident, TimelineEntry
 from bot.domain.place import Place
 from tools.world import (
@@ -54,6 +56,44 @@ class Anomalies(Protocol):
         limit: int = 200,
     ) -> list[Anomaly]:
         """Return anomalies, newest first."""
+        ...
+
+
+class Alerts(Protocol):
+    """Spells of alerts, and the heartbeats among them."""
+
+    async def active(self) -> list[Alert]:
+        """Return every alert that fires, oldest first."""
+        ...
+
+    async def get(self, alert_id: AlertId) -> Alert:
+        """Return one spell. Raises NotFoundError."""
+        ...
+
+    async def is_genuine(self, alert_id: AlertId) -> bool:
+        """Say whether we wrote an alert as it stands; False for one that is gone."""
+        ...
+
+    async def latest(self, fingerprint: str) -> Alert | None:
+        """Return the newest spell of an alert."""
+        ...
+
+    async def save(self, alert: Alert) -> None:
+        """Insert or replace. At most one active per fingerprint: StaleError otherwise."""
+        ...
+
+    async def heartbeats(self) -> list[Heartbeat]:
+        """Return every heartbeat that was ever heard."""
+        ...
+
+    async def save_heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Insert or replace."""
+        ...
+
+    async def list(
+        self, *, active_only: bool = True, severity: str = "", limit: int = 200
+    ) -> list[Alert]:
+        """Return alerts, newest first."""
         ...
 
 

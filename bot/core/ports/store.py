@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.core.ports.detection import Anomalies, BaselineRows, ChangeRows, Findings, Incidents, Mutes
+from bot.core.ports.detection import (
+    Alerts,
+    Anomalies,
+    BaselineRows,
+    ChangeRows,
+    Findings,
+    Incidents,
+    Mutes,
+)
 from bot.core.ports.investigation import (
     Charts,
     Conversation,
@@ -188,6 +196,7 @@ class Transaction(Protocol):
     conversation: Conversation
     evidence: EvidenceStore
     usage: UsageLedger
+    alerts: Alerts
     anomalies: Anomalies
     mutes: Mutes
     findings: Findings

@@ -231,7 +231,7 @@ def _about(
 ) -> list[AuditRow]:
     """Return the audit rows that tell this story."""
     subjects = {incident.id, *(f.id for f in findings), *(r.plan.id for r in plans)}
-    subjects |= {a for f in findings for a in f.anomalies}
+    subjects |= {each for f in findings for each in (*f.anomalies, *f.alerts)}
     return [row for row in rows if row.event.subject in subjects]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from bot.domain.anomaly import Acknowledged, Anomaly, FalseAlarm
+from bot.domain.anomaly import Acknowledged, FalseAlarm
 from bot.domain.finding import Finding
 from bot.domain.incident import Incident
+from bot.domain.signal import Signal, alerts_in
 from bot.locale import Texts
 from bot.slack.blocks.markdown import markdown
 from bot.slack.blocks.rendered import Rendered
@@ -37,13 +38,14 @@ EMOJI = {
     Severity.CRITICAL: "🔴",
 }
 MOST_LINES = 8
+MOST_ALERTS, LONGEST_ALERT = 3, 600  # alerts whose own words are shown, and how much of each
 MOST_GAPS, LONGEST_GAP = 3, 60  # one short line says what was not seen; the store says it all
 MUTE_HOURS = ("1", "4", "24")
 
 
 def render(
     finding: Finding,
-    anomalies: Sequence[Anomaly],
+    signals: Sequence[Signal],
     incident: Incident | None,
     texts: Texts,
     hosts: Collection[str] = (),
@@ -56,11 +58,13 @@ def render(
     else:  # the agent run has not concluded yet: what the detector knows
         blocks += [section(_causes(finding, texts))] if finding.causes else []
         blocks.append(section(_lines(finding, texts)))
+    words = _alerts(finding, signals, texts)
+    blocks += [section(words)] if words else []
     chart_at = len(blocks)
     told = (_breaches(finding, texts), _similar(finding, texts))
     blocks += [section(text) for text in told if text]
-    blocks.append(context(*_small_print(finding, anomalies, incident, texts)))
-    buttons = _buttons(finding, anomalies, texts)
+    blocks.append(context(*_small_print(finding, signals, incident, texts)))
+    buttons = _buttons(finding, signals, texts)
     if buttons:
         blocks.append(actions(*buttons, block_id=finding.id))
     return Rendered(_notification(finding, title), blocks, finding.chart, chart_at)
@@ -88,6 +92,21 @@ def _lines(finding: Finding, texts: Texts) -> str:
     if more > 0:
         shown.append(texts.say("slack.more", count=more))
     return "\n".join(shown) or escape(finding.service)
+
+
+def _alerts(finding: Finding, signals: Sequence[Signal], texts: Texts) -> str:
+    """What alerts say themselves beyond the lines above: their description, their runbook."""
+    lines: list[str] = []
+    for alert in alerts_in(signals):
+        said = [alert.summary] if finding.conclusion else []
+        said = [escape(cut(each, LONGEST_ALERT)) for each in (*said, alert.description) if each]
+        if alert.runbook:
+            said.append(texts.say("slack.finding.runbook", runbook=code(cut(alert.runbook, 300))))
+        if said:
+            lines.append("\n".join([f"📟 *{escape(cut(alert.name, 100))}*", *said]))
+    more = len(lines) - MOST_ALERTS
+    shown = lines[:MOST_ALERTS]
+    return "\n".join([*shown, texts.say("slack.more", count=more)] if more > 0 else shown)
 
 
 def _causes(finding: Finding, texts: Texts) -> str:
@@ -132,37 +151,38 @@ def _gaps(finding: Finding, texts: Texts) -> str:
 
 
 def _small_print(
-    finding: Finding, anomalies: Sequence[Anomaly], incident: Incident | None, texts: Texts
+    finding: Finding, signals: Sequence[Signal], incident: Incident | None, texts: Texts
 ) -> list[str]:
-    since = min((a.started_at for a in anomalies), default=finding.opened_at)
+    since = min((a.started_at for a in signals), default=finding.opened_at)
     lines = [
         texts.say("slack.finding.since", service=code(finding.service), since=date(since)),
         f"{finding.id}" + (f" · {incident.id} {incident.priority.value}" if incident else ""),
         _gaps(finding, texts),
+        *(f"⚠️ {escape(note)}" for note in finding.notes[:MOST_GAPS]),
     ]
     if finding.resolved_at is not None:
         lines.append(texts.say("slack.finding.resolved_at", at=date(finding.resolved_at)))
-    for word, by, at in _said(anomalies):
+    for word, by, at in _said(signals):
         lines.append(texts.say(word, user=f"<@{by}>", at=date(at)))
     return lines
 
 
-def _said(anomalies: Sequence[Anomaly]) -> list[tuple[str, str, datetime]]:
+def _said(signals: Sequence[Signal]) -> list[tuple[str, str, datetime]]:
     """Who acknowledged it or called it a false alarm, each once."""
     said: dict[tuple[str, str], datetime] = {}
-    for anomaly in anomalies:
-        if isinstance(anomaly.state, Acknowledged):
-            said.setdefault(("slack.finding.acknowledged", anomaly.state.by), anomaly.state.at)
-        if isinstance(anomaly.state, FalseAlarm):
-            said.setdefault(("slack.finding.false_alarm", anomaly.state.by), anomaly.state.at)
+    for signal in signals:
+        if isinstance(signal.state, Acknowledged):
+            said.setdefault(("slack.finding.acknowledged", signal.state.by), signal.state.at)
+        if isinstance(signal.state, FalseAlarm):
+            said.setdefault(("slack.finding.false_alarm", signal.state.by), signal.state.at)
     return [(word, by, at) for (word, by), at in said.items()]
 
 
-def _buttons(finding: Finding, anomalies: Sequence[Anomaly], texts: Texts) -> list[Block]:
+def _buttons(finding: Finding, signals: Sequence[Signal], texts: Texts) -> list[Block]:
     if finding.resolved_at is not None:
         return []
     made: list[Block] = []
-    active = [a for a in anomalies if a.active]
+    active = [a for a in signals if a.active]
     if finding.plan is None:
         text = texts.say("slack.button.propose")
         made.append(button(text, ActionId.FINDING_PROPOSE, finding.id, "primary"))

@@ -10,7 +10,6 @@ import pytest
 
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
-from bot.core.detection.alerts import AlertDesk
 from bot.core.detection.baseline_import import BaselineImport
 from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
@@ -26,6 +25,7 @@ from bot.store.store import SqlStore
 from bot.telemetry import SelfMetrics
 from tests.fakes.clock import FakeClock
 from tests.fakes.decision import FakeDirectory
+from tests.fixtures.alerting import an_alert_desk
 from tests.fixtures.nouns import NOW
 from tools.ports import Health
 from tools.world import Catalogue, MetricName, MetricSpec, ServiceName, ServiceSpec
@@ -131,7 +131,7 @@ async def api(store: SqlStore) -> AsyncIterator[World]:
         switches=Brake(), triage=Triage(store, clock),
         baselines=BaselineImport(store, clock, lambda: CATALOGUE),
         deployments=Deployments(store, clock, lambda: CATALOGUE, Redactor()),
-        alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()), backends=backends,
+        alerts=an_alert_desk(store, clock, lambda: CATALOGUE), backends=backends,
         before_scrape=scrape,
     )  # fmt: skip
     transport = httpx.ASGITransport(build_api(deps, most_bytes=50_000))

@@ -21,7 +21,6 @@ from schemathesis.core.result import Ok
 
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
-from bot.core.detection.alerts import AlertDesk
 from bot.core.detection.baseline_import import BaselineImport
 from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
@@ -33,6 +32,7 @@ from bot.domain.redaction import Redactor
 from bot.store.store import open_store
 from tests.fakes.clock import FakeClock
 from tests.fakes.decision import FakeDirectory
+from tests.fixtures.alerting import an_alert_desk
 from tests.fixtures.database import sqlite_store, sqlite_url
 from tests.fixtures.keys import KEYRING
 from tests.fixtures.nouns import NOW, a_record, an_anomaly
@@ -65,7 +65,7 @@ def an_app(path: Path) -> FastAPI:
             access=lambda: AccessConfig({Role.ADMIN: ("*",)}), registry=CollectorRegistry(),
             pulse=lambda: Pulse(ready=True), directory=FakeDirectory(*PEOPLE), plans=Desk(),
             switches=Brake(),
-            alerts=AlertDesk(store, clock, lambda: CATALOGUE, Redactor()),
+            alerts=an_alert_desk(store, clock, lambda: CATALOGUE),
             triage=Triage(store, clock),
             baselines=BaselineImport(store, clock, lambda: CATALOGUE),
             deployments=Deployments(store, clock, lambda: CATALOGUE, Redactor()),

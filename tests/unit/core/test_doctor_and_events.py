@@ -11,10 +11,8 @@ import structlog
 from prometheus_client import generate_latest
 
 from bot.composition.parts import open_live_files
-from bot.core.detection.alerts import Alert, AlertDesk
 from bot.core.shared.announcing import AnnouncingStore
 from bot.core.upkeep.doctor import CheckFailedError, DependencyState, all_well, examine, of_health
-from bot.domain.anomaly import Resolved
 from bot.domain.audit import BOT, Event
 from bot.domain.redaction import Redactor
 from bot.main import _model_data_detail
@@ -26,7 +24,7 @@ from tests.fixtures.bot import CONFIG
 from tests.fixtures.nouns import NOW, an_anomaly
 from tools.act.actions import ACTIONS
 from tools.ports import Health
-from tools.world import Catalogue, ServiceName, ServiceSpec, Severity
+from tools.world import Catalogue, ServiceName, ServiceSpec
 
 CATALOGUE = Catalogue(
     {}, {ServiceName("order-api"): ServiceSpec(ServiceName("order-api"), "t", ())}
@@ -83,27 +81,6 @@ async def test_the_doctor_tells_ok_off_and_failed_with_what_to_do() -> None:
     assert told["claude"] == (DependencyState.OFF, "not configured", "set ANTHROPIC_API_KEY")
     assert not all_well(rows)
     assert all_well([r for r in rows if r.state is not DependencyState.FAILED])
-
-
-def an_alert(*, firing: bool = True, name: str = "PodDown", **labels: str) -> Alert:
-    given = {"alertname": name, "severity": "critical", "service": "order-api", **labels}
-    return Alert(name, firing, given, NOW, {"summary": "no pod answers, token=abcd1234efgh"})
-
-
-async def test_an_alert_is_an_anomaly_once_however_often_it_is_delivered(store: SqlStore) -> None:
-    desk = AlertDesk(store, FakeClock(NOW), lambda: CATALOGUE, Redactor())
-    first = await desk.receive([an_alert(), an_alert(), an_alert(pod="b")])
-    assert (len(first.opened), first.unchanged) == (2, 1)
-    again = await desk.receive([an_alert()])
-    assert (again.opened, again.unchanged) == ((), 1)
-    done = await desk.receive([an_alert(firing=False)])
-    assert done.resolved == first.opened[:1]
-    async with store.begin() as tx:
-        anomaly = await tx.anomalies.get(first.opened[0])
-        (row,) = [r for r in await tx.audit.tail() if r.event.kind == "anomaly.resolved"]
-    assert (anomaly.category, anomaly.severity) == ("alert", Severity.CRITICAL)
-    assert isinstance(anomaly.state, Resolved)
-    assert "abcd1234efgh" not in row.event.why
 
 
 async def test_an_event_is_announced_after_its_commit_and_only_then(store: SqlStore) -> None:

@@ -12,7 +12,7 @@ from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.investigation.answer_text import _seen
 from bot.core.shared.wording import gap_text
 from bot.locale import Texts
-from tests.fixtures.nouns import a_verdict
+from tests.fixtures.nouns import a_verdict, an_anomaly
 from tools.analysis.detect import DetectorSettings, score_service
 from tools.analysis.normalise import TELL_MISSING_RATIO
 from tools.analysis.symptoms import SeenVerdict
@@ -37,9 +37,9 @@ def test_a_window_that_is_nearly_whole_is_not_worth_a_word() -> None:
 def test_the_line_of_a_finding_ends_with_it() -> None:
     desk = FindingDesk.__new__(FindingDesk)
     desk._config = cast("FindingConfig", type("Config", (), {"texts": Texts("en")}))
-    line = desk.line(replace(a_verdict(), missing_ratio=0.12))
-    assert line.endswith("; 12 % of the window is missing")
-    assert not desk.line(a_verdict()).endswith("missing")
+    gappy = replace(an_anomaly(), worst=replace(a_verdict(), missing_ratio=0.12))
+    assert desk.line(gappy).endswith("; 12 % of the window is missing")
+    assert not desk.line(an_anomaly()).endswith("missing")
 
 
 def test_an_answer_says_it_before_its_evidence() -> None:

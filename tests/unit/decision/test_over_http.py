@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from bot.api.app import build_api
 from bot.api.deps import ApiDeps, Pulse
-from bot.core.detection.alerts import AlertDesk
 from bot.core.detection.baseline_import import BaselineImport
 from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
@@ -24,6 +23,7 @@ from bot.domain.plan import PlanStatus
 from bot.domain.policy import PolicyConfig
 from bot.domain.redaction import Redactor
 from tests.fakes.decision import ADA, ANN, BOB, RAY, START, Production
+from tests.fixtures.alerting import an_alert_desk
 from tools.world import Catalogue
 
 
@@ -43,7 +43,7 @@ async def http(world: Production) -> AsyncIterator[httpx.AsyncClient]:
         directory=world.directory,
         plans=world.bot.approvals,
         switches=world.bot.switches,
-        alerts=AlertDesk(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),
+        alerts=an_alert_desk(world.store, world.clock, lambda: Catalogue({}, {})),
         triage=Triage(world.store, world.clock),
         baselines=BaselineImport(world.store, world.clock, lambda: Catalogue({}, {})),
         deployments=Deployments(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),

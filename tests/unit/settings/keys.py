@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from bot.settings import ConfigDocument
 
 ROOT = Path(__file__).parents[3]
-BACKENDS = ("prometheus", "loki", "tracing")
+BACKENDS = ("prometheus", "loki", "tracing", "alertmanager")
 NOTHING = "–"  # how the documentation writes that a key has no default
 
 

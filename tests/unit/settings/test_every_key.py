@@ -14,6 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, SecretStr
 
+from bot.core.detection.alert_config import AlertConfig
 from bot.core.detection.cycle import CycleConfig
 from bot.core.detection.learning import LearningConfig
 from bot.core.ports import VERSION, Budget, FileLayout, Installation
@@ -34,6 +35,7 @@ from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.loki import LokiConfig
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.tracing import TracingConfig
+from tools.backends.transport import Connection
 from tools.backends.webhook import WebhookConfig
 
 KEYS = {key.name: key for key in accepted()}
@@ -51,6 +53,7 @@ EVERYTHING_ON: dict[str, Any] = {  # a key of what is off shows nothing
     "prometheus": {"url": "http://prometheus", "grafana_datasource": "P1"},
     "loki": {"url": "http://loki", "grafana_datasource": "P2"},
     "tracing": {"url": "http://tempo"},
+    "alertmanager": {"url": "http://alertmanager"},
     "links": {"grafana_url": "http://grafana"},
     "llm": {"api_key": "${SECRET}"},
     "kubernetes": {"clusters": {"us-1": {"kubeconfig": "us-1.yaml", "act_kubeconfig": "act.yaml"}}},
@@ -95,7 +98,7 @@ def test_the_shipped_file_shows_every_key_that_can_act() -> None:
     told_by_prometheus = {
         f"{backend}.{key.removeprefix('prometheus.')}"
         for key in KEYS
-        for backend in ("loki", "tracing")
+        for backend in ("loki", "tracing", "alertmanager")
         if has(tree, key)
     }
     missing = {key for key in KEYS if not has(tree, key)} - told_by_prometheus - NO_LONGER_ACT
@@ -131,6 +134,7 @@ def test_an_empty_document_is_the_defaults_of_the_dataclasses(tmp_path: Path) ->
     assert found.budget == Budget()
     assert found.detector == DetectorSettings()
     assert found.cycle == CycleConfig()
+    assert found.alerts == AlertConfig()
     assert found.learning == LearningConfig()
     assert found.digest == DigestSchedule()
     assert found.http_actions == HttpConfig()
@@ -140,13 +144,15 @@ def test_an_empty_document_is_the_defaults_of_the_dataclasses(tmp_path: Path) ->
 
 
 def test_a_bare_address_is_the_defaults_of_its_adapter(tmp_path: Path) -> None:
-    tree = {name: {"url": f"http://{name}"} for name in ("prometheus", "loki", "tracing")}
+    names = ("prometheus", "loki", "tracing", "alertmanager")
+    tree = {name: {"url": f"http://{name}"} for name in names}
     found = load(tmp_path, tree | {"notification": {"webhook": {"url": "${HOOK}"}}}, **ENVIRON)
     url, link = "http://prometheus", "http://prometheus"
     expected = PrometheusConfig(url=url, section="prometheus", link_base=link)
     assert found.prometheus == {"default": expected}
     assert found.loki == {"default": LokiConfig(url="http://loki", section="loki")}
     assert found.tracing == TracingConfig(url="http://tracing", section="tracing")
+    assert found.alertmanager == Connection(url="http://alertmanager", section="alertmanager")
     assert found.clusters == {"default": KubernetesConfig(kubeconfig="reader.yaml")}
     setting = "notification.webhook.url (WEBHOOK_URL)"
     assert found.webhook == WebhookConfig(url=ENVIRON["HOOK"], setting=setting)
@@ -248,6 +254,7 @@ ANOTHER: dict[str, Any] = {  # where one more, or another word, would be refused
     "access.services": {"wallet": {"approver": ["U1"]}},
     "prometheus.instances": {"us": {"url": "http://us"}},
     "loki.instances": {"us": {"url": "http://us"}},
+    "alerts.severity": {"nuisance": "low"},
     "kubernetes.clusters": {"eu-1": {"kubeconfig": "eu-1.yaml"}},
     "tracing.link_url": "http://traces/{trace_id}",
     "notification.webhook.url": "${HOOK}",

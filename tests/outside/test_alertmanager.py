@@ -1,0 +1,463 @@
+"""Alerts as senders really deliver them, to the whole bot over its own API.
+
+Sources, read in November 2026: Alertmanager's documentation (webhook_config: `max_alerts` and
+`truncatedAlerts`, a 4xx is not tried again, `repeat_interval`, `send_resolved`) and its API
+(`/api/v2/alerts`); kube-prometheus' rules (Watchdog, InfoInhibitor, `severity: none`); Prometheus'
+documentation of `honor_labels`; Grafana's webhook contact point, which has Alertmanager's form with
+version "1"; public issues of receivers that lost a batch over one alert, kept an alert open for
+weeks after its rule was deleted, or took kube-state-metrics for the culprit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.core.detection.triage import Triage
+from bot.core.upkeep.api_tokens import Tokens
+from bot.domain.access import AccessConfig, Role, Scope
+from bot.domain.alert import Alert, Ending, Firing, Over
+from bot.domain.anomaly import Acknowledged, FalseAlarm
+from bot.domain.finding import Finding
+from bot.domain.ids import UserId
+from sandbox.slack.people import BOB
+from tests.fixtures.bot import calling
+from tests.fixtures.real_prometheus import free_address, program
+from tests.fixtures.shift import Shift
+from tests.patience import PATIENCE
+from tools.backends.alertmanager import Alertmanager
+from tools.backends.transport import Connection
+from tools.errors import BackendUnavailableError
+from tools.world import Severity
+
+MINUTE = timedelta(minutes=1)
+FIRED = "2026-11-19T22:20:00.000Z"
+ENDLESS = "0001-01-01T00:00:00Z"
+
+
+class Sender:
+    """Whoever delivers alerts to a bot; what became of them is read from its store."""
+
+    def __init__(self, shift: Shift, client: httpx.AsyncClient, token: str) -> None:
+        self.shift, self._client = shift, client
+        self._auth = {"authorization": f"Bearer {token}"}
+
+    async def post(self, body: dict[str, Any]) -> httpx.Response:
+        return await self._client.post("/api/v1/alerts", headers=self._auth, json=body)
+
+    async def deliver(self, *alerts: Any, **more: Any) -> dict[str, Any]:
+        body = {"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "groupLabels": {}}
+        answer = await self.post({**body, "alerts": list(alerts), **more})
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        await self.shift.bot.work.telling.alerts()
+        return told
+
+    async def alerts(self) -> list[Alert]:
+        async with self.shift.store.begin() as tx:
+            return await tx.alerts.list(active_only=False)
+
+    async def findings(self) -> list[Finding]:
+        async with self.shift.store.begin() as tx:
+            return await tx.findings.list(
+                self.shift.clock.now() - timedelta(days=90), self.shift.clock.now() + MINUTE
+            )
+
+    async def minutes(self, count: float, every: float = 1.0) -> None:
+        """Let time pass, with the jobs that look at alerts."""
+        work, done = self.shift.bot.work, 0.0
+        while done < count:
+            done += every
+            self.shift.clock.advance(minutes=every)
+            await work.alerting.expiry.tick()
+            await work.alerting.heartbeats.tick()
+            await work.telling.alerts()
+
+
+def firing(name: str = "", says: dict[str, Any] | None = None, **labels: Any) -> dict[str, Any]:
+    named = {"alertname": name, **labels} if name else labels
+    return {
+        "status": "firing", "labels": named, "annotations": says or {}, "startsAt": FIRED,
+        "endsAt": ENDLESS, "generatorURL": "http://prom/graph", "fingerprint": "0000000000000000",
+    }  # fmt: skip
+
+
+def resolved(alert: dict[str, Any], ends_at: str) -> dict[str, Any]:
+    return {**alert, "status": "resolved", "endsAt": ends_at}
+
+
+@asynccontextmanager
+async def sending(shift: Shift) -> AsyncIterator[Sender]:
+    """Serve the bot's own API over a real socket, with a token that only reports."""
+    shift.join()
+    secret, _ = await Tokens(shift.store, shift.clock).create(
+        UserId(BOB), "alertmanager", Scope.INGEST
+    )
+    async with calling(shift.bot) as client:
+        yield Sender(shift, client, secret)
+
+
+@pytest.fixture
+async def sender(shift: Shift) -> AsyncIterator[Sender]:
+    shift.stand.configure(access=AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (BOB,)}))
+    async with sending(shift) as made:
+        yield made
+
+
+# ------------------------------------------------------------------------------ one delivery
+
+
+async def test_one_alert_that_cannot_be_read_refuses_no_other(sender: Sender) -> None:
+    told = await sender.deliver(
+        firing(service="shop", severity="critical"),  # no alertname
+        firing("ShopDown", service="shop", severity="critical", code=503, canary=True),
+        "nonsense",
+        {**firing("Odd"), "startsAt": "yesterday"},
+        {**firing("Odd"), "labels": {"alertname": "Odd", "x": {"nested": 1}}},
+    )
+    assert len(told["opened"]) == 1
+    assert [each["index"] for each in told["refused"]] == [0, 2, 3, 4]
+    assert "'alertname' is missing" in told["refused"][0]["why"]
+    (alert,) = await sender.alerts()
+    assert dict(alert.labels)["code"] == "503"
+    assert dict(alert.labels)["canary"] == "true"
+    assert (await sender.shift.audit("alerts.2")) == ["alert.refused"]
+
+
+async def test_a_delivery_of_which_nothing_can_be_read_is_refused_and_says_why(
+    sender: Sender,
+) -> None:
+    answer = await sender.post({"alerts": [firing(service="shop"), 7]})
+    assert answer.status_code == 422
+    assert "alerts.0: labels: 'alertname' is missing" in answer.json()["detail"]
+    assert "none of 2 alerts can be read" in answer.json()["detail"]
+
+
+async def test_what_has_alertmanagers_form_is_taken_whatever_its_version_says(
+    sender: Sender,
+) -> None:
+    grafana = {**firing("DiskFull", service="shop", severity="high"), "values": {"A": 97}}
+    told = await sender.deliver(grafana, version="1", orgId=1, title="[FIRING:1] DiskFull")
+    assert len(told["opened"]) == 1
+
+
+async def test_alerts_that_the_sender_left_out_are_told_with_what_it_sent(sender: Sender) -> None:
+    told = await sender.deliver(
+        firing("ShopDown", service="shop", severity="critical"), truncatedAlerts=12
+    )
+    assert told["left_out"] == 12
+    (finding,) = await sender.findings()
+    assert "left 12 more alerts out" in finding.notes[0]
+
+
+async def test_people_read_the_alerts_own_words_and_no_figure_that_nobody_measured(
+    shift: Shift, sender: Sender
+) -> None:
+    says = {
+        "summary": "Replication lag of shop above 30 s",
+        "description": "Replica shop-1 is 47 s behind. Page the DBA on call.",
+        "runbook_url": "https://runbooks.example.com/lag",
+    }
+    async with shift.running():
+        await sender.deliver(firing("ReplicationLag", says, service="shop", severity="critical"))
+
+        def card() -> dict[str, Any] | None:
+            said = shift.slack.messages("#incidents")
+            return next((m for m in said if "ReplicationLag" in str(m["blocks"])), None)
+
+        text = str((await shift.wait_for(card))["blocks"])
+    for words in (*says.values(), "ReplicationLag fires for shop", "Critical"):
+        assert words in text
+    for invented in ("σ", "expected", "too high", "nan", "–,"):
+        assert invented not in text
+
+
+async def test_a_word_for_a_severity_that_no_table_knows_is_told_and_never_a_middle_value(
+    sender: Sender,
+) -> None:
+    await sender.deliver(firing("Odd", service="shop", severity="sehr schlimm"))
+    await sender.deliver(firing("Bare", service="cart"))
+    findings = await sender.findings()
+    notes = " ".join(note for f in findings for note in f.notes)
+    assert "sehr schlimm" in notes
+    assert "says no severity" in notes
+    assert {f.severity for f in findings} == {Severity.HIGH}
+
+
+async def test_an_info_alert_and_an_inhibitor_disturb_nobody(sender: Sender) -> None:
+    await sender.deliver(
+        firing("InfoInhibitor", severity="none", namespace="trading"),
+        firing("CPUThrottlingHigh", severity="info", service="shop"),
+    )
+    assert await sender.findings() == []
+    assert {a.severity for a in await sender.alerts()} == {Severity.LOW}
+
+
+async def test_the_culprit_is_the_pods_workload_and_not_kube_state_metrics(
+    shift: Shift, sender: Sender
+) -> None:
+    (pod,) = [
+        name
+        for kind, _, name in shift.cluster.objects
+        if kind == "Pod" and name.startswith("shop-")
+    ][:1]
+    await sender.deliver(
+        firing(
+            "KubePodCrashLooping", severity="critical", job="kube-state-metrics",
+            instance="10.0.0.9:8080", namespace="trading", pod=pod,
+        )
+    )  # fmt: skip
+    (alert,) = await sender.alerts()
+    assert (alert.service, alert.subject) == ("shop", f"trading/Pod/{pod}")
+
+
+async def test_a_secret_in_an_alert_reaches_nobody(sender: Sender) -> None:
+    secret = "hunter22x-in-alert"
+    says = {"summary": f"login failed: password={secret}", "description": f"token={secret}"}
+    await sender.deliver(
+        firing("LoginFails", says, service="shop", severity="page", dsn=f"redis://:{secret}@r:1"),
+        firing(f"password={secret}", service="shop"),
+        {**firing("X"), "startsAt": f"password={secret}"},
+    )
+    async with sender.shift.store.begin() as tx:
+        rows = await tx.audit.tail(200)
+    kept = repr((await sender.alerts(), await sender.findings(), rows))
+    assert secret not in kept
+    assert "LoginFails" in kept
+
+
+# ------------------------------------------------------------------------------ its life
+
+
+async def test_a_resolve_ends_it_in_its_thread_and_a_late_firing_opens_nothing(
+    sender: Sender,
+) -> None:
+    alert = firing("ShopDown", service="shop", severity="critical")
+    await sender.deliver(alert)
+    sender.shift.clock.advance(minutes=5)
+    await sender.deliver(resolved(alert, "2026-11-20T14:03:00Z"))
+    (finding,) = await sender.findings()
+    assert finding.resolved_at is not None
+    told = await sender.deliver(alert)  # Alertmanager's second of a pair was slower
+    assert (told["opened"], told["unchanged"]) == ([], 1)
+    assert len(await sender.findings()) == 1
+
+
+async def test_an_alert_that_nobody_ends_is_over_after_a_while_and_the_thread_says_how(
+    sender: Sender,
+) -> None:
+    await sender.deliver(firing("ShopDown", service="shop", severity="critical"))
+    await sender.minutes(24 * 60, every=30)
+    assert (await sender.alerts())[0].active
+    await sender.minutes(2 * 60, every=30)
+    (alert,) = await sender.alerts()
+    assert isinstance(alert.state, Over)
+    assert alert.state.how is Ending.EXPIRED
+    (finding,) = await sender.findings()
+    assert finding.resolved_at is not None
+    async with sender.shift.store.begin() as tx:
+        notice = await tx.outbox.find(f"finding-resolved:{finding.id}")
+    assert notice is not None
+    assert "nobody said that it is resolved" in notice.body["text"]
+
+
+async def test_what_was_ended_for_silence_goes_on_when_it_is_repeated(sender: Sender) -> None:
+    alert = firing("ShopDown", service="shop", severity="critical")
+    await sender.deliver(alert)
+    await sender.minutes(26 * 60, every=60)
+    told = await sender.deliver(alert)
+    assert len(told["opened"]) == 1
+    (only,) = await sender.alerts()
+    assert isinstance(only.state, Firing)
+    assert [f.resolved_at is None for f in await sender.findings()].count(True) == 1
+
+
+async def test_people_answer_for_alerts_as_for_anomalies(sender: Sender) -> None:
+    alert = firing("ShopDown", service="shop", severity="critical")
+    await sender.deliver(alert)
+    (finding,) = await sender.findings()
+    triage = Triage(sender.shift.store, sender.shift.clock)
+    assert await triage.acknowledge(finding.id, UserId(BOB)) == 1
+    assert isinstance((await sender.alerts())[0].state, Acknowledged)
+    assert await triage.false_alarm(finding.id, UserId(BOB)) == 1
+    await sender.deliver(alert)  # repeated: still none, and nothing new is told
+    assert isinstance((await sender.alerts())[0].state, FalseAlarm)
+    (finding,) = await sender.findings()
+    assert finding.resolved_at is not None
+
+
+# ------------------------------------------------------------------------------ heartbeats
+
+
+async def test_a_heartbeat_is_no_trouble_and_its_silence_is(sender: Sender) -> None:
+    watchdog = firing("Watchdog", severity="none")
+    for _ in range(4):
+        told = await sender.deliver(watchdog)
+        await sender.minutes(5)
+    assert told["heartbeats"] == 1
+    assert await sender.findings() == []
+    await sender.minutes(14)
+    (finding,) = await sender.findings()
+    assert finding.severity is Severity.CRITICAL
+    assert "alerts may not arrive" in finding.lines[0]
+    await sender.deliver(watchdog)
+    await sender.minutes(1)
+    (finding,) = await sender.findings()
+    assert finding.resolved_at is not None
+
+
+async def test_a_heartbeat_that_is_told_resolved_is_trouble_at_once(sender: Sender) -> None:
+    watchdog = firing("Watchdog", severity="none")
+    await sender.deliver(watchdog)
+    await sender.deliver(resolved(watchdog, "2026-11-20T14:00:00Z"))
+    await sender.minutes(1)
+    (finding,) = await sender.findings()
+    assert "stopped" in finding.lines[0]
+
+
+async def test_who_repeats_a_heartbeat_every_twelve_hours_is_not_called_silent(
+    sender: Sender,
+) -> None:
+    watchdog = firing("Watchdog", severity="none")
+    for _ in range(3):
+        await sender.deliver(watchdog)
+        await sender.minutes(12 * 60, every=60)
+    assert await sender.findings() == []
+
+
+# ------------------------------------------------------------------------------ the real one
+
+CONFIG = """
+route:
+  receiver: bot
+  group_by: [alertname, service]
+  group_wait: 0s
+  group_interval: 1s
+  repeat_interval: 1s
+receivers:
+- name: bot
+  webhook_configs:
+  - url: http://127.0.0.1:{port}/api/v1/alerts
+    http_config:
+      authorization: {{type: Bearer, credentials: {token}}}
+"""
+
+
+@contextmanager
+def alertmanager(folder: Path, address: str) -> Iterator[str]:
+    """Run a real Alertmanager that keeps its state in a folder; yield its address."""
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'data'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+    ]
+    with program(command, folder / "log", f"http://{address}/-/ready"):
+        yield f"http://{address}"
+
+
+async def put(url: str, *alerts: dict[str, Any]) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(f"{url}/api/v2/alerts", json=list(alerts))
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.needs_alertmanager
+async def test_a_real_alertmanager_fires_repeats_is_restarted_and_resolves(
+    sender: Sender, tmp_path: Path
+) -> None:
+    shift = sender.shift
+    await shift.bot.api.start()
+    secret, _ = await Tokens(shift.store, shift.clock).create(UserId(BOB), "am", Scope.INGEST)
+    config = CONFIG.format(port=shift.bot.api.port, token=secret)
+    (tmp_path / "alertmanager.yml").write_text(config, encoding="utf-8")
+    address = free_address()
+    labels = {"alertname": "ShopDown", "service": "shop", "severity": "page"}
+    words = {"summary": "Nothing answers"}
+
+    async def wait(is_it: Callable[[Alert], bool]) -> Alert:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = [each for each in await sender.alerts() if is_it(each)]
+                if found:
+                    return found[0]
+                await asyncio.sleep(0.05)
+
+    async def wait_anew() -> Alert:
+        shift.clock.advance(minutes=1)
+        return await wait(lambda alert: alert.heard_at == shift.clock.now())
+
+    try:
+        with alertmanager(tmp_path, address) as url:
+            await put(url, {"labels": labels, "annotations": words})
+            first = await wait(lambda alert: alert.active)
+            assert (first.active, first.summary) == (True, "Nothing answers")
+            source = Alertmanager(Connection(url=url))
+            assert [dict(each) for each in await source.firing()] == [labels]
+            assert (await source.health()).up
+            await source.close()
+            assert (await wait_anew()).id == first.id  # repeated: still the same
+        with alertmanager(tmp_path, address) as url:  # it keeps nothing of the alert itself
+            await put(url, {"labels": labels, "annotations": words})
+            assert (await wait_anew()).id == first.id
+            await shift.bot.work.telling.alerts()
+            await put(url, {"labels": labels, "endsAt": datetime.now(UTC).isoformat()})
+            await wait(lambda alert: not alert.active)
+            await shift.bot.work.telling.alerts()
+    finally:
+        await shift.bot.api.stop()
+    (only,) = await sender.alerts()
+    assert isinstance(only.state, Over)
+    assert only.state.how is Ending.TOLD
+    (finding,) = await sender.findings()
+    assert finding.resolved_at is not None
+
+
+class Asked:
+    """An Alertmanager whose list of alerts a test holds in its hand."""
+
+    def __init__(self) -> None:
+        self.alerts: list[dict[str, Any]] | None = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/api/v2/alerts"
+        if self.alerts is None:
+            return httpx.Response(200, json={"status": "success"})  # a proxy's own answer
+        return httpx.Response(200, json=self.alerts)
+
+
+async def test_who_asks_alertmanager_knows_within_minutes_that_an_alert_is_gone(
+    sender: Sender,
+) -> None:
+    alert = firing("ShopDown", service="shop", severity="critical")
+    asked = Asked()
+    source = Alertmanager(Connection(url="http://am"), httpx.MockTransport(asked))
+    expiry = replace(sender.shift.bot.work.alerting.expiry, source=source)
+    await sender.deliver(alert)
+    asked.alerts = [{"labels": alert["labels"], "status": {"state": "suppressed"}}]
+    for _ in range(30 * 60):  # silenced for longer than any repetition: it fires all the same
+        sender.shift.clock.advance(minutes=1)
+        if sender.shift.clock.now().minute % 30 == 0:
+            assert await expiry.tick() == 0
+    assert (await sender.alerts())[0].active
+    asked.alerts = None
+    sender.shift.clock.advance(minutes=6)
+    with pytest.raises(BackendUnavailableError, match="none that we can read"):
+        await expiry.tick()
+    assert (await sender.alerts())[0].active  # no answer proves nothing
+    asked.alerts = []
+    assert await expiry.tick() == 0  # one look is none
+    assert await expiry.tick() == 1
+    (over,) = await sender.alerts()
+    assert isinstance(over.state, Over)
+    assert over.state.how is Ending.GONE
+    await source.close()

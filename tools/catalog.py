@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tools.contract import Risk, Tool
 from tools.extensions import ExtensionError, load_extensions
+from tools.observe.alerts import list_alerts
 from tools.observe.anomalies import detect_anomalies, forecast_metric
 from tools.observe.cluster import describe_workload, list_events, recent_changes
 from tools.observe.evidence import read_evidence
@@ -26,6 +27,7 @@ ALL: tuple[Tool, ...] = (
     service_map,
     list_metrics,
     detect_anomalies,
+    list_alerts,
     query_metric,
     recent_changes,
     log_patterns,

@@ -18,6 +18,7 @@ from tools.world import (
     Baseline,
     Change,
     ClusterEvent,
+    FiringAlert,
     Labels,
     LogLine,
     MetricName,
@@ -348,6 +349,14 @@ class ConfigHistory(Protocol):
 
     async def versions_of(self, ref: WorkloadRef, limit: int = 20) -> list[ConfigVersion]:
         """Return the kept versions of a map by cluster, namespace and name, newest first."""
+        ...
+
+
+class AlertFeed(Protocol):
+    """Alerts that others told of."""
+
+    async def firing(self) -> list[FiringAlert]:
+        """Return the alerts that fire now, the gravest first, then the oldest."""
         ...
 
 

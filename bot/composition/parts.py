@@ -27,7 +27,7 @@ from bot.core.ports import Clock, Model, Store
 from bot.core.shared.announcing import AnnouncingStore, Subscriber
 from bot.core.shared.charts import ChartDesk
 from bot.core.shared.live_files import LiveFiles, LoadedFiles
-from bot.core.shared.stored_ports import StoredBaselines, StoredChanges
+from bot.core.shared.stored_ports import StoredAlerts, StoredBaselines, StoredChanges
 from bot.core.upkeep.discovery import Discovery
 from bot.settings import Settings
 from bot.slack.charts import render_chart
@@ -42,7 +42,17 @@ from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
 from tools.backends.history import KnowledgeHistory
 from tools.metrics_and_services import load_catalogue
-from tools.ports import Baselines, Changes, Cluster, History, Logs, Metrics, Traces, Workers
+from tools.ports import (
+    AlertFeed,
+    Baselines,
+    Changes,
+    Cluster,
+    History,
+    Logs,
+    Metrics,
+    Traces,
+    Workers,
+)
 from tools.rules import load_rules
 from tools.world import Catalogue, Change, Window
 
@@ -175,6 +185,7 @@ class Parts:
             Logs: self.logs,
             Traces: self.traces,
             Cluster: self.cluster,
+            AlertFeed: StoredAlerts(self.store),
             Changes: self.changes,
             Baselines: self.baselines,
             History: self.history,

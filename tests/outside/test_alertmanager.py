@@ -22,16 +22,18 @@ import httpx
 import pytest
 
 from bot.core.detection.triage import Triage
+from bot.core.shared.silent_reply import SilentReply
 from bot.core.upkeep.api_tokens import Tokens
 from bot.domain.access import AccessConfig, Role, Scope
 from bot.domain.alert import Alert, Ending, Firing, Over
 from bot.domain.anomaly import Acknowledged, FalseAlarm
 from bot.domain.finding import Finding
 from bot.domain.ids import UserId
+from bot.domain.question import Question
 from sandbox.slack.people import BOB
 from tests.fixtures.bot import calling
 from tests.fixtures.real_prometheus import free_address, program
-from tests.fixtures.shift import Shift
+from tests.fixtures.shift import PLACE, Shift
 from tests.patience import PATIENCE
 from tools.backends.alertmanager import Alertmanager
 from tools.backends.transport import Connection
@@ -232,6 +234,34 @@ async def test_a_secret_in_an_alert_reaches_nobody(sender: Sender) -> None:
     kept = repr((await sender.alerts(), await sender.findings(), rows))
     assert secret not in kept
     assert "LoginFails" in kept
+
+
+async def test_who_asks_hears_of_an_alert_though_no_metric_is_abnormal(
+    shift: Shift, sender: Sender
+) -> None:
+    says = {"summary": "Replication lag of shop above 30 s"}
+    await sender.deliver(firing("ReplicationLag", says, service="shop", severity="critical"))
+    run = await shift.bot.desk.open(Question("what is wrong with shop?", PLACE, "mention"))
+    assert run is not None
+    answer = await shift.bot.desk.answer(run, SilentReply())
+    assert answer is not None
+    lead = answer.text.partition("\n")[0]
+    assert "**ReplicationLag fires for shop**: Replication lag of shop above 30 s" in lead
+    assert "Nothing is wrong" not in answer.text
+    (evidence,) = [e for e in answer.evidence if e.tool == "list_alerts"]
+    assert f"[{evidence.id}]" in lead
+
+
+async def test_the_webhook_out_is_told_an_alerts_own_words(sender: Sender) -> None:
+    says = {"summary": "Nothing answers", "runbook_url": "https://runbooks.example.com/down"}
+    await sender.deliver(firing("ShopDown", says, service="shop", severity="page"))
+    async with sender.shift.store.begin() as tx:
+        (opened,) = [r.event for r in await tx.audit.tail(50) if r.event.kind == "finding.opened"]
+    (told,) = opened.facts["alerts"]
+    assert (told["alert"], told["summary"], told["severity"]) == (
+        "ShopDown", "Nothing answers", "page",
+    )  # fmt: skip
+    assert told["runbook"] == says["runbook_url"]
 
 
 # ------------------------------------------------------------------------------ its life

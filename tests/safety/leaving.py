@@ -32,6 +32,7 @@ from tests.fakes.metrics import FakeMetrics
 from tests.fakes.reply import KeptReply
 from tests.fakes.traces import FakeTraces, span
 from tests.fixtures.bot import BotStand
+from tests.fixtures.nouns import an_alert
 from tests.patience import PATIENCE
 from tools.catalog import ALL
 from tools.contract import Risk, ToolResult, tool
@@ -50,6 +51,7 @@ from tools.world import (
     ServiceName,
     SimilarCase,
     WorkloadRef,
+    labels_of,
 )
 
 LEVELS = {"shop": ModelData.ALL, "cart": ModelData.FIGURES, "vault": ModelData.NOTHING}
@@ -57,6 +59,7 @@ WHOSE = (*LEVELS, "ingress")
 SOURCES = (
     "log", "loglabel", "event", "label", "change", "before", "author", "annotation", "spanname",
     "spansaid", "spannoted", "title", "snippet", "own",
+    "alertsummary", "alertdescription", "alertrunbook",
 )  # fmt: skip
 QUERY = "failed_orders"
 THREAD = Place(ChannelId("C1"), Ts("1732099200.000100"))
@@ -151,7 +154,14 @@ class Production:
                 at, ChangeKind.CONFIG, whose, words("change", whose), before=words("before", whose),
                 author=words("author", whose),
             )  # fmt: skip
+            said = {n: words(f"alert{n}", whose) for n in ("summary", "description", "runbook")}
+            alert = replace(
+                an_alert(f"ALR-{whose}"), service=ServiceName(whose), subject=str(ref), started_at=at,
+                heard_at=at,
+                annotations=labels_of(said), labels=labels_of({"service": whose}),
+            )
             async with self.store.begin() as tx:
+                await tx.alerts.save(alert)
                 await tx.changes.add(change, f"planted:{whose}")
             title, snippet = words("title", whose), words("snippet", whose)
             self.stand.history.cases.append(
@@ -225,7 +235,8 @@ LISTS = ("causes", "services", "kinds", "confidences", "evidence")
 Asked = tuple[tuple[str, dict[str, Any]], ...]
 ASKED_ABOUT_SERVICES: Asked = (
     ("detect_anomalies", {"window": "1h"}), ("query_metric", {"metric": "order_errors"}),
-    ("recent_changes", {}), ("log_patterns", {}), ("search_logs", {}), ("list_events", {}),
+    ("list_alerts", {}), ("recent_changes", {}), ("log_patterns", {}), ("search_logs", {}),
+    ("list_events", {}),
     ("service_map", {}), ("query_traces", {}), ("open_tickets", {}), ("describe_workload", {}),
     ("forecast_metric", {"metric": "order_errors"}),
     ("propose_plan", {"playbook": "pod_restart", "reason": "it fails"}),

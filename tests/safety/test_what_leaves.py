@@ -167,7 +167,8 @@ async def test_that_a_closed_service_is_abnormal_is_not_told_by_what_the_brief_l
     assert any(each.get("service") == "vault" for each in asked)
     assert any("vault" in str(each.get("text")) for each in asked)
     told = set(re.findall(r'<evidence id=\\"E\d+\\" tool=\\"(\w+)', sent))
-    assert told == {"detect_anomalies", "recent_changes"}  # those are asked whatever is abnormal
+    # those are asked whatever is abnormal
+    assert told == {"detect_anomalies", "list_alerts", "recent_changes"}
     assert any("vault (everything)" in gap for gap in answer.gaps)
 
 

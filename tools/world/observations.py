@@ -1,4 +1,4 @@
-"""What was read: series, log lines, events, changes, pods. Texts in it are data."""
+"""What was read: series, log lines, events, alerts, changes, pods. Texts in it are data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from tools.world.names import Floats, Labels, WorkloadRef
+from tools.world.names import Floats, Labels, ServiceName, Severity, WorkloadRef
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +60,20 @@ class ClusterEvent:
     reason: str  # "OOMKilling", "BackOff", …
     message: str
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAlert:
+    """One alert that fires, in the words of its rule: whoever wrote it, not what was measured."""
+
+    name: str
+    service: ServiceName
+    subject: str  # the object it is about, empty: the service
+    severity: Severity
+    since: datetime
+    summary: str = ""
+    description: str = ""
+    runbook: str = ""
 
 
 class ChangeKind(StrEnum):

@@ -16,7 +16,7 @@ from tools.analysis.forecast import find_breach
 from tools.analysis.scan import AnomalousSpan
 from tools.analysis.symptoms import SeenVerdict
 from tools.units import format_value
-from tools.world import Catalogue, Forecast
+from tools.world import Catalogue, FiringAlert, Forecast
 
 MOST_LINES = 4  # of one sort
 MOST_REASONS = 3
@@ -91,6 +91,16 @@ def _nothing_abnormal(diagnosis: Diagnosis, subject: str, texts: Texts) -> str:
         asked = ", ".join(intent.unknown)
         why = "; ".join(f"{_sentence(text)} [{evidence}]" for text, evidence in seen.unknown)
         return texts.say("answer.unknown", subject=asked, why=why)
+    if diagnosis.alarming:
+        alert, evidence = diagnosis.alarming[0]
+        return texts.say(
+            "answer.alert_lead",
+            alert=alert.name,
+            service=alert.service,
+            words=_words(alert),
+            since=clock(alert.since, intent.window.end),
+            evidence=evidence,
+        )
     if seen.checked:
         return texts.say(
             "answer.healthy",
@@ -152,6 +162,7 @@ def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[s
     seen, now = diagnosis.observed, diagnosis.intent.window.end
     lines = _reasons(diagnosis, texts)
     lines += [_seen(v, texts, now) for v in seen.abnormal[:MOST_LINES]]
+    lines += _alerts(diagnosis, texts, now)
     led = _worst_span(diagnosis) if _leads_with_span(diagnosis) else None
     ranked = sorted(seen.spans, key=lambda s: -s[0].score)
     lines += [
@@ -200,6 +211,28 @@ def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[s
     if not diagnosis.healthy or diagnosis.intent.kind is Kind.SIMILAR:
         lines += [texts.say("answer.case", title=c.title, evidence=e) for c, e in seen.cases[:1]]
     return lines
+
+
+def _alerts(diagnosis: Diagnosis, texts: Texts, now: datetime) -> list[str]:
+    """Return the grave alerts, but for one that leads the answer."""
+    seen = diagnosis.observed
+    leads = not seen.abnormal and not seen.spans and not diagnosis.causes
+    told = diagnosis.alarming[1:] if leads else diagnosis.alarming
+    return [
+        texts.say(
+            "answer.alert",
+            alert=alert.name,
+            service=alert.service,
+            words=_words(alert),
+            since=clock(alert.since, now),
+            evidence=evidence,
+        )
+        for alert, evidence in told[:MOST_LINES]
+    ]
+
+
+def _words(alert: FiringAlert) -> str:
+    return _quoted(alert.summary) if alert.summary else "–"
 
 
 def _changes(diagnosis: Diagnosis, texts: Texts, now: datetime) -> Sequence[str]:

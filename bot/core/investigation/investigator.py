@@ -35,10 +35,12 @@ from tools.world import (
     Cause,
     Change,
     ClusterEvent,
+    FiringAlert,
     Forecast,
     MetricName,
     Series,
     ServiceName,
+    Severity,
     SimilarCase,
     Verdict,
 )
@@ -65,6 +67,7 @@ class Observed:
     series: list[Series] = field(default_factory=list)  # asked for, for the chart
     unknown: list[tuple[str, str]] = field(default_factory=list)  # why a name is none, evidence id
     peaks: list[SeenVerdict] = field(default_factory=list)  # the spans as verdicts at their peak
+    alerts: list[tuple[FiringAlert, str]] = field(default_factory=list)  # that fire, gravest first
     checked: int = 0  # series judged
     judged_by: str = ""  # evidence id of that judgement
 
@@ -85,8 +88,18 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing abnormal was seen."""
-        return not self.observed.abnormal and not self.observed.spans
+        """Whether nothing abnormal was seen, and no grave alert fires."""
+        return not self.observed.abnormal and not self.observed.spans and not self.alarming
+
+    @property
+    def alarming(self) -> list[tuple[FiringAlert, str]]:
+        """The grave alerts of the services that were asked about, or of all."""
+        asked = self.intent.services
+        return [
+            (alert, evidence)
+            for alert, evidence in self.observed.alerts
+            if alert.severity.rank >= Severity.HIGH.rank and (not asked or alert.service in asked)
+        ]
 
     @property
     def asked_is_normal(self) -> bool:
@@ -171,8 +184,16 @@ class Investigator:
         asked += [("query_metric", {"metric": m, **window}) for m in intent.unknown]
         if intent.metrics or not intent.unknown:
             asked.append(("detect_anomalies", {"service": "", **window}))
+        if not intent.explicit_window and not intent.unknown:
+            asked.append(("list_alerts", {"service": one}))  # what fires now says nothing of before
         for called in await _all(recorder, asked):
-            if called.result is None:
+            if called.evidence.tool == "list_alerts":
+                observed.alerts += [
+                    (each, called.evidence.id)
+                    for each in _members(called)
+                    if isinstance(each, FiringAlert)
+                ]
+            elif called.result is None:
                 if called.evidence.arguments.get("metric") in intent.unknown:
                     observed.unknown.append((called.evidence.summary, called.evidence.id))
                     recorder.gaps.pop("query_metric", None)  # the answer leads with it

@@ -1,4 +1,4 @@
-"""Tool ports that the store itself can serve: baselines, told changes, config map versions."""
+"""Tool ports that the store itself can serve: baselines, alerts, changes, config map versions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.core.ports import Store
 from bot.domain.redaction import Redactor
 from tools.kubernetes_objects import config_hash
 from tools.ports import ConfigVersion
-from tools.world import Baseline, Change, Labels, MetricName, Window, WorkloadRef
+from tools.world import Baseline, Change, FiringAlert, Labels, MetricName, Window, WorkloadRef
 
 
 class StoredBaselines:
@@ -34,6 +34,32 @@ class StoredBaselines:
         """Return every baseline."""
         async with self._store.begin() as tx:
             return await tx.baselines.all()
+
+
+class StoredAlerts:
+    """The AlertFeed port over the store."""
+
+    def __init__(self, store: Store) -> None:
+        """Read through transactions of its own."""
+        self._store = store
+
+    async def firing(self) -> list[FiringAlert]:
+        """Return the alerts that fire now, the gravest first, then the oldest."""
+        async with self._store.begin() as tx:
+            active = await tx.alerts.active()
+        return [
+            FiringAlert(
+                name=each.name,
+                service=each.service,
+                subject=each.subject,
+                severity=each.severity,
+                since=each.started_at,
+                summary=each.summary,
+                description=each.description,
+                runbook=each.runbook,
+            )
+            for each in sorted(active, key=lambda a: (-a.severity.rank, a.started_at))
+        ]
 
 
 class StoredChanges:

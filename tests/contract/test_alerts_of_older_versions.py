@@ -14,7 +14,7 @@ from bot.store.store import SqlStore
 from tests.fixtures.nouns import ALICE, NOW, a_finding, a_verdict, an_anomaly
 from tools.world import MetricName, labels_of
 
-BEFORE = "0009_read_under"
+BEFORE = "0010_more_seals"
 
 
 @pytest.mark.parametrize("seen", [True, False])

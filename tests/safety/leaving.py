@@ -154,12 +154,12 @@ class Production:
                 at, ChangeKind.CONFIG, whose, words("change", whose), before=words("before", whose),
                 author=words("author", whose),
             )  # fmt: skip
-            said = {n: words(f"alert{n}", whose) for n in ("summary", "description", "runbook")}
+            rule = {n: words(f"alert{n}", whose) for n in ("summary", "description", "runbook")}
             alert = replace(
-                an_alert(f"ALR-{whose}"), service=ServiceName(whose), subject=str(ref), started_at=at,
-                heard_at=at,
-                annotations=labels_of(said), labels=labels_of({"service": whose}),
-            )
+                an_alert(f"ALR-{whose}"), service=ServiceName(whose), subject=str(ref),
+                started_at=at, heard_at=at, annotations=labels_of(rule),
+                labels=labels_of({"service": whose}),
+            )  # fmt: skip
             async with self.store.begin() as tx:
                 await tx.alerts.save(alert)
                 await tx.changes.add(change, f"planted:{whose}")

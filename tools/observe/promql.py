@@ -174,10 +174,10 @@ async def afford(metrics: Metrics, promql: str, window: Window, step: timedelta)
     """
     try:
         selected = check(promql, window, step)
-    except DialectError:
+    except DialectError as error:
         if isinstance(metrics, SpeaksMetricsQL) and await metrics.speaks_metricsql():
             return  # we cannot price it; the store's own limits hold, and our cap on its answer
-        raise
+        raise BadArgumentError(str(error)) from error
     texts = dict.fromkeys(each.text for each in selected)
     if len(texts) > MAX_SELECTORS:
         raise BadArgumentError(

@@ -47,5 +47,6 @@ def test_a_keyring_is_never_shown_and_seals_as_it_always_did() -> None:
         "ENVELOPE": "0aaf4ef23b6386f0", "TOKEN": "1f325e6627736375",
         "MESSAGE": "d938051beebc4130", "RUN": "6d2b3f4a10832543",
         "ANOMALY": "9c9e5d05f164d127", "FINDING": "e5ad06e038cf17bf",
+        "ALERT": "727f7da43f50df61",
     }  # fmt: skip
     assert keyring.mac(Purpose.PLAN, "ab") != keyring.mac(Purpose.PLAN, "a", "b")

@@ -18,7 +18,7 @@ from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, ChannelId, FindingId, PlanId, Ts
 from bot.domain.place import Place
 from bot.domain.policy import rule
-from bot.domain.risk import Tier
+from bot.domain.risk import Tier, Trend
 from bot.domain.run import finish, start
 from bot.locale import Texts
 from bot.slack.renderers import renderers_over
@@ -26,8 +26,10 @@ from bot.store import adoption
 from bot.store.store import SqlStore
 from tests.contract.test_forged_approvals import Attacker, restore, snapshot
 from tests.fakes.decision import ANN, INCIDENTS, START, Production
+from tests.fixtures.alerting import a_delivery, an_alert_desk
+from tests.fixtures.alerting import told as an_alert_told
 from tests.fixtures.nouns import a_queued_run, a_run, a_verdict, an_answer
-from tools.world import MetricName, ServiceMode, ServiceName, Severity
+from tools.world import Catalogue, MetricName, ServiceMode, ServiceName, Severity
 
 MINUTE = timedelta(minutes=1)
 SHOP = ServiceName("shop")
@@ -99,6 +101,39 @@ async def test_a_plan_is_not_talked_down_by_rows_of_what_it_answers(
     after = await trouble(world, found=found)
     assert after.severity is Severity.CRITICAL
     assert "nothing proves ANO-" in after.doubt
+
+
+async def an_alert_fires(world: Production, *, found: bool) -> ProvedTrouble:
+    world.clock.advance(seconds=1)
+    desk = an_alert_desk(world.store, world.clock, lambda: Catalogue({}, {}))
+    told = a_delivery(an_alert_told("ShopDown", service="shop", starts_at=START))
+    (opened,) = (await desk.receive(told)).opened
+    finding = Finding(FOUND, SHOP, Severity.CRITICAL, START, (), (), alerts=(opened,))
+    facts = {"anomalies": [], "alerts": [{"id": opened}]}
+    async with world.store.begin() as tx:
+        await tx.findings.save(finding)
+        await tx.audit.append(Event("finding.opened", START, BOT, FOUND, facts=facts))
+    return await trouble(world, found=found)
+
+
+@pytest.mark.parametrize("found", [True, False])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE alerts SET severity = 'low', body = REPLACE(body, 'critical', 'low')",
+        "DELETE FROM alerts",
+        "UPDATE alerts SET service = 'cart'",
+    ],
+)
+async def test_an_alert_counts_and_is_not_talked_down_either(
+    world: Production, attacker: Attacker, statement: str, *, found: bool
+) -> None:
+    before = await an_alert_fires(world, found=found)
+    assert (before.severity, before.category, before.doubt) == (Severity.CRITICAL, "alert", "")
+    await attacker.write(statement)
+    after = await trouble(world, found=found)
+    assert (after.severity, after.trend) == (Severity.CRITICAL, Trend.WORSE)
+    assert "nothing proves ALR-" in after.doubt
 
 
 async def test_a_finding_that_forgot_its_worst_anomaly_answers_it_all_the_same(

@@ -18,6 +18,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -42,11 +43,19 @@ Ack = Callable[..., Awaitable[Any]]
 CLOSED = "closed"  # a modal was: nobody acts on it
 INTERACTION = "sre_agent_interaction"  # in Bolt's context: what was read
 LANE = "sre_agent_lane"  # in Bolt's context: the lane it is committed in; absent when it is not
+# What the socket read of the envelope that this task is about.
+_READ: ContextVar[tuple[Mapping[str, Any], Interaction] | None] = ContextVar("read", default=None)
 DUPLICATE = "sre_agent_duplicate"  # in Bolt's context: it came before
 UNKEPT = "sre_agent_unkept"  # in Bolt's context: the database has not taken it yet
 TOO_MANY = "sre_agent_too_many"  # in Bolt's context: after so many seconds it would be taken
 ON_THE_LOOP = 20_000  # characters that are looked through there; more are in a thread
 OWED_AGAIN_SECONDS = 1.0  # between two tries to commit a halt
+
+
+def _read_before(body: Mapping[str, Any]) -> Interaction | None:
+    """Return what was read of this very envelope, None for one that comes over HTTP."""
+    found = _READ.get()
+    return found[1] if found is not None and found[0] is body else None
 
 
 class FrontDoor:
@@ -88,11 +97,16 @@ class FrontDoor:
         await self._owed.drain()
 
     def lane_of(self, body: Mapping[str, Any]) -> str:
-        """Return the lane that a payload takes; empty for what cannot be read."""
+        """Return the lane that a payload takes; empty for what cannot be read.
+
+        What was read is kept for `keep`, which is asked next in the same task.
+        """
         try:
-            listener = self._table.find(parse(kind_of(body), body))
+            read = parse(kind_of(body), body)
         except MalformedError:
             return ""
+        _READ.set((body, read))
+        listener = self._table.find(read)
         return listener.lane if listener is not None else ""
 
     async def keep(self, request: AsyncBoltRequest) -> bool:
@@ -105,7 +119,7 @@ class FrontDoor:
         if not kind or kind == CLOSED:
             return True
         try:
-            read = parse(kind, body)
+            read = _read_before(body) or parse(kind, body)
         except MalformedError:
             await self._commit(kind, body)
             self._worker.wake()

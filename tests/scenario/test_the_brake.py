@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -22,9 +22,10 @@ from bot.core.remediation.guarding.halts import HALT, SETTING_CHANGED
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.redaction import Redactor
+from bot.slack import front_door
 from bot.slack.front_door import ON_THE_LOOP, characters
 from bot.slack.inbox import InboxWorker
-from bot.slack.interactions import COMMAND, EVENT, Interaction
+from bot.slack.interactions import COMMAND, EVENT, Interaction, parse
 from bot.slack.listeners.listener import Listener, nothing
 from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import Table
@@ -240,6 +241,23 @@ async def test_what_commits_nothing_is_not_writable_though_it_answers(
         with broken(tmp_path / "bot.db"):
             assert await store.healthy()
             assert not await store.writable()
+
+
+async def test_an_envelope_is_read_once_on_its_way_in(
+    shift: Shift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counting(kind: str, body: Mapping[str, Any]) -> Interaction:
+        found = parse(kind, body)
+        read.append(f"{found.name} {found.text}")
+        return found
+
+    monkeypatch.setattr(front_door, "parse", counting)
+    async with shift.running():
+        for text in ("halt strange numbers", "status"):
+            assert await shift.slack.command(ALICE, "#incidents", f"/sre {text}")
+    assert read == ["/sre halt strange numbers", "/sre status"]
 
 
 async def test_talk_that_nobody_heeds_is_not_kept(shift: Shift) -> None:

@@ -17,6 +17,7 @@ BENCHES = {
     "perception": "a week of 200 series from a real Prometheus, beside prometheus-api-client",
     "safety": "guards, injection, race, load and crashes: what must never happen, counted",
     "texts": "hostile texts, load and memory: what leaks, stalls or waits",
+    "outside": "public troubles of senders, stores, clusters, Slack: how many we take right",
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }
 BY_NAME = frozenset({"mutants"})  # only when it is asked for

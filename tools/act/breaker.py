@@ -6,10 +6,10 @@ ConfigMap   one key holds the state, as its pods read it anew
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from foundation.json_text import read_json
 from foundation.nearest import nearest
 from tools.act.contract import (
     ActionResult,
@@ -119,7 +119,7 @@ class EndpointBreaker:
 async def _breaker_state(actors: Actors, url: str) -> str:
     reply = await actors.need_http().call("GET", url, None, "")
     try:
-        return str(json.loads(reply.text)["state"])
+        return str(read_json(reply.text)["state"])
     except (ValueError, KeyError, TypeError) as error:
         raise ActionRefusedError(
             f"{url!r} does not answer a breaker's state as {{'state': …}}: {reply.text[:80]!r}"

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import NamedTuple
 
+from foundation.json_text import read_json
 from tools.errors import LostRaceError
 from tools.kubernetes_objects import STEP_ANNOTATION, Json, annotations_of, meta, pointer
 from tools.ports import ClusterActor
@@ -39,7 +40,7 @@ def recall(node: Json, key: str) -> dict[str, Noted]:
     if not text or annotations_of(node).get(STEP_ANNOTATION) != key:
         return {}
     try:
-        told = json.loads(text)
+        told = read_json(text)
         if told["key"] != key:
             return {}  # of an earlier drain
         listed = told["pods"].items()

@@ -8,12 +8,12 @@ answer that says "not yet" is no proof: a call on its way may still arrive, so i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
+from foundation.json_text import read_json
 from tools.act.contract import (
     ActionResult,
     Actors,
@@ -34,7 +34,7 @@ DONE, NOT_DONE = "done", "not done"
 
 
 def _parsed(text: str) -> Mapping[str, Any] | None:
-    return json.loads(text) if text else None
+    return read_json(text) if text else None
 
 
 class HttpParameters(Parameters):
@@ -52,7 +52,7 @@ class HttpParameters(Parameters):
     @field_validator("body", "undo_body")
     @classmethod
     def _is_object(cls, text: str) -> str:
-        if text and not isinstance(json.loads(text), dict):
+        if text and not isinstance(read_json(text), dict):
             raise ValueError("must be a JSON object")
         return text
 

@@ -6,11 +6,11 @@ in bytes, or "unknown". It has no dry run: the dry run reads and compares, and s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from foundation.json_text import read_json
 from tools.act.contract import (
     ActionResult,
     Actors,
@@ -171,7 +171,7 @@ async def _cluster(actors: Actors, url: str) -> tuple[str, list[Member]]:
     """Return the cluster's name, empty where Patroni does not tell it, and its members."""
     reply = await actors.need_http().call("GET", f"{url}/cluster", None, "")
     try:
-        told = json.loads(reply.text)
+        told = read_json(reply.text)
         return str(told.get("scope") or ""), [_member(each) for each in told["members"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ActionRefusedError(

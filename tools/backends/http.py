@@ -21,7 +21,6 @@ import hmac
 import ipaddress
 import json
 import socket
-import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +30,7 @@ import httpx
 
 from foundation.nearest import nearest
 from tools.backends.http_hosts import USUAL, AllowedHost, covered, entry_for
+from tools.backends.unpacking import unpacked
 from tools.errors import (
     ActionRefusedError,
     BackendDeniedError,
@@ -43,7 +43,6 @@ from tools.ports import HttpReply
 NAME = "http"
 MAX_TEXT = 4_000  # characters of an answer that are kept
 MAX_BODY = 64 * 1024  # bytes of it that are read, unpacked: the rest is left unread
-UNPACK = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's window for each known coding
 MAX_HOPS = 3
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -240,19 +239,11 @@ async def _beginning(response: httpx.Response) -> str:
 
     Raises DecodingError for a coding that we do not unpack.
     """
-    coding = response.headers.get("content-encoding", "").strip().lower()
-    if coding not in {"", "identity", *UNPACK}:
-        raise httpx.DecodingError(f"the answer is packed as {coding!r}", request=response.request)
-    unpack = zlib.decompressobj(UNPACK[coding]) if coding in UNPACK else None
     found = b""
-    try:
-        async for part in response.aiter_raw():
-            left = MAX_BODY - len(found)
-            found += unpack.decompress(part, left) if unpack is not None else part[:left]
-            if len(found) >= MAX_BODY:
-                break
-    except zlib.error as error:
-        raise httpx.DecodingError(f"not {coding}: {error}", request=response.request) from error
+    async for piece in unpacked(response):
+        found += piece[: MAX_BODY - len(found)]
+        if len(found) >= MAX_BODY:
+            break
     try:
         text = found.decode(response.encoding or "utf-8", "replace")
     except (LookupError, ValueError):  # a charset that is none: the header is anybody's

@@ -8,13 +8,13 @@ Times are microseconds since 1970. Both answer whole traces, so what a search fo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
+from foundation.json_text import read_json
 from tools.backends.tracing import (
     MOST_FOUND,
     TraceStore,
@@ -35,7 +35,7 @@ Json = Mapping[str, Any]
 
 def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
     try:
-        text = "; ".join(str(each["msg"]) for each in json.loads(body)["errors"])
+        text = "; ".join(str(each["msg"]) for each in read_json(body)["errors"])
     except (ValueError, KeyError, TypeError):
         return None
     return refusal(NAME, response.status_code, text)

@@ -283,7 +283,7 @@ class Loki:
         answer = await self._http.ask("GET", "/loki/api/v1/query_range", fields)
         try:
             return list(_rows(_result(answer)))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise BackendUnavailableError(
                 NAME,
                 f"{self._config.url} answered JSON that holds no log lines "

@@ -102,7 +102,7 @@ class TraceStore:
         """Turn an answer of another shape into an error that says where to look."""
         try:
             yield
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BackendUnavailableError(
                 self._http.name,
                 f"{self._config.url} answered JSON that holds no traces ({type(error).__name__}: "

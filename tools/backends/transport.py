@@ -12,7 +12,6 @@ Only questions go through here; they change nothing and may be repeated.
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -22,8 +21,10 @@ from typing import Any
 import httpx
 import stamina
 
+from foundation.json_text import read_json
 from tools.backends.budget import QueryBudget
 from tools.backends.condition import Condition
+from tools.backends.unpacking import unpacked
 from tools.background import is_background
 from tools.errors import (
     AnswerTooLargeError,
@@ -35,6 +36,7 @@ from tools.errors import (
 from tools.ports import Health
 
 READ_IN_THREAD_BYTES = 1024 * 1024  # smaller bodies are read faster than a thread is woken
+WHOLE_RATIO = 2.0  # of `timeout_seconds`: an answer that drips in is cut off after so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Connection:
     """How to reach one backend."""
 
     url: str  # base, without /api/…
-    timeout_seconds: float = 30.0  # of one attempt
+    timeout_seconds: float = 30.0  # of silence in one attempt; the whole may take twice as long
     retry_attempts: int = 3  # attempts in all, at least 1
     retry_wait_seconds: float = 0.2  # before the second attempt; doubles, with jitter
     section: str = ""  # of config.yaml, for errors that name a setting; empty: the backend's name
@@ -128,7 +130,7 @@ class JsonBackend:
         fields: Mapping[str, str],
         *,
         attempts: int | None = None,
-        read: Callable[[bytes], Any] = json.loads,
+        read: Callable[[bytes], Any] = read_json,
         watch: Watch | None = None,
         counted: bool = True,
     ) -> Any:
@@ -205,11 +207,22 @@ class JsonBackend:
         place = "data" if method == "POST" else "params"
         try:
             request = client.build_request(method, path, **{place: dict(fields)})  # type: ignore[arg-type]
-            response = await client.send(request, stream=True)
-            try:
-                body = await self._read(response, watch if response.is_success else None)
-            finally:
-                await response.aclose()
+            async with asyncio.timeout(self.connection.timeout_seconds * WHOLE_RATIO):
+                response = await client.send(request, stream=True)
+                try:
+                    body = await self._read(response, watch if response.is_success else None)
+                finally:
+                    await response.aclose()
+        except TimeoutError as error:
+            whole = self.connection.timeout_seconds * WHOLE_RATIO
+            dripped = (
+                f"no whole answer within {whole:g} s though it had begun; ask for less, or raise "
+                f"{self._section}.timeout_seconds"
+            )
+            raise _AgainError(self._unavailable(dripped)) from error
+        except httpx.DecodingError as error:
+            unlike = f"the answer cannot be unpacked ({error})"
+            raise self._unavailable(f"{unlike}; look at the proxy between us") from error
         except httpx.TimeoutException as error:
             waited = (
                 f"no answer within {self.connection.timeout_seconds:g} s; ask for less, or raise "
@@ -239,7 +252,7 @@ class JsonBackend:
         limit = self.connection.max_response_bytes
         parts: list[bytes] = []
         size = 0
-        async for part in response.aiter_bytes():
+        async for part in unpacked(response):
             size += len(part)
             if size > limit:
                 raise AnswerTooLargeError(

@@ -10,6 +10,7 @@ The address is a secret, since whoever knows it may post: it is told by its host
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tools.backends.transport import WHOLE_RATIO
 from tools.errors import BackendRefusedError, BackendUnavailableError, BadArgumentError
 
 REFUSED_FOR_GOOD = frozenset({400, 413, 422})
@@ -61,9 +63,8 @@ class Webhook:
             digest = hmac.new(ours.secret.encode(), content, hashlib.sha256).hexdigest()
             headers["X-Signature-SHA256"] = digest
         try:
-            async with httpx.AsyncClient(timeout=ours.timeout_seconds) as client:
-                reply = await client.post(ours.url, content=content, headers=headers)
-        except httpx.HTTPError as error:
+            reply = await self._answer(content, headers)
+        except (httpx.HTTPError, TimeoutError) as error:
             why = f"the {self.name} does not answer ({type(error).__name__})"
             raise BackendUnavailableError(ours.backend, f"{why}; check that it runs") from error
         why = f"the {self.name} answered {reply.status_code}"
@@ -73,3 +74,13 @@ class Webhook:
             raise BackendUnavailableError(ours.backend, f"{why}; it is tried again")
         if not reply.is_success:
             raise BackendRefusedError(ours.backend, f"{why}; check {ours.setting}")
+
+    async def _answer(self, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """Post it and return the answer's status; its body, which may never end, is not read."""
+        ours = self._config
+        async with (
+            asyncio.timeout(ours.timeout_seconds * WHOLE_RATIO),
+            httpx.AsyncClient(timeout=ours.timeout_seconds) as client,
+            client.stream("POST", ours.url, content=content, headers=headers) as reply,
+        ):
+            return reply

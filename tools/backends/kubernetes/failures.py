@@ -15,12 +15,12 @@ never connected    BackendUnavailableError
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
+from foundation.json_text import read_json
 from tools.backends.kubernetes.calls import KubernetesCall
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import rbac_rule
@@ -113,7 +113,7 @@ def whereabouts_of(config: KubernetesConfig, *, acting: bool) -> str:
 def object_of(raw: bytes) -> Object:
     """Return the object of an answer, an empty one for what is none."""
     try:
-        value = json.loads(raw) if raw else {}
+        value = read_json(raw) if raw else {}
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

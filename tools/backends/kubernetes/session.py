@@ -203,8 +203,9 @@ class KubernetesSession:
             auth_settings=["BearerToken"],
         )
         limit = self.config.max_response_bytes
+        # a stream that drips for ever would never be silent, and never say anything
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=5.0, sock_read=WATCH_SECONDS + self.config.timeout_seconds
+            total=WATCH_SECONDS + self.config.timeout_seconds, sock_connect=5.0
         )
         try:
             response = await api.call_api(*prepared, _request_timeout=timeout)
@@ -212,7 +213,7 @@ class KubernetesSession:
                 if response.status != 200:
                     body = await self._body(call, response.response)
                     raise self._failures.of_status(call, response.status, body)
-                async for line in _lines(response.response.content, limit):
+                async for line in _lines(response.response.content.iter_any(), limit):
                     yield object_of(line)
             finally:
                 response.response.close()
@@ -296,13 +297,19 @@ async def _send_once(
         raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
 
 
-async def _lines(content: aiohttp.StreamReader, limit: int) -> AsyncIterator[bytes]:
+async def _lines(parts: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
     """Yield the lines of a stream, each as long as one answer may be."""
-    rest = b""
-    async for part in content.iter_any():
-        *whole, rest = (rest + part).split(b"\n")
-        if len(rest) > limit:
+    begun: list[bytes] = []  # of a line whose end did not come yet
+    size = 0
+    async for part in parts:
+        first, *others = part.split(b"\n")
+        begun.append(first)
+        size += len(first)
+        if others:
+            *whole, last = [b"".join(begun), *others]
+            begun, size = [last], len(last)
+            for line in whole:
+                if line.strip():
+                    yield line
+        if size > limit:
             raise aiohttp.ClientPayloadError(f"an event is larger than {limit:,} bytes")
-        for line in whole:
-            if line.strip():
-                yield line

@@ -10,10 +10,10 @@ answer, a shortened result), values that were ±Inf, a window whose newest part 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 import httpx
 import structlog
 
+from foundation.json_text import read_json
 from foundation.together import all_or_none
 from tools.backends.condition import Condition
 from tools.backends.prometheus.config import PrometheusConfig
@@ -54,7 +55,7 @@ class Warned(NamedTuple):
 def explain(response: httpx.Response, body: bytes) -> BackendError | None:
     """Turn Prometheus's error body into an error, or None when it is not one."""
     try:
-        answer = json.loads(body)
+        answer = read_json(body)
         kind, text = str(answer["errorType"]), str(answer["error"])
     except (ValueError, KeyError, TypeError):
         return None
@@ -100,28 +101,30 @@ class Prometheus:
             max_points=ours.max_points,
             max_chunks=ours.max_chunks,
         )
-        answers = await all_or_none(*(self._matrix(promql, grid) for grid in grids))
-        samples = sum(len(row["values"]) for rows, _ in answers for row in rows)
-        found = [rows for rows, _ in answers]
-        if samples > JOIN_IN_THREAD_SAMPLES:
-            series = await asyncio.to_thread(join, promql, grids, found)
-        else:
-            series = join(promql, grids, found)
-        told = [text for _, texts in answers for text in texts]
-        return Reading(series, [*told, *remarks(series, found, self._skew)])
+        with self._as_documented():
+            answers = await all_or_none(*(self._matrix(promql, grid) for grid in grids))
+            samples = sum(len(row["values"]) for rows, _ in answers for row in rows)
+            found = [rows for rows, _ in answers]
+            if samples > JOIN_IN_THREAD_SAMPLES:
+                series = await asyncio.to_thread(join, promql, grids, found)
+            else:
+                series = join(promql, grids, found)
+            told = [text for _, texts in answers for text in texts]
+            return Reading(series, [*told, *remarks(series, found, self._skew)])
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
         found, _ = await self._ask(
             "/api/v1/query", {"query": promql, "time": _time(at.timestamp())}
         )
-        if found["resultType"] in {"scalar", "string"}:
-            return [((), _number(found["result"][1]))]
-        self._check_size(promql, found["result"])
-        return [  # a native histogram has no value
-            (labels_of(row["metric"]), _number(row["value"][1]))
-            for row in found["result"]
-            if "value" in row
-        ]
+        with self._as_documented():
+            if found["resultType"] in {"scalar", "string"}:
+                return [((), _number(found["result"][1]))]
+            self._check_size(promql, found["result"])
+            return [  # a native histogram has no value
+                (labels_of(row["metric"]), _number(row["value"][1]))
+                for row in found["result"]
+                if "value" in row
+            ]
 
     def link(self, promql: str, window: Window) -> str:
         if self._config.grafana is not None:
@@ -203,7 +206,7 @@ class Prometheus:
         return rows, told
 
     async def _ask(
-        self, path: str, fields: dict[str, str], read: Callable[[bytes], Any] = json.loads
+        self, path: str, fields: dict[str, str], read: Callable[[bytes], Any] = read_json
     ) -> tuple[Any, list[str]]:
         """Return the answer's data and what the server warned of."""
         fields["timeout"] = f"{self._config.timeout_seconds:g}s"
@@ -213,17 +216,28 @@ class Prometheus:
         )
         answer = await self._http.ask("POST", path, fields, read=read, watch=limit)
         if not isinstance(answer, dict) or "data" not in answer:
-            raise BackendUnavailableError(
-                NAME,
-                f"{self._config.url}{path} answered JSON that is no Prometheus answer "
-                f"({str(answer)[:80]}); check that {self._config.section or NAME}.url points at "
-                "the API itself",
-            )
-        told = [str(text) for text in [*answer.get("warnings", ()), *answer.get("infos", ())]]
+            raise self._unlike(str(answer)[:80])
+        with self._as_documented():
+            told = [str(text) for text in [*answer.get("warnings", ()), *answer.get("infos", ())]]
         for text in told:
             self.warnings.append(Warned(promql, text))
             log.warning("prometheus.warned", query=promql, warning=text)
         return answer["data"], [f"{NAME} warns: {text}" for text in told]
+
+    @contextmanager
+    def _as_documented(self) -> Iterator[None]:
+        """Tell an answer of another shape than the API documents as the backend's failure."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise self._unlike(f"{type(error).__name__}: {error}") from error
+
+    def _unlike(self, why: str) -> BackendUnavailableError:
+        return BackendUnavailableError(
+            NAME,
+            f"{self._config.url} answered JSON that is no Prometheus answer ({why}); check that "
+            f"{self._config.section or NAME}.url points at the API itself",
+        )
 
     def _check_size(self, promql: str, rows: list[Any]) -> None:
         if len(rows) > self._config.max_series:

@@ -9,13 +9,13 @@ answer is spaced, its series are counted while they come: 50,000 of them in Pyth
 once took 3.5 GB.
 """
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from foundation.json_text import read_json
 from tools.world import Floats
 
 _SERIES = re.compile(rb'"metric"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}\{')  # opens each series
@@ -59,7 +59,7 @@ def read(body: bytes) -> Any:
         tables.append(table)
         return b'"values":[%d]' % (len(tables) - 1)
 
-    answer = json.loads(_SAMPLES.sub(cut, body))
+    answer = read_json(_SAMPLES.sub(cut, body))
     for row in _rows(answer):
         values = row.get("values", [])
         cut_out = len(values) == 1 and isinstance(values[0], int)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tools.backends.prometheus.config import PrometheusConfig
+from tools.backends.transport import WHOLE_RATIO
 from tools.errors import (
     BackendDeniedError,
     BackendError,
@@ -24,6 +26,7 @@ from tools.ports import MetricAbout
 
 NAME = "prometheus"
 MOST_VALUES = 10_000  # of one label; servers that know `limit` send no more
+THREADS = 2  # that its questions get, so that no other work waits for one that nobody answers
 T = TypeVar("T")
 
 
@@ -44,11 +47,15 @@ class Names:
         self._config = config
         self._section = config.section or NAME
         self._client: Any = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
 
     async def label_values(self, label: str, selector: str = "") -> list[str]:
         """Return the values of one label, sorted, at most `MOST_VALUES`."""
@@ -88,18 +95,22 @@ class Names:
 
         if self._client is None:
             self._client = await asyncio.to_thread(self._connect)
+        threads = self._threads = self._threads or ThreadPoolExecutor(THREADS, "prometheus-names")
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._config.timeout_seconds * 2):
-                return await asyncio.to_thread(question, self._client)
+            async with asyncio.timeout(self._config.timeout_seconds * WHOLE_RATIO):
+                return await loop.run_in_executor(threads, question, self._client)
         except PrometheusApiClientException as error:
             raise self._said_no(str(error)) from error
         except JSONDecodeError as error:
             raise self._unlike(error) from error
         except TimeoutError as error:
-            waited = self._config.timeout_seconds * 2
+            waited = self._config.timeout_seconds * WHOLE_RATIO
             raise self._unavailable(f"no answer within {waited:g} s") from error
         except RequestException as error:
             raise self._unreached(str(error)) from error
+        except (RecursionError, ValueError) as error:  # too deep, or a number nobody reads
+            raise self._unlike(str(error)[:80]) from error
         except (KeyError, TypeError, AttributeError) as error:
             raise self._unlike(error) from error
 
@@ -109,6 +120,8 @@ class Names:
         from requests import Session
         from urllib3.util import Retry
 
+        from tools.backends.prometheus.bounded import BoundedAdapter  # imports requests as well
+
         ours, session = self._config, Session()
         session.verify = (ours.ca_file or True) if ours.verify_tls else False
         if ours.client_cert_file:
@@ -117,21 +130,25 @@ class Names:
         headers = {"X-Scope-OrgID": ours.tenant} if ours.tenant else {}
         if ours.bearer_token:
             headers["Authorization"] = f"Bearer {ours.bearer_token}"
-        return PrometheusConnect(
+        retry = Retry(
+            total=max(0, ours.retry_attempts - 1),
+            backoff_factor=ours.retry_wait_seconds,
+            status_forcelist=(429, 502, 503, 504),
+            redirect=0,
+            raise_on_status=False,
+        )
+        client = PrometheusConnect(
             ours.url,
             headers=headers,
-            retry=Retry(
-                total=max(0, ours.retry_attempts - 1),
-                backoff_factor=ours.retry_wait_seconds,
-                status_forcelist=(429, 502, 503, 504),
-                redirect=0,
-                raise_on_status=False,
-            ),
+            retry=retry,
             auth=(ours.username, ours.password) if ours.username else None,
             proxy={"http": ours.proxy, "https": ours.proxy} if ours.proxy else None,
             session=session,
             timeout=ours.timeout_seconds,
         )
+        whole = ours.timeout_seconds * WHOLE_RATIO  # the library mounted adapters of its own
+        session.mount(ours.url, BoundedAdapter(ours.max_response_bytes, whole, max_retries=retry))
+        return client
 
     def _said_no(self, text: str) -> BackendError:
         """Read the status out of the exception's text: the client keeps it nowhere else."""
@@ -147,7 +164,7 @@ class Names:
             return BackendRefusedError(NAME, text)
         return self._unavailable(text)
 
-    def _unlike(self, error: Exception) -> BackendUnavailableError:
+    def _unlike(self, error: Exception | str) -> BackendUnavailableError:
         return self._unavailable(
             f"the answer is no Prometheus answer ({error}); check that {self._section}.url points "
             "at the API itself"

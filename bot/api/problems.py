@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from reprlib import Repr
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,6 +19,11 @@ from bot.core.ports import StaleError
 from tools.errors import BackendError, BadArgumentError, NotFoundError
 
 MEDIA_TYPE = "application/problem+json"
+MOST_TOLD = 50  # wrong values in one answer: a million bytes can hold a hundred thousand
+
+
+_SHORT = Repr()  # of a value, however large or deep it is
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
 
 
 class FieldProblem(BaseModel):
@@ -99,8 +105,11 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        found = [_field(e) for e in error.errors()]
+        wrong = error.errors()
+        found = [_field(e) for e in wrong[:MOST_TOLD]]
         detail = "; ".join(f"{p.field}: {p.detail}" for p in found[:5])
+        if len(wrong) > MOST_TOLD:
+            detail += f"; {len(wrong):,} values are wrong, the first {MOST_TOLD} are told"
         return problem_response(422, detail, found)
 
     @app.exception_handler(HTTPException)
@@ -117,5 +126,5 @@ def install_problems(app: FastAPI) -> None:
 def _field(error: Any) -> FieldProblem:
     place = ".".join(str(part) for part in error["loc"][1:]) or str(error["loc"][0])
     given = error.get("input")
-    shown = f", got {given!r}"[:120] if error["type"] != "missing" else ""
+    shown = f", got {_SHORT.repr(given)}"[:120] if error["type"] != "missing" else ""
     return FieldProblem(field=place, detail=f"{error['msg']}{shown}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query
+from pydantic import FailFast, Field
 
 from bot.api.access import Caller, needs
 from bot.api.problems import ProblemError, described
@@ -39,11 +40,10 @@ async def export_baselines(
 
 @router.post("/baselines/import", tags=["baselines"], responses=described(413))
 async def import_baselines(
-    body: list[BaselineData], caller: Annotated[Caller, Depends(needs("api.import"))]
+    body: Annotated[list[BaselineData], Field(max_length=MOST_BASELINES), FailFast()],
+    caller: Annotated[Caller, Depends(needs("api.import"))],
 ) -> ImportOut:
     """Replace the baselines of these series."""
-    if len(body) > MOST_BASELINES:
-        raise ProblemError(422, f"{len(body)} baselines at once; at most {MOST_BASELINES}")
     for index, each in enumerate(body):
         if len(each.profile) != len(each.spread):
             raise ProblemError(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.api.schemas.common import At, Out, number
+from bot.api.schemas.common import At, Label, Out, number
 from tools.world import Baseline
 
 
@@ -44,7 +44,7 @@ class BaselineData(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     metric: str = Field(min_length=1, max_length=200)
-    labels: dict[str, str]
+    labels: dict[Label, Label]
     learned_at: At
     history_seconds: float = Field(gt=0, le=10_000 * 86_400)
     samples: int = Field(ge=0, le=10**12)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from foundation.blanks import is_blank
+from foundation.encodings import writable
 
 
 def _said(reason: str) -> str:
@@ -18,6 +19,13 @@ def _said(reason: str) -> str:
 
 
 Reason = Annotated[str, Field(min_length=1, max_length=3000), AfterValidator(_said)]
+
+
+def _written(given: Any) -> Any:
+    return writable(given) if isinstance(given, str) else given
+
+
+Label = Annotated[str, BeforeValidator(_written)]  # half a character in it becomes `?`
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # before any platform of today; epoch 0 is a mistake
 NEWEST = datetime(2100, 1, 1, tzinfo=UTC)
 

@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 
 from bot.core.detection.alert_events import event_of
+from bot.core.detection.alert_labels import clean_labels
 from bot.core.ports import Clock, Store
 from bot.domain.alert import Alert, Ending, end_unheard, fingerprint_of_alert
 from bot.domain.redaction import Redactor
@@ -103,5 +104,5 @@ class AlertExpiry:
 
     def _fingerprint(self, labels: Labels) -> str:
         """Return an alert's key as it was taken in: its labels without their secrets."""
-        told = {k: self.redactor.text(v) for k, v in labels}
+        told = clean_labels(self.redactor, dict(labels))
         return fingerprint_of_alert(told.get("alertname", ""), told)

@@ -16,6 +16,7 @@ from datetime import datetime
 import structlog
 
 from bot.core.detection.alert_events import event_of
+from bot.core.detection.alert_labels import LONGEST_LABEL, clean_labels
 from bot.core.detection.alert_severity import SeverityTable
 from bot.core.detection.alert_subject import Naming, naming_of, service_of
 from bot.core.detection.heartbeats import Heartbeats
@@ -24,6 +25,7 @@ from bot.domain.alert import Alert, hear_again, hear_resolved
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import AlertId, mint
 from bot.domain.redaction import Redactor
+from foundation.shortened import shortened
 from tools.world import Catalogue, WorkloadRef, labels_of
 
 log = structlog.get_logger(__name__)
@@ -151,7 +153,8 @@ class AlertDesk:
         )
 
     async def _as_alert(self, told: ToldAlert, delivery: Delivery) -> Alert:
-        labels = {k: self._redactor.text(v) for k, v in told.labels.items() if k != "alertname"}
+        clean = clean_labels(self._redactor, told.labels)
+        labels = {k: v for k, v in clean.items() if k != "alertname"}
         cluster = labels.get("cluster", "")
         naming = naming_of(labels, cluster)
         owners = await self._owners(naming) if told.firing else ()
@@ -160,7 +163,7 @@ class AlertDesk:
         subject = naming.workload or naming.place
         return Alert(
             id=AlertId(mint("ALR")),
-            name=self._redactor.text(told.name),
+            name=shortened(self._redactor.text(told.name), LONGEST_LABEL),
             service=service_of(naming, owners, self._catalogue(), cluster),
             subject=str(subject) if subject is not None else "",
             severity=severity,

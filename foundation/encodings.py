@@ -21,6 +21,10 @@ def patterns_of(text: str) -> Iterator[str]:
     for quoted in (json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]):
         yield from (re2.escape(quoted), re2.escape(quoted.replace("/", "\\/")))
     yield from base64_patterns_of(text)
+    yield f"(?i:{re2.escape(quote(quote(text, safe=''), safe=''))})"
+    for once in {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}:
+        yield f"(?i:{re2.escape(once.encode().hex())})"
+        yield from base64_patterns_of(once)  # as a Secret of a Secret, or a header in a body
 
 
 def base64_patterns_of(text: str) -> Iterator[str]:

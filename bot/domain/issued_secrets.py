@@ -98,5 +98,13 @@ ISSUED = (
         r"|events\.pagerduty\.com/integration/|outlook\.office\.com/webhook/)([A-Za-z0-9\-@/]{7,})",
         1,
     ),
+    Shape(  # the beginning of one, where a line was shortened: how much is left, nobody knows
+        "token",
+        rf"{_B}((?:gh[pousr]_|github_pat_|gl(?:pat|dt|rt)-|x(?:ox[abeoprs]|app)-|A[KS]IA|AIza|ya29\."
+        r"|GOCSPX-|hv[sbr]\.|[srp]k_(?:live|test)_|whsec_|sk-|npm_|pypi-|dckr_|SG\.|eyJ|hf_|dapi"
+        r"|ATATT3|lin_api_|figd_|do[opr]_v1_|shp[a-z]{2}_)[A-Za-z0-9_\-.]{4,})…",
+        1,
+        is_opaque,
+    ),
     Shape("jwt", r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)?"),
 )

@@ -15,11 +15,23 @@ from typing import Any
 
 import re2
 
-from bot.domain.secret_shapes import occurring, tells
+from bot.domain.secret_pairs import (
+    VALUES,
+    is_telling,
+    names_in,
+    names_of,
+    tells_plainly,
+    without_data,
+)
+from bot.domain.secret_shapes import occurring
 from bot.domain.secret_values import Shape
 from foundation.encodings import patterns_of, writable
+from foundation.hidden import plain
 from tools.world import Cause, Change, SimilarCase
 
+CUT = "[redacted: secret]"
+DEEPEST = 60  # of what is looked through: mappings and lists inside each other
+_SHORTEST_BEGINNING = 12  # of one of ours: prefixes of issuers are shorter
 _SHORTEST_KNOWN = 6  # a shorter "secret" would cut ordinary words
 
 
@@ -29,12 +41,22 @@ class Redactor:
     def __init__(self, known: Iterable[str] = ()) -> None:
         """Remember the exact values we hold (tokens, keys, passwords of URLs)."""
         values = {v for v in known if len(v) >= _SHORTEST_KNOWN}
-        forms = sorted({form for v in values for form in patterns_of(v)}, key=len, reverse=True)
+        wholes = {form for v in values for form in patterns_of(v)}
+        forms = [*sorted(wholes, key=len, reverse=True), *filter(None, map(_beginning, values))]
         self._known = re2.compile("|".join(forms)) if forms else None
 
     def text(self, text: str) -> str:
-        """Return the text without secrets; half a character becomes `?`."""
-        text = writable(text)
+        """Return the text without secrets; half a character becomes `?`.
+
+        Where a secret is found only when what hides in the text is left out, so it is returned.
+        """
+        found = self._found(writable(text))
+        read = plain(found)
+        if read != found and (cut := self._found(read)) != read:
+            return cut
+        return found
+
+    def _found(self, text: str) -> str:
         if self._known is not None:
             text = self._known.sub("[redacted: known secret]", text)
         for shape, pattern in occurring(text):
@@ -43,18 +65,22 @@ class Redactor:
 
     def json(self, value: Any) -> Any:
         """Return plain JSON with every string, key included, redacted."""
+        return self._json(value, DEEPEST)
+
+    def _json(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, Mapping | list | tuple) and not depth:
+            return "[redacted: nested too deep]"
         if isinstance(value, Mapping):
-            # {"name": "DB_PASSWORD", "value": …} is how manifests and forms write a pair
-            pair = value.get("name") or value.get("key")
-            names = {"value": pair} if isinstance(pair, str) else {}
+            value, names = without_data(value, CUT), names_of(value)
             return {
-                self.text(str(k)): self._member(names.get(str(k), str(k)), v)
+                self.text(str(k)): self._member(names.get(str(k), str(k)), v, depth - 1)
                 for k, v in value.items()
             }
         if isinstance(value, list | tuple):
-            return [self.json(v) for v in value]
+            named = zip(names_in(value), value, strict=True)
+            return [self._member(name, each, depth - 1) for name, each in named]
         return value
 
     def cause(self, cause: Cause) -> Cause:
@@ -76,13 +102,28 @@ class Redactor:
         """Return a past case that anybody may read."""
         return replace(case, title=self.text(case.title), snippet=self.text(case.snippet))
 
-    def _member(self, key: str, value: Any) -> Any:
+    def _member(self, key: str, value: Any, depth: int) -> Any:
         """Redact a member whose key alone says that it is a secret."""
-        if isinstance(value, str) and tells(key, value):
-            return "[redacted: secret]"
-        if isinstance(value, list | tuple):
-            return [self._member(key, each) for each in value]
-        return self.json(value)
+        if isinstance(value, str | int | float) and tells_plainly(key, value):
+            return CUT
+        if not isinstance(value, Mapping | list | tuple) or not depth or not is_telling(key):
+            return self._json(value, depth)
+        if isinstance(value, Mapping):
+            # {"password": {"old": …, "new": …}}; names of objects beside them stay
+            names = {k: key if str(k).lower() in VALUES else str(k) for k in value}
+            return {
+                self.text(str(k)): self._member(names[k], each, depth - 1)
+                for k, each in value.items()
+            }
+        return [self._member(key, each, depth - 1) for each in value]
+
+
+def _beginning(value: str) -> str:
+    """Return a pattern of more than half of a secret, as a text that was shortened ends with it."""
+    half = max(_SHORTEST_BEGINNING, len(value) // 2 + 1)
+    if "://" in value or half >= len(value):
+        return ""  # half of an address is its host
+    return rf"{re2.escape(value[:half])}[^\s\"']*"
 
 
 def _cut(match: Any, shape: Shape) -> str:

@@ -25,6 +25,7 @@ from bot.domain.secret_values import (
     is_loud,
     is_mixed,
     is_no_object,
+    is_no_port,
     is_opaque,
     is_password_of_an_address,
     is_random,
@@ -49,19 +50,25 @@ KEY_NAME = (
     r"|admin|master|write|deploy|subscription|storage|server|ssh|webhook|hmac|jwt|cipher|crypto|aes"
     r"|consumer|rest|functions?|auth)[_\-]?key|[a-z0-9_.]*_pat"
 )
-WEAK_NAME = r"(?:[a-z0-9_.]*[_.])?(?:pass|pwd)"
+WEAK_NAME = r"(?:[a-z0-9_.]*[_.])?(?:pass|pwd?)"
 HEADER_NAME = r"(?:proxy-)?authorization|(?:set-)?cookie"
 CHINESE_NAME = r"(?:密码|口令|密钥|私钥|秘钥|令牌|助记词|凭证)"
 _QUOTE = r"\\*[\"'`]?"
-_SEPARATOR = r"\s*(?:=>|:=|[:=：]|\bis:)\s*"
+_MARKED = r"[*_]{0,3}"  # what Markdown and Slack make bold or slanted
+_ESCAPED = r"%(?:25)?3[dDaA]|\\+(?:u00|x)3[dDaA]|&#(?:x3[dDaA]|61|58);|&(?:equals|colon);"
+_SEPARATOR = (
+    rf"{_MARKED}\s*(?:=>|:=|[:=：]|\bis:|{_ESCAPED}){_MARKED}\s*"
+    r"(?:[|>][+\-]?[ \t]*\n\s*|\\\n\s*)?"  # YAML's block of text, a line that goes on
+)
 _BARE = r"[^\s\"'`\\,;&<>}，。；、]{4,}"
-_QUOTED = r"\"(?:[^\"\\\n]|\\.){4,}|'(?:[^'\\\n]|\\.){4,}"
+_WRAPPED = r"(?:[A-Za-z][\w.]{0,30}\([ \t]*)?"  # `Some("…")`, `SecretStr('…')`
+_QUOTED = r"\"{3}[^\"]{4,}|'{3}[^']{4,}|\"(?:[^\"\\\n]|\\.){4,}|'(?:[^'\\\n]|\\.){4,}"
 _ARN = r"\barn:aws[a-z\-]*:[^\s\"'`,;&=]+"  # is taken whole, and stays: `…:secret:prod/db-x7`
 _SEED = r"(?:[a-z]{3,8}[ \t]+){11,23}[a-z]{3,8}"
 
 
 def _named(kind: str, name: str, judge: Callable[[str], bool]) -> Shape:
-    value = rf"\\*(?:{_QUOTED}|{_QUOTE}{_BARE})"
+    value = rf"\\*(?:{_WRAPPED}(?:{_QUOTED})|{_QUOTE}{_BARE})"
     return Shape(kind, rf"(?i){_ARN}|(?:\b|_)(?:{name}){_QUOTE}{_SEPARATOR}({value})", 1, judge)
 
 
@@ -75,10 +82,11 @@ _LOGIN = (  # without a scheme: `app:…@db-0.prod:5432`, `shop:…@tcp(10.2.3.4
 ADDRESSES = (
     Shape(
         "password",
-        r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@\"'<>]*:([^\s\"'<>,;]{3,})@",
+        r"[a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@\"'<>]*:((?:[^\s\"'<>,;]|&(?:amp|lt|gt);){3,})@",
         1,
         is_password_of_an_address,
     ),
+    Shape("password", r"[a-z]://[^\s:/@\"'<>]*:([^\s\"'<>,;@/]{3,})…", 1, is_no_port),
     Shape("token", r"[a-z]://([A-Za-z0-9_\-]{20,}):?@", 1, is_key),
     Shape("token", r"\.azurewebsites\.net/[^\s?]*\?(?:[^\s&]*&)*code=([^\s&\"']{20,})", 1),
     Shape("password", rf"\b[A-Za-z][\w.\-]{{0,31}}:{_LOGIN}", 1, is_loud),
@@ -138,7 +146,9 @@ COMMANDS = (
     Shape("password", r"\bpass:([^\s]{4,})", 1, is_strong_value),
     Shape("password", r"\bhtpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+([^\s]{4,})", 1),
     Shape("password", r"(?i)\b(?:requirepass|masterauth)\s+([^\s]{4,})", 1),
-    Shape("password", r"(?i)\b(?:password|identified\s+by)\s+'([^'\n]{4,})'", 1, is_value),
+    Shape(
+        "password", r"(?i)\b(?:password|identified\s+by)\s+[\"']([^\"'\n]{4,})[\"']", 1, is_value
+    ),
 )
 _IN_BASE64 = r"[A-Za-z0-9+/_\-]"
 _PASSWORD_IN_BASE64 = "|".join(
@@ -176,6 +186,7 @@ NAMED = (
     Shape("secret", r"(?i)\blogin\s+\S+\s+password\s+(\S{4,})", 1),  # .netrc
     Shape("secret", r"(?i)\bpassword\s+([^\s\"',;:=]{6,})", 1, is_mixed),
     Shape("secret", rf"{CHINESE_NAME}{_QUOTE}\s*[:=：是为]\s*[“「]?([!-~]{{4,}})", 1, is_value),
+    Shape("secret", rf"(?i)\|[ \t]*(?:{STRONG_NAME})[ \t]*\|[ \t]*([^\s|]{{4,}})", 1, is_mixed),
     Shape("secret", rf"{CHINESE_NAME}\s+([!-~]{{4,}})", 1, is_mixed),
     Shape(  # without "/", which stands in paths; what is public is taken whole, and stays
         "random text",

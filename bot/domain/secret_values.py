@@ -152,6 +152,11 @@ def is_password_of_an_address(text: str) -> bool:
     return not (port.isdigit() and len(port) <= 5 and bool(rest)) and not text.startswith("[red")
 
 
+def is_no_port(text: str) -> bool:
+    """Say so of what stands behind `//name:` where the text ends."""
+    return not text.isdigit()
+
+
 def is_wordy(text: str) -> bool:
     """Say whether half of a text is words between `_` and `-`: the name of a file or a function."""
     words = [w for w in re2.split(r"[_\-]", text) if len(w) > 3 and w[1:].islower() and w.isalpha()]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from foundation.json_text import read_json
 from foundation.nearest import nearest
+from foundation.shortened import shortened
 from tools.act.contract import (
     ActionResult,
     Actors,
@@ -122,7 +123,8 @@ async def _breaker_state(actors: Actors, url: str) -> str:
         return str(read_json(reply.text)["state"])
     except (ValueError, KeyError, TypeError) as error:
         raise ActionRefusedError(
-            f"{url!r} does not answer a breaker's state as {{'state': …}}: {reply.text[:80]!r}"
+            f"{url!r} does not answer a breaker's state as {{'state': …}}: "
+            f"{shortened(reply.text, 80)!r}"
         ) from error
 
 

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from foundation.json_text import read_json
+from foundation.shortened import shortened
 from tools.errors import LostRaceError
 from tools.kubernetes_objects import STEP_ANNOTATION, Json, annotations_of, meta, pointer
 from tools.ports import ClusterActor
@@ -48,7 +49,8 @@ def recall(node: Json, key: str) -> dict[str, Noted]:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LostRaceError(
             f"the annotation {EVICTED_ANNOTATION!r} of node {meta(node).get('name')!r} was changed "
-            f"({text[:80]!r}), so that nobody knows which pods are evicted; look at the node"
+            f"({shortened(text, 80)!r}), so that nobody knows which pods are evicted; look at "
+            "the node"
         ) from error
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from foundation.json_text import read_json
+from foundation.shortened import shortened
 from tools.act.contract import (
     ActionResult,
     Actors,
@@ -116,7 +117,7 @@ class HttpCall:
             f"{asked['url']} answered {reply.status}",
             bound.target,
             bound.fingerprint,
-            {"status": reply.status, "text": reply.text[:500]},
+            {"status": reply.status, "text": shortened(reply.text, 500)},
         )
 
     def undo_of(self, state: TargetState) -> UndoSpec | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from foundation.json_text import read_json
+from foundation.shortened import shortened
 from tools.act.contract import (
     ActionResult,
     Actors,
@@ -119,7 +120,7 @@ class PatroniSwitchover:
                     "the time this step has; look at Patroni"
                 )
         after = fingerprint_of(_fields(url, wanted, scope))
-        response = {"status": reply.status, "text": reply.text[:200]}
+        response = {"status": reply.status, "text": shortened(reply.text, 200)}
         return ActionResult(f"{wanted} leads {url}", bound.target, after, response)
 
     def undo_of(self, state: TargetState) -> UndoSpec | None:
@@ -175,7 +176,7 @@ async def _cluster(actors: Actors, url: str) -> tuple[str, list[Member]]:
         return str(told.get("scope") or ""), [_member(each) for each in told["members"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ActionRefusedError(
-            f"{url}/cluster does not answer as Patroni does: {reply.text[:80]!r}"
+            f"{url}/cluster does not answer as Patroni does: {shortened(reply.text, 80)!r}"
         ) from error
 
 

@@ -29,6 +29,7 @@ from typing import Any
 import httpx
 
 from foundation.nearest import nearest
+from foundation.shortened import shortened
 from tools.backends.http_hosts import USUAL, AllowedHost, covered, entry_for
 from tools.backends.unpacking import unpacked
 from tools.errors import (
@@ -209,17 +210,17 @@ class HttpEndpoints:
         return str(target)
 
     def _reply(self, method: str, url: str, response: httpx.Response, text: str) -> HttpReply:
-        status = response.status_code
+        status, said = response.status_code, shortened(text, 200)
         if status in {401, 403}:
-            raise BackendDeniedError(NAME, f"{method} {url} answered {status}: {text[:200]}")
+            raise BackendDeniedError(NAME, f"{method} {url} answered {status}: {said}")
         if status >= 500:
             if method == "GET":
-                raise BackendUnavailableError(NAME, f"GET {url} answered {status}: {text[:200]}")
+                raise BackendUnavailableError(NAME, f"GET {url} answered {status}: {said}")
             raise OutcomeUnknownError(
-                f"{method} {url} answered {status} ({text[:200]}); it may have taken effect"
+                f"{method} {url} answered {status} ({said}); it may have taken effect"
             )
         if status >= 400:
-            raise BackendRefusedError(NAME, f"{method} {url} answered {status}: {text[:200]}")
+            raise BackendRefusedError(NAME, f"{method} {url} answered {status}: {said}")
         return HttpReply(status, text)
 
     def _connect(self) -> httpx.AsyncClient:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 import structlog
 
+from foundation.shortened import shortened
 from foundation.together import all_or_none
 from tools.backends.condition import Condition
 from tools.backends.grafana import GrafanaExplore
@@ -81,7 +82,7 @@ class _Collected:
 
 def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
     if response.status_code in {400, 422}:  # Loki writes errors as plain text
-        text = body[:400].decode("utf-8", "replace").strip()
+        text = shortened(body, 400).strip()
         return BackendRefusedError(NAME, text or f"HTTP {response.status_code}")
     return None
 

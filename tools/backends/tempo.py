@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
+from foundation.shortened import shortened
 from tools.backends.logql import quoted
 from tools.backends.tracing import (
     MOST_FOUND,
@@ -42,7 +43,7 @@ def traceql(service: str, minimum: timedelta, *, errors_only: bool) -> str:
 
 
 def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
-    text = body[:400].decode("utf-8", "replace").strip()  # Tempo writes errors as plain text
+    text = shortened(body, 400).strip()  # Tempo writes errors as plain text
     return refusal(NAME, response.status_code, text)
 
 

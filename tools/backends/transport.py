@@ -22,6 +22,7 @@ import httpx
 import stamina
 
 from foundation.json_text import read_json
+from foundation.shortened import shortened
 from tools.backends.budget import QueryBudget
 from tools.backends.condition import Condition
 from tools.backends.unpacking import unpacked
@@ -150,12 +151,12 @@ class JsonBackend:
             raise self._unreadable(path, body) from error
 
     def _unreadable(self, path: str, body: bytes) -> BackendUnavailableError:
-        start = body[:80].decode("utf-8", "replace")
+        start = shortened(body, 80)
         where = f"{self.connection.url}{path}"
         if body[:1] in {b"{", b"["}:
             return BackendUnavailableError(
                 self.name,
-                f"the answer of {where} breaks off after {len(body):,} bytes ({start!r}…); ask "
+                f"the answer of {where} breaks off after {len(body):,} bytes ({start!r}); ask "
                 "again, and if it stays so look at the proxy between us and the server",
             )
         return BackendUnavailableError(
@@ -268,7 +269,7 @@ class JsonBackend:
 
     def _failure(self, response: httpx.Response, body: bytes) -> Exception:
         status = response.status_code
-        text = body[:300].decode("utf-8", "replace").strip() or response.reason_phrase
+        text = shortened(body, 300).strip() or response.reason_phrase
         if status in {401, 403}:
             return self._denied(status, text)
         explained = self._explain(response, body)

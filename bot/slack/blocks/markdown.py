@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from foundation.encodings import writable
+from foundation.hidden import ANSI, UNSEEN, UNSEEN_SELECTORS
 
 LONGEST = 16_000  # characters that are read; a message holds 12,000
 DEEPEST = 20  # blocks inside each other; what lies deeper the parser drops, so it is read as text
@@ -27,9 +28,6 @@ BREAK = "\u2060"  # word joiner: it is not seen, and what it stands in is no mar
 SPACES = "\t\n\r"
 KEPT_FORMATS = frozenset("\u200c\u200d")  # joiners: of an emoji's parts, of Persian and Indic words
 # What searches for an end that may be missing is RE2's: linear, whatever stands there instead.
-_ANSI = re2.compile(
-    r"\x1b\[[0-9;:<=>?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[@-Z\\^_]?"
-)
 _ADDRESS = re2.compile(r"(?i)([a-z][a-z0-9+.-]*://|www\.)[^\s<>`\"']+")
 _ENTITY = re2.compile(r"&(#?\w{1,40};)")
 NAMED_PING = re.compile(r"@(?=(?:channel|here|everyone)\b)", re.IGNORECASE)
@@ -100,13 +98,15 @@ def readable(text: str) -> str:
     """Return a text without what hides or turns others: controls, ANSI, zero width, direction."""
     plain = writable(text).replace("\r\n", "\n").replace("\r", "\n")
     if "\x1b" in plain:
-        plain = _ANSI.sub("", plain)
+        plain = ANSI.sub("", plain)
     if plain.isascii() and plain.isprintable():
         return plain
     return "".join(each for each in plain if _is_seen(each))
 
 
 def _is_seen(character: str) -> bool:
+    if character in UNSEEN or UNSEEN_SELECTORS[0] <= character <= UNSEEN_SELECTORS[1]:
+        return False
     kind = unicodedata.category(character)
     return kind not in {"Cc", "Cf", "Zl", "Zp"} or character in SPACES or character in KEPT_FORMATS
 

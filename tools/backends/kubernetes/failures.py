@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 
 from foundation.json_text import read_json
+from foundation.shortened import shortened
 from tools.backends.kubernetes.calls import KubernetesCall
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.kinds import rbac_rule
@@ -78,7 +79,7 @@ class Failures:
     ) -> Exception:
         """Return what an answer that is no success means."""
         answer = object_of(raw)
-        text = str(answer.get("message") or raw[:300].decode("utf-8", "replace"))
+        text = str(answer.get("message") or shortened(raw, 300))
         reason = str(answer.get("reason", ""))
         if status == 401:
             return BackendDeniedError(

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from foundation.shortened import shortened
 from tools.backends.condition import Condition
 from tools.backends.kubernetes.answers import mistaken
 from tools.backends.kubernetes.calls import ASK_VERSION, METHODS, KubernetesCall
@@ -61,7 +62,7 @@ class KubernetesSession:
         raw = await self._raw(call, query or {}, body, content_type)
         answer = object_of(raw)
         if not answer:  # a login page with status 200 must not read as an empty list
-            start = raw[:80].decode("utf-8", "replace")
+            start = shortened(raw, 80)
             raise self._failures.unanswered(
                 call,
                 f"the answer is no Kubernetes object ({start!r}); check that the address in the "

@@ -22,6 +22,7 @@ import httpx
 import structlog
 
 from foundation.json_text import read_json
+from foundation.shortened import shortened
 from foundation.together import all_or_none
 from tools.backends.condition import Condition
 from tools.backends.prometheus.config import PrometheusConfig
@@ -216,7 +217,7 @@ class Prometheus:
         )
         answer = await self._http.ask("POST", path, fields, read=read, watch=limit)
         if not isinstance(answer, dict) or "data" not in answer:
-            raise self._unlike(str(answer)[:80])
+            raise self._unlike(shortened(str(answer), 80))
         with self._as_documented():
             told = [str(text) for text in [*answer.get("warnings", ()), *answer.get("infos", ())]]
         for text in told:

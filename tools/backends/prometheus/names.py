@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from foundation.shortened import shortened
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.transport import WHOLE_RATIO
 from tools.errors import (
@@ -110,7 +111,7 @@ class Names:
         except RequestException as error:
             raise self._unreached(str(error)) from error
         except (RecursionError, ValueError) as error:  # too deep, or a number nobody reads
-            raise self._unlike(str(error)[:80]) from error
+            raise self._unlike(shortened(str(error), 80)) from error
         except (KeyError, TypeError, AttributeError) as error:
             raise self._unlike(error) from error
 
@@ -177,8 +178,8 @@ class Names:
                 f"{self._section}.tls.ca_file"
             )
         return self._unavailable(
-            f"cannot be reached ({text[:200]}); check that it runs and that {self._section}.url "
-            "is right"
+            f"cannot be reached ({shortened(text, 200)}); check that it runs and that "
+            f"{self._section}.url is right"
         )
 
     def _unavailable(self, why: str) -> BackendUnavailableError:

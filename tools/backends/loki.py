@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 _EPOCH = datetime.fromtimestamp(0, tz=UTC)
 _TIES = 10  # lines asked beyond the limit, so that ties at the end do not cost a page
 _LEAST_SHARE = 0.05  # of the window; what is narrower than this would mislead
+LONGEST_LINE = 16_000  # characters of one that are kept; Loki's own default limit is 256 kB
 _NAMED_LEVELS = 12  # of streams, in a note
 _NAMED = 4  # of the largest services, in advice
 
@@ -297,7 +298,7 @@ class Loki:
         return LogLine(
             at=_EPOCH + timedelta(microseconds=row.at // 1000),
             service=row.labels.get(self._config.service_label, ""),
-            text=without_colours(row.text),
+            text=without_colours(shortened(row.text, LONGEST_LINE)),
             level=normal_level(level),
             labels=labels_of(row.labels),
         )

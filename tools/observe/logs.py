@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from foundation.shortened import shortened
 from tools.contract import Risk, ToolResult, tool
 from tools.fleet import silence
 from tools.observe.asking import place_of, span, stamp, window_of
@@ -22,8 +23,9 @@ Level = Literal["", "debug", "info", "warning", "error", "critical"]
 
 
 def _cut(text: str, size: int = SHOWN_CHARACTERS) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= size else line[: size - 1] + "…"
+    beginning = text[: size * 4]  # enough where spaces are collapsed; a line may hold megabytes
+    line = " ".join(beginning.split())
+    return shortened(line if len(beginning) == len(text) else f"{line}…", size)
 
 
 def _row(line: LogLine) -> dict[str, Any]:

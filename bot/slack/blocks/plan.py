@@ -18,6 +18,8 @@ from bot.domain.step_run import StepRun
 from bot.locale import Texts
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import (
+    LONGEST_LINE,
+    MOST_SECTION,
     Block,
     actions,
     button,
@@ -29,9 +31,12 @@ from bot.slack.blocks.text import (
     date,
     escape,
     header,
+    middle_out,
     modal,
+    one_line,
     ours,
     section,
+    sections,
     text_input,
 )
 from bot.slack.ids import ActionId, FormId
@@ -55,6 +60,8 @@ OVER = frozenset(  # no button of theirs moves what was shown
 )
 MOST_STEPS = 8
 MOST_DIFF = 12
+MOST_DIFF_TEXT = 2000  # characters of one step's lines, as Slack counts them
+LONGEST_TARGET = 120  # characters in the dialog before a yes, which holds 300
 MOST_TOUCHED = 8  # lines of who is hit: a yes is a yes to them
 
 
@@ -67,12 +74,12 @@ def render(
     title = texts.say("slack.plan.title", title=plan.title)
     blocks = [
         header(title),
-        section(f"*{status}* · {escape(plan.reason)}"),
-        section(_steps(plan, steps, texts)),
+        section(f"*{status}* · {one_line(plan.reason)}"),
+        *sections(_steps(plan, steps, texts)),
     ]
     if not record.status.ended:
         blocks.append(section(_risk(plan, texts)))
-        blocks.append(section(_safety(plan, texts)))
+        blocks += sections(_safety(plan, texts))
     undone = _undo_progress(plan, steps, texts)
     if undone:
         blocks.append(section(undone))
@@ -121,7 +128,7 @@ def diagnosis(body: Mapping[str, Any], texts: Texts) -> Rendered:
 def details(record: PlanRecord, steps: Sequence[StepRun], texts: Texts) -> Block:
     """Return the modal with everything a yes covers."""
     plan = record.plan
-    blocks = [section(_risk(plan, texts)), section(_safety(plan, texts, whole=True))]
+    blocks = [section(_risk(plan, texts)), *sections(_safety(plan, texts, whole=True))]
     do, back = texts.say("slack.plan.step"), texts.say("slack.plan.undo_step")
     blocks += [section(_step_whole(step, do)) for step in plan.body.steps]
     blocks += [section(_step_whole(step, back)) for step in plan.body.undo]
@@ -150,31 +157,43 @@ def choice_form(plan: Plan, carries: str, texts: Texts) -> Block:
     )
 
 
-def _steps(plan: Plan, runs: Sequence[StepRun], texts: Texts) -> str:
+def _steps(plan: Plan, runs: Sequence[StepRun], texts: Texts) -> list[str]:
+    """Return a part for each step."""
     phases = {r.position.index: r for r in runs if not r.position.undo}
     lines = []
     for i, step in enumerate(plan.body.steps[:MOST_STEPS]):
         run = phases.get(i)
         mark = MARKS[run.phase] if run else f"{i + 1}."
-        lines.append(f"{mark} *{escape(step.name)}* {code(step.action)} → {code(step.target)}")
-        if step.diff:
-            lines.append(f"```{_diff(step.diff, MOST_DIFF)}```")
+        line = f"{mark} *{one_line(step.name)}* {code(step.action)} → {_target(step)}"
+        lines.append(f"{line}\n```{_diff(step.diff, MOST_DIFF)}```" if step.diff else line)
     more = len(plan.body.steps) - MOST_STEPS
     if more > 0:
         lines.append(texts.say("slack.more", count=more))
-    return "\n".join(lines) or escape(plan.title)
+    return lines or [escape(plan.title)]
+
+
+def _target(step: Step) -> str:
+    return code(middle_out(str(step.target), LONGEST_LINE))
 
 
 def _diff(lines: Sequence[str], most: int) -> str:
-    shown = [cut(line.replace("```", "'''"), 200) for line in lines[:most]]
-    return escape("\n".join([*shown, "…"] if len(lines) > most else shown))
+    """Return lines as code that nothing in them ends, and that leaves room for the step's name."""
+    kept: list[str] = []
+    room = MOST_DIFF_TEXT
+    for line in lines[:most]:
+        shown = escape(cut(line, 200)).replace("```", "'''")  # what hid between the marks is gone
+        room -= len(shown) + 1
+        if room < 0:
+            break
+        kept.append(shown)
+    return "\n".join([*kept, "…"] if len(kept) < len(lines) else kept)
 
 
 def _step_whole(step: Step, label: str) -> str:
     values = ", ".join(f"{k}={v}" for k, v in step.parameters.items())
     lines = [
         f"*{label}: {escape(step.name)}*",
-        f"{code(step.action)} → {code(step.target)} {code(values)}",
+        f"{code(step.action)} → {_target(step)} {code(values)}",
     ]
     if step.diff:
         lines.append(f"```{_diff(step.diff, 60)}```")
@@ -195,7 +214,7 @@ def _risk(plan: Plan, texts: Texts) -> str:
     return "\n".join([head, *(f"• {escape(line)}" for line in risk.lines)])
 
 
-def _safety(plan: Plan, texts: Texts, *, whole: bool = False) -> str:
+def _safety(plan: Plan, texts: Texts, *, whole: bool = False) -> list[str]:
     most = 30 if whole else 4
     parts = [
         _list(
@@ -213,7 +232,7 @@ def _safety(plan: Plan, texts: Texts, *, whole: bool = False) -> str:
         )
         or texts.say("slack.plan.no_way_back"),
     ]
-    return "\n".join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def _touched(plan: Plan, texts: Texts) -> Sequence[str]:
@@ -234,9 +253,16 @@ def _touched(plan: Plan, texts: Texts) -> Sequence[str]:
 def _list(label: str, lines: Sequence[str], most: int, texts: Texts) -> str:
     if not lines:
         return ""
-    shown = [f"• {escape(line)}" for line in lines[:most]]
-    if len(lines) > most:
-        shown.append(texts.say("slack.more", count=len(lines) - most))
+    shown: list[str] = []
+    room = MOST_SECTION - 200  # for the label and what is not shown
+    for line in lines[:most]:
+        told = f"• {one_line(line)}"
+        room -= len(told) + 1
+        if room < 0:
+            break
+        shown.append(told)
+    if len(lines) > len(shown):
+        shown.append(texts.say("slack.more", count=len(lines) - len(shown)))
     return "\n".join([f"*{label}*", *shown])
 
 
@@ -259,7 +285,9 @@ def _small_print(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> lis
     match record.approval:
         case Rejected(by=by, reason=reason, at=at):
             lines.append(
-                texts.say("slack.plan.said_no", user=f"<@{by}>", at=date(at), reason=escape(reason))
+                texts.say(
+                    "slack.plan.said_no", user=f"<@{by}>", at=date(at), reason=one_line(reason)
+                )
             )
         case Expired(at=at):
             lines.append(texts.say("slack.plan.expired_at", at=date(at)))
@@ -270,7 +298,7 @@ def _small_print(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> lis
         case Approved():
             pass
     if isinstance(record.approval, Approved) and record.approval.glass:
-        lines.append(texts.say("slack.plan.glass", reason=escape(record.approval.glass)))
+        lines.append(texts.say("slack.plan.glass", reason=one_line(record.approval.glass)))
     if isinstance(record.state, AtWork) and record.state.stop_asked:
         lines.append(texts.say("slack.plan.stopping"))
     asked = f"<@{plan.requested_by}>" if plan.requested_by else texts.say("slack.the_bot")
@@ -339,7 +367,8 @@ def _edit(plan: Plan, texts: Texts) -> list[Block]:
 def _approve(plan: Plan, texts: Texts) -> Block:
     first = plan.body.steps[0]
     more = len(plan.body.steps) - 1
-    what = f"{first.action} → {first.target}" + (f" (+{more})" if more else "")
+    target = middle_out(str(first.target), LONGEST_TARGET)  # what follows it must be read, too
+    what = f"{first.action} → {target}" + (f" (+{more})" if more else "")
     return button(
         texts.say("slack.button.approve"),
         ActionId.PLAN_APPROVE,

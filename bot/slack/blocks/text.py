@@ -23,6 +23,7 @@ MOST_BLOCKS = 50
 MOST_SECTION = 3000
 MOST_MARKDOWN = 12_000  # characters in all markdown blocks of one message
 MOST_HEADER = 150
+LONGEST_LINE = 600  # characters of foreign text in one line of a card
 MOST_BUTTON = 75
 MOST_CONTEXT = 10  # elements
 DAY_AND_TIME = "{date_short_pretty} {time}"  # of `date`: today and yesterday by name
@@ -88,9 +89,20 @@ def heard(text: str, bot_user: str = "") -> str:
     return re.sub(r"[ \t]+", " ", said).strip()
 
 
+def one_line(text: object, most: int = LONGEST_LINE) -> str:
+    """Return foreign text for a line of mrkdwn: it can begin no line that looks like ours."""
+    return escape(cut(" ".join(str(text).split()), most))
+
+
 def cut(text: str, most: int) -> str:
     """Return a text of at most `most` characters."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def middle_out(text: str, most: int) -> str:
+    """Return a text of at most `most` characters that keeps both its ends."""
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def date(at: datetime, pattern: str = "{time}") -> str:
@@ -101,6 +113,12 @@ def date(at: datetime, pattern: str = "{time}") -> str:
 def section(text: str, **more: Any) -> Block:
     """Return a section of mrkdwn."""
     return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, MOST_SECTION)}, **more}
+
+
+def sections(parts: Sequence[str]) -> list[Block]:
+    """Return one section where all fits into it, else one for each part: none hides another."""
+    whole = "\n".join(parts)
+    return [section(whole)] if len(whole) <= MOST_SECTION else [section(part) for part in parts]
 
 
 def prose(text: str) -> Block:

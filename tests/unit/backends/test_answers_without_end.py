@@ -21,7 +21,7 @@ from tests.patience import PATIENCE
 from tools.backends.kubernetes import session
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.session import KubernetesSession
-from tools.backends.loki import Loki, LokiConfig
+from tools.backends.loki import LONGEST_LINE, Loki, LokiConfig
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.prometheus.names import Names
@@ -29,6 +29,7 @@ from tools.backends.transport import Connection, JsonBackend
 from tools.backends.unpacking import PIECE
 from tools.backends.webhook import Webhook, WebhookConfig
 from tools.errors import AnswerTooLargeError, BackendError, BackendUnavailableError
+from tools.observe.logs import SHOWN_CHARACTERS, _cut
 from tools.world import Window
 
 MEGABYTE = 1_000_000
@@ -246,3 +247,18 @@ async def test_a_line_beyond_the_limit_is_not_held() -> None:
     assert await anext(reading) == b"a"
     with pytest.raises(aiohttp.ClientPayloadError, match="larger than 100 bytes"):
         await anext(reading)
+
+
+async def test_of_a_line_as_long_as_a_book_the_beginning_is_kept() -> None:
+    at = str(int(NOW.timestamp()) * 10**9 - 1)
+    text = "password=hunter22x " + "a " * MEGABYTE
+    rows = [{"stream": {"service": "shop"}, "values": [[at, text]]}]
+    answer = {"status": "success", "data": {"resultType": "streams", "result": rows}}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    loki = Loki(LokiConfig(url="http://it"), transport=transport)
+    (line,) = (await loki.search(Window.ending(NOW, timedelta(hours=1)))).lines
+    assert len(line.text) == LONGEST_LINE
+    assert line.text.endswith("…")
+    assert len(_cut(text)) == SHOWN_CHARACTERS
+    assert _cut(" " * MEGABYTE + "b") == "…"
+    await loki.close()

@@ -22,6 +22,7 @@ from bot.core.ports import Clock, Store
 from bot.domain.audit import Event
 from bot.domain.plan import PlanStatus
 from bot.domain.redaction import Redactor
+from foundation.hidden import readable
 from tools.ports import Health
 from tools.world import Severity
 
@@ -78,6 +79,13 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def _for_a_terminal(
+    _logger: Any, _name: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Take out what would colour, hide or overwrite other lines; JSON writes it as escapes."""
+    return {k: readable(v) if isinstance(v, str) else v for k, v in event.items()}
+
+
 def configure_logging(config: LogConfig, redactor: Redactor, stream: TextIO | None = None) -> None:
     """Set up structlog, and the standard library's loggers through it, on standard error."""
     target = stream or sys.stderr
@@ -89,10 +97,10 @@ def configure_logging(config: LogConfig, redactor: Redactor, stream: TextIO | No
         structlog.processors.format_exc_info,
         redacting(redactor),
     ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderers: list[Any] = (
+        [structlog.processors.JSONRenderer(ensure_ascii=False)]
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=target.isatty())
+        else [_for_a_terminal, structlog.dev.ConsoleRenderer(colors=target.isatty())]
     )
     structlog.configure(
         processors=[
@@ -108,7 +116,7 @@ def configure_logging(config: LogConfig, redactor: Redactor, stream: TextIO | No
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     root = logging.getLogger()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.cli.ending import CommandFailedError, carry_out, settings, show_json
+from bot.cli.ending import CommandFailedError, carry_out, one_line, settings, show_json
+from foundation.hidden import readable
 
 if TYPE_CHECKING:
     from bot.core.ports import StepUpdate
@@ -36,7 +37,7 @@ class TerminalReply:
         told = f"{_MARKS.get(update.status, '·')} {update.title}"
         if update.output:
             told = f"{told}: {_line(update.output)}"
-        self._progress.print(told, style="dim", markup=False, soft_wrap=True)
+        self._progress.print(one_line(told), style="dim", markup=False, soft_wrap=True)
 
     async def say(self, text: str) -> None:
         """Keep prose for the end: stdout holds the whole answer once."""
@@ -48,12 +49,13 @@ class TerminalReply:
         """Print the answer and what it cost."""
         if self._quiet:
             return
+        text = readable(answer.text)
         if self._answer.is_terminal:
             from rich.markdown import Markdown
 
-            self._answer.print(Markdown(answer.text))
+            self._answer.print(Markdown(text))
         else:
-            self._answer.print(answer.text, markup=False, soft_wrap=True)
+            self._answer.print(text, markup=False, soft_wrap=True)
         cost = f"${answer.usage.usd_micros / 1e6:.4f}" if answer.usage.usd_micros else "free"
         told = (
             f"{answer.mode} · {len(answer.evidence)} steps · {answer.usage.seconds:.1f} s · {cost}"

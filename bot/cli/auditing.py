@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.ending import carry_out, fail, settings, show_json
+from bot.cli.ending import carry_out, fail, one_line, settings, show_json
 
 if TYPE_CHECKING:
     from bot.core.ports import AuditRow, ChainReport
@@ -150,7 +150,7 @@ def _show(rows: list[AuditRow], as_json: bool) -> None:
         event = row.event
         sealed = "sealed" if row.seal else "open  "
         facts = " ".join(f"{k}={v}" for k, v in event.facts.items())
-        told = f"{event.why} {facts}".strip()
+        told = one_line(f"{event.why} {facts}")
         typer.echo(
             f"{row.seq:>6} {event.at:%Y-%m-%d %H:%M:%S} {sealed} {event.kind:<22} "
             f"{event.subject:<16} {event.actor:<12} {told}".rstrip()

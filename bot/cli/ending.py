@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from foundation.hidden import readable
+
 if TYPE_CHECKING:
     from bot.main import Settings
 
@@ -26,7 +28,12 @@ def show_json(value: Any) -> None:
 
 def fail(text: str) -> CommandFailedError:
     """Return the error that ends a command with status 1."""
-    return CommandFailedError(" ".join(text.split()))
+    return CommandFailedError(one_line(text))
+
+
+def one_line(text: str) -> str:
+    """Return foreign text for a line of a terminal: it colours, hides and begins nothing there."""
+    return " ".join(readable(text).split())
 
 
 def settings(log_level: str = "WARNING") -> Settings:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.ending import carry_out, fail, settings, show_json
+from bot.cli.ending import carry_out, fail, one_line, settings, show_json
 
 app = typer.Typer(no_args_is_help=True, help="The knowledge base: runbooks and postmortems.")
 Json = Annotated[bool, typer.Option("--json", help="Print one object.")]
@@ -58,8 +58,8 @@ def search(
     if not hits:
         raise fail(f"nothing found for {text!r}; `knowledge stats` shows what there is")
     for hit in hits:
-        typer.echo(f"{hit.score:6.2f} {hit.kind:<10} {hit.title} ({hit.id})")
-        typer.echo(f"       {' '.join(hit.snippet.split())}")
+        typer.echo(f"{hit.score:6.2f} {hit.kind:<10} {one_line(hit.title)} ({hit.id})")
+        typer.echo(f"       {one_line(hit.snippet)}")
 
 
 async def _search(text: str, limit: int, kind: str) -> list[Any]:

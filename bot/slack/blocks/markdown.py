@@ -11,7 +11,6 @@ Definitions of links and HTML are text.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urlsplit
 
@@ -19,14 +18,11 @@ import re2
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-from foundation.encodings import writable
-from foundation.hidden import ANSI, UNSEEN, UNSEEN_SELECTORS
+from foundation.hidden import readable
 
 LONGEST = 16_000  # characters that are read; a message holds 12,000
 DEEPEST = 20  # blocks inside each other; what lies deeper the parser drops, so it is read as text
 BREAK = "\u2060"  # word joiner: it is not seen, and what it stands in is no markup any more
-SPACES = "\t\n\r"
-KEPT_FORMATS = frozenset("\u200c\u200d")  # joiners: of an emoji's parts, of Persian and Indic words
 # What searches for an end that may be missing is RE2's: linear, whatever stands there instead.
 _ADDRESS = re2.compile(r"(?i)([a-z][a-z0-9+.-]*://|www\.)[^\s<>`\"']+")
 _ENTITY = re2.compile(r"&(#?\w{1,40};)")
@@ -92,23 +88,6 @@ def whole(text: str) -> tuple[str, str]:
     if not fence and lines and lines[-1].count("`") % 2:
         opened = len(lines) - 1
     return "".join(lines[:opened]), "".join(lines[opened:])
-
-
-def readable(text: str) -> str:
-    """Return a text without what hides or turns others: controls, ANSI, zero width, direction."""
-    plain = writable(text).replace("\r\n", "\n").replace("\r", "\n")
-    if "\x1b" in plain:
-        plain = ANSI.sub("", plain)
-    if plain.isascii() and plain.isprintable():
-        return plain
-    return "".join(each for each in plain if _is_seen(each))
-
-
-def _is_seen(character: str) -> bool:
-    if character in UNSEEN or UNSEEN_SELECTORS[0] <= character <= UNSEEN_SELECTORS[1]:
-        return False
-    kind = unicodedata.category(character)
-    return kind not in {"Cc", "Cf", "Zl", "Zp"} or character in SPACES or character in KEPT_FORMATS
 
 
 def is_known(url: str, hosts: Hosts) -> bool:

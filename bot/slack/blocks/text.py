@@ -14,8 +14,9 @@ from typing import Any
 import re2
 
 from bot.locale import Texts
-from bot.slack.blocks.markdown import BREAK, NAMED_PING, is_known, readable
+from bot.slack.blocks.markdown import BREAK, NAMED_PING, is_known
 from foundation.encodings import writable
+from foundation.hidden import readable
 
 Block = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.domain.redaction import DEEPEST, Redactor
-from bot.slack.blocks.markdown import readable
+from foundation.hidden import readable
 
 SAID = "Hunter22xQz9"
 OURS = "canary7own0secret-KEY"

@@ -14,8 +14,8 @@ from bot.domain.plan import Plan, Step
 from bot.domain.policy import Ruling
 from bot.locale import Texts
 from bot.slack.blocks import plan as cards
-from bot.slack.blocks.markdown import readable
 from bot.slack.blocks.text import MOST_SECTION, one_line
+from foundation.hidden import readable
 from tests.fixtures.nouns import a_plan, a_record
 
 EN = Texts("en")

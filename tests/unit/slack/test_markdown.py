@@ -13,8 +13,9 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from bot.core.investigation.figures import split_sentences
-from bot.slack.blocks.markdown import BREAK, DEEPEST, LONGEST, going_on, markdown, readable, whole
+from bot.slack.blocks.markdown import BREAK, DEEPEST, LONGEST, going_on, markdown, whole
 from bot.slack.blocks.text import code, escape, header
+from foundation.hidden import readable
 
 HOSTS = ("grafana.nova.example", "127.0.0.1:19090")
 GOOD, EVIL = "https://grafana.nova.example/d/1", "https://evil.example/d/1"

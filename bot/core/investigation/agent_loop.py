@@ -30,6 +30,8 @@ from bot.domain.answer import Usage
 from tools.contract import Tool
 
 MAX_OUTPUT_TOKENS = 4096  # of one turn; an answer of five bullets needs a tenth of it
+MOST_PER_TOKEN = 20  # characters; a model that writes on past its tokens is none of ours
+MOST_CALLS = 64  # of one turn, side by side; twenty are much
 COMPLETE = frozenset({"tool_use", "end_turn", "stop_sequence"})  # then calls have all arguments
 
 CallTool = Callable[[ToolUse], Awaitable[tuple[str, bool]]]  # (text, failed)
@@ -145,21 +147,31 @@ def _note_cut(messages: list[dict[str, Any]], content: list[dict[str, Any]], why
 async def _one_turn(model: Model, talk: Talk, hooks: Hooks, *, allow_tools: bool) -> _Response:
     response = _Response()
     request = ModelRequest(talk.system, talk.messages, talk.tools, talk.max_tokens, allow_tools)
-    async for event in model.turn(request):
-        match event:
-            case TextDelta(text):
-                response.text += text
-                await hooks.say(text)
-            case ToolUse():
-                response.uses.append(event)
-            case TurnEnd():
-                response.end = event
+    most = talk.max_tokens * MOST_PER_TOKEN
+    try:
+        async with asyncio.timeout(talk.budget.seconds):
+            async for event in model.turn(request):
+                match event:
+                    case TextDelta(text):
+                        response.text += text
+                        if len(response.text) > most:
+                            raise ModelUnavailableError(f"Claude's answer is over {most} letters")
+                        await hooks.say(text)
+                    case ToolUse():
+                        response.uses.append(event)
+                    case TurnEnd():
+                        response.end = event
+    except TimeoutError as error:
+        why = f"Claude's answer did not end within {talk.budget.seconds:.0f} seconds"
+        raise ModelUnavailableError(why) from error
     return response
 
 
 async def _results(uses: Sequence[ToolUse], hooks: Hooks) -> list[dict[str, Any]]:
     """Run every call side by side and return all results for one user message."""
-    answers = await asyncio.gather(*(hooks.call_tool(use) for use in uses))
+    answers = list(await asyncio.gather(*map(hooks.call_tool, uses[:MOST_CALLS])))
+    late = f"not done: at most {MOST_CALLS} calls at once; ask again for what is still needed"
+    answers += [(late, True)] * (len(uses) - len(answers))
     return [
         {
             "type": "tool_result",

@@ -11,6 +11,7 @@ import pytest
 
 from bot.claude.model import Claude, ClaudeConfig
 from bot.core.investigation.agent_loop import (
+    MOST_CALLS,
     Hooks,
     RunStoppedError,
     Talk,
@@ -18,7 +19,14 @@ from bot.core.investigation.agent_loop import (
     converse,
     over_budget,
 )
-from bot.core.ports import Budget, ModelUnavailableError, ToolUse
+from bot.core.ports import (
+    Budget,
+    ModelEvent,
+    ModelRequest,
+    ModelUnavailableError,
+    TextDelta,
+    ToolUse,
+)
 from bot.domain.answer import Usage
 from sandbox.model.script import Turn, text, thinking, tool_use
 from sandbox.model.server import ModelServer, start_model
@@ -279,3 +287,56 @@ async def test_tools_are_described_to_the_model_by_their_signature(room: Room) -
 )
 def test_every_limit_is_named_when_it_is_reached(spent: Usage, limit: str) -> None:
     assert over_budget(spent, Budget()) == limit
+
+
+class Endless:
+    """A model that never comes to an end."""
+
+    name = "endless"
+
+    def __init__(self, *events: ModelEvent, pause: float = 0.0) -> None:
+        self._events, self._pause = events, pause
+
+    async def turn(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        while True:
+            for event in self._events:
+                yield event
+                await asyncio.sleep(self._pause)
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (Endless(TextDelta("so "), pause=0.01), "did not end within 0 seconds"),
+        (Endless(TextDelta("so " * 50)), "over 2000 letters"),
+    ],
+    ids=["drips", "pours"],
+)
+async def test_a_model_that_comes_to_no_end_is_left(model: Endless, why: str) -> None:
+    said: list[str] = []
+
+    async def say(words: str) -> None:
+        said.append(words)
+
+    async def call(_: ToolUse) -> tuple[str, bool]:
+        return "", False
+
+    async def stopped() -> bool:
+        return False
+
+    talk = Talk("", [{"role": "user", "content": "why?"}], TOOLS, Budget(seconds=0.2), 100)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(ModelUnavailableError, match=why):
+            await converse(model, talk, Hooks(say, call, stopped), FakeClock())
+    assert sum(map(len, said)) <= 2_000
+
+
+async def test_of_a_crowd_of_calls_so_many_are_made_and_the_others_are_told(room: Room) -> None:
+    crowd = MOST_CALLS + 3
+    room.model.push(
+        [Turn([tool_use("read_metric", {"metric": f"m{n}"}) for n in range(crowd)]), DONE]
+    )
+    await room.talk()
+    assert len(room.called) == MOST_CALLS
+    (results,) = (each["content"] for each in room.messages[2:3])
+    assert [each.get("is_error", False) for each in results] == [False] * MOST_CALLS + [True] * 3

@@ -39,10 +39,12 @@ from bot.domain.question import Question
 from bot.domain.redaction import Redactor
 from bot.domain.run import Failed, Queued, Running, Stopped
 from bot.locale import Texts
+from foundation.shortened import shortened
 from tools.contract import Toolbox
 from tools.errors import NotFoundError
 from tools.world import Catalogue, ModelData
 
+LONGEST_QUESTION = 40_000  # characters; what Slack lets anybody post
 log = structlog.get_logger(__name__)
 
 HEARTBEAT = timedelta(seconds=10)  # wall time
@@ -90,7 +92,9 @@ class AgentDesk:
         """
         asked = Queued(
             id=run_id or RunId(mint("RUN")),
-            question=replace(question, text=self._redactor.text(question.text)),
+            question=replace(
+                question, text=self._redactor.text(shortened(question.text, LONGEST_QUESTION))
+            ),
             started_at=self._clock.now(),
         )
         run = self.start(asked)

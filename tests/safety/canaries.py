@@ -38,6 +38,8 @@ CANARIES: dict[str, str] = {
     "log_url": "canary7url0cassowary8pw",
     "log_chinese": "canary7zh0thylacine8pw",
     "log_key": "canary7pem0bandicoot8bodyline",
+    "log_colour": "canary7colour0bunyip8pw",
+    "log_wide": "canary7wide0mala8pw",
     "event_token": "canary7event0quoll8token",
     "config_value": "canary7config0wallaby8pw",
     "config_file": "canary7file0brolga8pw",
@@ -91,6 +93,8 @@ def planted_lines() -> list[str]:
         f"cannot reach postgresql://shop:{CANARIES['log_url']}@db.trading/shop",
         f"数据库登录失败，密码：{CANARIES['log_chinese']}",
         f"{pem} {CANARIES['log_key']} -----END PRIVATE" + " KEY-----",
+        f"\x1b[34mpassword\x1b[39m=\x1b[33m{CANARIES['log_colour']}\x1b[39m",
+        f"ｐａｓｓｗｏｒｄ\u200b＝{CANARIES['log_wide']}",
         *(f"config {name}={value}" for name, value in ENVIRONMENT.items() if "BOT" not in name),
     ]
 

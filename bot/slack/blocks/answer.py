@@ -149,5 +149,5 @@ def _one(found: Evidence, texts: Texts, hosts: Collection[str]) -> str:
         lines.append(code(cut(found.query, 500)))
     if found.link:
         lines.append(link(found.link, texts.say("slack.evidence.open"), hosts))
-    lines.append(f"```{escape(cut(found.summary, 900).replace('```', chr(39) * 3))}```")
+    lines.append(f"```{escape(cut(found.summary, 900)).replace('```', chr(39) * 3)}```")
     return "\n".join(lines)

@@ -19,10 +19,10 @@ from bot.slack.blocks.text import (
     code,
     confirm,
     context,
-    cut,
     date,
     escape,
     header,
+    one_line,
     prose,
     section,
     select,
@@ -87,7 +87,7 @@ def _notification(finding: Finding, title: str) -> str:
 
 
 def _lines(finding: Finding, texts: Texts) -> str:
-    shown = [f"• {escape(line)}" for line in finding.lines[:MOST_LINES]]
+    shown = [f"• {one_line(line)}" for line in finding.lines[:MOST_LINES]]
     more = len(finding.lines) - len(shown)
     if more > 0:
         shown.append(texts.say("slack.more", count=more))
@@ -99,11 +99,11 @@ def _alerts(finding: Finding, signals: Sequence[Signal], texts: Texts) -> str:
     lines: list[str] = []
     for alert in alerts_in(signals):
         said = [alert.summary] if finding.conclusion else []
-        said = [escape(cut(each, LONGEST_ALERT)) for each in (*said, alert.description) if each]
+        said = [one_line(each, LONGEST_ALERT) for each in (*said, alert.description) if each]
         if alert.runbook:
-            said.append(texts.say("slack.finding.runbook", runbook=code(cut(alert.runbook, 300))))
+            said.append(texts.say("slack.finding.runbook", runbook=code(alert.runbook[:300])))
         if said:
-            lines.append("\n".join([f"📟 *{escape(cut(alert.name, 100))}*", *said]))
+            lines.append("\n".join([f"📟 *{one_line(alert.name, 100)}*", *said]))
     more = len(lines) - MOST_ALERTS
     shown = lines[:MOST_ALERTS]
     return "\n".join([*shown, texts.say("slack.more", count=more)] if more > 0 else shown)
@@ -112,7 +112,7 @@ def _alerts(finding: Finding, signals: Sequence[Signal], texts: Texts) -> str:
 def _causes(finding: Finding, texts: Texts) -> str:
     lines = [
         texts.say(
-            "slack.finding.cause", cause=escape(c.cause), confidence=f"{c.confidence:.0%}",
+            "slack.finding.cause", cause=one_line(c.cause), confidence=f"{c.confidence:.0%}",
             evidence=_cited(c.evidence),
         )
         for c in finding.causes[:3]
@@ -128,7 +128,7 @@ def _breaches(finding: Finding, texts: Texts) -> str:
     return "\n".join(
         texts.say(
             "slack.finding.breach",
-            metric=escape(b.metric),
+            metric=one_line(b.metric),
             threshold=format_value(b.threshold, b.unit),
             value=format_value(b.value, b.unit),
             at=date(b.at),
@@ -138,14 +138,14 @@ def _breaches(finding: Finding, texts: Texts) -> str:
 
 
 def _similar(finding: Finding, texts: Texts) -> str:
-    cases = [f"• {escape(c.title)} ({escape(c.kind)})" for c in finding.similar[:3]]
+    cases = [f"• {one_line(c.title)} ({escape(c.kind)})" for c in finding.similar[:3]]
     return "\n".join([texts.say("slack.finding.similar"), *cases]) if cases else ""
 
 
 def _gaps(finding: Finding, texts: Texts) -> str:
     if not finding.gaps:
         return ""
-    shown = [escape(cut(gap, LONGEST_GAP)) for gap in finding.gaps[:MOST_GAPS]]
+    shown = [one_line(gap, LONGEST_GAP) for gap in finding.gaps[:MOST_GAPS]]
     more = len(finding.gaps) - len(shown)
     return texts.say("slack.finding.gaps", gaps="; ".join([*shown, f"+{more}"] if more else shown))
 
@@ -158,7 +158,7 @@ def _small_print(
         texts.say("slack.finding.since", service=code(finding.service), since=date(since)),
         f"{finding.id}" + (f" · {incident.id} {incident.priority.value}" if incident else ""),
         _gaps(finding, texts),
-        *(f"⚠️ {escape(note)}" for note in finding.notes[:MOST_GAPS]),
+        *(f"⚠️ {one_line(note)}" for note in finding.notes[:MOST_GAPS]),
     ]
     if finding.resolved_at is not None:
         lines.append(texts.say("slack.finding.resolved_at", at=date(finding.resolved_at)))

@@ -8,7 +8,7 @@ from bot.core.ports import PlanRecord
 from bot.domain.finding import Finding
 from bot.locale import Texts
 from bot.slack.blocks.finding import EMOJI
-from bot.slack.blocks.text import Block, context, divider, escape, header, ours, section
+from bot.slack.blocks.text import Block, context, divider, escape, header, one_line, section
 
 MOST_LISTED = 10
 
@@ -56,7 +56,7 @@ def finding_lines(findings: Sequence[Finding], texts: Texts) -> str:
 
 def status_lines(status: Mapping[str, str], texts: Texts) -> str:
     """Return how the bot and what it leans on are."""
-    lines = [f"• *{escape(name)}*: {ours(state)}" for name, state in status.items()]
+    lines = [f"• *{escape(name)}*: {one_line(state)}" for name, state in status.items()]
     return "\n".join(lines) or texts.say("slack.home.no_status")
 
 

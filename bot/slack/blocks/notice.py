@@ -13,13 +13,14 @@ from bot.slack.blocks.text import called, escape, ours, section
 def render(body: Mapping[str, Any], texts: Texts) -> Rendered:
     """Return a line: `{"key", "fields"}` of the locale, or a ready `{"text"}`.
 
-    Fields are foreign text; those that are ids of people (`user`) become mentions, and
-    `mentions` lists people who should be told.
+    A text that `quotes` others names nobody. Fields are foreign text; those that are ids of people
+    (`user`) become mentions, and `mentions` lists people who should be told.
     """
     key = str(body.get("key") or "")
     if not key:
         told = " ".join(called(user) for user in body.get("mentions") or [])
-        text = " ".join(part for part in (ours(str(body.get("text") or "")), told) if part)
+        read = escape if body.get("quotes") else ours
+        text = " ".join(part for part in (read(str(body.get("text") or "")), told) if part)
         return Rendered(text, [section(text or "–")])
     given = body.get("fields") or {}
     fields = {k: _mention(v) if k in {"user", "by"} else escape(v) for k, v in given.items()}

@@ -85,7 +85,9 @@ def render(
         blocks.append(section(undone))
     blocks.append(context(*_small_print(record, ruling, texts)))
     if record.outcome:
-        blocks.append(section(f"{ours(record.outcome)}"))
+        # how a plan at work ended quotes what targets answered; core names who withdrew one
+        told = ours if record.status is PlanStatus.WITHDRAWN else escape
+        blocks.append(section(told(record.outcome)))
     buttons = _buttons(record, ruling, texts)
     if buttons:
         blocks.append(actions(*buttons, block_id=plan.id))

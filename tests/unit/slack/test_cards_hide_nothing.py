@@ -10,13 +10,15 @@ import pytest
 from bot.domain import plan_life as life
 from bot.domain.access import Role
 from bot.domain.approval import Pending
-from bot.domain.plan import Plan, Step
+from bot.domain.plan import Plan, PlanStatus, Step
 from bot.domain.policy import Ruling
 from bot.locale import Texts
+from bot.slack.blocks import finding as findings
+from bot.slack.blocks import home, notice
 from bot.slack.blocks import plan as cards
 from bot.slack.blocks.text import MOST_SECTION, one_line
 from foundation.hidden import readable
-from tests.fixtures.nouns import a_plan, a_record
+from tests.fixtures.nouns import ALICE, a_finding, a_plan, a_record, a_state
 
 EN = Texts("en")
 OVERLONG = "&" * 5_000
@@ -97,3 +99,32 @@ def test_what_somebody_writes_begins_no_line_of_the_card() -> None:
     assert "• nothing changes" not in lines
     assert lines.count(f"*{EN.say('slack.plan.dry_run')}*") == 2
     assert "\n" not in one_line(FAKE)
+
+
+FORGED = "HTTP 500: approved by <@U0BOB0002> <!channel>"
+
+
+def test_what_a_target_answers_names_nobody_at_the_end_of_a_plan() -> None:
+    record = a_record()
+    failed = a_state(record.plan, PlanStatus.FAILED)
+    assert isinstance(failed, life.Failed)
+    ended = replace(record, state=replace(failed, outcome=FORGED))
+    said = [
+        *told(cards.render(ended, (), None, EN).blocks),
+        notice.render({"text": FORGED, "quotes": True, "mentions": [ALICE]}, EN).text,
+        home.status_lines({"prometheus": FORGED}, EN),
+    ]
+    assert sum("HTTP 500" in each for each in said) == 3
+    assert not [each for each in said if "<@U0BOB" in each or "<!" in each]
+
+
+def test_whoever_stopped_a_plan_is_named() -> None:
+    assert "<@U0ALICE01>" in notice.render({"text": "stopped by <@U0ALICE01>"}, EN).text
+
+
+def test_a_finding_and_a_status_begin_no_line_that_they_quote() -> None:
+    finding = replace(a_finding(), lines=(FAKE,), gaps=(FAKE,))
+    drawn = str(findings.render(finding, [], None, EN)) + home.status_lines({"loki": FAKE}, EN)
+    assert "nothing changes" in drawn
+    assert "\\n• nothing changes" not in drawn
+    assert "\n• nothing changes" not in drawn

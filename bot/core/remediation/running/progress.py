@@ -202,7 +202,7 @@ class Progress:
     async def _end(self, tx: Transaction, record: PlanRecord, ended: life.Ended, why: str) -> None:
         plan, text = record.plan, ended.outcome
         moved = await self.move(tx, record.to(ended), END_KINDS[ended.status], BOT, {"why": why})
-        body = {"text": text, "mentions": concerned_by(record)}
+        body = {"text": text, "quotes": True, "mentions": concerned_by(record)}
         threaded = plan.place.thread_ts is not None
         await tx.outbox.post(
             f"plan-end:{plan.id}:{moved.version}",

@@ -195,7 +195,6 @@ SHAPES: dict[str, object] = {
     "no result": {},
     "a number as result": {"resultType": "matrix", "result": 5},
     "a number as series": {"resultType": "matrix", "result": [5]},
-    "no samples": {"resultType": "matrix", "result": [{}]},
     "half a sample": {"resultType": "vector", "result": [{"metric": {}, "value": [1]}]},
     "a word as value": {"resultType": "vector", "result": [{"metric": {}, "value": [1, "x"]}]},
     "a number as labels": {"resultType": "vector", "result": [{"metric": 5, "value": [1, "2"]}]},

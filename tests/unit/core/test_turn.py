@@ -16,7 +16,12 @@ from bot.claude.model import Claude, ClaudeConfig
 from bot.core.detection.finding_reply import FindingReply
 from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.investigation.causes import CauseSheet, usable
-from bot.core.investigation.desk import ORPHANED_AFTER, AgentDesk, AskedBeforeError
+from bot.core.investigation.desk import (
+    LONGEST_QUESTION,
+    ORPHANED_AFTER,
+    AgentDesk,
+    AskedBeforeError,
+)
 from bot.core.investigation.investigator import Investigator
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.investigation.turn import DeskConfig
@@ -391,6 +396,14 @@ async def test_a_plan_is_not_forgotten_when_claude_goes_away_after_it(
         answer = await desk.answer(run, reply)
     assert answer is not None
     assert (answer.mode, answer.plan_id) == ("deterministic", "PLAN-1")
+
+
+async def test_of_a_question_as_long_as_a_book_the_beginning_is_asked(office: Office) -> None:
+    book = "why is order latency up? " * LONGEST_QUESTION
+    run = await office.desk().open(Question(book, THREAD, "mention", ALICE, "Alice"))
+    assert run is not None
+    assert len(run.question.text) == LONGEST_QUESTION
+    assert run.question.text.endswith("…")
 
 
 async def test_the_thread_is_remembered_for_the_next_question(

@@ -44,7 +44,7 @@ from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.core.upkeep.rereading import Rereading
 from bot.core.upkeep.tampering import Tampering
 from bot.domain.access import AccessConfig, Role
-from bot.domain.run import Running
+from bot.domain.run import Done, Running
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.settings import Settings, slack_config, with_channel_ids
@@ -239,16 +239,22 @@ class _Builder:
     ) -> RunQueue:
         people = self.people
 
+        in_finding = FindingReply(findings, remediation.proposals.for_new_finding)
+
+        async def follow_up(run: Done) -> None:
+            await in_finding.finish(run, run.answer)
+
         def reply_for(run: Running) -> Reply:
             if run.finding is None:
                 return people.reply_for(run)
-            return FindingReply(findings, remediation.proposals.for_new_finding)
+            return in_finding
 
         return RunQueue(
             store=self.parts.store,
             clock=self.parts.clock,
             desk=desk,
             reply_for=reply_for,
+            follow_up=follow_up,
             posts=people.slack is not None,
         )
 

@@ -46,4 +46,5 @@ class Finding:
     chart: str = ""  # id of the stored chart, empty for none
     alerts: tuple[AlertId, ...] = ()
     notes: tuple[str, ...] = ()  # on its alerts: an unknown word, alerts left out
+    investigated: bool = False  # its agent run ended, and all that follows from that was done
     gaps: tuple[str, ...] = ()  # what could not be looked at when it was told, "name: why"

@@ -8,7 +8,7 @@ from bot.core.detection.findings import FindingDesk
 from bot.core.ports import StepUpdate
 from bot.domain.answer import Answer
 from bot.domain.finding import Finding
-from bot.domain.run import Running
+from bot.domain.run import Done, Running
 
 OnInvestigated = Callable[[Finding], Awaitable[object]]
 
@@ -29,14 +29,16 @@ class FindingReply:
     async def take_back(self) -> None:
         """Nothing was shown."""
 
-    async def finish(self, run: Running, answer: Answer) -> None:
+    async def finish(self, run: Running | Done, answer: Answer) -> None:
         """Write the conclusion; a run that could not judge adds nothing to what was seen."""
         if run.finding is not None:
             told = answer.text if answer.causes or answer.mode == "claude" else ""
             finding = await self._desk.conclude(run.finding, told, answer.chart, answer.plan_id)
             await self._on_investigated(finding)
+            await self._desk.close_investigation(run.finding)
 
     async def fail(self, run: Running, text: str) -> None:
         """Write the apology where the conclusion would stand."""
         if run.finding is not None:
             await self._desk.conclude(run.finding, text, "")
+            await self._desk.close_investigation(run.finding)

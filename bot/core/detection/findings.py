@@ -236,6 +236,12 @@ class FindingDesk:
             await tx.outbox.refresh("finding", finding_id)
         return concluded
 
+    async def close_investigation(self, finding_id: FindingId) -> None:
+        """Note that all that follows from a finding's agent run was done."""
+        async with self._store.begin() as tx:
+            finding = await tx.findings.get(finding_id)
+            await tx.findings.save(replace(finding, investigated=True))
+
     def line(self, signal: Signal) -> str:
         """Return one signal as people read it: an anomaly at its worst."""
         return self._alert(signal) if isinstance(signal, Alert) else self._verdict(signal.worst)

@@ -3,23 +3,26 @@
 every second: finding posted?  --> its detection run starts, in the finding's thread
               thread idle?     --> its queued questions are merged into one run
               heart stopped?   --> the run is taken over and begins again
+every half minute: answered, and nothing followed? --> its conclusion is written, its plan proposed
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
 from bot.core.investigation.desk import ORPHANED_AFTER, AgentDesk
+from bot.core.investigation.unshown_answers import unfollowed
 from bot.core.ports import Clock, Reply, Store
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.domain import question as questions
 from bot.domain import run as runs
 from bot.domain.ids import RunId
 from bot.domain.place import Place
-from bot.domain.run import Queued, Running
+from bot.domain.run import Done, Queued, Running
 
 log = structlog.get_logger(__name__)
 
@@ -36,16 +39,21 @@ class RunQueue:
         clock: Clock,
         desk: AgentDesk,
         reply_for: Callable[[Running], Reply],
+        follow_up: Callable[[Done], Awaitable[object]],
         posts: bool = True,
     ) -> None:
         """`reply_for` gives where a run is answered: a thread, or a finding's post.
+
+        `follow_up` does for a finding's run what should have followed from its answer.
 
         With `posts` False (no Slack) a detection run waits for no post.
         """
         self._posts = posts
         self._store, self._clock, self._desk = store, clock, desk
-        self._reply_for = reply_for
+        self._reply_for, self._follow_up = reply_for, follow_up
         self._tasks: KeyedTasks[RunId] = KeyedTasks("run")
+        self._looked_at: datetime | None = None  # wall time of the last look for what is left over
+        self._left: frozenset[RunId] = frozenset()  # what was left over then
 
     async def tick(self) -> None:
         """Start what can start; returns without waiting for the runs."""
@@ -54,6 +62,7 @@ class RunQueue:
         await self._orphans()
         await self._detections()
         await self._queued()
+        await self._left_over()
 
     async def drain(self) -> None:
         """Cancel what runs; its rows stay, and the next start takes them over."""
@@ -89,6 +98,25 @@ class RunQueue:
         if row is None:
             return run.place
         return Place(row.channel, row.ts) if row.ts is not None else None
+
+    async def _left_over(self) -> None:
+        """Do what should have followed from an answer, when nobody has for half a minute."""
+        now = self._clock.wall()
+        if self._looked_at is not None and now - self._looked_at < ORPHANED_AFTER:
+            return
+        self._looked_at = now
+        found = [r for r in await unfollowed(self._store, self._clock) if r.id not in self._tasks]
+        for run in found:
+            if run.id in self._left:
+                log.info("run.followed_up", run_id=run.id, previous_owner=run.owner)
+                self._tasks.spawn(run.id, self._follow(run))
+        self._left = frozenset(run.id for run in found)
+
+    async def _follow(self, run: Done) -> None:
+        try:
+            await self._follow_up(run)
+        except Exception:  # a background run's outer boundary: looked for again
+            log.exception("run.follow_up_failed", run_id=run.id)
 
     async def _queued(self) -> None:
         async with self._store.begin() as tx:

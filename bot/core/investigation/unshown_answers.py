@@ -1,4 +1,4 @@
-"""Answers whose message may never have been completed, looked for after a start.
+"""Answers from which not all has followed that should: a process died right after they were given.
 
 A run's answer is committed before its message is completed. A process that dies between the two
 leaves a run that is done and a message that is not; the audit names such runs.
@@ -33,6 +33,28 @@ async def lately_answered(store: Store, clock: Clock) -> list[Done]:
             elsewhere = run.place.channel == TERMINAL.channel or run.finding is not None
             if not elsewhere and await tx.outbox.find(_key(run)) is None:
                 runs.append(run)
+    return runs
+
+
+async def unfollowed(store: Store, clock: Clock) -> list[Done]:
+    """Return the runs of findings, answered of late, from which nothing has followed yet.
+
+    The conclusion is written into the finding, and a plan proposed, after the answer is committed.
+    """
+    now = clock.now()
+    async with store.begin() as tx:
+        findings = [each for each in await tx.findings.open() if not each.investigated]
+        if not findings:
+            return []
+        rows = await tx.audit.since(now - LOOK_BACK, now + timedelta(seconds=1))
+        given = [r.event.subject for r in rows if r.event.kind == "answer.given"]
+        named = {each.id for each in findings}
+        runs = []
+        for run_id in given[-MOST_RUNS:]:
+            if await tx.runs.is_genuine(RunId(run_id)):
+                run = await tx.runs.get(RunId(run_id))
+                if isinstance(run, Done) and run.finding in named:
+                    runs.append(run)
     return runs
 
 

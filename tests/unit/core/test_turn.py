@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -46,7 +46,7 @@ from tests.fakes.metrics import FakeMetrics
 from tests.fakes.plan_desk import FakePlanDesk
 from tests.fakes.reply import KeptReply
 from tests.fakes.workers import InlineWorkers, MortalWorkers
-from tests.fixtures.nouns import a_finding
+from tests.fixtures.nouns import NOW, a_finding
 from tests.patience import PATIENCE
 from tools.analysis.detect import DetectorSettings
 from tools.contract import Toolbox
@@ -162,17 +162,29 @@ class Office:
         assert reply.answer == answer
         return answer, reply
 
-    def queue(self, reply_for: Callable[[Running], KeptReply]) -> RunQueue:
+    def queue(
+        self,
+        reply_for: Callable[[Running], KeptReply],
+        on_investigated: Callable[[Finding], Awaitable[object]] | None = None,
+    ) -> RunQueue:
         async def ignore(finding: Finding) -> None: ...
 
         findings = FindingDesk(
             self.store, self.clock, lambda _: ChannelId("C1"), FindingConfig(Texts("en"))
         )
 
-        def reply(run: Running) -> Reply:
-            return FindingReply(findings, ignore) if run.finding else reply_for(run)
+        in_finding = FindingReply(findings, on_investigated or ignore)
 
-        return RunQueue(store=self.store, clock=self.clock, desk=self.desk(), reply_for=reply)
+        async def follow_up(run: Done) -> None:
+            await in_finding.finish(run, run.answer)
+
+        def reply(run: Running) -> Reply:
+            return in_finding if run.finding else reply_for(run)
+
+        return RunQueue(
+            store=self.store, clock=self.clock, desk=self.desk(), reply_for=reply,
+            follow_up=follow_up,
+        )  # fmt: skip
 
     async def run(self, run_id: str) -> AgentRun:
         async with self.store.begin() as tx:
@@ -515,6 +527,44 @@ async def test_a_second_question_waits_for_the_first_and_is_answered_after_it(
         assert await tx.runs.queued() == []
         assert await tx.runs.running_in(THREAD) is None
     assert (await office.audited()).count("question.queued") == 2
+
+
+@pytest.mark.parametrize("died", ["before its conclusion", "before its plan"])
+async def test_what_follows_from_a_findings_answer_is_done_though_the_process_died_over_it(
+    office: Office, died: str
+) -> None:
+    finding, proposed = replace(a_finding(), conclusion="", plan=None), list[str]()
+    question = Question("Why?", THREAD, "detection", finding=finding.id)
+    async with office.store.begin() as tx:
+        await tx.findings.save(finding)
+        await tx.runs.save(Queued(id=RunId("RUN-1"), question=question, started_at=NOW))
+    desk = office.desk()
+    async with office.store.begin() as tx:
+        (queued,) = await tx.runs.queued(trigger="detection")
+        running = desk.start(queued)
+        await tx.runs.save(running)
+    answer = await desk.answer(running, KeptReply())  # given, and nothing has followed
+    assert answer is not None
+
+    async def propose(told: Finding) -> None:
+        proposed.append(told.conclusion)
+
+    queue = office.queue(lambda _: KeptReply(), propose)
+    if died == "before its plan":
+        async with office.store.begin() as tx:
+            await tx.findings.save(replace(finding, conclusion=answer.text))
+    for _ in range(3):  # whoever gave the answer has half a minute to go on
+        await queue.tick()
+        await queue.idle()
+    assert proposed == []
+    for _ in range(3):
+        office.clock.advance(ORPHANED_AFTER)
+        await queue.tick()
+        await queue.idle()
+    assert len(proposed) == 1
+    async with office.store.begin() as tx:
+        told = await tx.findings.get(finding.id)
+    assert told.investigated
 
 
 async def test_a_question_that_comes_twice_is_asked_once(office: Office) -> None:

@@ -26,8 +26,9 @@ from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import ALICE, MINUTE, NOW
 from tests.unit.decision.test_risk_policy_access import INPUTS
-from tools.act.contract import Actors, DiffLine, Preview
+from tools.act.contract import Actors, Preview
 from tools.world import ServiceMode
+from tools.world.observations import DiffLine
 
 
 def test_nobody_opens_a_plan_alone_without_a_written_reason() -> None:

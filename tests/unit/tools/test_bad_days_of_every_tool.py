@@ -37,6 +37,7 @@ from tools.catalog import ALL
 from tools.contract import Risk, Tool, Toolbox
 from tools.metrics_and_services import load_catalogue
 from tools.ports import (
+    AlertFeed,
     Baselines,
     Changes,
     Clock,
@@ -135,7 +136,7 @@ async def test_a_tool_whose_backend_is_down_says_which_and_what_to_do(
 
 
 def test_every_tool_is_asked_here_or_asks_no_backend() -> None:
-    local = {EvidenceShelf, History, PlanDesk, Clock, Catalogue, Workers, Baselines}
+    local = {AlertFeed, EvidenceShelf, History, PlanDesk, Clock, Catalogue, Workers, Baselines}
     others = [tool for tool in ALL if tool not in ASKING]
     assert {kind for tool in others for kind in tool.injected.values()} <= local
     assert len(ASKING) >= 10

@@ -30,7 +30,15 @@ from bot.core.ports import BRAKE, Clock, Store
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.slack.config import SlackConfig
 from bot.slack.inbox import InboxWorker
-from bot.slack.interactions import EVENT, Interaction, MalformedError, dedupe_key, kind_of, parse
+from bot.slack.interactions import (
+    EVENT,
+    Interaction,
+    MalformedError,
+    Read,
+    dedupe_key,
+    kind_of,
+    read_of,
+)
 from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import Table
 from bot.slack.reporting import report
@@ -44,7 +52,7 @@ CLOSED = "closed"  # a modal was: nobody acts on it
 INTERACTION = "sre_agent_interaction"  # in Bolt's context: what was read
 LANE = "sre_agent_lane"  # in Bolt's context: the lane it is committed in; absent when it is not
 # What the socket read of the envelope that this task is about.
-_READ: ContextVar[tuple[Mapping[str, Any], Interaction] | None] = ContextVar("read", default=None)
+_READ: ContextVar[tuple[Mapping[str, Any], Read] | None] = ContextVar("read", default=None)
 DUPLICATE = "sre_agent_duplicate"  # in Bolt's context: it came before
 UNKEPT = "sre_agent_unkept"  # in Bolt's context: the database has not taken it yet
 TOO_MANY = "sre_agent_too_many"  # in Bolt's context: after so many seconds it would be taken
@@ -52,10 +60,12 @@ ON_THE_LOOP = 20_000  # characters that are looked through there; more are in a 
 OWED_AGAIN_SECONDS = 1.0  # between two tries to commit a halt
 
 
-def _read_before(body: Mapping[str, Any]) -> Interaction | None:
-    """Return what was read of this very envelope, None for one that comes over HTTP."""
+def _read(body: Mapping[str, Any]) -> Read:
+    """Return an envelope as it is read: what the socket read of this very one, if it did."""
     found = _READ.get()
-    return found[1] if found is not None and found[0] is body else None
+    if found is not None and found[0] is body:
+        return found[1]
+    return read_of(kind_of(body), body)
 
 
 class FrontDoor:
@@ -101,11 +111,10 @@ class FrontDoor:
 
         What was read is kept for `keep`, which is asked next in the same task.
         """
-        try:
-            read = parse(kind_of(body), body)
-        except MalformedError:
-            return ""
+        read = read_of(kind_of(body), body)
         _READ.set((body, read))
+        if isinstance(read, MalformedError):
+            return ""
         listener = self._table.find(read)
         return listener.lane if listener is not None else ""
 
@@ -118,9 +127,8 @@ class FrontDoor:
         kind = kind_of(body)
         if not kind or kind == CLOSED:
             return True
-        try:
-            read = _read_before(body) or parse(kind, body)
-        except MalformedError:
+        read = _read(body)
+        if isinstance(read, MalformedError):
             await self._commit(kind, body)
             self._worker.wake()
             return False

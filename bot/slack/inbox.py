@@ -22,7 +22,14 @@ from slack_sdk.errors import SlackClientError
 from bot.core.ports import BRAKE, Clock, InboxItem, StaleError, Store
 from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.slack.config import SlackConfig
-from bot.slack.interactions import COMMAND, EVENT, Interaction, MalformedError, parse
+from bot.slack.interactions import (
+    COMMAND,
+    EVENT,
+    Interaction,
+    MalformedError,
+    Read,
+    read_of,
+)
 from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import Table
 from bot.slack.reporting import report
@@ -34,7 +41,6 @@ MOST_SURPRISES = 2  # failures that nobody expected: a bug does not mend itself
 DRAIN = timedelta(seconds=5)
 FRESH = timedelta(minutes=15)  # wall: whoever can write the database can hold an order back
 LANES = ("", BRAKE)  # the first takes what is in any
-Read = Interaction | MalformedError  # an envelope as it was read
 
 
 class InboxWorker:
@@ -110,7 +116,7 @@ class InboxWorker:
             return None
 
     def _begin(self, item: InboxItem, lane: str) -> None:
-        read = _read(item)
+        read = read_of(item.kind, item.body)
         thread = f"{lane} {_thread_of(item, read)}"
         before = self._last.get(thread)
         self._last[thread] = item.id
@@ -206,13 +212,6 @@ class InboxWorker:
             return
         if again_at is None:
             await self._room.report_parked(interaction, why)
-
-
-def _read(item: InboxItem) -> Read:
-    try:
-        return parse(item.kind, item.body)
-    except MalformedError as error:
-        return error
 
 
 def _thread_of(item: InboxItem, read: Read) -> str:

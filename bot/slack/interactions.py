@@ -79,6 +79,9 @@ class Interaction:
         return Place(self.channel, self.thread_ts or self.ts)
 
 
+Read = Interaction | MalformedError  # an envelope as it was read
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
@@ -222,6 +225,14 @@ def parse(kind: str, body: Mapping[str, Any]) -> Interaction:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise MalformedError(f"field {where!r}: {first['msg'].lower()}") from error
+
+
+def read_of(kind: str, body: Mapping[str, Any]) -> Read:
+    """Return an envelope as it is read: what it says, or what it lacks."""
+    try:
+        return parse(kind, body)
+    except MalformedError as error:
+        return error
 
 
 def _read_event(body: Mapping[str, Any]) -> Interaction:

@@ -25,7 +25,7 @@ from bot.domain.redaction import Redactor
 from bot.slack import front_door
 from bot.slack.front_door import ON_THE_LOOP, characters
 from bot.slack.inbox import InboxWorker
-from bot.slack.interactions import COMMAND, EVENT, Interaction, parse
+from bot.slack.interactions import COMMAND, EVENT, Interaction, MalformedError, Read, read_of
 from bot.slack.listeners.listener import Listener, nothing
 from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import Table
@@ -248,16 +248,33 @@ async def test_an_envelope_is_read_once_on_its_way_in(
 ) -> None:
     read: list[str] = []
 
-    def counting(kind: str, body: Mapping[str, Any]) -> Interaction:
-        found = parse(kind, body)
-        read.append(f"{found.name} {found.text}")
+    def counting(kind: str, body: Mapping[str, Any]) -> Read:
+        found = read_of(kind, body)
+        read.append(str(found) if isinstance(found, MalformedError) else found.text)
         return found
 
-    monkeypatch.setattr(front_door, "parse", counting)
+    monkeypatch.setattr(front_door, "read_of", counting)
     async with shift.running():
         for text in ("halt strange numbers", "status"):
             assert await shift.slack.command(ALICE, "#incidents", f"/sre {text}")
-    assert read == ["/sre halt strange numbers", "/sre status"]
+    assert read == ["halt strange numbers", "status"]
+
+
+async def test_an_envelope_that_lacks_something_is_read_once_on_its_way_in(
+    shift: Shift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counting(kind: str, body: Mapping[str, Any]) -> Read:
+        read.append(kind)
+        return read_of(kind, body)
+
+    monkeypatch.setattr(front_door, "read_of", counting)
+    door, nameless = shift.room.door, {"command": "/sre", "text": "halt", "trigger_id": "T1"}
+    assert not door.lane_of(nameless)
+    assert not await door.keep(AsyncBoltRequest(mode="socket_mode", body=nameless))
+    assert read == [COMMAND]
+    assert await backlog(shift.store) == 1
 
 
 async def test_talk_that_nobody_heeds_is_not_kept(shift: Shift) -> None:

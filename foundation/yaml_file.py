@@ -5,8 +5,8 @@
 Every complaint is `file:line:column: what is wrong; what to write instead`. Refused are a key that
 stands twice in one mapping, a key that is no word, more than one document, tags other than YAML's
 own for plain values, an alias inside what it names, words with two meanings (`yaml_scalars`), and
-whatever is larger than `Limits`. A merge key (`<<: *defaults`) works as in YAML 1.1: what a mapping
-says itself wins, then the earlier of several.
+whatever is larger than `YamlLimits`. A merge key (`<<: *defaults`) works as in YAML 1.1: what a
+mapping says itself wins, then the earlier of several.
 
 Values are what stands in the file: `${VAR}` is still a text, to be expanded by whoever wants that.
 Time and memory are linear in the file's length and nothing recurses: an alias counts as everything
@@ -24,15 +24,15 @@ from typing import Any
 import yaml
 
 from foundation.capped_file import UnreadableFileError, read_capped
-from foundation.yaml_tree import LIMITS, Builder, Limits, LineColumn, Node, YamlFileError
+from foundation.yaml_tree import LIMITS, Builder, LineColumn, Node, YamlFileError, YamlLimits
 
 __all__ = [
     "LIMITS",
-    "Limits",
     "LineColumn",
     "PathInFile",
     "YamlFile",
     "YamlFileError",
+    "YamlLimits",
     "parse_yaml",
     "read_yaml",
 ]  # fmt: skip
@@ -99,7 +99,7 @@ def _below(node: Node, part: str | int) -> tuple[LineColumn, Node] | None:
     return None
 
 
-def read_yaml(path: Path, limits: Limits = LIMITS) -> YamlFile:
+def read_yaml(path: Path, limits: YamlLimits = LIMITS) -> YamlFile:
     """Read one file. Raises YamlFileError when it cannot be read, is broken or too large."""
     try:
         content = read_capped(path, limits.bytes)
@@ -111,7 +111,7 @@ def read_yaml(path: Path, limits: Limits = LIMITS) -> YamlFile:
 
 
 def parse_yaml(
-    content: bytes | str, name: str, *, first_line: int = 1, limits: Limits = LIMITS
+    content: bytes | str, name: str, *, first_line: int = 1, limits: YamlLimits = LIMITS
 ) -> YamlFile:
     """Read one document from bytes or text. Raises YamlFileError.
 
@@ -129,7 +129,7 @@ def parse_yaml(
     raise YamlFileError(f"{name}:{_not_yaml(problem, first_line)}") from problem
 
 
-def _text(content: bytes | str, name: str, first_line: int, limits: Limits) -> str:
+def _text(content: bytes | str, name: str, first_line: int, limits: YamlLimits) -> str:
     long = len(content) if isinstance(content, bytes) else len(content.encode(errors="replace"))
     if long > limits.bytes:
         raise YamlFileError(
@@ -156,7 +156,7 @@ def _end(before: str, first_line: int) -> LineColumn:
     return LineColumn(before.count("\n") + first_line, len(before) - before.rfind("\n"))
 
 
-def _read(text: str, name: str, first_line: int, limits: Limits, loader: Any) -> YamlFile:
+def _read(text: str, name: str, first_line: int, limits: YamlLimits, loader: Any) -> YamlFile:
     builder = Builder(name, first_line, limits)
     for event in yaml.parse(text, Loader=loader):
         builder.take(event)

@@ -25,7 +25,7 @@ class YamlFileError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class YamlLimits:
     """How much one file may hold: far above what people write, far below what hurts."""
 
     bytes: int = 1024 * 1024  # two thousand services are 280 KB
@@ -34,7 +34,7 @@ class Limits:
     aliases: int = 10_000  # five for each of two thousand services
 
 
-LIMITS = Limits()
+LIMITS = YamlLimits()
 
 
 class LineColumn(NamedTuple):
@@ -81,7 +81,7 @@ class _Open:
 class Builder:
     """Takes PyYAML's events one by one and builds the values."""
 
-    def __init__(self, name: str, first_line: int, limits: Limits) -> None:
+    def __init__(self, name: str, first_line: int, limits: YamlLimits) -> None:
         self._name, self._first_line, self._limits = name, first_line, limits
         self._open: list[_Open] = []
         self._anchors: dict[str, Node] = {}

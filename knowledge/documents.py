@@ -20,11 +20,11 @@ from pathlib import Path
 
 from foundation.capped_file import UnreadableFileError, read_capped
 from foundation.nearest import nearest
-from foundation.yaml_file import Limits, YamlFile, YamlFileError, parse_yaml
+from foundation.yaml_file import YamlFile, YamlFileError, YamlLimits, parse_yaml
 
 KINDS = ("runbook", "postmortem", "issue", "solution")
 FIELDS = frozenset({"id", "title", "kind", "date", "services", "severity", "tags", "origin"})
-LIMITS = Limits(bytes=64 * 1024)  # of the front matter alone: eight short fields
+LIMITS = YamlLimits(bytes=64 * 1024)  # of the front matter alone: eight short fields
 LONGEST = 1024 * 1024  # bytes of a document: a thick book
 _FENCE = "---"
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[Tt ].*)?")  # a time behind it is left out

@@ -18,11 +18,11 @@ from pydantic import BaseModel, ValidationError
 
 from foundation.capped_file import UnreadableFileError, read_capped
 from foundation.nearest import nearest
-from foundation.yaml_file import Limits, PathInFile, YamlFile, YamlFileError, parse_yaml
+from foundation.yaml_file import PathInFile, YamlFile, YamlFileError, YamlLimits, parse_yaml
 from playbooks import triggers
 from playbooks.schema import Parameter, Playbook, PlaybookAction, PlaybookStep, Verify
 
-LIMITS = Limits(bytes=64 * 1024)  # it is stored beside its plan, and a person reads it
+LIMITS = YamlLimits(bytes=64 * 1024)  # it is stored beside its plan, and a person reads it
 
 
 class PlaybookError(ValueError):

@@ -19,13 +19,13 @@ from bot.api.server import ApiServer
 from bot.composition.agent import agent_desk
 from bot.composition.alerting import alerting_of
 from bot.composition.detection import cycle_of, learner_of, telling_of
-from bot.composition.heartbeat import Heartbeat
 from bot.composition.jobs import Work, schedule
 from bot.composition.no_slack import TokenOwners
 from bot.composition.parts import Parts, open_parts, owner_name
 from bot.composition.remediation import Hands, open_hands, remediation_of
 from bot.composition.reports import digests_of, postmortems_of
 from bot.composition.slack import people_of, room_over
+from bot.composition.vitals import Vitals
 from bot.composition.watchdog import Watchdog
 from bot.composition.watching import Watchers
 from bot.core.detection.baseline_import import BaselineImport
@@ -66,7 +66,7 @@ class Bot:
     run_queue: RunQueue
     remediation: Remediation
     api: ApiServer
-    heartbeat: Heartbeat
+    vitals: Vitals
     files: Rereading
     desk: AgentDesk
     watchers: Watchers
@@ -99,7 +99,7 @@ async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     lag = LoopLag(asyncio.get_running_loop(), metrics.lag.observe)
     lag.start()
     stack.callback(lag.stop)
-    bot.heartbeat.ready = True
+    bot.vitals.ready = True
     return bot
 
 
@@ -127,7 +127,7 @@ async def serve(settings: Settings) -> None:
         log.info("bot.started", version=settings.installation.version, off=sorted(settings.off))
         await stop.wait()
         watchdog.ending()
-        bot.heartbeat.ready = False
+        bot.vitals.ready = False
         log.info("bot.stopping")
 
 
@@ -141,7 +141,7 @@ class _Builder:
         self.settings = parts.settings
         self.texts = Texts(self.settings.installation.locale)
         self.people = people_of(slack, self.settings.access, parts.store, parts.clock)
-        self.pulse = Heartbeat(parts, self.texts)
+        self.vitals = Vitals(parts, self.texts)
         self.triage = Triage(parts.store, parts.clock)
         self.alerting = alerting_of(parts, self.texts)
         self.files = Rereading(
@@ -154,7 +154,7 @@ class _Builder:
         )
 
     def build(self) -> Bot:
-        parts, people, pulse = self.parts, self.people, self.pulse
+        parts, people, vitals = self.parts, self.people, self.vitals
         remediation = remediation_of(parts, self.hands, people)
         desk = agent_desk(parts, lambda run: remediation.planner.desk(_origin(run)))
         findings = FindingDesk(
@@ -177,7 +177,7 @@ class _Builder:
             cycle=cycle_of(parts, telling),
             telling=telling,
             alerting=self.alerting,
-            on_cycle=pulse.beat(self.metrics),
+            on_cycle=vitals.beat(self.metrics),
             files=self.files,
             tampering=Tampering(
                 parts.store,
@@ -188,9 +188,9 @@ class _Builder:
                 self.files.admins,
             ),
         )
-        watchers = Watchers(parts, pulse.leads)
+        watchers = Watchers(parts, vitals.leads)
         jobs = [*schedule(work), *watchers.jobs()]
-        scheduler = pulse.scheduler = Scheduler(
+        scheduler = vitals.scheduler = Scheduler(
             jobs, parts.clock, parts.store, owner_name(), self.metrics.job_failed
         )
         api = build_api(self._api_deps(remediation))
@@ -204,7 +204,7 @@ class _Builder:
             run_queue=run_queue,
             remediation=remediation,
             api=server,
-            heartbeat=pulse,
+            vitals=vitals,
             files=self.files,
             desk=desk,
             watchers=watchers,
@@ -230,7 +230,7 @@ class _Builder:
             switches=remediation.switches,
             triage=self.triage,
             files=self.files,
-            status=self.pulse.status,
+            status=self.vitals.status,
             ruling=remediation.gate.ruling,
         )
 
@@ -259,11 +259,11 @@ class _Builder:
         )
 
     def _api_deps(self, remediation: Remediation) -> ApiDeps:
-        parts, metrics, pulse = self.parts, self.metrics, self.pulse
+        parts, metrics, vitals = self.parts, self.metrics, self.vitals
         catalogue, redactor = parts.live_files.catalogue, self.settings.redactor
 
         async def before_scrape() -> None:
-            await metrics.collect(parts.store, parts.clock, await pulse.backends())
+            await metrics.collect(parts.store, parts.clock, await vitals.backends())
 
         return ApiDeps(
             store=parts.store,
@@ -271,7 +271,7 @@ class _Builder:
             catalogue=catalogue,
             access=self._access,
             registry=metrics.registry,
-            pulse=pulse.pulse,
+            pulse=vitals.pulse,
             version=self.settings.installation.version,
             directory=self.people.directory if self.people.slack else TokenOwners(),
             plans=remediation.approvals,
@@ -280,7 +280,7 @@ class _Builder:
             triage=self.triage,
             baselines=BaselineImport(parts.store, parts.clock, catalogue),
             deployments=Deployments(parts.store, parts.clock, catalogue, redactor),
-            backends=pulse.backends,
+            backends=vitals.backends,
             before_scrape=before_scrape,
         )
 

@@ -44,7 +44,7 @@ STUCK = 70  # exit status: EX_SOFTWARE of sysexits.h
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class LoopLimits:
     """Seconds of monotonic time."""
 
     every: float = 0.5  # between two looks, and between two beats of the loop
@@ -55,7 +55,7 @@ class Limits:
     frozen: float = 20.0  # without this thread
 
 
-class Verdict(enum.Enum):
+class LoopVerdict(enum.Enum):
     """What is to be done."""
 
     FINE = "fine"
@@ -63,11 +63,11 @@ class Verdict(enum.Enum):
     END = "end"
 
 
-def judged(silent: float, ending: float | None, limits: Limits) -> Verdict:
+def judged(silent: float, ending: float | None, limits: LoopLimits) -> LoopVerdict:
     """Say what follows from a loop's silence, and from how long the process has been ending."""
     if silent >= limits.most or (ending is not None and ending >= limits.ending):
-        return Verdict.END
-    return Verdict.HOLD if silent >= limits.stuck_after else Verdict.FINE
+        return LoopVerdict.END
+    return LoopVerdict.HOLD if silent >= limits.stuck_after else LoopVerdict.FINE
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class Watchdog:
     """Watches the loop that starts it."""
 
     settings: Settings
-    limits: Limits = field(default_factory=Limits)
+    limits: LoopLimits = field(default_factory=LoopLimits)
     end: Callable[[], object] = end_process
     frozen: Frozen = field(default_factory=Frozen)
     beat: LoopBeat = field(init=False)
@@ -191,18 +191,18 @@ class Watchdog:
             await server.stop()
 
     async def _look_again_and_again(self, keeper: Keeper) -> None:
-        was = Verdict.FINE
+        was = LoopVerdict.FINE
         while not self._stop.is_set():
             self.frozen.arm(self.limits.frozen)
             found = judged(self.beat.silent, self.beat.ending, self.limits)
-            if found is Verdict.END:
+            if found is LoopVerdict.END:
                 await self._give_up(keeper)
                 return
-            if found is Verdict.HOLD:
-                if was is Verdict.FINE:
+            if found is LoopVerdict.HOLD:
+                if was is LoopVerdict.FINE:
                     log.warning("loop.stuck", seconds=round(self.beat.silent, 1))
                 await self._visit(keeper.renew)
-            elif was is Verdict.HOLD:
+            elif was is LoopVerdict.HOLD:
                 log.warning("loop.turns_again")
             was = found
             await asyncio.sleep(self.limits.every)
@@ -243,7 +243,7 @@ class Watchdog:
 
     def _liveness(self) -> Liveness:
         found = judged(self.beat.silent, None, self.limits)
-        return Liveness(self.beat.silent, alive=found is not Verdict.END)
+        return Liveness(self.beat.silent, alive=found is not LoopVerdict.END)
 
 
 def stacks() -> list[str]:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from bot.api.live import live_app
-from bot.composition.watchdog import Frozen, Limits, LoopBeat, Verdict, Watchdog, judged
+from bot.composition.watchdog import Frozen, LoopBeat, LoopLimits, LoopVerdict, Watchdog, judged
 from bot.settings import load_settings
 from tests.fakes.clock import FakeClock
 from tests.fixtures.bot import CONFIG
@@ -66,28 +66,28 @@ class Kept:
 @pytest.mark.parametrize(
     ("silent", "ending", "verdict"),
     [
-        (0.0, None, Verdict.FINE),
-        (2.9, None, Verdict.FINE),
-        (3.0, None, Verdict.HOLD),
-        (14.9, None, Verdict.HOLD),
-        (15.0, None, Verdict.END),
-        (900.0, None, Verdict.END),
-        (0.0, 44.0, Verdict.FINE),
-        (0.0, 45.0, Verdict.END),
-        (15.0, 1.0, Verdict.END),
+        (0.0, None, LoopVerdict.FINE),
+        (2.9, None, LoopVerdict.FINE),
+        (3.0, None, LoopVerdict.HOLD),
+        (14.9, None, LoopVerdict.HOLD),
+        (15.0, None, LoopVerdict.END),
+        (900.0, None, LoopVerdict.END),
+        (0.0, 44.0, LoopVerdict.FINE),
+        (0.0, 45.0, LoopVerdict.END),
+        (15.0, 1.0, LoopVerdict.END),
     ],
 )
 def test_a_silent_loop_is_held_for_a_while_and_then_given_up(
-    silent: float, ending: float | None, verdict: Verdict
+    silent: float, ending: float | None, verdict: LoopVerdict
 ) -> None:
-    assert judged(silent, ending, Limits()) is verdict
+    assert judged(silent, ending, LoopLimits()) is verdict
 
 
 async def watched(kept: Kept, *, writing: float = 2.0) -> list[str]:
     """Let a loop be silent from now on, and return what the watchdog did until the end."""
     settings = load_settings({"SRE_AGENT_CONFIG": str(CONFIG)})
     done: list[str] = []
-    limits = Limits(every=0.0, writing=writing)
+    limits = LoopLimits(every=0.0, writing=writing)
     dog = Watchdog(settings, limits, lambda: done.append("ended"), Timer())
     dog.beat = LoopBeat(0.0, kept.clock.monotonic, _at=kept.clock.monotonic() - 3.0)
     await dog._look_again_and_again(kept)  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def test_a_thread_that_ends_leaves_no_timer_behind(monkeypatch: pytest.MonkeyPat
 async def test_every_look_arms_the_timer_anew() -> None:
     timer, kept = Timer(), Kept(FakeClock(), takes=4.0)
     dog = Watchdog(
-        load_settings({"SRE_AGENT_CONFIG": str(CONFIG)}), Limits(every=0.0), lambda: None, timer
+        load_settings({"SRE_AGENT_CONFIG": str(CONFIG)}), LoopLimits(every=0.0), lambda: None, timer
     )
     dog.beat = LoopBeat(0.0, kept.clock.monotonic, _at=kept.clock.monotonic() - 3.0)
     await dog._look_again_and_again(kept)  # type: ignore[arg-type]

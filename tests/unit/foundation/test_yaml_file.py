@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from foundation.yaml_file import Limits, YamlFileError, parse_yaml, read_yaml
+from foundation.yaml_file import YamlFileError, YamlLimits, parse_yaml, read_yaml
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = sorted(
@@ -18,9 +18,9 @@ SHIPPED = sorted(
 )
 
 
-def refused(content: str | bytes, limits: Limits | None = None) -> str:
+def refused(content: str | bytes, limits: YamlLimits | None = None) -> str:
     with pytest.raises(YamlFileError) as caught:
-        parse_yaml(content, "f.yaml", limits=limits or Limits())
+        parse_yaml(content, "f.yaml", limits=limits or YamlLimits())
     return str(caught.value)
 
 
@@ -243,7 +243,7 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 # --- limits -----------------------------------------------------------------------------------
 
-SMALL = Limits(bytes=100, depth=3, nodes=15, aliases=2)
+SMALL = YamlLimits(bytes=100, depth=3, nodes=15, aliases=2)
 
 
 @pytest.mark.parametrize(

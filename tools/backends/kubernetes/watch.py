@@ -34,7 +34,7 @@ AWAY = RetryPolicy(  # while the API does not answer; not all watches of it come
 DENIED_PAUSE = 300.0  # a missing right does not come back by asking often
 
 
-class GoneError(Exception):
+class ForgottenVersionError(Exception):
     """The API has forgotten the version we asked to go on from (410)."""
 
 
@@ -64,7 +64,7 @@ class Watch:
                     await self._list()
                 await self._follow()
                 failures = 0
-            except GoneError:
+            except ForgottenVersionError:
                 log.info("watch.relisted", kind=self.kind, namespace=self.namespace)
                 self.version = ""
             except BackendDeniedError as error:
@@ -95,7 +95,7 @@ class Watch:
     async def _take(self, event: str, item: Object) -> None:
         if event == "ERROR":
             if item.get("code") == 410:
-                raise GoneError(str(item.get("message", "")))
+                raise ForgottenVersionError(str(item.get("message", "")))
             raise BackendError(self._session.name, f"watch {self.kind}: {item.get('message')}")
         if event == "DELETED":
             await self._gone(_key(item))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
-from bot.composition.heartbeat import Heartbeat
 from bot.composition.parts import Parts
+from bot.composition.vitals import Vitals
 from bot.domain.redaction import Redactor
 from bot.locale import Texts
 from bot.scheduler import Scheduler
@@ -20,7 +20,7 @@ from tools.world import Catalogue, ModelData
 SECRET = "hunter22" + "hunter"
 
 
-def a_heartbeat(metrics: FakeMetrics | None = None, refused: Mapping[str, str] = {}) -> Heartbeat:
+def vitals_of(metrics: FakeMetrics | None = None, refused: Mapping[str, str] = {}) -> Vitals:
     parts = SimpleNamespace(
         settings=SimpleNamespace(redactor=Redactor([SECRET]), off={"loki": "no LOKI_URL"}),
         clock=FakeClock(),
@@ -31,49 +31,49 @@ def a_heartbeat(metrics: FakeMetrics | None = None, refused: Mapping[str, str] =
         cluster=None,
         live_files=SimpleNamespace(refused=lambda: refused),
     )
-    return Heartbeat(cast("Parts", parts), Texts("en"))
+    return Vitals(cast("Parts", parts), Texts("en"))
 
 
 async def test_a_backend_that_is_down_is_told_without_the_secrets_in_its_words() -> None:
     metrics = FakeMetrics()
     metrics.broken = BackendUnavailableError("prometheus", f"no answer to {SECRET}")
-    (health,) = await a_heartbeat(metrics).backends()
+    (health,) = await vitals_of(metrics).backends()
     assert health.detail == "prometheus: no answer to [redacted: known secret]"
-    lines = await a_heartbeat(metrics).status()
+    lines = await vitals_of(metrics).status()
     assert SECRET not in repr(lines)
     assert lines["loki"] == "off (no LOKI_URL)"
 
 
 async def test_a_playbook_that_does_not_serve_is_told() -> None:
-    heartbeat = a_heartbeat(refused={"p/bad.yaml": f"p/bad.yaml:1:1: unknown key {SECRET!r}"})
-    (health,) = await heartbeat.backends()
+    vitals = vitals_of(refused={"p/bad.yaml": f"p/bad.yaml:1:1: unknown key {SECRET!r}"})
+    (health,) = await vitals.backends()
     assert (health.name, health.word) == ("playbooks", "degraded")
-    told = (await heartbeat.status())["playbooks"]
+    told = (await vitals.status())["playbooks"]
     assert told == "degraded: 1 not taken: p/bad.yaml:1:1: unknown key '[redacted: known secret]'"
 
 
 async def test_the_status_names_the_services_that_claude_may_not_read_whole() -> None:
-    heartbeat = a_heartbeat()
-    parts = cast("SimpleNamespace", heartbeat._parts)
+    vitals = vitals_of()
+    parts = cast("SimpleNamespace", vitals._parts)
     vault = service("vault", model_data=ModelData.NOTHING)
     known = Catalogue({}, {s.name: s for s in (service("shop"), vault)})
     parts.live_files.catalogue = lambda: known
-    assert "what Claude may read" not in await heartbeat.status(), "nothing leaves without Claude"
+    assert "what Claude may read" not in await vitals.status(), "nothing leaves without Claude"
     parts.model = object()
-    told = (await heartbeat.status())["what Claude may read"]
+    told = (await vitals.status())["what Claude may read"]
     assert told == "vault: nothing, what belongs to no known service: nothing"
     known = Catalogue({}, {})
-    assert "what Claude may read" not in await heartbeat.status()
+    assert "what Claude may read" not in await vitals.status()
 
 
 def test_a_job_that_fails_is_told_without_the_secrets_in_its_words() -> None:
-    heartbeat = a_heartbeat()
+    vitals = vitals_of()
     states = {
         "detection.cycle": SimpleNamespace(error=f"BackendUnavailableError: {SECRET}"),
         "audit.seal": SimpleNamespace(error=""),
     }
-    heartbeat.scheduler = cast("Scheduler", SimpleNamespace(states=states, leading=True))
-    pulse = heartbeat.pulse()
+    vitals.scheduler = cast("Scheduler", SimpleNamespace(states=states, leading=True))
+    pulse = vitals.pulse()
     assert pulse.failing_jobs == {
         "detection.cycle": "BackendUnavailableError: [redacted: known secret]"
     }

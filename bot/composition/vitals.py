@@ -18,7 +18,7 @@ from tools.fleet import healths_of
 from tools.ports import HasHealth, Health
 
 
-class Heartbeat:
+class Vitals:
     """How the process is."""
 
     def __init__(self, parts: Parts, texts: Texts) -> None:

@@ -29,6 +29,7 @@ from tools.errors import BadArgumentError
 from tools.world import (
     DEFAULT_CLUSTER,
     DEFAULT_MODEL_DATA,
+    USUAL_TIER,
     Catalogue,
     Direction,
     MetricName,
@@ -96,7 +97,7 @@ class _Service(_Door):
     workloads: tuple[_Workload, ...] = ()
     team: str = ""
     channel: str = ""
-    tier: int = Field(2, ge=1, le=5)
+    tier: int = Field(USUAL_TIER, ge=1, le=5)
     dependencies: tuple[str, ...] = ()
     mode: ServiceMode = ServiceMode.APPROVE
     model_data: ModelData | None = None

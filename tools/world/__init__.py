@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from tools.world.catalogue import (
     DEFAULT_MODEL_DATA,
+    USUAL_TIER,
     Call,
     Catalogue,
     MetricSpec,
@@ -57,6 +58,7 @@ from tools.world.observations import (
 __all__ = [
     "DEFAULT_CLUSTER",
     "DEFAULT_MODEL_DATA",
+    "USUAL_TIER",
     "Baseline",
     "Breach",
     "Call",

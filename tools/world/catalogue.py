@@ -46,6 +46,7 @@ class ModelData(StrEnum):
 
 
 DEFAULT_MODEL_DATA = ModelData.ALL
+USUAL_TIER = 2  # of a service that does not say, and of what no catalogue knows; 1 is most critical
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class ServiceSpec:
     workloads: tuple[WorkloadRef, ...]
     team: str = ""
     channel: str = ""  # where its findings go; empty: the default incidents channel
-    tier: int = 2  # 1 is the most critical
+    tier: int = USUAL_TIER
     dependencies: tuple[ServiceName, ...] = ()
     mode: ServiceMode = ServiceMode.APPROVE
     protected: bool = False
@@ -92,6 +93,11 @@ class Catalogue:
     services: Mapping[ServiceName, ServiceSpec]
     calls: tuple[Call, ...] = ()  # discovered; what services.yaml declares holds without them
     model_data: ModelData = DEFAULT_MODEL_DATA  # of services that do not say
+
+    def tier_of(self, service: ServiceName) -> int:
+        """Return how critical a service is, 1 the most."""
+        spec = self.services.get(service)
+        return spec.tier if spec is not None else USUAL_TIER
 
     def service_at(self, label: str, cluster: str) -> ServiceName:
         """Return who a series' service label means in a cluster (empty: it does not say).

@@ -65,7 +65,7 @@ class FindingDesk:
             incident = Incident(
                 id=await tx.incidents.next_id(now.year),
                 title=self._title(group),
-                priority=Priority.of(severity, spec.tier if spec else 2),
+                priority=Priority.of(severity, catalogue.tier_of(service)),
                 service=service,
                 declared_at=now,
                 declared_by=None,

@@ -124,7 +124,9 @@ class Triage:
             await tx.audit.append(Event("mute.set", now, user, service, facts=facts))
         return mute
 
-    async def declare(self, finding_id: FindingId, user: UserId, tier: int = 2) -> IncidentId:
+    async def declare(
+        self, finding_id: FindingId, user: UserId, catalogue: Catalogue
+    ) -> IncidentId:
         """Declare an incident for a finding; the one it has already stays the one."""
         now = self.clock.now()
         async with self.store.begin() as tx:
@@ -134,7 +136,7 @@ class Triage:
             incident = Incident(
                 id=await tx.incidents.next_id(now.year),
                 title=finding.lines[0] if finding.lines else finding.service,
-                priority=Priority.of(finding.severity, tier),
+                priority=Priority.of(finding.severity, catalogue.tier_of(finding.service)),
                 service=finding.service,
                 declared_at=now,
                 declared_by=user,

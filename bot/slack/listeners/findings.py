@@ -68,7 +68,6 @@ async def propose(room: Room, click: Interaction, finding: Finding) -> None:
 
 async def declare(room: Room, click: Interaction, finding: Finding) -> None:
     """Declare an incident."""
-    spec = room.deps.catalogue().services.get(finding.service)
-    incident = await room.deps.triage.declare(finding.id, click.user, spec.tier if spec else 2)
+    incident = await room.deps.triage.declare(finding.id, click.user, room.deps.catalogue())
     await room.say_privately(click, "slack.declared", id=incident)
     room.outbox.wake()

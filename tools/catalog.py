@@ -14,13 +14,14 @@ from tools.contract import Risk, Tool
 from tools.extensions import ExtensionError, load_extensions
 from tools.observe.alerts import list_alerts
 from tools.observe.anomalies import detect_anomalies, forecast_metric
-from tools.observe.cluster import describe_workload, list_events, recent_changes
+from tools.observe.cluster import list_events, recent_changes
 from tools.observe.evidence import read_evidence
 from tools.observe.knowledge import get_time, search_incidents, service_map
 from tools.observe.logs import log_patterns, search_logs
 from tools.observe.metrics import list_metrics, query_metric, query_promql
 from tools.observe.propose import propose_plan, run_playbook
 from tools.observe.traces import query_traces
+from tools.observe.workload import describe_workload
 
 ALL: tuple[Tool, ...] = (
     get_time,

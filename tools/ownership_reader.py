@@ -17,7 +17,11 @@ from tools.world import WorkloadRef
 
 NOT_THERE = "it does not exist"
 # Between a workload and its pods stand objects of these kinds.
-_BETWEEN: Mapping[str, str] = {"Deployment": "ReplicaSet", "CronJob": "Job"}
+BETWEEN: Mapping[str, str] = {
+    "Deployment": "ReplicaSet",
+    "Rollout": "ReplicaSet",
+    "CronJob": "Job",
+}
 
 
 class ReadsObjects(Protocol):
@@ -74,14 +78,14 @@ class OwnershipReader:
 
     async def pods(self, namespace: str) -> list[Json]:
         """Return the pods of a namespace; of the whole cluster when it is empty."""
-        return await self._listed("Pod", namespace)
+        return await self.listed("Pod", namespace)
 
     async def pods_of(self, workload: Json, kind: str) -> list[Json]:
         """Return the pods that a workload owns, itself or through what stands between."""
         own = meta(workload)
         space, uids = str(own.get("namespace", "")), {str(own["uid"])}
-        if kind in _BETWEEN:
-            between = await self._listed(_BETWEEN[kind], space)
+        if kind in BETWEEN:
+            between = await self.listed(BETWEEN[kind], space)
             uids |= {str(meta(each)["uid"]) for each in between if is_owned_by(each, own["uid"])}
         pods = await self.pods(space)
         return [pod for pod in pods if any(is_owned_by(pod, uid) for uid in uids)]
@@ -92,7 +96,7 @@ class OwnershipReader:
         Its pods name it themselves, or a ReplicaSet between them does.
         """
         space = named.ref.namespace
-        sets = await self._listed("ReplicaSet", space)
+        sets = await self.listed("ReplicaSet", space)
         uids = {uid for each in sets if (uid := _named_by(each, named))}
         between = {str(meta(each)["uid"]) for each in sets if _named_by(each, named)}
         pods = []
@@ -106,13 +110,14 @@ class OwnershipReader:
 
     async def services(self, namespace: str) -> list[Json]:
         """Return the Services of a namespace."""
-        return await self._listed("Service", namespace)
+        return await self.listed("Service", namespace)
 
     async def autoscalers(self, namespace: str) -> list[Json]:
         """Return the autoscalers of a namespace."""
-        return await self._listed(HPA, namespace)
+        return await self.listed(HPA, namespace)
 
-    async def _listed(self, kind: str, namespace: str) -> list[Json]:
+    async def listed(self, kind: str, namespace: str) -> list[Json]:
+        """Return the objects of a kind; of the whole cluster when the namespace is empty."""
         key, whole = (kind, namespace), self._lists.get((kind, ""))
         if key not in self._lists and whole is not None:
             return [each for each in whole if meta(each).get("namespace") == namespace]

@@ -7,7 +7,7 @@ an empty list. Adapter and fake of a port pass the same contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -217,10 +217,12 @@ class Traces(HasHealth, Protocol):
 class Cluster(HasHealth, Protocol):
     """Reading a Kubernetes cluster. Identity: the reading one."""
 
-    async def events(
-        self, window: Window, namespace: str = "", name: str = ""
-    ) -> list[ClusterEvent]:
-        """Return events in the window, newest first; `name` matches as a prefix."""
+    async def events(self, window: Window, namespace: str = "") -> list[ClusterEvent]:
+        """Return the events kept in a namespace that happened within the window, newest first.
+
+        What lasted is an interval: it is returned when any part of it lies in the window. Events
+        about objects without a namespace, such as nodes, are kept in `default`.
+        """
         ...
 
     async def pods(self, workload: WorkloadRef) -> list[PodStatus]:
@@ -242,8 +244,11 @@ class Cluster(HasHealth, Protocol):
 class SaysMissingRules(Protocol):
     """A cluster that can say what its identity may not read (for `doctor`)."""
 
-    async def missing_rules(self) -> list[str]:
-        """Return the RBAC rules that reading needs and the identity lacks."""
+    async def missing_rules(self, kinds: Collection[str] = ()) -> list[str]:
+        """Return the RBAC rules that reading needs and the identity lacks.
+
+        `kinds` are those of the catalogue's workloads, some of which not every cluster serves.
+        """
         ...
 
 

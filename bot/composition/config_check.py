@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.composition.config_doubts import doubts_of
+from bot.composition.config_doubts import doubts_of, kinds_doubted
 from bot.settings import Settings
 from foundation.cron import Cron, CronError
 from playbooks.loader import PlaybookError, read_library
@@ -15,6 +15,7 @@ from tools.catalog import ALL, load_tools
 from tools.extensions import ExtensionError
 from tools.metrics_and_services import CatalogueError, load_metrics, load_services
 from tools.rules import RuleError, load_rules
+from tools.world import ServiceName, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +55,18 @@ def check_config(found: Settings) -> ConfigReport:
 def _doubts(found: Settings) -> list[str]:
     """Return what is right in form and resolves to nothing."""
     try:
-        return doubts_of(found, _services(found))
+        services = services_in(found)
+        return [*doubts_of(found, services), *kinds_doubted(services)]
     except CatalogueError:
         return doubts_of(found, ())  # told as an error of the file
 
 
-def _services(found: Settings) -> list[str]:
-    """Return the names of the services, with their clusters checked as at the start."""
-    return list(
-        load_services(
-            found.files.services,
-            cluster=found.default_cluster,
-            clusters=found.cluster_names,
-        )
+def services_in(found: Settings) -> Mapping[ServiceName, ServiceSpec]:
+    """Return the services of the catalogue, with their clusters checked as at the start."""
+    return load_services(
+        found.files.services,
+        cluster=found.default_cluster,
+        clusters=found.cluster_names,
     )
 
 
@@ -81,7 +81,7 @@ def _files(found: Settings) -> list[Checked]:
     except CatalogueError as error:
         checked.append(Checked(str(files.metrics), error=str(error)))
     try:
-        services = _services(found)
+        services = services_in(found)
         checked.append(Checked(str(files.services), f"{len(services)} services"))
     except CatalogueError as error:
         checked.append(Checked(str(files.services), error=str(error)))

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from bot.domain.access import Holders, Role
 from bot.settings import Settings
 from foundation.nearest import nearest
+from tools.backends.kubernetes.kinds import KINDS
+from tools.world import ServiceName, ServiceSpec
 
 _HOLDER = re.compile(r"\*|[SUW][A-Z0-9]{2,}")
 _CHANNEL = re.compile(r"#[^\s#]+|[CGD][A-Z0-9]{2,}")
@@ -16,6 +18,17 @@ _CHANNEL = re.compile(r"#[^\s#]+|[CGD][A-Z0-9]{2,}")
 def doubts_of(found: Settings, services: Collection[str]) -> list[str]:
     """Return one sentence for each thing a person should look at; none of them is an error."""
     return [*_people(found), *_names(found, services), *_places(found)]
+
+
+def kinds_doubted(services: Mapping[ServiceName, ServiceSpec]) -> Iterator[str]:
+    """Yield the workloads whose kind nobody here reads: of them only the pods are told."""
+    for name, spec in services.items():
+        for ref in spec.workloads:
+            if ref.kind not in KINDS:
+                yield (
+                    f"service {name} has the workload {ref.kind}/{ref.name}, a kind that is not "
+                    f"read: only the pods it owns are told.{nearest(ref.kind, KINDS)}"
+                )
 
 
 def _people(found: Settings) -> Iterator[str]:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
+from bot.composition.config_check import services_in
 from bot.composition.instances import acting_clusters, cluster_of, logs_of, metrics_of
 from bot.composition.parts import traces_of
 from bot.core.upkeep.doctor import Check, CheckFailedError, of_health
 from bot.settings import Settings
 from tools.fleet import members_of
+from tools.metrics_and_services import CatalogueError
 from tools.ports import Cluster, HasHealth, SaysMissingRules
 
 
@@ -26,8 +28,9 @@ def backend_checks(settings: Settings, stack: AsyncExitStack) -> dict[str, Check
         checks |= _instances(name, members_of(port)) if port is not None else {}
     cluster = cluster_of(settings, stack)
     if cluster is not None:
+        kinds = _kinds_named(settings)
         for name, reader in members_of(cluster).items():
-            checks[f"kubernetes {name}".strip()] = partial(_cluster_detail, reader)
+            checks[f"kubernetes {name}".strip()] = partial(_cluster_detail, reader, kinds)
     one = len(settings.clusters) == 1
     actors = acting_clusters(settings, stack)
     return checks | _instances(
@@ -50,10 +53,19 @@ def _instances(backend: str, members: Mapping[str, HasHealth]) -> dict[str, Chec
     return {f"{backend} {name}".strip(): of_health(each) for name, each in members.items()}
 
 
-async def _cluster_detail(reader: Cluster) -> str:
+def _kinds_named(settings: Settings) -> frozenset[str]:
+    """Return the kinds of the catalogue's workloads; a bad catalogue is told by its own check."""
+    try:
+        services = services_in(settings)
+    except CatalogueError:
+        return frozenset()
+    return frozenset(ref.kind for spec in services.values() for ref in spec.workloads)
+
+
+async def _cluster_detail(reader: Cluster, kinds: frozenset[str]) -> str:
     """Ask how a cluster is and what the reading identity may not read there."""
     detail = await of_health(reader)()
-    missing = await reader.missing_rules() if isinstance(reader, SaysMissingRules) else []
+    missing = await reader.missing_rules(kinds) if isinstance(reader, SaysMissingRules) else []
     if missing:
         raise CheckFailedError(
             f"{detail}; but the reading identity lacks {len(missing)} rights",

@@ -121,9 +121,7 @@ async def test_events_of_the_window_come_newest_first(outside: Platform) -> None
     outside.tell("bad_deploy")
     outside.advance(120)
     reader = KubernetesReader(config(outside))
-    events = await reader.events(
-        Window(START, START + timedelta(minutes=2)), "trading", "order-api"
-    )
+    events = await reader.events(Window(START, START + timedelta(minutes=2)), "trading")
     assert {"ScalingReplicaSet", "Killing"} <= {event.reason for event in events}
     assert [e.at for e in events] == sorted((e.at for e in events), reverse=True)
     await reader.close()

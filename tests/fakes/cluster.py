@@ -114,15 +114,12 @@ class FakeCluster:
             await self._changed()
         return copy.deepcopy(dict(body))
 
-    async def events(
-        self, window: Window, namespace: str = "", name: str = ""
-    ) -> builtins.list[ClusterEvent]:
+    async def events(self, window: Window, namespace: str = "") -> builtins.list[ClusterEvent]:
         found = [
             event
             for event in self.event_list
-            if window.start <= event.at <= window.end
-            and (not namespace or event.workload.namespace == namespace)
-            and event.workload.name.startswith(name)
+            if window.overlaps(event.began, event.at)
+            and (not namespace or (event.workload.namespace or "default") == namespace)
         ]
         return sorted(found, key=lambda event: event.at, reverse=True)
 

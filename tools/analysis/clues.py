@@ -121,7 +121,7 @@ def from_events(scene: Scene, candidates: Candidates) -> None:
                 f"{seen.service} {what}",
                 seen.service,
                 "resource",
-                at=seen.event.at,
+                at=seen.event.began,
                 remediation=list(remedies),
             )
             candidates[key] = candidate
@@ -135,7 +135,7 @@ def from_events(scene: Scene, candidates: Candidates) -> None:
                     (verdict.evidence,),
                 )
         candidate.add(0.02, reason, (seen.evidence,))
-        candidate.at = min(candidate.at or seen.event.at, seen.event.at)
+        candidate.at = min(candidate.at or seen.event.began, seen.event.began)
 
 
 def is_fatal(seen: SeenEvent) -> bool:

@@ -265,11 +265,9 @@ class ClusterFleet(Fleet[Cluster]):
         """Return the pods a workload owns."""
         return await self.of(workload).pods(workload)
 
-    async def events(
-        self, window: Window, namespace: str = "", name: str = ""
-    ) -> list[ClusterEvent]:
+    async def events(self, window: Window, namespace: str = "") -> list[ClusterEvent]:
         """Return the events of every cluster, newest first."""
-        answers = await self.joined(lambda each: each.events(window, namespace, name))
+        answers = await self.joined(lambda each: each.events(window, namespace))
         joined = [event for found in answers.values() for event in found]
         return sorted(joined, key=lambda event: event.at, reverse=True)
 

@@ -51,13 +51,21 @@ from tools.world.observations import (
     DiffLine,
     FiringAlert,
     LogLine,
-    PodStatus,
     Series,
+)
+from tools.world.pods import (
+    NOT_BEGUN,
+    ContainerKind,
+    ContainerStatus,
+    Ending,
+    PodStatus,
+    Stated,
 )
 
 __all__ = [
     "DEFAULT_CLUSTER",
     "DEFAULT_MODEL_DATA",
+    "NOT_BEGUN",
     "USUAL_TIER",
     "Baseline",
     "Breach",
@@ -67,8 +75,11 @@ __all__ = [
     "Change",
     "ChangeKind",
     "ClusterEvent",
+    "ContainerKind",
+    "ContainerStatus",
     "DiffLine",
     "Direction",
+    "Ending",
     "FiringAlert",
     "Floats",
     "Forecast",
@@ -86,6 +97,7 @@ __all__ = [
     "ServiceSpec",
     "Severity",
     "SimilarCase",
+    "Stated",
     "Verdict",
     "Vote",
     "Window",

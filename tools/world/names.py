@@ -88,6 +88,10 @@ class Window:
         """Length of the window."""
         return self.end - self.start
 
+    def overlaps(self, first: datetime, last: datetime) -> bool:
+        """Say whether what lasted from `first` to `last` was there at some moment of it."""
+        return first <= self.end and last >= self.start
+
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRef:

@@ -52,14 +52,20 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class ClusterEvent:
-    """One Kubernetes event (core/v1)."""
+    """One Kubernetes event, of either API: what happened from `began` to `at`, `count` times."""
 
-    at: datetime
+    at: datetime  # when it was seen last
     workload: WorkloadRef  # the involved object
     type: str  # "Normal" | "Warning"
     reason: str  # "OOMKilling", "BackOff", …
     message: str
     count: int = 1
+    first: datetime | None = None  # when it was seen first; None: only once
+
+    @property
+    def began(self) -> datetime:
+        """Return when it was seen first."""
+        return min(self.first or self.at, self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +118,3 @@ class DiffLine:
     def __str__(self) -> str:
         """Return `path: before → after`."""
         return f"{self.path}: {self.before} → {self.after}"
-
-
-@dataclass(frozen=True, slots=True)
-class PodStatus:
-    """One pod as the cluster reports it."""
-
-    ref: WorkloadRef
-    phase: str
-    ready: bool
-    restarts: int
-    started_at: datetime | None
-    image: str
-    reason: str = ""  # "CrashLoopBackOff", "OOMKilled", … empty when healthy
-    node: str = ""

@@ -27,6 +27,7 @@ from tools.analysis.rca import rank_causes
 from tools.analysis.symptoms import Rule, SeenChange, SeenEvent, SeenPattern, SeenVerdict, Symptoms
 from tools.fleet import Fleet, members_of, pick
 from tools.ports import Changes, Cluster, History, Logs, Metrics, Workers
+from tools.workload_parts import Told, events_about
 from tools.world import (
     Catalogue,
     Cause,
@@ -181,10 +182,12 @@ class Enricher:
             spec = catalogue.services.get(service)
             for ref in spec.workloads if spec else ():
                 place = pick(cluster, cluster=ref.cluster)
-                asked = place.events(window, ref.namespace, ref.name)
-                events = await isolated("kubernetes", asked, gaps, [])
+                asked = events_about(place, [ref], window)
+                told = await isolated("kubernetes", asked, gaps, Told(()))
                 _note_silent("kubernetes", place, gaps)
-                found += [SeenEvent(e, service) for e in events]
+                if told.gaps:
+                    gaps.setdefault("kubernetes", "; ".join(told.gaps))
+                found += [SeenEvent(e, service) for e in told.events]
         return found
 
     async def _patterns(

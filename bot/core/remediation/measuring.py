@@ -19,6 +19,7 @@ from playbooks.triggers import TriggerFacts, parse
 from tools.errors import BackendError, NotFoundError
 from tools.fleet import pick
 from tools.ports import Changes, Clock, Cluster, Logs, Metrics
+from tools.workload_parts import events_about
 from tools.world import (
     Catalogue,
     ChangeKind,
@@ -104,10 +105,10 @@ class Measuring:
         try:
             for ref in spec.workloads:
                 place = pick(self.cluster, cluster=ref.cluster)
-                events = await place.events(window, ref.namespace, ref.name)
-                reasons.update(event.reason for event in events)
-                pods = await place.pods(ref)
-                reasons.update(pod.reason for pod in pods if pod.reason)
+                told = await events_about(place, [ref], window)
+                reasons.update(event.reason for event in told.events)
+                for pod in await place.pods(ref):
+                    reasons.update(pod.reasons_since(window.start))
         except (BackendError, NotFoundError):
             return None
         return frozenset(reasons)

@@ -37,6 +37,7 @@ class Resource:
         return f"{self.collection(ref.namespace)}/{quote(ref.name, safe=':')}{tail}"
 
 
+NEWER_EVENT = "Event.events.k8s.io"  # the same objects as `Event`, served by the newer API
 KINDS: Mapping[str, Resource] = MappingProxyType(
     {
         "Deployment": Resource("apps", "v1", "deployments"),
@@ -48,6 +49,7 @@ KINDS: Mapping[str, Resource] = MappingProxyType(
         "ConfigMap": Resource("", "v1", "configmaps"),
         "Service": Resource("", "v1", "services"),
         "Event": Resource("", "v1", "events"),
+        NEWER_EVENT: Resource("events.k8s.io", "v1", "events"),
         "Namespace": Resource("", "v1", "namespaces", namespaced=False),
         "Node": Resource("", "v1", "nodes", namespaced=False),
         "HorizontalPodAutoscaler": Resource("autoscaling", "v2", "horizontalpodautoscalers"),
@@ -55,6 +57,7 @@ KINDS: Mapping[str, Resource] = MappingProxyType(
         "Job": Resource("batch", "v1", "jobs"),
         "CronJob": Resource("batch", "v1", "cronjobs"),
         "Cluster": Resource("postgresql.cnpg.io", "v1", "clusters"),  # CloudNativePG
+        "Rollout": Resource("argoproj.io", "v1alpha1", "rollouts"),  # Argo Rollouts
     }
 )
 

@@ -46,8 +46,11 @@ def condition_of(item: Json, name: str) -> Stated | None:
 
 
 def time_of(stamp: str | None) -> datetime | None:
-    """Read an API timestamp, or None when there is none."""
-    return datetime.fromisoformat(stamp).astimezone(UTC) if stamp else None
+    """Read an API timestamp, or None when there is none or it is none."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone(UTC) if stamp else None
+    except (TypeError, ValueError):  # one bad item must not cost all the others
+        return None
 
 
 def _stated(name: str, holds: bool | None, told: Json) -> Stated:  # noqa: FBT001 - three values

@@ -11,15 +11,15 @@ alphabet Kubernetes draws from, which has no vowels so that it spells no words.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import re2
 
 from tools.errors import BackendDeniedError, NotFoundError
 from tools.kubernetes_objects import Json, is_owned_by, meta
-from tools.ownership import HPA, Reference, autoscalers_of
+from tools.ownership import HPA, Reference, pod_labels, scale_target, services_selecting
 from tools.ownership_reader import BETWEEN, OwnershipReader, ReadsObjects
 from tools.world import ClusterEvent, Window, WorkloadRef
 
@@ -56,7 +56,14 @@ class Told:
     """The events about some workloads, newest first, and what could not be looked at."""
 
     events: tuple[ClusterEvent, ...]
-    gaps: tuple[str, ...] = field(default=())
+    gaps: tuple[str, ...] = ()
+    beyond: str = ""  # why events of nodes and of the whole cluster are not told
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """All that could not be looked at."""
+        wide = f"events of nodes and of the whole cluster: {self.beyond}"
+        return (*self.gaps, wide) if self.beyond else self.gaps
 
 
 async def parts_of(reader: OwnershipReader, cluster: ReadsObjects, ref: WorkloadRef) -> Parts:
@@ -91,12 +98,32 @@ async def _parts(
             between = [each for each in made if is_owned_by(each, str(meta(item).get("uid", "")))]
     kind = BETWEEN.get(ref.kind, "ReplicaSet")
     makers = itself | {(kind, str(meta(each)["name"])) for each in between}
-    scalers = autoscalers_of(await reader.autoscalers(ref.namespace), ref)
+    scalers = scalers_of(await reader.autoscalers(ref.namespace), ref)
     own = {("Pod", str(meta(pod)["name"])) for pod in pods}
+    own |= await _fronts(reader, ref, [pod_labels(each) for each in (item, *pods) if each])
     own |= {(HPA, str(meta(each)["name"])) for each in scalers}
     own |= {("PersistentVolumeClaim", claim) for pod in pods for claim in _claims(pod)}
     nodes = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in pods} - {""}
     return Parts(ref, makers | own, frozenset(nodes), makers)
+
+
+async def _fronts(
+    reader: OwnershipReader, ref: WorkloadRef, labels: Iterable[Mapping[str, str]]
+) -> set[Key]:
+    """Return the Services before a workload; whoever may not read them does without."""
+    try:
+        services = await reader.services(ref.namespace)
+    except BackendDeniedError:
+        return set()
+    found = {str(meta(s)["name"]) for each in labels for s in services_selecting(services, each)}
+    return {(kind, name) for kind in ("Service", "Endpoints") for name in found}
+
+
+def scalers_of(autoscalers: Iterable[Json], ref: WorkloadRef) -> list[Json]:
+    """Return the autoscalers that name a workload, of whatever kind it is."""
+    named = (ref.namespace, ref.kind, ref.name)
+    aims = ((each, scale_target(each, ref.cluster).ref) for each in autoscalers)
+    return [each for each, aim in aims if (aim.namespace, aim.kind, aim.name) == named]
 
 
 async def events_about(cluster: ReadsEvents, refs: Iterable[WorkloadRef], window: Window) -> Told:
@@ -109,11 +136,12 @@ async def events_about(cluster: ReadsEvents, refs: Iterable[WorkloadRef], window
     spaces = dict.fromkeys(ref.namespace for ref in asked)
     found: dict[ClusterEvent, None] = {}
     gaps: dict[str, None] = {}
+    beyond = ""
     kept = {space: await cluster.events(window, space) for space in spaces}
     try:
         shared = kept.get(SHARED) or (await cluster.events(window, SHARED) if asked else [])
     except BackendDeniedError as error:
-        shared, gaps = [], {f"events of nodes and of the whole cluster: {error}": None}
+        shared, beyond = [], str(error)
     wide = [each for each in shared if not each.workload.namespace]
     readers: dict[tuple[str, str], OwnershipReader] = {}
     for ref in asked:
@@ -128,7 +156,7 @@ async def events_about(cluster: ReadsEvents, refs: Iterable[WorkloadRef], window
         found |= dict.fromkeys(about(parts, here, known))
         found |= dict.fromkeys(each for each in around if _reaches(each, parts))
     newest = sorted(found, key=lambda event: event.at, reverse=True)
-    return Told(tuple(newest), tuple(gaps))
+    return Told(tuple(newest), tuple(gaps), beyond)
 
 
 def about(

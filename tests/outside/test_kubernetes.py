@@ -24,6 +24,7 @@ from tests.fakes.clock import FakeClock
 from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.fixtures.loopback import serving
 from tools.backends.kubernetes import KubernetesConfig, KubernetesReader
+from tools.backends.kubernetes.pod_status import pod_status
 from tools.contract import ToolResult
 from tools.observe.cluster import list_events
 from tools.observe.workload import describe_workload
@@ -38,7 +39,7 @@ PLURALS = {
     "HorizontalPodAutoscaler": "autoscaling/v2/horizontalpodautoscalers",
     "Event": "v1/events", "NewerEvent": "events.k8s.io/v1/events",
     "Rollout": "argoproj.io/v1alpha1/rollouts", "ConfigMap": "v1/configmaps",
-    "ControllerRevision": "apps/v1/controllerrevisions",
+    "ControllerRevision": "apps/v1/controllerrevisions", "Service": "v1/services",
 }  # fmt: skip
 ALWAYS = frozenset(PLURALS) - {"Rollout", "NewerEvent"}
 
@@ -318,6 +319,13 @@ async def test_a_container_that_ended_as_it_should_is_no_trouble(describe: Ask) 
     assert [each["unwell"] for each in kept["containers"]] == [False, False]
 
 
+@pytest.mark.parametrize(("minutes", "told"), [(2, {"OOMKilled"}), (4000, set[str]())])
+def test_a_crash_of_long_ago_is_no_reason_of_today(minutes: float, told: set[str]) -> None:
+    survivor = container("app", RUNNING, last=ended(137, "OOMKilled", minutes), restarts=1)
+    read = pod_status(pod("shop-6c9d-aaaaa", SET, containerStatuses=[survivor]), "default")
+    assert set(read.reasons_since(NOW - timedelta(minutes=30))) == told
+
+
 async def test_unwell_pods_are_told_before_a_crowd_of_well_ones(describe: Ask) -> None:
     well = [pod(f"shop-6c9d-{n:05}", SET, conditions=WELL) for n in range(40)]
     found = await describe(*APP, *well, PODS["an evicted pod"][0])
@@ -528,6 +536,26 @@ async def test_events_of_a_node_and_of_the_cluster_reach_the_services_there(even
         wide("Namespace", "ops", "Stuck"), wide("PersistentVolume", "pv-1", "VolumeFailedDelete"),
     )  # fmt: skip
     assert sorted(reasons(found)) == ["NodeHasDiskPressure", "Quota", "VolumeFailedDelete"]
+
+
+async def test_events_of_what_scales_and_fronts_a_workload_reach_it(events: Ask) -> None:
+    aim = {"scaleTargetRef": {"kind": "Rollout", "name": "shop", "apiVersion": "argoproj.io/x"}}
+    scaler = thing("HorizontalPodAutoscaler", "pages", spec=aim)
+    front = thing("Service", "pages", spec={"selector": {"app": "shop"}})
+    found = await events(
+        ROLLOUT, *CANARIES, scaler, front,
+        happened(scaler, "FailedGetResourceMetric", "no metrics returned"),
+        happened(front, "FailedToUpdateEndpoint", "conflict"),
+        happened(thing("Service", "shop-vault"), "SyncLoadBalancerFailed", "not ours"),
+        known=catalogue(("Rollout", "shop")), serves=ALWAYS | {"Rollout", "Service"},
+    )  # fmt: skip
+    assert sorted(reasons(found)) == ["FailedGetResourceMetric", "FailedToUpdateEndpoint"]
+
+
+async def test_one_event_with_a_broken_time_does_not_cost_the_others(events: Ask) -> None:
+    broken = happened(POD, "BackOff", "?", firstTimestamp="soon", lastTimestamp="0000-00-00")
+    found = await events(*APP, POD, broken, happened(POD, "Unhealthy", "probe failed"))
+    assert "Unhealthy" in reasons(found)
 
 
 async def test_an_event_that_lasts_is_found_in_the_middle_of_its_life(events: Ask) -> None:

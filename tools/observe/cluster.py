@@ -51,7 +51,7 @@ async def list_events(
     if spec is not None:
         refs = [replace(ref, cluster=cluster or ref.cluster) for ref in spec.workloads]
         told = await events_about(place, refs, asked)
-        found, gaps = list(told.events), told.gaps
+        found, gaps = list(told.events), told.unseen
     else:
         found = await _everywhere(place, catalogue, asked)
     found = [each for each in found if not warnings_only or each.type == "Warning"]

@@ -20,9 +20,9 @@ from tools.observe.workload_rows import (
     run_row,
     workload_row,
 )
-from tools.ownership import HPA, autoscalers_of
+from tools.ownership import HPA
 from tools.ports import Clock, Cluster
-from tools.workload_parts import events_about
+from tools.workload_parts import events_about, scalers_of
 from tools.world import Catalogue, PodStatus, Window, WorkloadRef
 
 LATELY = timedelta(hours=1)  # how far back warnings are told; clusters keep them about as long
@@ -76,7 +76,7 @@ async def _read(place: Cluster, ref: WorkloadRef, gaps: list[str]) -> dict[str, 
         item = None
     if item is None:
         return _unread(ref)
-    scalers = autoscalers_of(await place.list(HPA, ref.namespace), ref)
+    scalers = scalers_of(await place.list(HPA, ref.namespace), ref)
     row = workload_row(ref, item, scalers[0] if scalers else None)
     if ref.kind == "CronJob":
         try:
@@ -116,7 +116,7 @@ async def _surround(
     except BackendError as error:
         gaps.append(f"events: {error}")
         return
-    gaps += told.gaps
+    gaps += told.unseen
     row["warnings"] = [event_row(each) for each in told.events if each.type == "Warning"]
 
 

@@ -179,7 +179,9 @@ class _Cut:
         labels = value.get("labels")
         if isinstance(labels, Mapping):
             found.append(limits.labelled(labels))
-        found += [limits.owning(each) for each in _objects(value)]
+        for each in _objects(value):
+            found.append(limits.owning(each))
+            unplaced = unplaced or _is_nobodys(each)
         services = tuple({spec.name: spec for each in found for spec in each}.values())
         return _Owner(services, unplaced) if services or unplaced else None
 
@@ -210,6 +212,11 @@ def _objects(value: Mapping[str, Any]) -> Iterator[str]:
     for key in ("object", "workload"):
         if isinstance(value.get(key), str) and value[key]:
             yield value[key]
+
+
+def _is_nobodys(told: str) -> bool:
+    """Say whether an object stands in no namespace: what is said of a node may be about anybody."""
+    return told.rpartition(":")[2].startswith("/")
 
 
 def _are_points(value: list[Any] | tuple[Any, ...]) -> bool:

@@ -181,6 +181,17 @@ def test_what_was_read_is_told_again_unless_a_setting_is_stricter_now() -> None:
     assert not Limits(Catalogue({}, {}, model_data=FIGURES)).admit({})
 
 
+@pytest.mark.parametrize("told", ["/Node/node-a", "eu-1:/PersistentVolume/pv-1"])
+def test_an_event_about_no_namespace_may_be_about_any_service_even_when_one_asked(
+    told: str,
+) -> None:
+    row = {"object": told, "message": SAID, "count": 3}
+    assert reduced({"events": [row]}, LIMITS, ALL).value == {"events": []}
+    asked = {"workload": "tools/Deployment/wiki", "message": SAID, "warnings": [row]}
+    left = reduced({"service": "wiki", "workloads": [asked]}, LIMITS, ALL).value
+    assert left["workloads"] == [{**asked, "warnings": []}]
+
+
 async def test_what_is_down_is_named_to_the_model_without_the_backends_words() -> None:
     gaps = {"loki": f"down: {SAID}"}
     reading = ModelReading(LIMITS, None, None)  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ class ReadsEvents(ReadsObjects, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class WorkloadParts:
     """The objects that belong to one workload."""
 
     workload: WorkloadRef
@@ -66,25 +66,27 @@ class Told:
         return (*self.gaps, wide) if self.beyond else self.gaps
 
 
-async def parts_of(reader: OwnershipReader, cluster: ReadsObjects, ref: WorkloadRef) -> Parts:
+async def parts_of(
+    reader: OwnershipReader, cluster: ReadsObjects, ref: WorkloadRef
+) -> WorkloadParts:
     """Return what belongs to a workload, as far as we may read it."""
     itself = frozenset({(ref.kind, ref.name)})
     try:
         return await _parts(reader, cluster, ref, itself)
     except BackendDeniedError as error:
-        return Parts(ref, itself, makers=itself, gap=str(error))
+        return WorkloadParts(ref, itself, makers=itself, gap=str(error))
 
 
 async def _parts(
     reader: OwnershipReader, cluster: ReadsObjects, ref: WorkloadRef, itself: frozenset[Key]
-) -> Parts:
+) -> WorkloadParts:
     named = Reference(ref, None)
     between: list[Json] = []
     pods: list[Json] = []
     try:
         item = await cluster.get(ref) if named.readable else None
     except NotFoundError:
-        return Parts(ref, itself, makers=itself)
+        return WorkloadParts(ref, itself, makers=itself)
     if item is None:  # a kind we do not read: its pods and their ReplicaSets name it
         _, pods = await reader.pods_of_named(named)
         sets = await reader.listed("ReplicaSet", ref.namespace)
@@ -104,7 +106,7 @@ async def _parts(
     own |= {(HPA, str(meta(each)["name"])) for each in scalers}
     own |= {("PersistentVolumeClaim", claim) for pod in pods for claim in _claims(pod)}
     nodes = {str((pod.get("spec") or {}).get("nodeName") or "") for pod in pods} - {""}
-    return Parts(ref, makers | own, frozenset(nodes), makers)
+    return WorkloadParts(ref, makers | own, frozenset(nodes), makers)
 
 
 async def _fronts(
@@ -160,7 +162,7 @@ async def events_about(cluster: ReadsEvents, refs: Iterable[WorkloadRef], window
 
 
 def about(
-    parts: Parts, events: Sequence[ClusterEvent], existing: Collection[Key]
+    parts: WorkloadParts, events: Sequence[ClusterEvent], existing: Collection[Key]
 ) -> list[ClusterEvent]:
     """Return the events about a workload and its parts; `existing` says who has owners to ask."""
     own = set(parts.own)
@@ -194,7 +196,7 @@ async def _existing(reader: OwnershipReader, ref: WorkloadRef) -> frozenset[Key]
     return frozenset(found)
 
 
-def _reaches(event: ClusterEvent, parts: Parts) -> bool:
+def _reaches(event: ClusterEvent, parts: WorkloadParts) -> bool:
     kind, name = _key(event)
     if kind == "Node":
         return name in parts.nodes

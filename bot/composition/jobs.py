@@ -20,7 +20,7 @@ from bot.composition.alerting import Alerting
 from bot.composition.parts import Parts, owner_name
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.learning import Learner
-from bot.core.detection.telling import Telling, Told
+from bot.core.detection.telling import Round, Telling
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.remediation.answers.switches import HaltFile
 from bot.core.remediation.assembly import Remediation
@@ -151,7 +151,7 @@ def _digest(
 
 
 def _alerts(telling: Telling) -> Callable[[datetime], Awaitable[object]]:
-    async def run(_slot: datetime) -> Told:
+    async def run(_slot: datetime) -> Round:
         told = await telling.alerts()
         _refuse_silence(told.crashed)
         return told

@@ -26,7 +26,7 @@ SUMMARIES = ("summary", "message", "title", "description")  # the first that is 
 RUNBOOKS = ("runbook_url", "runbook", "runbookURL", "playbook_url")
 
 
-class Ending(StrEnum):
+class AlertEnding(StrEnum):
     """How we know that an alert is over."""
 
     TOLD = "told"  # a delivery said resolved
@@ -44,7 +44,7 @@ class Over:
     """It no longer fires."""
 
     at: datetime
-    how: Ending
+    how: AlertEnding
 
 
 AlertState = Firing | Acknowledged | Over | FalseAlarm
@@ -122,7 +122,7 @@ def hear_again(known: Alert, told: Alert) -> Alert | None:
     What is returned unchanged came late: that spell was told over before.
     """
     match known.state:
-        case Over(at, Ending.TOLD):
+        case Over(at, AlertEnding.TOLD):
             return known if told.started_at <= at else None
         case Over(at):  # we ended it, and were wrong
             return replace(_renewed(known, told), state=Firing()) if told.started_at <= at else None
@@ -136,10 +136,10 @@ def hear_resolved(known: Alert, ended_at: datetime) -> Alert:
     """Take a delivery that says it is over; an older spell's end changes nothing."""
     if not known.active or ended_at < known.started_at:
         return known
-    return replace(known, state=Over(ended_at, Ending.TOLD))
+    return replace(known, state=Over(ended_at, AlertEnding.TOLD))
 
 
-def end_unheard(alert: Alert, at: datetime, how: Ending) -> Alert:
+def end_unheard(alert: Alert, at: datetime, how: AlertEnding) -> Alert:
     """End an alert that nobody told us is over."""
     return replace(alert, state=Over(at, how)) if alert.active else alert
 

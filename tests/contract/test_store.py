@@ -16,7 +16,7 @@ from bot.core.ports import ApiToken, Feedback, Mute, PlanRecord, StaleError
 from bot.domain import plan_life as life
 from bot.domain import run as runs
 from bot.domain.access import Scope
-from bot.domain.alert import Ending, acknowledge_alert, end_unheard, mark_false_alert
+from bot.domain.alert import AlertEnding, acknowledge_alert, end_unheard, mark_false_alert
 from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
 from bot.domain.answer import Answer, Usage
 from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
@@ -506,7 +506,7 @@ async def test_an_alert_has_one_spell_that_fires_and_keeps_those_before(store: S
         await tx.alerts.save(an_alert("ALR-1"))
         with pytest.raises(StaleError, match="PodDown fires already"):
             await tx.alerts.save(an_alert("ALR-2"))
-        over = end_unheard(an_alert("ALR-1"), NOW, Ending.EXPIRED)
+        over = end_unheard(an_alert("ALR-1"), NOW, AlertEnding.EXPIRED)
         await tx.alerts.save(over)
         assert await tx.alerts.latest(over.fingerprint) == over
         anew = replace(an_alert("ALR-2"), started_at=NOW - 2 * MINUTE)

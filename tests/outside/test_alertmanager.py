@@ -25,7 +25,7 @@ from bot.core.detection.triage import Triage
 from bot.core.shared.silent_reply import SilentReply
 from bot.core.upkeep.api_tokens import Tokens
 from bot.domain.access import AccessConfig, Role, Scope
-from bot.domain.alert import Alert, Ending, Firing, Over
+from bot.domain.alert import Alert, AlertEnding, Firing, Over
 from bot.domain.anomaly import Acknowledged, FalseAlarm
 from bot.domain.finding import Finding
 from bot.domain.ids import UserId
@@ -290,7 +290,7 @@ async def test_an_alert_that_nobody_ends_is_over_after_a_while_and_the_thread_sa
     await sender.minutes(2 * 60, every=30)
     (alert,) = await sender.alerts()
     assert isinstance(alert.state, Over)
-    assert alert.state.how is Ending.EXPIRED
+    assert alert.state.how is AlertEnding.EXPIRED
     (finding,) = await sender.findings()
     assert finding.resolved_at is not None
     async with sender.shift.store.begin() as tx:
@@ -447,7 +447,7 @@ async def test_a_real_alertmanager_fires_repeats_is_restarted_and_resolves(
         await shift.bot.api.stop()
     (only,) = await sender.alerts()
     assert isinstance(only.state, Over)
-    assert only.state.how is Ending.TOLD
+    assert only.state.how is AlertEnding.TOLD
     (finding,) = await sender.findings()
     assert finding.resolved_at is not None
 
@@ -489,5 +489,5 @@ async def test_who_asks_alertmanager_knows_within_minutes_that_an_alert_is_gone(
     assert await expiry.tick() == 1
     (over,) = await sender.alerts()
     assert isinstance(over.state, Over)
-    assert over.state.how is Ending.GONE
+    assert over.state.how is AlertEnding.GONE
     await source.close()

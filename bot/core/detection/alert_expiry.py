@@ -19,7 +19,7 @@ import structlog
 from bot.core.detection.alert_events import event_of
 from bot.core.detection.alert_labels import clean_labels
 from bot.core.ports import Clock, Store
-from bot.domain.alert import Alert, Ending, end_unheard, fingerprint_of_alert
+from bot.domain.alert import Alert, AlertEnding, end_unheard, fingerprint_of_alert
 from bot.domain.redaction import Redactor
 from tools.errors import BackendError
 from tools.world import Labels
@@ -97,9 +97,9 @@ class AlertExpiry:
         if seen is not None and now - alert.heard_at >= SETTLING:
             self._missed[alert.id] = self._missed.get(alert.id, 0) + 1
             if self._missed[alert.id] >= LOOKS:
-                return end_unheard(alert, now, Ending.GONE)
+                return end_unheard(alert, now, AlertEnding.GONE)
         if now - alert.heard_at >= self.config.after:
-            return end_unheard(alert, now, Ending.EXPIRED)
+            return end_unheard(alert, now, AlertEnding.EXPIRED)
         return alert
 
     def _fingerprint(self, labels: Labels) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime
 from bot.core.detection.enrichment import Extra
 from bot.core.ports import Clock, Store, Transaction
 from bot.core.shared.wording import gap_text
-from bot.domain.alert import Alert, Ending, Over
+from bot.domain.alert import Alert, AlertEnding, Over
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, FindingId, PlanId, RunId, mint
@@ -27,7 +27,7 @@ from bot.locale import Texts
 from tools.units import format_value
 from tools.world import Catalogue, Change, ServiceSpec, Verdict
 
-GUESSED = frozenset({Ending.EXPIRED, Ending.GONE})  # nobody said that it is over
+GUESSED = frozenset({AlertEnding.EXPIRED, AlertEnding.GONE})  # nobody said that it is over
 LONGEST_WORDS = 500  # of an alert's own
 
 LookupChannel = Callable[[ServiceSpec | None], ChannelId]

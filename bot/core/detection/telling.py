@@ -36,7 +36,7 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Told:
+class Round:
     """What one round did. `crashed` maps what could not be told or ended to why."""
 
     opened: tuple[Finding, ...] = ()
@@ -62,25 +62,25 @@ class Telling:
         self._seen = Seen()
         self._one_at_a_time = asyncio.Lock()
 
-    async def alerts(self) -> Told:
+    async def alerts(self) -> Round:
         """Tell what fires and stands in no finding yet, and what no longer fires."""
         async with self._one_at_a_time, self._store.begin() as tx:
             firing = {a.id for a in await tx.alerts.active()}
             findings = await tx.findings.open()
         in_finding = {a for f in findings for a in f.alerts}
         if firing == in_finding:  # the usual case, every ten seconds
-            return Told()
+            return Round()
         return await self.signals(self._seen)
 
-    async def signals(self, seen: Seen) -> Told:
+    async def signals(self, seen: Seen) -> Round:
         """Bring every finding in step."""
         self._seen = seen
         async with self._one_at_a_time:
             return await self._tell(self._catalogue(), seen)
 
-    async def _tell(self, catalogue: Catalogue, seen: Seen) -> Told:
+    async def _tell(self, catalogue: Catalogue, seen: Seen) -> Round:
         now = self._clock.now()
-        done = Told()
+        done = Round()
         async with self._store.begin() as tx:
             active: list[Signal] = [*await tx.anomalies.active(), *await tx.alerts.active()]
             findings = await tx.findings.open()

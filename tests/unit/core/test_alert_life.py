@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.domain.alert import (
     Alert,
-    Ending,
+    AlertEnding,
     Firing,
     Over,
     SeverityWord,
@@ -57,7 +57,7 @@ def test_a_repetition_renews_it_with_the_words_it_has_now() -> None:
 
 def test_an_end_is_told_once_and_a_firing_that_comes_after_it_is_late() -> None:
     over = hear_resolved(an_alert(), NOW + 5 * MINUTE)
-    assert over.state == Over(NOW + 5 * MINUTE, Ending.TOLD)
+    assert over.state == Over(NOW + 5 * MINUTE, AlertEnding.TOLD)
     late = an_alert(NOW)
     assert hear_again(over, late) is over
     assert hear_again(over, an_alert(NOW + 6 * MINUTE)) is None  # a spell of its own
@@ -69,8 +69,8 @@ def test_the_end_of_an_older_spell_ends_no_newer_one() -> None:
     assert hear_resolved(newer, NOW + 5 * MINUTE) is newer
 
 
-@pytest.mark.parametrize("how", [Ending.EXPIRED, Ending.GONE])
-def test_what_we_ended_ourselves_goes_on_when_it_is_heard_again(how: Ending) -> None:
+@pytest.mark.parametrize("how", [AlertEnding.EXPIRED, AlertEnding.GONE])
+def test_what_we_ended_ourselves_goes_on_when_it_is_heard_again(how: AlertEnding) -> None:
     over = end_unheard(an_alert(), NOW + 60 * MINUTE, how)
     again = hear_again(over, replace(an_alert(), heard_at=NOW + 61 * MINUTE))
     assert again is not None

@@ -96,13 +96,12 @@ class SlackDirectory:
         if not self._team:
             self._team = str((await self._call(self._client.auth_test, "ourselves"))["team_id"])
         profile = user.get("profile") or {}
-        team = user.get("team_id") or self._team
         return Person(
             id=UserId(user["id"]),
             name=str(profile.get("display_name") or user.get("real_name") or user.get("name", "")),
             email=str(profile.get("email", "")),
             guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
-            external=bool(user.get("is_stranger")) or team != self._team,
+            external=_is_external(user, self._team),
             deleted=bool(user.get("deleted")),
             bot=bool(user.get("is_bot")),
         )
@@ -139,6 +138,14 @@ class SlackDirectory:
         except (SlackClientError, ClientError, OSError, TimeoutError) as error:
             raise BackendUnavailableError("slack", f"cannot look up {what}: {error}") from error
         return answer
+
+
+def _is_external(user: Mapping[str, Any], ours: str) -> bool:
+    """Say whether somebody is in no workspace of ours, wherever in an Enterprise Grid they live."""
+    if user.get("is_stranger"):
+        return True
+    home = user.get("team_id") or ours
+    return home != ours and ours not in ((user.get("enterprise_user") or {}).get("teams") or ())
 
 
 def _groups(members: Mapping[str, frozenset[str]], user: str) -> tuple[str, ...]:

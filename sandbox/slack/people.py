@@ -11,6 +11,7 @@ TEAM_ID = "T0NOVAEX1"
 TEAM_NAME = "nova exchange"
 TEAM_DOMAIN = "nova-exchange"
 OTHER_TEAM_ID = "T0PARTNER"
+ENTERPRISE_ID = "E0NOVAORG"
 
 APP_ID = "A0SREAGENT"
 BOT_ID = "B0SREBOT1"
@@ -38,6 +39,7 @@ class Person:
     Attributes:
         can: one line for the page: what this person may do with the bot.
         color: avatar colour as `#rrggbb`.
+        enterprise_teams: workspaces of an Enterprise Grid this person is in; none without a Grid.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Person:
     is_restricted: bool = False
     is_stranger: bool = False
     team_id: str = TEAM_ID
+    enterprise_teams: tuple[str, ...] = ()
     on_page: bool = False
 
 

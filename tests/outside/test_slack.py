@@ -3,6 +3,10 @@
 Files (python-slack-sdk #1521, node-slack-sdk #1865 and #2040, read 26 November 2026): an upload
 that is complete is looked through for a while. Until then `files.info` names no media type, and a
 message whose block shows the file is refused: `invalid_blocks`, `invalid slack file`.
+
+Enterprise Grid (api.slack.com/types/user and api.slack.com/enterprise-grid, read 27 November 2026):
+a person has one home workspace in `team_id` and may work in several of the same organisation; an
+`enterprise_user` lists these. Who comes through Slack Connect is in none of ours.
 """
 
 from __future__ import annotations
@@ -13,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from bot.domain.ids import AnomalyId
+from bot.domain.ids import AnomalyId, UserId
 from bot.domain.place import Place
 from bot.slack import outbox as worker
+from sandbox.slack.people import CAROL, OTHER_TEAM_ID, TEAM_ID
 from tests.fixtures.nouns import a_finding, a_verdict, an_anomaly
 from tests.fixtures.shift import PLACE, Shift
 from tests.patience import PATIENCE
@@ -126,3 +131,24 @@ async def test_an_installation_without_the_new_scope_tries_and_tells_all_the_sam
         shift.slack.parts.files.look_through()
         await later(shift)
         await told(shift, chart=True)
+
+
+@pytest.mark.parametrize(
+    ("home", "teams", "stranger", "external"),
+    [
+        (TEAM_ID, (), False, False),
+        (OTHER_TEAM_ID, (), False, True),
+        (OTHER_TEAM_ID, (OTHER_TEAM_ID, TEAM_ID), False, False),
+        (OTHER_TEAM_ID, (OTHER_TEAM_ID,), False, True),
+        (OTHER_TEAM_ID, (OTHER_TEAM_ID, TEAM_ID), True, True),
+    ],
+    ids=["ours", "a partner", "a colleague", "a partner's Grid", "a stranger whatever it lists"],
+)
+async def test_a_colleague_of_the_same_organisation_is_not_an_outsider(
+    shift: Shift, home: str, teams: tuple[str, ...], *, stranger: bool, external: bool
+) -> None:
+    people = shift.slack.parts.chat.people
+    grid = {"team_id": home, "enterprise_teams": teams, "is_stranger": stranger}
+    people[CAROL] = replace(people[CAROL], **grid)
+    person = await shift.room.workspace.directory.person(UserId(CAROL))
+    assert person.external is external

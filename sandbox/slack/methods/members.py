@@ -74,4 +74,9 @@ def person_wire(parts: Parts, person: Person) -> Json:
         profile |= {"api_app_id": people.APP_ID, "bot_id": people.BOT_ID}
     if person.is_stranger:
         shown["is_stranger"] = True
+    if person.enterprise_teams:
+        shown["enterprise_user"] = {
+            "id": person.id, "enterprise_id": people.ENTERPRISE_ID, "enterprise_name": "nova",
+            "is_admin": False, "is_owner": False, "teams": list(person.enterprise_teams),
+        }  # fmt: skip
     return shown

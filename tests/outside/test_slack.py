@@ -148,7 +148,8 @@ async def test_a_colleague_of_the_same_organisation_is_not_an_outsider(
     shift: Shift, home: str, teams: tuple[str, ...], *, stranger: bool, external: bool
 ) -> None:
     people = shift.slack.parts.chat.people
-    grid = {"team_id": home, "enterprise_teams": teams, "is_stranger": stranger}
-    people[CAROL] = replace(people[CAROL], **grid)
+    people[CAROL] = replace(
+        people[CAROL], team_id=home, enterprise_teams=teams, is_stranger=stranger
+    )
     person = await shift.room.workspace.directory.person(UserId(CAROL))
     assert person.external is external

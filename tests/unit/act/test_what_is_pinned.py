@@ -363,3 +363,11 @@ def test_how_far_a_replica_is_behind_is_counted_in_bytes_of_the_log() -> None:
 async def test_what_is_approved_is_a_number_and_no_difference() -> None:
     bound = bind(ACTIONS["scale"], await observed(cluster(), "scale", {"add_replicas": 2}))
     assert bound.parameters == {"replicas": 5}
+
+
+async def test_more_than_an_autoscaler_has_is_counted_from_the_pods_that_run() -> None:
+    world, action = cluster(), ACTIONS["scale"]
+    world.put(HPA)
+    ref = WorkloadRef("default", "trading", "HorizontalPodAutoscaler", HPA["metadata"]["name"])
+    state = await action.observe(actors(world), ref, parse_parameters(action, {"add_replicas": 1}))
+    assert state.parameters == {"replicas": HPA["status"]["currentReplicas"] + 1}

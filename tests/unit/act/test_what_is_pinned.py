@@ -368,6 +368,7 @@ async def test_what_is_approved_is_a_number_and_no_difference() -> None:
 async def test_more_than_an_autoscaler_has_is_counted_from_the_pods_that_run() -> None:
     world, action = cluster(), ACTIONS["scale"]
     world.put(HPA)
-    ref = WorkloadRef("default", "trading", "HorizontalPodAutoscaler", HPA["metadata"]["name"])
+    hpa: dict[str, Any] = dict(HPA)
+    ref = WorkloadRef("default", "trading", "HorizontalPodAutoscaler", hpa["metadata"]["name"])
     state = await action.observe(actors(world), ref, parse_parameters(action, {"add_replicas": 1}))
-    assert state.parameters == {"replicas": HPA["status"]["currentReplicas"] + 1}
+    assert state.parameters == {"replicas": hpa["status"]["currentReplicas"] + 1}

@@ -39,6 +39,7 @@ from bot.settings import Settings, keyring_of
 from bot.store.store import open_store
 
 log = structlog.get_logger(__name__)
+LOG_SECONDS = 1.0  # that a line of the log may take
 
 STUCK = 70  # exit status: EX_SOFTWARE of sysexits.h
 
@@ -123,6 +124,13 @@ class Frozen:
         faulthandler.cancel_dump_traceback_later()
 
 
+def _say(write: Callable[..., object], event: str, **facts: object) -> None:
+    """Log, for so long as a whole log line may take: a stuck thread may hold the log's own lock."""
+    told = threading.Thread(target=write, args=(event,), kwargs=facts, daemon=True)
+    told.start()
+    told.join(LOG_SECONDS)
+
+
 @dataclass(slots=True)
 class Watchdog:
     """Watches the loop that starts it."""
@@ -200,10 +208,10 @@ class Watchdog:
                 return
             if found is LoopVerdict.HOLD:
                 if was is LoopVerdict.FINE:
-                    log.warning("loop.stuck", seconds=round(self.beat.silent, 1))
+                    _say(log.warning, "loop.stuck", seconds=round(self.beat.silent, 1))
                 await self._visit(keeper.renew)
             elif was is LoopVerdict.HOLD:
-                log.warning("loop.turns_again")
+                _say(log.warning, "loop.turns_again")
             was = found
             await asyncio.sleep(self.limits.every)
 
@@ -211,7 +219,8 @@ class Watchdog:
         """Let others go on at once, tell where every thread stands, end."""
         seconds = round(self.beat.silent, 1)
         await self._visit(keeper.release)
-        log.critical("loop.given_up", seconds=seconds, ending=self.beat.ending, stacks=stacks())
+        where = stacks()
+        _say(log.critical, "loop.given_up", seconds=seconds, ending=self.beat.ending, stacks=where)
         self.end()
 
     async def _visit(self, what: Callable[[], Coroutine[Any, Any, None]]) -> None:

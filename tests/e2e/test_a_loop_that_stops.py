@@ -71,9 +71,12 @@ async def stopped(folder: Path, stop: str) -> tuple[int, str, list[httpx.Respons
         async with asyncio.timeout(PATIENCE):
             while b"leader.taken" not in log or b"bot.started" not in log:
                 log += await process.stdout.readline()
-        process.send_signal(signal.SIGUSR1)
         reading = asyncio.create_task(process.stdout.read())
         async with asyncio.timeout(PATIENCE), httpx.AsyncClient(timeout=1.0) as client:
+            # Not while it still writes the line that was just read: it would hold the log's lock.
+            await client.get(f"http://127.0.0.1:{live}/live")
+            await asyncio.sleep(0.5)
+            process.send_signal(signal.SIGUSR1)
             while process.returncode is None:
                 with contextlib.suppress(httpx.HTTPError):  # it ends, or nothing of it runs
                     said.append(await client.get(f"http://127.0.0.1:{live}/live"))

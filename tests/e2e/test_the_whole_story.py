@@ -1,6 +1,6 @@
 """The whole story, as a newcomer would live it: real bot process, real Bolt, imitated outside.
 
-anomaly → finding → kill −9 → chart → question → kill −9 → answer → plan → click → kill −9
+anomaly → finding → kill −9 → chart → plan → question → kill −9 → answer → click → kill −9
 → recovery → digest → postmortem → audit
 """
 
@@ -160,19 +160,6 @@ async def test_a_question_an_anomaly_a_plan_a_click_a_kill_a_recovery_and_a_post
     await story.sees(INCIDENTS, lambda m: m["ts"] == finding["ts"] and has_image(m))
     assert "order-api:2.14.0" in text_of(finding)
 
-    # A question is answered with the cause, evidence and a chart of its own, though the process
-    # that heard it dies over it.
-    asked = story.slack.post_as("alice", INCIDENTS, "<@U0SREBOT1> why is order latency up?")
-    await story.slack.wait_for(lambda: story.kept(asked), PATIENCE)
-    await story.kill_bot()
-    await story.start_bot()
-    answer = await story.sees(
-        INCIDENTS, lambda m: m.get("thread_ts") == asked and "answer.helpful" in buttons(m)
-    )
-    assert "2.14.0" in text_of(answer)
-    assert "[E" in text_of(answer)
-    assert has_image(answer)
-
     # The plan is there with its risk, its dry run and its buttons; who may not is refused.
     card = await story.sees(INCIDENTS, lambda m: "plan.approve" in buttons(m))
     plan_id = next(
@@ -187,6 +174,19 @@ async def test_a_question_an_anomaly_a_plan_a_click_a_kill_a_recovery_and_a_post
     assert await story.slack.click("carol", INCIDENTS, card["ts"], "plan.approve", value=plan_id)
     await story.slack.wait_for(lambda: story.slack.ephemerals("carol", INCIDENTS), PATIENCE)
     assert len(story.sandbox.kubernetes.effects) == 0
+
+    # A question is answered with the cause, evidence and a chart of its own, though the process
+    # that heard it dies over it.
+    asked = story.slack.post_as("alice", INCIDENTS, "<@U0SREBOT1> why is order latency up?")
+    await story.slack.wait_for(lambda: story.kept(asked), PATIENCE)
+    await story.kill_bot()
+    await story.start_bot()
+    answer = await story.sees(
+        INCIDENTS, lambda m: m.get("thread_ts") == asked and "answer.helpful" in buttons(m)
+    )
+    assert "2.14.0" in text_of(answer)
+    assert "[E" in text_of(answer)
+    assert has_image(answer)
 
     # Approved by one who may; the bot dies at once, and the next start carries it through.
     assert await story.slack.click("alice", INCIDENTS, card["ts"], "plan.approve", value=plan_id)

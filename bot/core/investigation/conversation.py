@@ -38,6 +38,9 @@ def is_whole(exchange: Sequence[Message]) -> bool:
     expected, calls, seen = "user", set[str](), set[str]()
     for message in exchange:
         blocks = _blocks(message)
+        foreign = "tool_use" if message["role"] == "user" else "tool_result"
+        if any(block["type"] == foreign for block in blocks):
+            return False
         results = {block["tool_use_id"] for block in blocks if block["type"] == "tool_result"}
         if message["role"] != expected or not blocks or results != calls:
             return False

@@ -54,9 +54,12 @@ def finding_lines(findings: Sequence[Finding], texts: Texts) -> str:
     return _listed(lines, len(findings), texts.say("slack.home.no_findings"), texts)
 
 
-def status_lines(status: Mapping[str, str], texts: Texts) -> str:
-    """Return how the bot and what it leans on are."""
-    lines = [f"• *{escape(name)}*: {one_line(state)}" for name, state in status.items()]
+def status_lines(
+    status: Mapping[str, str], texts: Texts, switches: Mapping[str, str] | None = None
+) -> str:
+    """Return how the bot and what it leans on are; `switches` first, which name who set them."""
+    lines = [f"• *{escape(name)}*: {state}" for name, state in (switches or {}).items()]
+    lines += [f"• *{escape(name)}*: {one_line(state)}" for name, state in status.items()]
     return "\n".join(lines) or texts.say("slack.home.no_status")
 
 

@@ -10,7 +10,7 @@ from bot.domain.plan import FOR_A_PERSON
 from bot.locale import Texts
 from bot.slack.blocks import digest as digest_view
 from bot.slack.blocks import home as view
-from bot.slack.blocks.text import escape, fit, ours
+from bot.slack.blocks.text import called, escape, fit, one_line, ours
 from bot.slack.ids import Subcommand
 from bot.slack.interactions import Interaction
 from bot.slack.listeners.room import Room
@@ -43,12 +43,13 @@ async def status(room: Room, command: Interaction, _: None) -> None:
         texts.say("slack.status.plans"): str(len(plans)),
     }
     halt, freeze = await room.deps.switches.now()
+    switches: dict[str, str] = {}
     if halt.why:
-        lines[texts.say("slack.status.halted")] = _set_by(halt, texts)
+        switches[texts.say("slack.status.halted")] = _set_by(halt, texts)
     if freeze.why:
-        lines[texts.say("slack.status.frozen")] = _set_by(freeze, texts)
+        switches[texts.say("slack.status.frozen")] = _set_by(freeze, texts)
     lines |= await room.deps.status()
-    await room.whisper(command, view.status_lines(lines, texts))
+    await room.whisper(command, view.status_lines(lines, texts, switches))
 
 
 async def plans(room: Room, command: Interaction, _: None) -> None:
@@ -82,11 +83,12 @@ async def mute(room: Room, command: Interaction, _: None) -> None:
 
 
 def _set_by(switch: Switch, texts: Texts) -> str:
-    """Return why a switch is on, who set it, and since when."""
+    """Return why a switch is on, who set it, and since when, as mrkdwn: only they are named."""
+    why = one_line(switch.why)
     if switch.since is None:
-        return switch.why
+        return why
     since = f"{switch.since:%Y-%m-%d %H:%M} UTC"
-    return texts.say("slack.status.set_by", user=f"<@{switch.by}>", since=since, why=switch.why)
+    return texts.say("slack.status.set_by", user=called(switch.by), since=since, why=why)
 
 
 def _duration(text: str) -> timedelta | None:

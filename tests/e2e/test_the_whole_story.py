@@ -85,12 +85,16 @@ class Story:
 
     def kept(self, ts: str) -> bool:
         """Say whether the bot has a message in its inbox: it was acknowledged, or will be."""
+        return self._counts("SELECT count(*) FROM slack_inbox WHERE body LIKE ?", f"%{ts}%")
+
+    def posted(self, ts: str) -> bool:
+        """Say whether the bot knows of a message that it is there; else it looks for it later."""
+        return self._counts("SELECT count(*) FROM slack_outbox WHERE ts = ?", ts)
+
+    def _counts(self, query: str, value: str) -> bool:
         path = self.env["DATABASE_URL"].partition("///")[2]
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            found = database.execute(
-                "SELECT count(*) FROM slack_inbox WHERE body LIKE ?", [f"%{ts}%"]
-            )
-            return bool(found.fetchone()[0])
+            return bool(database.execute(query, [value]).fetchone()[0])
 
     async def cli(self, *arguments: str) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
@@ -155,6 +159,7 @@ async def test_a_question_an_anomaly_a_plan_a_click_a_kill_a_recovery_and_a_post
     # The cycle notices the bad deploy by itself and tells it once; its chart comes later, from the
     # next process if the first one dies before Slack has looked the file through.
     finding = await story.sees(INCIDENTS, lambda m: "anomaly.acknowledge" in buttons(m))
+    await story.slack.wait_for(lambda: story.posted(finding["ts"]), PATIENCE)
     await story.kill_bot()
     await story.start_bot()
     await story.sees(INCIDENTS, lambda m: m["ts"] == finding["ts"] and has_image(m))

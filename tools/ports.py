@@ -365,6 +365,17 @@ class AlertFeed(Protocol):
         ...
 
 
+class AlertSource(HasHealth, Protocol):
+    """Whoever knows which alerts fire: Alertmanager's `/api/v2/alerts`."""
+
+    async def firing(self) -> Collection[Labels]:
+        """Return the labels of each alert that is active, `alertname` among them.
+
+        Raises BackendError.
+        """
+        ...
+
+
 class Changes(Protocol):
     """What changed in production: deploys, configuration, scaling."""
 

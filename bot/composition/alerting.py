@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -22,6 +22,7 @@ from tools.world import WorkloadRef
 
 log = structlog.get_logger(__name__)
 OWNERS_SECONDS = 3.0  # a sender waits for our answer; without owners the labels must do
+AT_ONCE = 8  # objects that a cluster is asked about: a delivery may name hundreds
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,19 @@ def alerting_of(parts: Parts, texts: Texts) -> Alerting:
 
 @dataclass(frozen=True, slots=True)
 class ClusterOwners:
-    """Who stands above an object, as its cluster tells; a cluster that is slow tells nothing."""
+    """Who stands above an object, as its cluster tells; a cluster that is slow tells nothing.
+
+    Who waits for its turn does so within the same limit, so that a delivery whose objects are asked
+    about together is answered in time, whatever the cluster does.
+    """
 
     cluster: Cluster
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def of(self, ref: WorkloadRef) -> Sequence[WorkloadRef]:
         """Return the owners of an object, nearest first; it never raises for the outside."""
         try:
-            async with asyncio.timeout(OWNERS_SECONDS):
+            async with asyncio.timeout(OWNERS_SECONDS), self.turns:
                 place = pick(self.cluster, cluster=ref.cluster)
                 item = await place.get(ref)
                 if ref.kind == HPA:

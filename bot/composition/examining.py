@@ -7,7 +7,13 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from bot.composition.config_check import services_in
-from bot.composition.instances import acting_clusters, cluster_of, logs_of, metrics_of
+from bot.composition.instances import (
+    acting_clusters,
+    alertmanager_of,
+    cluster_of,
+    logs_of,
+    metrics_of,
+)
 from bot.composition.parts import traces_of
 from bot.core.upkeep.doctor import Check, CheckFailedError, of_health
 from bot.settings import Settings
@@ -22,6 +28,7 @@ def backend_checks(settings: Settings, stack: AsyncExitStack) -> dict[str, Check
         "prometheus": metrics_of(settings, stack),
         "loki": logs_of(settings, stack),
         "tracing": traces_of(settings, stack),
+        "alertmanager": alertmanager_of(settings, stack),
     }
     checks: dict[str, Check] = {}
     for name, port in backends.items():

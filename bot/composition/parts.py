@@ -22,7 +22,6 @@ import structlog
 from bot.claude.model import Claude
 from bot.composition.database import AuditUpkeep, open_sealed
 from bot.composition.instances import alertmanager_of, cluster_of, logs_of, metrics_of
-from bot.core.detection.alert_expiry import AlertSource
 from bot.core.ports import Clock, Model, Store
 from bot.core.shared.announcing import AnnouncingStore, Subscriber
 from bot.core.shared.charts import ChartDesk
@@ -44,6 +43,7 @@ from tools.backends.history import KnowledgeHistory
 from tools.metrics_and_services import load_catalogue
 from tools.ports import (
     AlertFeed,
+    AlertSource,
     Baselines,
     Changes,
     Cluster,

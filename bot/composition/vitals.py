@@ -87,4 +87,5 @@ def told_health(health: Health, texts: Texts) -> str:
 
 
 def _backends(parts: Parts) -> Sequence[HasHealth]:
-    return [b for b in (parts.metrics, parts.logs, parts.traces, parts.cluster) if b is not None]
+    configured = (parts.metrics, parts.logs, parts.traces, parts.cluster, parts.alert_source)
+    return [each for each in configured if each is not None]

@@ -7,7 +7,8 @@
                                  ├─ "slack message"   what is posted in the bot's name
                                  ├─ "agent run"       who asked what, and what was answered
                                  ├─ "anomaly"         how bad it is
-                                 └─ "finding"         which anomalies it tells of
+                                 ├─ "alert"           the same of an alert
+                                 └─ "finding"         which of both it tells of
 
 Who can write the database but has no key can neither make such a seal nor carry one over: each
 purpose has a key of its own, and what is sealed names whose it is.

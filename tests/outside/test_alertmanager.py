@@ -176,7 +176,8 @@ async def test_people_read_the_alerts_own_words_and_no_figure_that_nobody_measur
             return next((m for m in said if "ReplicationLag" in str(m["blocks"])), None)
 
         text = str((await shift.wait_for(card))["blocks"])
-    for words in (*says.values(), "ReplicationLag fires for shop", "Critical"):
+    since = "firing since 2026-11-19 22:20 UTC"  # yesterday's: a clock alone would mislead
+    for words in (*says.values(), "ReplicationLag fires for shop", "Critical", since):
         assert words in text
     for invented in ("σ", "expected", "too high", "nan", "–,"):
         assert invented not in text
@@ -276,6 +277,10 @@ async def test_a_resolve_ends_it_in_its_thread_and_a_late_firing_opens_nothing(
     await sender.deliver(resolved(alert, "2026-11-20T14:03:00Z"))
     (finding,) = await sender.findings()
     assert finding.resolved_at is not None
+    async with sender.shift.store.begin() as tx:
+        notice = await tx.outbox.find(f"finding-resolved:{finding.id}")
+    assert notice is not None  # it resolves when its series vanish, too: nobody knows more
+    assert notice.body["text"] == f"✅ shop: ShopDown stopped firing after 5 min ({finding.id})."
     told = await sender.deliver(alert)  # Alertmanager's second of a pair was slower
     assert (told["opened"], told["unchanged"]) == ([], 1)
     assert len(await sender.findings()) == 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import httpx
 
+from foundation.shortened import shortened
 from tools.backends.condition import Condition
 from tools.backends.transport import Connection, JsonBackend
 from tools.errors import BackendError, BackendRefusedError, BackendUnavailableError
@@ -19,7 +20,7 @@ _ALL = {"active": "true", "silenced": "true", "inhibited": "true", "unprocessed"
 
 def _explain(response: httpx.Response, body: bytes) -> BackendError | None:
     if response.status_code == httpx.codes.BAD_REQUEST:
-        return BackendRefusedError(NAME, body[:400].decode("utf-8", "replace").strip())
+        return BackendRefusedError(NAME, shortened(body, 400).strip())
     return None
 
 

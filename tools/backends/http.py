@@ -249,7 +249,7 @@ async def _beginning(response: httpx.Response) -> str:
         text = found.decode(response.encoding or "utf-8", "replace")
     except (LookupError, ValueError):  # a charset that is none: the header is anybody's
         text = found.decode("utf-8", "replace")
-    return text[:MAX_TEXT]
+    return shortened(text, MAX_TEXT)
 
 
 def _authorities(ca_file: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foundation.shortened import shortened_line
 from tools.contract import Risk, ToolResult, tool
 from tools.observe.asking import service_of, stamp
 from tools.ports import AlertFeed, Clock
@@ -55,9 +56,9 @@ async def list_alerts(
 
 def _line(alert: FiringAlert) -> str:
     about = f" ({alert.subject})" if alert.subject else ""
-    words = f": {alert.summary[:LONGEST]}" if alert.summary else ""
-    more = f" – {' '.join(alert.description.split())[:LONGEST]}" if alert.description else ""
-    runbook = f"; runbook {alert.runbook[:LONGEST]}" if alert.runbook else ""
+    words = f": {shortened_line(alert.summary, LONGEST)}" if alert.summary else ""
+    more = f" – {shortened_line(alert.description, LONGEST)}" if alert.description else ""
+    runbook = f"; runbook {shortened_line(alert.runbook, LONGEST)}" if alert.runbook else ""
     return (
         f"- {alert.severity.value.upper()} {alert.name} of {alert.service}{about}, since "
         f"{stamp(alert.since)}{words}{more}{runbook}"

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from foundation.nearest import nearest
+from foundation.shortened import shortened_line
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import BackendDeniedError, BadArgumentError
 from tools.fleet import pick, silence
@@ -18,6 +19,7 @@ from tools.workload_parts import SHARED, events_about
 from tools.world import Catalogue, Change, ClusterEvent, Window
 
 SHOWN = 25
+LONGEST_CHANGE = 240  # characters of what somebody else says of a change
 
 
 @tool(risk=Risk.READ)
@@ -143,4 +145,5 @@ def _change_row(change: Change) -> dict[str, Any]:
 
 def _change_line(row: dict[str, Any]) -> str:
     who = f" by {row['author']}" if row["author"] else ""
-    return f"- {row['at']} {row['kind']} {row['service']}: {row['summary'][:240]}{who}"
+    said = shortened_line(row["summary"], LONGEST_CHANGE)
+    return f"- {row['at']} {row['kind']} {row['service']}: {said}{who}"

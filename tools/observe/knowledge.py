@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from foundation.shortened import shortened_line
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import BadArgumentError
 from tools.observe.asking import service_of, stamp
 from tools.ports import Clock, History
 from tools.world import DEFAULT_CLUSTER, Catalogue, ServiceName, ServiceSpec
 
+LONGEST_SNIPPET = 300  # characters of a past case that a line shows
 SHOWN_FAILED = 0.001  # of the calls; less is not worth a word
 
 
@@ -29,7 +31,10 @@ async def search_incidents(history: History, /, text: str) -> ToolResult:
     found = await history.similar(text, limit=5)
     rows = [asdict(case) for case in found]
     lines = [f"{len(rows) or 'no'} similar documents for {text!r}"]
-    lines += [f"- [{c.kind} {c.id}] {c.title}: {' '.join(c.snippet.split())[:300]}" for c in found]
+    lines += [
+        f"- [{c.kind} {c.id}] {c.title}: {shortened_line(c.snippet, LONGEST_SNIPPET)}"
+        for c in found
+    ]
     return ToolResult(
         "\n".join(lines), {"count": len(rows), "documents": rows}, value=tuple(found), query=text
     )

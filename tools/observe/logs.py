@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from foundation.shortened import shortened
+from foundation.shortened import shortened_line
 from tools.contract import Risk, ToolResult, tool
 from tools.fleet import silence
 from tools.observe.asking import place_of, span, stamp, window_of
@@ -20,12 +20,6 @@ SHOWN_CHARACTERS = 240
 PATTERN_LINES = 2_000
 SHOWN_PATTERNS = 12
 Level = Literal["", "debug", "info", "warning", "error", "critical"]
-
-
-def _cut(text: str, size: int = SHOWN_CHARACTERS) -> str:
-    beginning = text[: size * 4]  # enough where spaces are collapsed; a line may hold megabytes
-    line = " ".join(beginning.split())
-    return shortened(line if len(beginning) == len(text) else f"{line}…", size)
 
 
 def _row(line: LogLine) -> dict[str, Any]:
@@ -95,7 +89,8 @@ async def search_logs(  # noqa: PLR0913, PLR0917 - the arguments are the model's
             lines.append(f"more lines match: these are the {end}; narrow window, text or service")
         lines.append(f"by service: {_counted(by_service)}; by level: {_counted(by_level)}")
     lines += [
-        f"[{row['at']} {row['service']} {row['level']}] {_cut(row['text'])}"
+        f"[{row['at']} {row['service']} {row['level']}] "
+        f"{shortened_line(row['text'], SHOWN_CHARACTERS)}"
         for row in rows[:SHOWN_LINES]
     ]
     if len(rows) > SHOWN_LINES:
@@ -177,11 +172,11 @@ async def log_patterns(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         who = ",".join(row["services"])
         lines.append(
             f"- BURST {row['per_minute']}/min ({state}) {row['count']}x since {row['first_seen']} "
-            f"[{who} {row['level']}] {_cut(row['template'], 160)}"
+            f"[{who} {row['level']}] {shortened_line(row['template'], 160)}"
         )
     lines += [
         f"- {row['count']}x [{','.join(row['services'])} {row['level']}] "
-        f"{_cut(row['template'], 160)}"
+        f"{shortened_line(row['template'], 160)}"
         for row in rows[: max(3, SHOWN_PATTERNS - len(burst_rows))]
     ]
     lines += silence(logs)

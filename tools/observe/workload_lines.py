@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from foundation.shortened import shortened_line
+
 SHOWN = 25  # pods of one workload
 MOST_EVENTS = 8
 LONGEST = 240  # characters of somebody else's words
@@ -171,4 +173,4 @@ def _why(row: Row) -> str:
 
 
 def _said(text: str) -> str:
-    return " ".join(str(text)[: 4 * LONGEST].split())[:LONGEST]
+    return shortened_line(str(text), LONGEST)

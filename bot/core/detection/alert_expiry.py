@@ -9,12 +9,8 @@ An Alertmanager that does not answer proves nothing. What this bot raised itself
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Protocol
-
-import structlog
 
 from bot.core.detection.alert_events import event_of
 from bot.core.detection.alert_labels import clean_labels
@@ -22,22 +18,11 @@ from bot.core.ports import Clock, Store
 from bot.domain.alert import Alert, AlertEnding, end_unheard, fingerprint_of_alert
 from bot.domain.redaction import Redactor
 from tools.errors import BackendError
+from tools.ports import AlertSource
 from tools.world import Labels
 
-log = structlog.get_logger(__name__)
 SETTLING = timedelta(minutes=5)  # a pair of Alertmanagers takes a while to know the same
 LOOKS = 2  # that must miss an alert
-
-
-class AlertSource(Protocol):
-    """Whoever knows which alerts fire: Alertmanager's `/api/v2/alerts`."""
-
-    async def firing(self) -> Collection[Labels]:
-        """Return the labels of each alert that is active, `alertname` among them.
-
-        Raises BackendError.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

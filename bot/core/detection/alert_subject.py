@@ -92,8 +92,11 @@ def service_of(
             return found[0].name
     named = owners[-1] if owners else naming.workload or naming.place
     name = naming.services[0] if naming.services else named.name if named is not None else ""
-    if _called(name, catalogue) is not None:  # one of the same name, somewhere else
+    known = _called(name, catalogue)
+    if known is not None and naming.namespace:  # one of the same name, somewhere else
         return ServiceName(f"{naming.namespace}/{name}")
+    if known is not None:  # the labels do not say where: then it is the one that is known
+        return catalogue.service_at(known.name, cluster)
     return ServiceName(name) if name else UNKNOWN
 
 

@@ -9,9 +9,10 @@ All of one delivery is one transaction. What it says is data: words of others, c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -26,12 +27,14 @@ from bot.domain.audit import BOT, Event
 from bot.domain.ids import AlertId, mint
 from bot.domain.redaction import Redactor
 from foundation.shortened import shortened
+from foundation.together import all_or_none
 from tools.world import Catalogue, WorkloadRef, labels_of
 
 log = structlog.get_logger(__name__)
 LONGEST_WORDS = 4_000  # characters of one annotation that are kept
 
-OwnersOf = Callable[[WorkloadRef], Awaitable[Sequence[WorkloadRef]]]
+Owners = Mapping[WorkloadRef, Sequence[WorkloadRef]]
+OwnersOf = Callable[[WorkloadRef], Coroutine[Any, Any, Sequence[WorkloadRef]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,16 @@ async def no_owners(_ref: WorkloadRef) -> Sequence[WorkloadRef]:
     return ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One alert of a delivery: its labels without their secrets, and what they name."""
+
+    told: ToldAlert
+    labels: Mapping[str, str]
+    cluster: str
+    naming: Naming
+
+
 @dataclass(slots=True)
 class _Sorted:
     """What became of the alerts of one delivery. Mutable on purpose: it lives inside one call."""
@@ -102,7 +115,9 @@ class AlertDesk:
 
     async def receive(self, delivery: Delivery) -> AlertReceipt:
         """Take one delivery in; what cannot be taken is told and holds up nothing else."""
-        told = [(each, await self._as_alert(each, delivery)) for each in delivery.alerts]
+        read = [self._read(each) for each in delivery.alerts]
+        owners = await self._owners(read)
+        told = [(each.told, self._as_alert(each, owners, delivery)) for each in read]
         done = _Sorted()
         async with self._store.begin() as tx:
             for each, alert in told:
@@ -152,19 +167,29 @@ class AlertDesk:
             )
         )
 
-    async def _as_alert(self, told: ToldAlert, delivery: Delivery) -> Alert:
+    def _read(self, told: ToldAlert) -> _Read:
         clean = clean_labels(self._redactor, told.labels)
         labels = {k: v for k, v in clean.items() if k != "alertname"}
         cluster = labels.get("cluster", "")
-        naming = naming_of(labels, cluster)
-        owners = await self._owners(naming) if told.firing else ()
+        return _Read(told, labels, cluster, naming_of(labels, cluster))
+
+    async def _owners(self, read: Sequence[_Read]) -> Owners:
+        """Ask who owns what fires, all objects together and each once: the sender waits."""
+        named = (each.naming.workload for each in read if each.told.firing)
+        refs = list(dict.fromkeys(ref for ref in named if ref is not None))
+        found = await all_or_none(*(self._owners_of(ref) for ref in refs))
+        return dict(zip(refs, found, strict=True))
+
+    def _as_alert(self, read: _Read, owners: Owners, delivery: Delivery) -> Alert:
+        told, labels, naming = read.told, read.labels, read.naming
+        above = owners.get(naming.workload, ()) if naming.workload is not None else ()
         severity, word = self._severity.of(labels)
         now = self._clock.now()
         subject = naming.workload or naming.place
         return Alert(
             id=AlertId(mint("ALR")),
             name=shortened(self._redactor.text(told.name), LONGEST_LABEL),
-            service=service_of(naming, owners, self._catalogue(), cluster),
+            service=service_of(naming, above, self._catalogue(), read.cluster),
             subject=str(subject) if subject is not None else "",
             severity=severity,
             severity_word=word,
@@ -178,6 +203,3 @@ class AlertDesk:
             group_key=self._redactor.text(delivery.group_key)[:LONGEST_WORDS],
             left_out=delivery.left_out,
         )
-
-    async def _owners(self, naming: Naming) -> Sequence[WorkloadRef]:
-        return await self._owners_of(naming.workload) if naming.workload is not None else ()

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from bot.core.detection.enrichment import Extra
 from bot.core.ports import Clock, Store, Transaction
-from bot.core.shared.wording import gap_text
+from bot.core.shared.wording import clock, gap_text
 from bot.domain.alert import Alert, AlertEnding, Over
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
@@ -211,13 +211,14 @@ class FindingDesk:
         texts = self._config.texts
         minutes = round((finding.resolved_at - finding.opened_at).total_seconds() / 60)
         unheard = [a.name for a in alerts if isinstance(a.state, Over) and a.state.how in GUESSED]
-        key = "finding.unheard" if unheard else "finding.resolved"
+        names = unheard or [a.name for a in alerts]
+        key = "finding.resolved" if finding.anomalies else "finding.stopped_firing"
         return texts.say(
-            key,
+            "finding.unheard" if unheard else key,
             service=finding.service,
             minutes=minutes,
             id=finding.id,
-            alerts=", ".join(dict.fromkeys(unheard)),
+            alerts=", ".join(dict.fromkeys(names)),
         )
 
     async def conclude(
@@ -261,7 +262,7 @@ class FindingDesk:
             observed=format_value(verdict.observed, verdict.unit),
             expected=format_value(verdict.expected, verdict.unit),
             sigma=f"{verdict.deviation_sigma:+.1f}",
-            since=_since(verdict.started_at),
+            since=self._since(verdict.started_at),
         )
         return f"{line}{gap_text(texts, verdict)}"
 
@@ -273,8 +274,11 @@ class FindingDesk:
             alert=alert.name,
             service=alert.service,
             words=alert.summary[:LONGEST_WORDS],
-            since=_since(alert.started_at),
+            since=self._since(alert.started_at),
         )
+
+    def _since(self, at: datetime) -> str:
+        return f"{clock(at, self._clock.now())} UTC"
 
     def _notes(self, signals: Sequence[Signal]) -> tuple[str, ...]:
         """Return what must be known of alerts: words that no table has, what was left out."""
@@ -299,10 +303,6 @@ class FindingDesk:
             )
         key = "finding.title_up" if worst.worst.deviation_sigma > 0 else "finding.title_down"
         return self._config.texts.say(key, metric=worst.metric, service=worst.service)
-
-
-def _since(at: datetime) -> str:
-    return f"{at:%H:%M} UTC"
 
 
 def _told(alert: Alert) -> dict[str, str]:

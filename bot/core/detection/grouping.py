@@ -105,8 +105,9 @@ def _stray(signal: Signal, catalogue: Catalogue) -> TypeGuard[Alert]:
 
     Who calls whom is not known of it; then Alertmanager's own grouping is what there is.
     """
-    unknown = isinstance(signal, Alert) and signal.service not in catalogue.services
-    return unknown and bool(signal.group_key)  # type: ignore[union-attr]
+    if not isinstance(signal, Alert) or signal.service in catalogue.services:
+        return False
+    return bool(signal.group_key)
 
 
 def _kin(signal: Signal, keys: Collection[str], catalogue: Catalogue) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bot.core.investigation.intent import Kind
 from bot.core.investigation.investigator import Diagnosis
-from bot.core.shared.wording import gap_text, window_text
+from bot.core.shared.wording import clock, gap_text, window_text
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach
 from tools.analysis.scan import AnomalousSpan
@@ -49,13 +49,6 @@ def confidence_word(confidence: float, texts: Texts) -> str:
 def plain(markdown: str) -> str:
     """Return a line without its bold marks."""
     return markdown.replace("**", "").strip()
-
-
-def clock(at: datetime, now: datetime | None = None) -> str:
-    """Return a time as people read it: the clock, with the date when it is not today's."""
-    if now is not None and at.date() == now.date():
-        return f"{at:%H:%M}"
-    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def _lead(diagnosis: Diagnosis, texts: Texts) -> str:

@@ -1,10 +1,19 @@
-"""Short texts that several rooms say alike: a window, how much of it is missing."""
+"""Short texts that several rooms say alike: a time, a window, how much of it is missing."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from bot.locale import Texts
 from tools.analysis.normalise import TELL_MISSING_RATIO
 from tools.world import Verdict, Window
+
+
+def clock(at: datetime, now: datetime | None = None) -> str:
+    """Return a time as people read it: the clock, with the date when it is not today's."""
+    if now is not None and at.date() == now.date():
+        return f"{at:%H:%M}"
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def window_text(window: Window) -> str:

@@ -15,6 +15,7 @@ import aiohttp
 import httpx
 import pytest
 
+from foundation.shortened import shortened_line
 from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.fixtures.nouns import NOW
 from tests.patience import PATIENCE
@@ -29,7 +30,7 @@ from tools.backends.transport import Connection, JsonBackend
 from tools.backends.unpacking import PIECE
 from tools.backends.webhook import Webhook, WebhookConfig
 from tools.errors import AnswerTooLargeError, BackendError, BackendUnavailableError
-from tools.observe.logs import SHOWN_CHARACTERS, _cut
+from tools.observe.logs import SHOWN_CHARACTERS
 from tools.world import Window
 
 MEGABYTE = 1_000_000
@@ -258,6 +259,6 @@ async def test_of_a_line_as_long_as_a_book_the_beginning_is_kept() -> None:
     (line,) = (await loki.search(Window.ending(NOW, timedelta(hours=1)))).lines
     assert len(line.text) == LONGEST_LINE
     assert line.text.endswith("…")
-    assert len(_cut(text)) == SHOWN_CHARACTERS
-    assert _cut(" " * MEGABYTE + "b") == "…"
+    assert len(shortened_line(text, SHOWN_CHARACTERS)) == SHOWN_CHARACTERS
+    assert shortened_line(" " * MEGABYTE + "b", SHOWN_CHARACTERS) == "…"
     await loki.close()

@@ -280,6 +280,7 @@ prometheus:
   retry_attempts: 1
   url: {well}
   instances: {{us: {{url: "http://127.0.0.1:{us}", retry_attempts: 1}}}}
+alertmanager: {{url: "http://127.0.0.1:{us}", retry_attempts: 1}}
 """
     found = settings(tmp_path, text)
     async with AsyncExitStack() as stack:
@@ -288,6 +289,7 @@ prometheus:
     assert rows["prometheus default"].state is DependencyState.OK
     assert rows["prometheus us"].state is DependencyState.FAILED
     assert str(us) in rows["prometheus us"].detail
+    assert rows["alertmanager"].state is DependencyState.FAILED
     async with AsyncExitStack() as stack:
         metrics = metrics_of(found, stack)
         assert metrics is not None

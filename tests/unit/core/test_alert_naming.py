@@ -60,6 +60,7 @@ CASES = {
     "a service label in another namespace": (
         {"service": "checkout", "namespace": "staging"}, (), "staging/checkout",
     ),
+    "a workload without its namespace": ({"deployment": "checkout"}, (), "checkout"),
     "a namespace that is none": ({"service": "checkout", "namespace": "AWS/RDS"}, (), "checkout"),
     "an exporter beside its subject": (
         {"job": "postgres-exporter", "instance": "10.0.0.7:9187", "pod": "postgres-exporter-1",

@@ -10,6 +10,8 @@ import pytest
 
 from bot.domain.redaction import DEEPEST, Redactor
 from foundation.hidden import readable
+from foundation.shortened import shortened_line
+from tools.observe.workload_lines import LONGEST, event_line
 
 SAID = "Hunter22xQz9"
 OURS = "canary7own0secret-KEY"
@@ -150,3 +152,20 @@ def test_a_line_that_was_shortened_shows_no_half_of_a_secret(text: str, secret: 
         assert shown <= max(11, len(secret) // 2), said
     for plain in ("http://db:8080…", "sk-learn…", "the gh_actions…", "https://acme.io/eyJ…"):
         assert CUT.text(plain) == plain
+
+
+@pytest.mark.parametrize("before", range(LONGEST - 36, LONGEST - 16))
+def test_a_tools_line_that_was_shortened_shows_no_half_of_a_secret(before: int) -> None:
+    row = {
+        "at": "14:00", "since": "14:00", "type": "Warning", "reason": "Failed", "object": "shop",
+        "count": 1, "message": f"{'x' * before} {ISSUED} and more",
+    }  # fmt: skip
+    said = CUT.text(event_line(row))
+    assert ISSUED[:16] not in said
+
+
+def test_a_line_is_cut_where_it_is_too_long_and_says_so() -> None:
+    assert shortened_line(" a\n b ", 10) == "a b"
+    assert shortened_line("abcdefghij", 10) == "abcdefghij"
+    assert shortened_line("abcdefghijk", 10) == "abcdefghi…"
+    assert shortened_line("a" + " " * 1000 + "b", 10) == "a…"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
+import httpx
+
 from bot.composition.parts import Parts
 from bot.composition.vitals import Vitals
 from bot.domain.redaction import Redactor
@@ -14,6 +16,8 @@ from bot.scheduler import Scheduler
 from tests.fakes.clock import FakeClock
 from tests.fakes.decision import service
 from tests.fakes.metrics import FakeMetrics
+from tools.backends.alertmanager import Alertmanager
+from tools.backends.transport import Connection
 from tools.errors import BackendUnavailableError
 from tools.world import Catalogue, ModelData
 
@@ -29,6 +33,7 @@ def vitals_of(metrics: FakeMetrics | None = None, refused: Mapping[str, str] = {
         logs=None,
         traces=None,
         cluster=None,
+        alert_source=None,
         live_files=SimpleNamespace(refused=lambda: refused),
     )
     return Vitals(cast("Parts", parts), Texts("en"))
@@ -42,6 +47,18 @@ async def test_a_backend_that_is_down_is_told_without_the_secrets_in_its_words()
     lines = await vitals_of(metrics).status()
     assert SECRET not in repr(lines)
     assert lines["loki"] == "off (no LOKI_URL)"
+
+
+async def test_an_alertmanager_that_is_asked_is_a_backend_like_the_others() -> None:
+    vitals = vitals_of()
+    source = Alertmanager(
+        Connection(url="http://am", retry_attempts=1),
+        httpx.MockTransport(lambda _: httpx.Response(503, text="starting")),
+    )
+    cast("SimpleNamespace", vitals._parts).alert_source = source
+    (health,) = await vitals.backends()
+    assert (health.name, health.up) == ("alertmanager", False)
+    await source.close()
 
 
 async def test_a_playbook_that_does_not_serve_is_told() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from bot.core.detection.findings import FindingConfig, FindingDesk
 from bot.core.investigation.answer_text import _seen
 from bot.core.shared.wording import gap_text
 from bot.locale import Texts
+from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import a_verdict, an_anomaly
 from tools.analysis.detect import DetectorSettings, score_service
 from tools.analysis.normalise import TELL_MISSING_RATIO
@@ -35,8 +36,8 @@ def test_a_window_that_is_nearly_whole_is_not_worth_a_word() -> None:
 
 
 def test_the_line_of_a_finding_ends_with_it() -> None:
-    desk = FindingDesk.__new__(FindingDesk)
-    desk._config = cast("FindingConfig", type("Config", (), {"texts": Texts("en")}))
+    nowhere: Any = None
+    desk = FindingDesk(nowhere, FakeClock(), nowhere, FindingConfig(Texts("en")))
     gappy = replace(an_anomaly(), worst=replace(a_verdict(), missing_ratio=0.12))
     assert desk.line(gappy).endswith("; 12 % of the window is missing")
     assert not desk.line(an_anomaly()).endswith("missing")

@@ -29,7 +29,7 @@ SEEDS = 3
 def run(data: Path | None = None) -> Report:
     """Measure; `data` is not used: everything is made here."""
     _ = data
-    from bot.domain.redaction import Redactor
+    from bot.domain.secrets.redaction import Redactor
     from tests.fixtures import ordinary_lines_blind, secret_corpus_blind
     from tests.fixtures.secret_corpus import leaks, ordinary
     from tests.property.test_linear_texts import LONG, MOST, READERS, UNITS, seconds, times_as_long

@@ -18,7 +18,7 @@ from bot.composition.database import head_places, kept_anchors, open_as_it_is, o
 from bot.composition.examining import backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.composition.terminal import terminal_desk
-from bot.core.investigation.limits import Limits
+from bot.core.investigation.model.limits import Limits
 from bot.core.ports import ModelUnavailableError, PlanRecord, Reply
 from bot.core.upkeep.anchoring import AnchorPlace
 from bot.core.upkeep.doctor import Check, CheckFailedError, DependencyRow, examine

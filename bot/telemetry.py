@@ -20,8 +20,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bot.core.ports import Clock, Store
 from bot.domain.audit import Event
-from bot.domain.plan import PlanStatus
-from bot.domain.redaction import Redactor
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.secrets.redaction import Redactor
 from foundation.hidden import readable
 from tools.ports import Health
 from tools.world import Severity

@@ -37,7 +37,7 @@ def rbac(
 
 def _protected(identity: str) -> Protected:
     """Return what the configuration protects; the identity says where the bot lives."""
-    from bot.domain.policy import OwnProtection
+    from bot.domain.plans.policy import OwnProtection
     from tools.act import admission
 
     policy = settings().policy

@@ -10,7 +10,7 @@ from bot.composition.parts import Parts, owner_name
 from bot.core.investigation.causes import CauseSheet, usable
 from bot.core.investigation.desk import AgentDesk
 from bot.core.investigation.evidence_pages import ThreadEvidence
-from bot.core.investigation.investigator import Investigator
+from bot.core.investigation.investigator.investigator import Investigator
 from bot.core.investigation.turn import DeskConfig
 from bot.domain.run import Running
 from tools.backends.fleets import named

@@ -10,7 +10,7 @@ from datetime import datetime
 from bot.api.deps import Pulse
 from bot.composition.parts import Parts
 from bot.core.detection.cycle import CycleReport
-from bot.core.investigation.limits import Limits
+from bot.core.investigation.model.limits import Limits
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from bot.telemetry import SelfMetrics

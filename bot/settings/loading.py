@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bot.api.config import ApiConfig
 from bot.core.ports import FileLayout
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.settings.access import access_config
 from bot.settings.arguments import configured
 from bot.settings.audit_key import given_key, refuse_weak_key

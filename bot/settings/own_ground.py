@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from bot.domain.policy import OwnGround, OwnService
+from bot.domain.plans.policy import OwnGround, OwnService
 from bot.settings.arguments import configured
 from bot.settings.document import ConfigDocument
 from tools.addresses import services_of_address

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.domain.policy import OwnGround, PolicyConfig
-from bot.domain.risk import RiskConfig
+from bot.domain.plans.policy import OwnGround, PolicyConfig
+from bot.domain.plans.risk import RiskConfig
 from bot.settings.arguments import configured, converted, minutes
 from bot.settings.document import ConfigDocument
 from bot.settings.errors import ConfigError

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from bot.core.ports import Environment
-from bot.domain.policy import AutoTier, OwnProtection
+from bot.domain.plans.policy import AutoTier, OwnProtection
 from bot.settings.backend_sections import Section
 from tools.world import ModelData, Severity, is_namespace
 

@@ -13,9 +13,9 @@ from bot.core.detection.learning import LearningConfig
 from bot.core.ports import Budget, Clock, FileLayout, Installation
 from bot.core.reports.digests import DigestSchedule
 from bot.domain.access import AccessConfig
-from bot.domain.policy import PolicyConfig
-from bot.domain.redaction import Redactor
-from bot.domain.risk import RiskConfig
+from bot.domain.plans.policy import PolicyConfig
+from bot.domain.plans.risk import RiskConfig
+from bot.domain.secrets.redaction import Redactor
 from bot.settings.document import ConfigDocument
 from bot.store.anchors import AnchorConfig
 from bot.telemetry import LogConfig

@@ -16,8 +16,8 @@ from bot.core.reports.digests import DigestDesk
 from bot.core.reports.postmortems import PostmortemDesk
 from bot.core.upkeep.rereading import Rereading
 from bot.domain.access import AccessConfig
-from bot.domain.policy import Ruling
-from bot.domain.redaction import Redactor
+from bot.domain.plans.policy import Ruling
+from bot.domain.secrets.redaction import Redactor
 from tools.world import Catalogue
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from bot.core.ports import OutboxRow, PlanRecord, Transaction
 from bot.domain.ids import FindingId, PlanId, PostmortemId, RunId
-from bot.domain.policy import Ruling
+from bot.domain.plans.policy import Ruling
 from bot.domain.signal import Signal
 from bot.locale import Texts
 from bot.slack.blocks import answer, digest, finding, notice, plan, postmortem

@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "redaction.md"
 ROW = re.compile(r"^\| `(?P<path>[\w/]+\.py)` \| `(?P<door>[\w.]+)` \| (?P<why>.{12,}) \|$")
 CUTS = frozenset({"text", "json", "cause", "change", "case"})  # what a Redactor offers
 HOLDERS = frozenset({"redactor", "_redactor"})  # what one is called, wherever it is kept
-MODULE = "bot/domain/redaction.py"
+MODULE = "bot/domain/secrets/redaction.py"
 MAKERS = ("bot/settings",)  # who knows our own secrets: nobody else makes a Redactor
 
 Door = tuple[str, str]  # file and qualified name of the function that cuts

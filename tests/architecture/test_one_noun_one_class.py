@@ -7,8 +7,8 @@ from tests.architecture.source import OURS, sources
 
 # A state is named inside the life it belongs to: a plan runs and fails, and so does a run.
 STATES = {
-    "Failed": {"bot/domain/plan_life.py", "bot/domain/run.py"},
-    "Running": {"bot/domain/plan_life.py", "bot/domain/run.py"},
+    "Failed": {"bot/domain/plans/plan_life.py", "bot/domain/run.py"},
+    "Running": {"bot/domain/plans/plan_life.py", "bot/domain/run.py"},
 }
 
 

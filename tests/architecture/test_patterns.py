@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from tests.architecture.source import OURS, dotted, sources
 
 TRIED = frozenset({  # by tests/property/test_linear_texts.py
-    "bot/core/investigation/figures.py", "bot/core/investigation/intent.py",
+    "bot/core/investigation/figures.py", "bot/core/investigation/investigator/intent.py",
     "bot/core/reports/postmortem_text.py", "bot/slack/blocks/markdown.py",
     "bot/slack/blocks/text.py", "knowledge/documents.py",
     "tools/analysis/clues.py", "tools/analysis/log_headers.py", "tools/analysis/log_masks.py",
@@ -22,7 +22,7 @@ OWN_FILE = "reads files of the people who run the bot, up to the cap of their re
 BOUNDED = {
     "bot/cli/database.py": ONE_FIELD,
     "bot/composition/config_doubts.py": ONE_FIELD,
-    "bot/core/investigation/investigator.py": "looks for words in a metric's name",
+    "bot/core/investigation/investigator/investigator.py": "looks for words in a metric's name",
     "bot/core/investigation/recorder.py": "looks for fixed lengths and the beginnings of lines",
     "bot/settings/notification.py": ONE_FIELD,
     "bot/settings/sections.py": ONE_FIELD,
@@ -53,7 +53,8 @@ BOUNDED = {
     "tools/world/names.py": "matches at most 63 characters, from the beginning",
 }
 BUILT = {  # patterns that are put together when they are needed, each from words that are escaped
-    "bot/core/investigation/intent.py", "tools/analysis/clues.py", "tools/analysis/log_headers.py",
+    "bot/core/investigation/investigator/intent.py",
+    "tools/analysis/clues.py", "tools/analysis/log_headers.py",
 }  # fmt: skip
 
 

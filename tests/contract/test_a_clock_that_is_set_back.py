@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from bot.store.store import SqlStore
 from tests.fakes.decision import ANN, BOB, INCIDENTS, Production
 

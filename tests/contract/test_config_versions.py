@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core.shared.stored_ports import StoredConfigHistory
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.store.remediation.config_versions import KEPT
 from bot.store.store import SqlStore
 from tools.world import WorkloadRef

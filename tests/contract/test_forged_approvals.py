@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanBody, PlanStatus
-from bot.domain.policy import AutoTier
+from bot.domain.plans.plan import PlanBody, PlanStatus
+from bot.domain.plans.policy import AutoTier
 from bot.store.codec import decode
 from bot.store.store import SqlStore
 from tests.fakes.decision import ADA, ANN, BOB, INCIDENTS, START, Production

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 
-from bot.domain import plan_life as life
-from bot.domain.approval import Approved, Yes
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus, Position, StepPhase
-from bot.domain.step_run import SENT_AGAIN, StepDone, StepSent
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Approved, Yes
+from bot.domain.plans.plan import PlanStatus, Position, StepPhase
+from bot.domain.plans.step_run import SENT_AGAIN, StepDone, StepSent
 from bot.store.codec import encode
 from bot.store.schema import Base
 from bot.store.store import SqlStore

@@ -15,9 +15,9 @@ from sqlalchemy import text
 
 from bot.api.schemas.plans import PlanOut
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus, StepPhase
-from bot.domain.policy import rule
-from bot.domain.risk import Tier
+from bot.domain.plans.plan import PlanStatus, StepPhase
+from bot.domain.plans.policy import rule
+from bot.domain.plans.risk import Tier
 from bot.locale import Texts
 from bot.slack.renderers import renderers_over
 from bot.store.store import SqlStore

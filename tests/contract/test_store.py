@@ -13,21 +13,28 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from bot.core.ports import ApiToken, Feedback, Mute, PlanRecord, StaleError
-from bot.domain import plan_life as life
 from bot.domain import run as runs
 from bot.domain.access import Scope
 from bot.domain.alert import AlertEnding, acknowledge_alert, end_unheard, mark_false_alert
 from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
 from bot.domain.answer import Answer, Usage
-from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
 from bot.domain.audit import Event
 from bot.domain.heartbeat import Heartbeat, beat
 from bot.domain.ids import AlertId, ChannelId, EvidenceId, PlanId, PostmortemId, RunId, Ts
 from bot.domain.incident import TimelineEntry, resolve
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus, Position
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
+from bot.domain.plans.plan import PlanStatus, Position
+from bot.domain.plans.step_run import (
+    StepFailed,
+    StepIntended,
+    StepUnknown,
+    finish,
+    send,
+    send_again,
+)
 from bot.domain.postmortem import ActionItem, Postmortem
-from bot.domain.step_run import StepFailed, StepIntended, StepUnknown, finish, send, send_again
 from bot.store.schema import Base
 from bot.store.store import SqlStore, open_store
 from tests.fixtures.keys import KEYRING

@@ -12,7 +12,7 @@ from bot.core.upkeep.api_tokens import sha256_of
 from bot.core.upkeep.sealing import Sealing
 from bot.domain.access import Scope
 from bot.domain.ids import PlanId, UserId
-from bot.domain.plan import PlanStatus, StepPhase
+from bot.domain.plans.plan import PlanStatus, StepPhase
 from bot.store.anchors import HeadFile
 from bot.store.store import SqlStore, open_store
 from tests.fakes.clock import FakeClock

@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from bot.core.ports import PlanRecord
 from bot.core.upkeep.keeping import Keeper
-from bot.domain import plan_life as life
 from bot.domain.ids import PlanId
+from bot.domain.plans import plan_life as life
 from bot.store.store import SqlStore
 from tests.fakes.decision import ANN, BOB, INCIDENTS, Production
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from bot.store.store import open_store
 from tests.fixtures.older_var import KEYRING, TOKENS, write_older_var
 

@@ -19,10 +19,10 @@ from bot.domain.access import AccessConfig, Role
 from bot.domain.audit import BOT, Anchor, Event
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.plan_life import PlanState
-from bot.domain.policy import PolicyConfig
-from bot.domain.redaction import Redactor
-from bot.domain.step_run import StepRun
+from bot.domain.plans.plan_life import PlanState
+from bot.domain.plans.policy import PolicyConfig
+from bot.domain.plans.step_run import StepRun
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from playbooks.loader import Loaded, parse

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.claude.model import Claude, ClaudeConfig
-from bot.core.investigation.conversation import is_whole, told_again
+from bot.core.investigation.model.conversation import is_whole, told_again
 from bot.domain.ids import ChannelId, RunId, Ts
 from bot.domain.place import Place
 from sandbox.model.protocol import check_request

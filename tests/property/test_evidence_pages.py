@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.investigation.recorder import Recorder, for_model
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from tests.fakes.thread import FakeThread
 from tests.fixtures.nouns import a_run
 from tools import tokens

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.investigation.figures_only import NAMES, STATES, TEXTS, reduced
-from bot.core.investigation.limits import Limits
+from bot.core.investigation.model.figures_only import NAMES, STATES, TEXTS, reduced
+from bot.core.investigation.model.limits import Limits
 from tests.fakes.decision import service
 from tools.world import Catalogue, ModelData, ServiceName
 

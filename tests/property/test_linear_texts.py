@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.core.investigation import figures, intent
+from bot.core.investigation import figures
+from bot.core.investigation.investigator import intent
 from bot.core.reports import postmortem_text
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.slack.blocks import markdown
 from bot.slack.blocks import text as slack
 from foundation import blanks

@@ -32,9 +32,9 @@ from hypothesis.stateful import (
 
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import PlanId, UserId
-from bot.domain.plan import PlanStatus
-from bot.domain.plan_life import AtWork
-from bot.domain.policy import AutoTier
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.plan_life import AtWork
+from bot.domain.plans.policy import AutoTier
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import (
     ADA,

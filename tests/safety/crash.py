@@ -34,7 +34,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.domain.keyring import Keyring
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from bot.store.store import open_store
 from sandbox.clock import ManualClock
 from sandbox.kubernetes.cluster import Cluster

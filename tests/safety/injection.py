@@ -21,7 +21,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.domain.policy import AutoTier
+from bot.domain.plans.policy import AutoTier
 from bot.telemetry import configure_logging
 from sandbox.model.server import start_model
 from tests.fakes.clock import FakeClock

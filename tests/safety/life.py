@@ -36,8 +36,8 @@ from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import PlanId
 from bot.domain.keyring import Keyring
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
-from bot.domain.redaction import Redactor
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import open_store
 from playbooks.loader import parse

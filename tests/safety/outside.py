@@ -20,7 +20,7 @@ from bot.core.ports import Clock
 from bot.core.reports.webhook_notices import Notifier
 from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.core.upkeep.cluster_watch import ClusterWatch, essence_of
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.store.store import SqlStore
 from sandbox.clock import ManualClock
 from sandbox.tempo.calls import Span

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.domain.ids import ChannelId, PlanId, UserId
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from sandbox.slack.people import ALICE, CAROL, INCIDENTS
 from tests.safety.canaries import CANARIES
 from tests.safety.stage import Stage

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.domain.policy import PolicyConfig
+from bot.domain.plans.policy import PolicyConfig
 from playbooks.loader import Loaded, parse
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import ANN, BOB, INCIDENTS, Production, deployment, service

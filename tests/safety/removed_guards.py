@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.core.remediation.running.permits import PermitForgedError
-from bot.domain.guards import Moment
+from bot.domain.plans.guards import Moment
 from tests.fixtures.guards import removed
 
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from bot.claude.model import Claude
 from bot.core.ports import Budget, PlanRecord
-from bot.domain.approval import Expired, Pending
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.approval import Expired, Pending
+from bot.domain.plans.plan import PlanStatus
 from bot.settings.environment import environment
 from bot.store.store import SqlStore
 from sandbox.model.server import ModelServer

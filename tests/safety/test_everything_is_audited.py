@@ -21,8 +21,8 @@ from bot.core.ports import Budget
 from bot.core.remediation.answers.switches import HaltFile
 from bot.core.shared.live_files import LiveFiles, LoadedFiles
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import AutoTier
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import AutoTier
 from bot.store.schema import Base
 from tests.fakes.changes import FakeChanges
 from tests.fakes.decision import ADA, ANN, INCIDENTS, RAY, VIV, Production, library

@@ -10,9 +10,9 @@ import pytest
 
 from bot.core.remediation.planning.planner import Origin
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import AutoTier, PolicyConfig
-from bot.domain.redaction import Redactor
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import AutoTier, PolicyConfig
+from bot.domain.secrets.redaction import Redactor
 from bot.store.store import SqlStore
 from tests.fakes.decision import ANN, INCIDENTS, Production
 from tests.safety.canaries import CANARIES, MARKS

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import OwnGround, OwnProtection, OwnService, PolicyConfig
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import OwnGround, OwnProtection, OwnService, PolicyConfig
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import (
     ANN,

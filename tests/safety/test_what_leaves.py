@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.investigation.model_reading import ModelReading
+from bot.core.investigation.model.reading import ModelReading
 from bot.core.investigation.recorder import for_model
 from bot.domain.answer import Evidence
 from bot.store.store import SqlStore

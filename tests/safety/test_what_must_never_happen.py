@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain import guards
-from bot.domain.guards import GUARDS, Moment
+from bot.domain.plans import guards
+from bot.domain.plans.guards import GUARDS, Moment
 from tests.fixtures.guards import removed
 from tests.safety import race
 from tests.safety.crash_stories import STORIES

@@ -25,7 +25,7 @@ from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.chart import ChartSpec
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.domain.signal import Signal
 from bot.locale import Texts
 from bot.store.store import SqlStore

@@ -15,7 +15,7 @@ from bot.core.remediation.planning.planner import Origin
 from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import TERMINAL
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from bot.store.store import SqlStore
 from tests.fakes.decision import library
 from tests.fakes.workers import QuickWorkers

@@ -17,8 +17,8 @@ from slack_bolt.async_app import AsyncBoltRequest
 from bot.core.remediation.planning.planner import Origin
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, UserId
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import PolicyConfig
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import PolicyConfig
 from bot.slack.app import SlackRoom
 from bot.slack.directory import FRESH
 from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS, ONCALL_GROUP

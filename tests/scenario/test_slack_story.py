@@ -18,7 +18,7 @@ from sqlalchemy import text
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, Ts, UserId
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from bot.domain.question import Question
 from bot.domain.run import Done, Running
 from bot.slack import replies

@@ -21,7 +21,7 @@ from bot.core.remediation.answers.switches import HaltFile
 from bot.core.remediation.guarding.halts import HALT, SETTING_CHANGED
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import ChannelId, UserId
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.slack import front_door
 from bot.slack.front_door import ON_THE_LOOP, characters
 from bot.slack.inbox import InboxWorker

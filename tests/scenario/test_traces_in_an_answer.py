@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.investigation.intent import Intent, Kind
-from bot.core.investigation.investigator import Diagnosis, Investigator
+from bot.core.investigation.investigator.intent import Intent, Kind
+from bot.core.investigation.investigator.investigator import Diagnosis, Investigator
 from bot.core.investigation.recorder import Recorder
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from tests.fakes.baselines import FakeBaselines
 from tests.fakes.changes import FakeChanges
 from tests.fakes.thread import FakeThread

@@ -13,17 +13,17 @@ import pytest
 from inline_snapshot import snapshot
 
 from bot.core.ports import PlanRecord
-from bot.domain import plan_life as life
 from bot.domain.anomaly import acknowledge
 from bot.domain.answer import Evidence
-from bot.domain.approval import Approved, Expired, Pending, Rejected, Yes
 from bot.domain.ids import EvidenceId, IncidentId, PostmortemId, RunId
-from bot.domain.plan import PlanStatus, Position
-from bot.domain.policy import PolicyConfig, rule
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Approved, Expired, Pending, Rejected, Yes
+from bot.domain.plans.plan import PlanStatus, Position
+from bot.domain.plans.policy import PolicyConfig, rule
+from bot.domain.plans.risk import Tier
+from bot.domain.plans.step_run import StepSent
 from bot.domain.postmortem import ActionItem, Postmortem
-from bot.domain.risk import Tier
 from bot.domain.run import finish
-from bot.domain.step_run import StepSent
 from bot.locale import Texts
 from bot.slack.blocks import answer, digest, finding, home, notice, plan, postmortem
 from bot.slack.blocks.reason_form import reason_form

@@ -12,8 +12,8 @@ import pytest
 
 from bot.core.investigation.causes import record_causes
 from bot.domain.access import Role
-from bot.domain.plan import PlanStatus
-from bot.domain.risk import Tier
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.risk import Tier
 from bot.locale import LANGUAGES, MissingTextError, Texts
 from tests.architecture.source import Source, sources
 from tools.catalog import ALL

@@ -11,7 +11,7 @@ from bot.api.problems import described
 from bot.api.schemas.plans import PlanOut
 from bot.core.ports import PlanRecord, Transaction
 from bot.domain.ids import PlanId
-from bot.domain.plan import OPEN, PlanStatus
+from bot.domain.plans.plan import OPEN, PlanStatus
 
 router = APIRouter(prefix="/api/v1", responses=described(401, 403, 422, 503))
 

@@ -10,7 +10,7 @@ from bot.api.access import Caller, needs
 from bot.api.problems import ProblemError, described
 from bot.api.routes.health import told
 from bot.api.schemas.status import MetricOut, StatusOut
-from bot.domain.plan import OPEN
+from bot.domain.plans.plan import OPEN
 from foundation.nearest import nearest
 
 router = APIRouter(prefix="/api/v1", responses=described(401, 403, 422, 503))

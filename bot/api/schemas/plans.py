@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bot.api.schemas.common import Out, Reason
 from bot.core.ports import PlanRecord
-from bot.domain.approval import Approved, Pending, Rejected
+from bot.domain.plans.approval import Approved, Pending, Rejected
 
 
 class StepOut(Out):

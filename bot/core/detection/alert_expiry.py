@@ -16,7 +16,7 @@ from bot.core.detection.alert_events import event_of
 from bot.core.detection.alert_labels import clean_labels
 from bot.core.ports import Clock, Store
 from bot.domain.alert import Alert, AlertEnding, end_unheard, fingerprint_of_alert
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from tools.errors import BackendError
 from tools.ports import AlertSource
 from tools.world import Labels

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from foundation.shortened import shortened
 
 LONGEST_LABEL = 1_000  # characters; Prometheus' own limit, where one is set, is far below

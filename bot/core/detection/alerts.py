@@ -25,7 +25,7 @@ from bot.core.ports import Clock, Store, Transaction
 from bot.domain.alert import Alert, hear_again, hear_resolved
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import AlertId, mint
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from foundation.shortened import shortened
 from foundation.together import all_or_none
 from tools.world import Catalogue, WorkloadRef, labels_of

@@ -9,7 +9,7 @@ from datetime import timedelta
 from bot.core.ports import Clock, Store
 from bot.domain.audit import Event
 from bot.domain.ids import UserId
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from foundation.nearest import nearest
 from tools.errors import BadArgumentError
 from tools.world import Catalogue, Change

@@ -18,7 +18,7 @@ from bot.core.shared.charts import ChartDesk
 from bot.core.shared.isolation import isolated
 from bot.domain.anomaly import Anomaly
 from bot.domain.finding import BreachForecast
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.domain.signal import Signal, alerts_in, anomalies_in
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach, forecast

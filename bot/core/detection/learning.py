@@ -14,7 +14,7 @@ import structlog
 from bot.core.ports import Clock, Store
 from bot.core.shared.isolation import isolated
 from bot.domain.audit import BOT, Event
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from tools.analysis.baseline import learn
 from tools.background import in_background
 from tools.fleet import Gathered, ask_each

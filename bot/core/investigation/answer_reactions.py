@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.core.ports import Clock, Feedback, Store
 from bot.domain.audit import Event
 from bot.domain.ids import RunId, UserId
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,15 @@ from datetime import timedelta
 
 import structlog
 
-from bot.core.investigation.agent_loop import RunStoppedError
-from bot.core.investigation.answer_chart import draw_answer
-from bot.core.investigation.answer_text import compose
 from bot.core.investigation.causes import CauseSheet
 from bot.core.investigation.day_budget import used_up
-from bot.core.investigation.intent import Intent, parse
-from bot.core.investigation.investigator import Diagnosis, Investigator
-from bot.core.investigation.limits import Limits
-from bot.core.investigation.model_answer import ModelAnswers
+from bot.core.investigation.investigator.answer_chart import draw_answer
+from bot.core.investigation.investigator.answer_text import compose
+from bot.core.investigation.investigator.intent import Intent, parse
+from bot.core.investigation.investigator.investigator import Diagnosis, Investigator
+from bot.core.investigation.model.agent_loop import RunStoppedError
+from bot.core.investigation.model.answer import ModelAnswers
+from bot.core.investigation.model.limits import Limits
 from bot.core.investigation.recorder import Recorder
 from bot.core.investigation.shares import book
 from bot.core.investigation.turn import DeskConfig, Turn, told
@@ -36,8 +36,8 @@ from bot.domain.answer import Answer, Usage
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import RunId, mint
 from bot.domain.question import Question
-from bot.domain.redaction import Redactor
 from bot.domain.run import Failed, Queued, Running, Stopped
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from foundation.shortened import shortened
 from tools.contract import Toolbox

@@ -19,8 +19,8 @@ from bot.core.ports import Clock, Reply, StepUpdate, Store
 from bot.domain.answer import Evidence
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import EvidenceId, PlanId
-from bot.domain.redaction import Redactor
 from bot.domain.run import Running
+from bot.domain.secrets.redaction import Redactor
 from tools import paging, tokens
 from tools.contract import Toolbox, ToolResult
 from tools.errors import BackendError, BadArgumentError, NotFoundError, ToolError

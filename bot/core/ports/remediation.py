@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from bot.domain.approval import Approval
 from bot.domain.ids import FindingId, PlanId
-from bot.domain.plan import Plan, PlanStatus, Position
-from bot.domain.plan_life import Ended, PlanState, Undoing
-from bot.domain.step_run import StepRun
+from bot.domain.plans.approval import Approval
+from bot.domain.plans.plan import Plan, PlanStatus, Position
+from bot.domain.plans.plan_life import Ended, PlanState, Undoing
+from bot.domain.plans.step_run import StepRun
 from tools.ports import ConfigVersion
 from tools.world import (
     WorkloadRef,

@@ -34,9 +34,9 @@ from bot.core.remediation.running.step_progress import StepProgress
 from bot.core.remediation.running.verification import Verifier
 from bot.domain.access import AccessConfig
 from bot.domain.place import Place
-from bot.domain.policy import PolicyConfig
-from bot.domain.redaction import Redactor
-from bot.domain.risk import RiskConfig
+from bot.domain.plans.policy import PolicyConfig
+from bot.domain.plans.risk import RiskConfig
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from playbooks.loader import Library
 from tools.act.contract import Action, Actors

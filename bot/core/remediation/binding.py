@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.domain.guards import Refusal
-from bot.domain.plan import UNDOES, Step
-from bot.domain.redaction import Redactor
+from bot.domain.plans.guards import Refusal
+from bot.domain.plans.plan import UNDOES, Step
+from bot.domain.secrets.redaction import Redactor
 from foundation.nearest import nearest
 from playbooks import templates
 from playbooks.schema import PlaybookAction, PlaybookStep

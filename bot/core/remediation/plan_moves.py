@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from bot.core.ports import Clock, PlanRecord, StaleError, Store, Transaction
-from bot.domain import plan_life as life
-from bot.domain.approval import answers_of
 from bot.domain.audit import BOT, Event
-from bot.domain.guards import GUARDS
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.plan import Plan, PlanStatus
-from bot.domain.redaction import Redactor
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import answers_of
+from bot.domain.plans.guards import GUARDS
+from bot.domain.plans.plan import Plan, PlanStatus
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 
 TRIES = 12  # lost races before we give up; two hundred clicks need a few

@@ -20,8 +20,8 @@ from bot.domain.audit import BOT, Event
 from bot.domain.finding import BreachForecast, Finding
 from bot.domain.ids import ChannelId
 from bot.domain.place import Place
-from bot.domain.plan import FOR_A_PERSON
-from bot.domain.redaction import Redactor
+from bot.domain.plans.plan import FOR_A_PERSON
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import DEFAULT_TIMEZONE, Texts
 from tools.errors import ToolError
 from tools.ports import Changes

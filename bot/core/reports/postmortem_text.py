@@ -17,7 +17,7 @@ import re2
 from bot.core.ports import AuditRow, Message, PlanRecord
 from bot.domain.finding import Finding
 from bot.domain.incident import Incident, TimelineEntry
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from bot.domain.postmortem import ActionItem, Postmortem
 from bot.locale import Texts
 from foundation.encodings import writable

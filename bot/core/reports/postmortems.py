@@ -25,7 +25,7 @@ from bot.domain.ids import ChannelId, IncidentId, PostmortemId, UserId, mint
 from bot.domain.incident import Incident, TimelineEntry
 from bot.domain.place import Place
 from bot.domain.postmortem import ActionItem, Postmortem, publish
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from tools.errors import ToolError
 from tools.ports import Changes

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.core.ports import Store
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from tools.kubernetes_objects import config_hash
 from tools.ports import ConfigVersion
 from tools.world import Baseline, Change, FiringAlert, Labels, MetricName, Window, WorkloadRef

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.core.ports import Clock, PlanRecord, StaleError, Store
-from bot.domain import plan_life as life
-from bot.domain.plan import AT_WORK
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.plan import AT_WORK
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.core.ports import PlanRecord
-from bot.domain.approval import Approved, Expired, Pending, Rejected, Withdrawn, answers_of
-from bot.domain.plan import Plan, PlanStatus, Step, StepPhase
-from bot.domain.plan_life import AtWork
-from bot.domain.policy import Ruling
-from bot.domain.risk import Tier
-from bot.domain.step_run import StepRun
+from bot.domain.plans.approval import Approved, Expired, Pending, Rejected, Withdrawn, answers_of
+from bot.domain.plans.plan import Plan, PlanStatus, Step, StepPhase
+from bot.domain.plans.plan_life import AtWork
+from bot.domain.plans.policy import Ruling
+from bot.domain.plans.risk import Tier
+from bot.domain.plans.step_run import StepRun
 from bot.locale import Texts
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import (

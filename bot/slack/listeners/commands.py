@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from bot.core.remediation.answers.switches import Switch, Switched
-from bot.domain.plan import FOR_A_PERSON
+from bot.domain.plans.plan import FOR_A_PERSON
 from bot.locale import Texts
 from bot.slack.blocks import digest as digest_view
 from bot.slack.blocks import home as view

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.domain.plan import FOR_A_PERSON
+from bot.domain.plans.plan import FOR_A_PERSON
 from bot.slack.blocks import home as view
 from bot.slack.interactions import Interaction
 from bot.slack.listeners.room import Room

@@ -18,9 +18,9 @@ from sqlalchemy import Row, select
 from sqlalchemy import Select as SelectOf
 
 from bot.domain.ids import UserId
-from bot.domain.plan import PlanStatus, StepPhase
-from bot.domain.plan_life import UndoRequest
-from bot.domain.step_run import SENT_AGAIN
+from bot.domain.plans.plan import PlanStatus, StepPhase
+from bot.domain.plans.plan_life import UndoRequest
+from bot.domain.plans.step_run import SENT_AGAIN
 from bot.store.audit_rows import EventRow
 from bot.store.codec import from_json
 from bot.store.schema import table_of

@@ -1,7 +1,7 @@
 """Tables plans, approvals and plan_steps, and how their rows are told as states and back.
 
-    PlanRow + ApprovalRow <──> a state of `bot.domain.plan_life`
-    StepRow               <──> a state of `bot.domain.step_run`
+    PlanRow + ApprovalRow <──> a state of `bot.domain.plans.plan_life`
+    StepRow               <──> a state of `bot.domain.plans.step_run`
 
 A row holds the facts of every state; those that are not true in its own are empty. A row whose
 facts contradict its status is refused: nothing runs on the strength of a guess. `mac` seals the
@@ -19,12 +19,12 @@ from typing import Any, TypeVar
 from sqlalchemy import Row
 from sqlmodel import Field
 
-from bot.domain import plan_life as life
-from bot.domain.approval import Approval, Approved, Expired, Pending, Rejected, Withdrawn
 from bot.domain.ids import UserId
 from bot.domain.keyring import Keyring, Purpose
-from bot.domain.plan import PlanStatus, Position, StepPhase
-from bot.domain.step_run import (
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Approval, Approved, Expired, Pending, Rejected, Withdrawn
+from bot.domain.plans.plan import PlanStatus, Position, StepPhase
+from bot.domain.plans.step_run import (
     StepDone,
     StepFailed,
     StepIntended,

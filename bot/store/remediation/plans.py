@@ -16,9 +16,9 @@ from sqlalchemy import Row, Select, func, insert, select, update
 from bot.core.ports import PlanRecord, StaleError, Touch
 from bot.domain.ids import FindingId, PlanId
 from bot.domain.keyring import Keyring
-from bot.domain.plan import Plan, PlanStatus, Position
-from bot.domain.plan_life import Undoing
-from bot.domain.step_run import StepDone, StepRun, StepSent
+from bot.domain.plans.plan import Plan, PlanStatus, Position
+from bot.domain.plans.plan_life import Undoing
+from bot.domain.plans.step_run import StepDone, StepRun, StepSent
 from bot.store.codec import decode, encode, encode_state
 from bot.store.remediation import older_rows
 from bot.store.remediation.plan_rows import (

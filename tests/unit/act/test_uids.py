@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bot.core.remediation.binding import Binder
-from bot.domain.plan import Step
-from bot.domain.redaction import Redactor
+from bot.domain.plans.plan import Step
+from bot.domain.secrets.redaction import Redactor
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import autoscaler, deployment

@@ -19,8 +19,8 @@ from bot.core.remediation.answers.switches import Switch, Switched, Switches
 from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import AccessConfig, Role, Scope
 from bot.domain.ids import ChannelId, PlanId, UserId
-from bot.domain.plan import PlanStatus
-from bot.domain.redaction import Redactor
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.secrets.redaction import Redactor
 from bot.store.store import SqlStore
 from bot.telemetry import SelfMetrics
 from tests.fakes.clock import FakeClock

@@ -16,7 +16,7 @@ from bot.core.remediation.answers.approvals import Said
 from bot.domain.access import Scope
 from bot.domain.anomaly import Acknowledged, Resolved
 from bot.domain.ids import AnomalyId
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from tests.fixtures.nouns import NOW, PLACE, a_baseline, a_finding, a_record, a_state, an_anomaly
 from tests.patience import PATIENCE
 from tests.unit.api.conftest import ALICE, DAVE, GUEST, World

@@ -28,7 +28,7 @@ from bot.core.ports import ApiToken, Transaction
 from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import AccessConfig, Role, Scope
 from bot.domain.ids import UserId
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.store.store import open_store
 from tests.fakes.clock import FakeClock
 from tests.fakes.decision import FakeDirectory

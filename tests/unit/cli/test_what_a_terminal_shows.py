@@ -15,7 +15,7 @@ from bot.cli.auditing import _show
 from bot.cli.ending import fail
 from bot.core.ports import AuditRow, StepUpdate
 from bot.domain.audit import Event
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.telemetry import LogConfig, configure_logging
 from tests.fixtures.nouns import NOW, a_run, an_answer
 

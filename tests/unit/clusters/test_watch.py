@@ -15,7 +15,7 @@ import pytest
 
 from bot.core.shared.stored_ports import StoredConfigHistory
 from bot.core.upkeep.cluster_watch import WATCHED, ClusterWatch, essence_of
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.store.store import SqlStore
 from foundation.retries import RetryPolicy
 from sandbox.clock import ManualClock

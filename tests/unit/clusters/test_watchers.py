@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from bot.composition.parts import Parts
 from bot.composition.watching import Watchers
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from tests.fakes.clock import FakeClock
 from tools.backends.kubernetes.reader import KubernetesReader
 

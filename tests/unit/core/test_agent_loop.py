@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.claude.model import Claude, ClaudeConfig
-from bot.core.investigation.agent_loop import (
+from bot.core.investigation.model.agent_loop import (
     MOST_CALLS,
     Hooks,
     RunStoppedError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from tools.world import Cause, Change, ChangeKind, ServiceName, SimilarCase
 
 SECRET = "hunter22x"

@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from bot.core.reports.digests import DigestDesk
-from bot.domain.approval import Approved
 from bot.domain.finding import BreachForecast
 from bot.domain.ids import ChannelId, FindingId, Ts
-from bot.domain.plan import PlanStatus
-from bot.domain.plan_life import Succeeded
-from bot.domain.redaction import Redactor
+from bot.domain.plans.approval import Approved
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.plan_life import Succeeded
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from tests.fakes.changes import FakeChanges

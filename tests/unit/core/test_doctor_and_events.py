@@ -14,7 +14,7 @@ from bot.composition.parts import open_live_files
 from bot.core.shared.announcing import AnnouncingStore
 from bot.core.upkeep.doctor import CheckFailedError, DependencyState, all_well, examine, of_health
 from bot.domain.audit import BOT, Event
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.main import _model_data_detail
 from bot.settings import load_settings
 from bot.store.store import SqlStore

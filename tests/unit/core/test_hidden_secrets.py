@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.domain.redaction import DEEPEST, Redactor
+from bot.domain.secrets.redaction import DEEPEST, Redactor
 from foundation.hidden import readable
 from foundation.shortened import shortened_line
 from tools.observe.workload_lines import LONGEST, event_line

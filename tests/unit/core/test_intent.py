@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.investigation.intent import Kind, parse
+from bot.core.investigation.investigator.intent import Kind, parse
 from tests.architecture.source import ROOT
 from tools.metrics_and_services import load_catalogue
 from tools.world import Catalogue

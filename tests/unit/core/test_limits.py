@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bot.core.investigation.figures_only import reduced
-from bot.core.investigation.limits import UNPLACED, Limits
-from bot.core.investigation.mixing import mixes_series
-from bot.core.investigation.model_reading import ModelReading
+from bot.core.investigation.model.figures_only import reduced
+from bot.core.investigation.model.limits import UNPLACED, Limits
+from bot.core.investigation.model.mixing import mixes_series
+from bot.core.investigation.model.reading import ModelReading
 from bot.core.investigation.recorder import _is_ours
 from tests.fakes.decision import service
 from tools.backends.kubernetes.calls import KubernetesCall

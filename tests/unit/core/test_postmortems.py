@@ -13,13 +13,13 @@ from bot.core.reports.postmortems import (
     PostmortemSources,
     read_actions,
 )
-from bot.domain.approval import Approved
 from bot.domain.audit import Event
 from bot.domain.ids import IncidentId, UserId
 from bot.domain.incident import Incident, TimelineEntry
 from bot.domain.place import Place
-from bot.domain.plan_life import Succeeded
-from bot.domain.redaction import Redactor
+from bot.domain.plans.approval import Approved
+from bot.domain.plans.plan_life import Succeeded
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from knowledge.documents import read_folder

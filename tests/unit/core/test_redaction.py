@@ -8,8 +8,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 import re2
 
-from bot.domain.redaction import Redactor
-from bot.domain.secret_shapes import SHAPES, occurring
+from bot.domain.secrets.redaction import Redactor
+from bot.domain.secrets.secret_shapes import SHAPES, occurring
 from tests.fixtures.ordinary_lines_blind import ordinary as ordinary_blind
 from tests.fixtures.secret_corpus import leaks, ordinary, pairs
 from tests.fixtures.secret_corpus_blind import secrets as secrets_blind

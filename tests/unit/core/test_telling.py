@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.investigation.answer_text import compose, confidence_word, plain
-from bot.core.investigation.intent import Intent, parse
-from bot.core.investigation.investigator import Diagnosis, Observed
+from bot.core.investigation.investigator.answer_text import compose, confidence_word, plain
+from bot.core.investigation.investigator.intent import Intent, parse
+from bot.core.investigation.investigator.investigator import Diagnosis, Observed
 from bot.locale import LANGUAGES, Texts
 from tests.architecture.source import ROOT
 from tools.analysis.scan import AnomalousSpan

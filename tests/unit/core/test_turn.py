@@ -22,7 +22,7 @@ from bot.core.investigation.desk import (
     AgentDesk,
     AskedBeforeError,
 )
-from bot.core.investigation.investigator import Investigator
+from bot.core.investigation.investigator.investigator import Investigator
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.investigation.turn import DeskConfig
 from bot.core.ports import Budget, Reply, StepUpdate
@@ -34,8 +34,8 @@ from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, RunId, Ts, UserId
 from bot.domain.place import Place
 from bot.domain.question import Question, Voice
-from bot.domain.redaction import Redactor
 from bot.domain.run import AgentRun, Done, Failed, Queued, Running, Stopped
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from bot.store.store import SqlStore
 from sandbox.model.script import Turn, text, thinking, tool_use

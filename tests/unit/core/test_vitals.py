@@ -10,7 +10,7 @@ import httpx
 
 from bot.composition.parts import Parts
 from bot.composition.vitals import Vitals
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 from bot.scheduler import Scheduler
 from tests.fakes.clock import FakeClock

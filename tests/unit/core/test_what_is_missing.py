@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bot.core.detection.findings import FindingConfig, FindingDesk
-from bot.core.investigation.answer_text import _seen
+from bot.core.investigation.investigator.answer_text import _seen
 from bot.core.shared.wording import gap_text
 from bot.locale import Texts
 from tests.fakes.clock import FakeClock

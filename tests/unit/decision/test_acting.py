@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from tests.fakes.decision import Production
 from tests.patience import PATIENCE
 from tools.act.contract import ActionResult, Actors, Bound, NoPauses, Pauses

@@ -8,8 +8,8 @@ from bot.domain.access import AccessConfig, Role
 from bot.domain.finding import Finding
 from bot.domain.ids import FindingId, PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import AutoTier, PolicyConfig
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import AutoTier, PolicyConfig
 from tests.fakes.decision import ADA, ANN, BOB, GUEST, INCIDENTS, RAY, VIV, Production
 from tools.errors import BackendUnavailableError
 from tools.world import ServiceMode, ServiceName, Severity

@@ -8,8 +8,8 @@ import pytest
 
 from bot.domain.ids import FindingId, RunId, Ts
 from bot.domain.place import Place
-from bot.domain.plan import Plan
-from bot.domain.policy import AutoTier, PolicyConfig
+from bot.domain.plans.plan import Plan
+from bot.domain.plans.policy import AutoTier, PolicyConfig
 from bot.domain.run import AgentRun, finish
 from tests.fakes.decision import ANN, INCIDENTS, RESTART, ROLLBACK, SCALE, Production, library
 from tests.fixtures.nouns import PLACE, a_queued_run, a_run, an_answer

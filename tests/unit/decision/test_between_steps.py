@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import PolicyConfig
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import PolicyConfig
 from tests.fakes.decision import ADA, ANN, INCIDENTS, RAY, Production
 from tools.world import ServiceMode
 

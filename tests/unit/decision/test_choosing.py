@@ -11,13 +11,13 @@ import pytest
 from bot.core.ports import OutboxRow, PlanRecord
 from bot.core.remediation.planning.planner import Origin
 from bot.core.remediation.planning.playbook_choice import Match, rank, trouble_of
-from bot.domain import plan_life as life
-from bot.domain.approval import Approved
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
-from bot.domain.plan_life import Verifying
-from bot.domain.policy import AutoTier, PolicyConfig
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Approved
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.plan_life import Verifying
+from bot.domain.plans.policy import AutoTier, PolicyConfig
 from playbooks.triggers import TriggerFacts
 from tests.fakes.clock import FakeClock
 from tests.fakes.decision import ANN, INCIDENTS, RAY, ROLLBACK, SCALE, Production, library

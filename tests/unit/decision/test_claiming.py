@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.core.ports import PlanRecord, StaleError
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from bot.store.remediation.plans import SqlPlans
 from tests.fakes.decision import Production
 

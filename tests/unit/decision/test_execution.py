@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus, StepPhase
+from bot.domain.plans.plan import PlanStatus, StepPhase
 from tests.fakes.decision import ANN, INCIDENTS, RAY, Production
 from tests.seed import seed
 from tools.errors import (

@@ -25,15 +25,15 @@ from bot.core.remediation.plan_moves import named_guard
 from bot.core.remediation.planning.planner import Origin
 from bot.core.remediation.planning.proposal_results import proposed
 from bot.core.remediation.running.permits import PermitForgedError
-from bot.domain import plan_life as life
 from bot.domain.access import AccessConfig, Role
-from bot.domain.approval import Approved, Yes
 from bot.domain.audit import Event
-from bot.domain.guards import GUARDS, Moment
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import OwnGround, OwnService
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Approved, Yes
+from bot.domain.plans.guards import GUARDS, Moment
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import OwnGround, OwnService
 from bot.locale import LANGUAGES, Texts
 from tests.fakes.decision import (
     ADA,

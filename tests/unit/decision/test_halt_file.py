@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.core.remediation.answers.switches import HaltFile, halted_by
-from bot.domain import plan_life as life
-from bot.domain.approval import Approved
 from bot.domain.ids import PlanId
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Approved
 from tests.fakes.decision import ANN, Production
 
 

@@ -13,8 +13,8 @@ from bot.core.remediation.planning.planner import Origin
 from bot.domain.audit import BOT
 from bot.domain.ids import PlanId, Ts
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus, Position
-from bot.domain.step_run import StepDone, StepUnknown
+from bot.domain.plans.plan import PlanStatus, Position
+from bot.domain.plans.step_run import StepDone, StepUnknown
 from tests.fakes.decision import ANN, BOB, INCIDENTS, Production
 from tests.fixtures.nouns import PLACE, an_incident
 from tests.unit.decision.test_planner import a_finding

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bot.domain.ids import ChannelId, PlanId, Ts, UserId
-from bot.domain.plan import PlanStatus, Step
-from bot.domain.policy import PolicyConfig
+from bot.domain.plans.plan import PlanStatus, Step
+from bot.domain.plans.policy import PolicyConfig
 from tests.fakes.decision import (
     ADA,
     ANN,
@@ -331,7 +331,7 @@ async def test_a_playbooks_cooldown_is_asked_again_at_the_claim(world: Productio
     record = await world.record(waiting)
     async with world.store.begin() as tx:
         case = await world.bot.gate.case(tx, record)
-    from bot.domain.guards import GUARDS
+    from bot.domain.plans.guards import GUARDS
 
     world.clock.advance(minutes=7)
     assert "wait" in GUARDS["cooldown"].says(case)

@@ -15,11 +15,11 @@ import pytest
 
 from bot.core.ports import PlanRecord, StaleError, Transaction
 from bot.core.remediation.running.holds import Hold, Holds, NotOursError
-from bot.domain import plan_life as life
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus, Position, StepPhase
-from bot.domain.step_run import StepIntended
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.plan import PlanStatus, Position, StepPhase
+from bot.domain.plans.step_run import StepIntended
 from tests.fakes.decision import ADA, ANN, INCIDENTS, Production, library
 from tools.act.actions import ACTIONS
 from tools.act.contract import Action, Actors, Bound, Probe, is_idempotent

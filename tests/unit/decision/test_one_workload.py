@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain import plan_life as life
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import PolicyConfig
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import PolicyConfig
 from bot.store.remediation.plan_rows import APPROVAL_ROWS, PLANS
 from tests.fakes.decision import ANN, INCIDENTS, RAY, START, Production, deployment, service
 

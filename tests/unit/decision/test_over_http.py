@@ -19,9 +19,9 @@ from bot.core.ports import ApiToken
 from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import Scope
 from bot.domain.ids import UserId
-from bot.domain.plan import PlanStatus
-from bot.domain.policy import PolicyConfig
-from bot.domain.redaction import Redactor
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.policy import PolicyConfig
+from bot.domain.secrets.redaction import Redactor
 from tests.fakes.decision import ADA, ANN, BOB, RAY, START, Production
 from tests.fixtures.alerting import an_alert_desk
 from tools.world import Catalogue

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.core.remediation.guarding.own_ground import OwnGroundReader
-from bot.domain.policy import OwnGround, OwnProtection, OwnService
+from bot.domain.plans.policy import OwnGround, OwnProtection, OwnService
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.decision import deployment

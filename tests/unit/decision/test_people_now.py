@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bot.core.remediation.guarding.people import PeopleNow
-from bot.domain.guards import Answerer
 from bot.domain.ids import UserId
+from bot.domain.plans.guards import Answerer
 from tests.fakes.decision import ANN, INCIDENTS, RAY, VIV, FakeDirectory, Production
 from tools.world import Catalogue
 

@@ -10,11 +10,11 @@ from sqlalchemy import text
 from bot.core.remediation.running import permits
 from bot.core.remediation.running.holds import Hold, NotOursError
 from bot.core.remediation.running.permits import Permit, PermitForgedError, mint
-from bot.domain import plan_life as life
-from bot.domain.approval import Approved
-from bot.domain.guards import Case, Refusal
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus, Position, StepPhase
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Approved
+from bot.domain.plans.guards import Case, Refusal
+from bot.domain.plans.plan import PlanStatus, Position, StepPhase
 from tests.fakes.decision import ANN, INCIDENTS, Production
 from tools.act.contract import Bound
 from tools.errors import LostRaceError, OutcomeUnknownError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from bot.domain import plan_life as life
-from bot.domain.plan import AT_WORK, OPEN, PlanStatus
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.plan import AT_WORK, OPEN, PlanStatus
 
 
 def test_every_status_is_the_name_of_exactly_one_state() -> None:

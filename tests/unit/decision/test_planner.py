@@ -12,9 +12,9 @@ from bot.domain.answer import Answer, Usage
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, FindingId, PlanId, RunId, Ts
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.risk import Trend
 from bot.domain.question import Question
-from bot.domain.risk import Trend
 from bot.domain.run import Done
 from playbooks.loader import load_library
 from tests.fakes.decision import ANN, INCIDENTS, RESTART, ROLLBACK, Production, library
@@ -218,7 +218,7 @@ async def test_the_digest_survives_the_store(world: Production) -> None:
 def test_the_digest_covers_steps_undo_and_playbook() -> None:
     from dataclasses import replace
 
-    from bot.domain.plan import PlanBody, Step
+    from bot.domain.plans.plan import PlanBody, Step
     from tools.world import WorkloadRef
 
     step = Step("s", "scale", WorkloadRef("c", "n", "Deployment", "d", "u"), {"a": 1}, 10, "f")

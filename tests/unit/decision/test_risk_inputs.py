@@ -11,8 +11,8 @@ from bot.core.remediation.binding import BoundStep, Looked
 from bot.core.remediation.planning.risk_inputs import RiskInputsReader
 from bot.domain.anomaly import observe, open_anomaly
 from bot.domain.ids import AnomalyId, FindingId
-from bot.domain.plan import Step
-from bot.domain.risk import RiskInputs, Trend
+from bot.domain.plans.plan import Step
+from bot.domain.plans.risk import RiskInputs, Trend
 from tests.fakes.decision import Production, library
 from tests.unit.decision.test_planner import a_finding, verdict
 from tools.act.effects import EffectSet

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from bot.core.ports import Person
 from bot.domain.access import RIGHTS, AccessConfig, Role, decide, role_of
 from bot.domain.ids import UserId
-from bot.domain.policy import AutoTier, PolicyConfig, role_for, rule, strictest
-from bot.domain.risk import RiskConfig, RiskInputs, Tier, Trend, assess
+from bot.domain.plans.policy import AutoTier, PolicyConfig, role_for, rule, strictest
+from bot.domain.plans.risk import RiskConfig, RiskInputs, Tier, Trend, assess
 from bot.settings import with_channel_ids
 from tools.world import ServiceMode, Severity
 

@@ -7,21 +7,21 @@ from dataclasses import replace
 import pytest
 
 from bot.core.remediation.binding import LONGEST_DIFF, Binder
-from bot.domain import approval as answers
 from bot.domain.audit import BOT, Event
-from bot.domain.guards import Case, Refusal, target_identity
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.keyring import Keyring, Purpose
 from bot.domain.place import Place
-from bot.domain.plan import Position
-from bot.domain.plan_proof import newest_move
-from bot.domain.policy import PolicyConfig
+from bot.domain.plans import approval as answers
+from bot.domain.plans.guards import Case, Refusal, target_identity
+from bot.domain.plans.plan import Position
+from bot.domain.plans.plan_proof import newest_move
+from bot.domain.plans.policy import PolicyConfig
+from bot.domain.plans.risk import RiskConfig, Tier, assess
+from bot.domain.plans.step_run import StepDone, StepUnknown, find_unknown
 from bot.domain.question import Question, merge
-from bot.domain.redaction import Redactor
-from bot.domain.risk import RiskConfig, Tier, assess
-from bot.domain.secret_shapes import tells
-from bot.domain.secret_values import is_loud, is_value, is_wordy
-from bot.domain.step_run import StepDone, StepUnknown, find_unknown
+from bot.domain.secrets.redaction import Redactor
+from bot.domain.secrets.secret_shapes import tells
+from bot.domain.secrets.secret_values import is_loud, is_value, is_wordy
 from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import ALICE, MINUTE, NOW

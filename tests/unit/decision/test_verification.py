@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from bot.core.remediation.running.verification import VerificationResult, Verifier
-from bot.domain.approval import Approved
-from bot.domain.plan import Plan, VerifyRule
-from bot.domain.plan_life import Verifying
+from bot.domain.plans.approval import Approved
+from bot.domain.plans.plan import Plan, VerifyRule
+from bot.domain.plans.plan_life import Verifying
 from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import a_plan
 

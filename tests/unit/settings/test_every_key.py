@@ -20,8 +20,8 @@ from bot.core.detection.learning import LearningConfig
 from bot.core.ports import VERSION, Budget, FileLayout, Installation
 from bot.core.reports.digests import DigestSchedule
 from bot.domain.access import OPEN_TO_READ, AccessConfig
-from bot.domain.policy import PolicyConfig
-from bot.domain.risk import RiskConfig
+from bot.domain.plans.policy import PolicyConfig
+from bot.domain.plans.risk import RiskConfig
 from bot.settings import ConfigDocument, Settings, load_settings, slack_config
 from bot.settings.document import RETIRED
 from bot.slack.config import SlackConfig

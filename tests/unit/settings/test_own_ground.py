@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.policy import OwnGround, OwnProtection, OwnService
+from bot.domain.plans.policy import OwnGround, OwnProtection, OwnService
 from bot.settings.document import ConfigDocument
 from bot.settings.own_ground import own_ground
 from tools.addresses import NamedService, services_of_address

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bot.domain import plan_life as life
 from bot.domain.access import Role
-from bot.domain.approval import Pending
-from bot.domain.plan import Plan, PlanStatus, Step
-from bot.domain.policy import Ruling
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import Pending
+from bot.domain.plans.plan import Plan, PlanStatus, Step
+from bot.domain.plans.policy import Ruling
 from bot.locale import Texts
 from bot.slack.blocks import finding as findings
 from bot.slack.blocks import home, notice

@@ -16,7 +16,7 @@ import pytest
 from bot.core.upkeep.sealing import Sealing
 from bot.domain.audit import Anchor
 from bot.domain.ids import PlanId
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from bot.store.anchors import HeadFile
 from bot.store.store import SqlStore
 from tests.contract.test_forged_approvals import Attacker, restore, snapshot

@@ -17,8 +17,8 @@ from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, ChannelId, FindingId, PlanId, Ts
 from bot.domain.place import Place
-from bot.domain.policy import rule
-from bot.domain.risk import Tier, Trend
+from bot.domain.plans.policy import rule
+from bot.domain.plans.risk import Tier, Trend
 from bot.domain.run import finish, start
 from bot.locale import Texts
 from bot.slack.renderers import renderers_over

@@ -14,7 +14,7 @@ import promql_parser  # noqa: F401 - heavy ones first: what they take is no answ
 from bot.core.investigation.evidence_pages import ThreadEvidence
 from bot.core.investigation.recorder import Recorder, for_model
 from bot.domain.place import TERMINAL
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from bot.store.store import SqlStore
 from tests.fakes.baselines import FakeBaselines
 from tests.fakes.clock import FakeClock

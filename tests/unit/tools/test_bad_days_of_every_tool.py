@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bot.core.investigation.recorder import Recorder, for_model
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from tests.fakes.baselines import FakeBaselines
 from tests.fakes.changes import FakeChanges
 from tests.fakes.clock import FakeClock

@@ -19,10 +19,10 @@ from bot.core.ports import PlanRecord, StaleError, Transaction
 from bot.core.remediation.guarding.gate import Gate
 from bot.core.remediation.guarding.people import Identity
 from bot.core.remediation.plan_moves import TRIES, PlanMoves, Said, named_guard
-from bot.domain.approval import answers_of
 from bot.domain.audit import Event
-from bot.domain.guards import Answerer, Moment, Refusal, ask, check
 from bot.domain.ids import PlanId, UserId
+from bot.domain.plans.approval import answers_of
+from bot.domain.plans.guards import Answerer, Moment, Refusal, ask, check
 
 log = structlog.get_logger(__name__)
 

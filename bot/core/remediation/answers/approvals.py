@@ -20,15 +20,15 @@ from bot.core.ports import PlanRecord, Transaction
 from bot.core.remediation.answers.answering import Answering
 from bot.core.remediation.plan_moves import PlanMoves, Said
 from bot.core.remediation.planning.planner import Origin, Planner
-from bot.domain import approval as answers
-from bot.domain import plan_life as life
-from bot.domain import step_run
 from bot.domain.audit import BOT
-from bot.domain.guards import Answerer, Refusal
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.plan import PlanStatus
-from bot.domain.step_run import StepUnknown, ToldOutcome
+from bot.domain.plans import approval as answers
+from bot.domain.plans import plan_life as life
+from bot.domain.plans import step_run
+from bot.domain.plans.guards import Answerer, Refusal
+from bot.domain.plans.plan import PlanStatus
+from bot.domain.plans.step_run import StepUnknown, ToldOutcome
 from foundation.blanks import is_blank
 from tools.world import ProposalDraft
 

@@ -16,11 +16,11 @@ import structlog
 from bot.core.ports import PlanRecord, Transaction
 from bot.core.remediation.guarding.gate import Gate
 from bot.core.remediation.plan_moves import PlanMoves, concerned_by
-from bot.domain import plan_life as life
 from bot.domain.audit import BOT
 from bot.domain.finding import Finding
 from bot.domain.ids import PlanId
-from bot.domain.plan import OPEN, PlanStatus
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.plan import OPEN, PlanStatus
 from tools.errors import BackendError
 
 log = structlog.get_logger(__name__)

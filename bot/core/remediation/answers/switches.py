@@ -35,7 +35,7 @@ from bot.core.remediation.guarding.hand_brake import HandBrake
 from bot.core.remediation.guarding.people import PeopleNow
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, UserId
-from bot.domain.redaction import Redactor
+from bot.domain.secrets.redaction import Redactor
 from foundation.blanks import is_blank
 
 log = structlog.get_logger(__name__)

@@ -29,10 +29,11 @@ from bot.core.remediation.guarding.plan_effects import (
     workloads_of,
 )
 from bot.core.remediation.guarding.steady_wall import SteadyWall
-from bot.domain import plan_proof
-from bot.domain.approval import Approved, Pending
 from bot.domain.audit import Anchor
-from bot.domain.guards import (
+from bot.domain.ids import PlanId
+from bot.domain.plans import plan_proof
+from bot.domain.plans.approval import Approved, Pending
+from bot.domain.plans.guards import (
     GUARDS,
     PROTECTIONS,
     Answerer,
@@ -42,11 +43,10 @@ from bot.domain.guards import (
     TouchedObject,
     protection,
 )
-from bot.domain.ids import PlanId
-from bot.domain.plan import AT_WORK, Plan, PlanStatus, Position
-from bot.domain.plan_life import AtWork
-from bot.domain.policy import PolicyConfig, Ruling, rule, strictest
-from bot.domain.risk import Tier
+from bot.domain.plans.plan import AT_WORK, Plan, PlanStatus, Position
+from bot.domain.plans.plan_life import AtWork
+from bot.domain.plans.policy import PolicyConfig, Ruling, rule, strictest
+from bot.domain.plans.risk import Tier
 from tools.act.effects import EffectSet
 from tools.errors import BackendError
 from tools.world import Catalogue, ServiceMode, ServiceName, WorkloadRef

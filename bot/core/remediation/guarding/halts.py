@@ -17,7 +17,7 @@ from datetime import datetime
 
 from bot.core.ports import Flag, Transaction
 from bot.domain.audit import BOT, Event
-from bot.domain.plan_life import PlanState, Undoing, UndoRequest
+from bot.domain.plans.plan_life import PlanState, Undoing, UndoRequest
 
 HALT, FREEZE = "halt", "freeze"  # names of the flags that people set
 SETTING_CHANGED = "setting.changed"  # kind of the audit rows about them

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import structlog
 
-from bot.domain.policy import OwnGround, OwnProtection
+from bot.domain.plans.policy import OwnGround, OwnProtection
 from tools.act.contract import Actors
 from tools.errors import ToolError
 from tools.ownership_reader import OwnershipReader

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from bot.core.ports import Directory, Person, PlanRecord
 from bot.core.remediation.guarding.plan_effects import touched_by
 from bot.domain.access import AccessConfig, decide, has_role
-from bot.domain.approval import answers_of
-from bot.domain.guards import Answerer
 from bot.domain.ids import UserId
-from bot.domain.plan import Plan
-from bot.domain.policy import role_for
+from bot.domain.plans.approval import answers_of
+from bot.domain.plans.guards import Answerer
+from bot.domain.plans.plan import Plan
+from bot.domain.plans.policy import role_for
 from tools.errors import BackendError, NotFoundError
 from tools.world import Catalogue
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from bot.core.ports import PlanRecord, Touch
 from bot.core.remediation.binding import Looked
-from bot.domain.plan import Plan, Step
-from bot.domain.plan_life import AtWork
+from bot.domain.plans.plan import Plan, Step
+from bot.domain.plans.plan_life import AtWork
 from tools.act.effects import EffectSet, Reached
 from tools.world import WorkloadRef
 

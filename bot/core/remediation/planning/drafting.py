@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.remediation.binding import BoundStep
-from bot.domain.guards import Refusal
-from bot.domain.plan import Choice, VerifyRule
+from bot.domain.plans.guards import Refusal
+from bot.domain.plans.plan import Choice, VerifyRule
 from foundation.nearest import nearest
 from playbooks.loader import Library, Loaded
 from playbooks.patterns import fits

@@ -38,14 +38,14 @@ from bot.core.remediation.planning.drafting import (
 )
 from bot.core.remediation.planning.proposal_results import diagnosis, proposed, receipt
 from bot.core.remediation.planning.risk_inputs import RiskInputsReader
-from bot.domain import plan_life as life
 from bot.domain.audit import BOT, Event
-from bot.domain.guards import Moment, Refusal, check
 from bot.domain.ids import FindingId, PlanId, UserId, mint
 from bot.domain.place import Place
-from bot.domain.plan import AT_WORK, OPEN, Plan, PlanBody, PlanStatus, VerifyRule
-from bot.domain.policy import rule
-from bot.domain.risk import RiskConfig, RiskScore, Tier, assess
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.guards import Moment, Refusal, check
+from bot.domain.plans.plan import AT_WORK, OPEN, Plan, PlanBody, PlanStatus, VerifyRule
+from bot.domain.plans.policy import rule
+from bot.domain.plans.risk import RiskConfig, RiskScore, Tier, assess
 from foundation.nearest import nearest
 from playbooks.loader import Library, Loaded
 from playbooks.schema import Playbook

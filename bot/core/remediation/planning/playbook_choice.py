@@ -13,7 +13,7 @@ from bot.core.ports import PlanRecord, Store
 from bot.core.remediation.measuring import Measure, Notice, gather_facts, metrics_of
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId
-from bot.domain.plan import PlanStatus
+from bot.domain.plans.plan import PlanStatus
 from playbooks.loader import Library, Loaded
 from playbooks.triggers import TriggerFacts, parse
 from tools.world import Cause, ServiceName

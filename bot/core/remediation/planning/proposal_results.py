@@ -6,8 +6,8 @@ from typing import Any
 
 from bot.core.ports import PlanRecord
 from bot.domain.audit import BOT, Event
-from bot.domain.plan import Plan
-from bot.domain.plan_life import Held, Waiting
+from bot.domain.plans.plan import Plan
+from bot.domain.plans.plan_life import Held, Waiting
 from playbooks.schema import Playbook
 from tools.world import ProposalDraft, ProposalReceipt
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from bot.core.ports import Clock, Store, Transaction
 from bot.domain.alert import Alert
 from bot.domain.ids import AlertId, AnomalyId, FindingId
-from bot.domain.risk import LONG, Trend
+from bot.domain.plans.risk import LONG, Trend
 from bot.domain.signal import Signal, badness
 from tools.world import ServiceName, Severity
 

@@ -10,7 +10,7 @@ from bot.core.remediation.binding import BoundStep, effects_of
 from bot.core.remediation.guarding.gate import Gate
 from bot.core.remediation.planning.proved_trouble import TroubleReader
 from bot.domain.ids import FindingId
-from bot.domain.risk import RiskInputs
+from bot.domain.plans.risk import RiskInputs
 from playbooks.schema import Playbook
 from tools.world import Catalogue, ServiceSpec
 

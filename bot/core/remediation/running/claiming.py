@@ -19,11 +19,11 @@ from bot.core.remediation.guarding.gate import Gate, Look
 from bot.core.remediation.running.holds import Hold, Holds
 from bot.core.remediation.running.permits import Permit, mint
 from bot.core.remediation.running.progress import Progress
-from bot.domain import plan_life as life
 from bot.domain.audit import BOT, Anchor
-from bot.domain.guards import GUARDS, Moment, Refusal, ask, may_wait
 from bot.domain.ids import PlanId
-from bot.domain.plan import AT_WORK, PlanStatus
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.guards import GUARDS, Moment, Refusal, ask, may_wait
+from bot.domain.plans.plan import AT_WORK, PlanStatus
 
 LINE = "plans.claim"
 MUTEX = timedelta(seconds=30)

@@ -35,11 +35,11 @@ from bot.core.remediation.running.progress import Progress
 from bot.core.remediation.running.step_progress import StepProgress
 from bot.core.remediation.running.verification import VerificationResult, Verifier
 from bot.core.shared.keyed_tasks import KeyedTasks
-from bot.domain import plan_life as life
-from bot.domain.guards import Refusal, patience_of
 from bot.domain.ids import PlanId
-from bot.domain.plan import Position, Step
-from bot.domain.step_run import StepDone, StepFailed, StepSent, StepUnknown
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.guards import Refusal, patience_of
+from bot.domain.plans.plan import Position, Step
+from bot.domain.plans.step_run import StepDone, StepFailed, StepSent, StepUnknown
 from tools.act.contract import (
     ActionResult,
     Actors,

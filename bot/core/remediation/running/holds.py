@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.core.ports import PlanRecord, StaleError, Store, Transaction
-from bot.domain import plan_life as life
 from bot.domain.ids import PlanId
-from bot.domain.plan import Plan, Position
-from bot.domain.step_run import StepRun, StepSent
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.plan import Plan, Position
+from bot.domain.plans.step_run import StepRun, StepSent
 
 T = TypeVar("T")
 S = TypeVar("S", bound=life.AtWork)

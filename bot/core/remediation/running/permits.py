@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import final
 
 from bot.core.ports import PlanRecord
-from bot.domain.guards import Case, Moment, Refusal, check
 from bot.domain.ids import UserId
-from bot.domain.plan import Plan, Position, Step
-from bot.domain.plan_life import AtWork, PlanApproved, PlanState, Running, Undoing
+from bot.domain.plans.guards import Case, Moment, Refusal, check
+from bot.domain.plans.plan import Plan, Position, Step
+from bot.domain.plans.plan_life import AtWork, PlanApproved, PlanState, Running, Undoing
 
 MOMENTS: Mapping[type[PlanState], Moment] = {
     PlanApproved: Moment.CLAIM,

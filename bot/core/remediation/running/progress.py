@@ -18,15 +18,15 @@ from bot.core.ports import Clock, PlanRecord, Transaction
 from bot.core.remediation.guarding.gate import Gate
 from bot.core.remediation.plan_moves import concerned_by
 from bot.core.remediation.running.holds import Hold, Holds
-from bot.domain import plan_life as life
-from bot.domain import step_run
 from bot.domain.audit import BOT, Event
-from bot.domain.guards import Moment, Refusal, check, patience_of
 from bot.domain.incident import TimelineEntry
 from bot.domain.place import Place
-from bot.domain.plan import Plan, PlanStatus, Position
-from bot.domain.redaction import Redactor
-from bot.domain.step_run import StepDone, StepSent
+from bot.domain.plans import plan_life as life
+from bot.domain.plans import step_run
+from bot.domain.plans.guards import Moment, Refusal, check, patience_of
+from bot.domain.plans.plan import Plan, PlanStatus, Position
+from bot.domain.plans.step_run import StepDone, StepSent
+from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
 
 log = structlog.get_logger(__name__)

@@ -16,13 +16,13 @@ from bot.core.remediation.guarding.gate import Gate, Look
 from bot.core.remediation.guarding.plan_effects import STARTED, WORKS_ON, workloads_of
 from bot.core.remediation.running.holds import Hold, Holds, NotOursError, run_at
 from bot.core.remediation.running.permits import Permit, mint
-from bot.domain import plan_life as life
-from bot.domain import step_run
 from bot.domain.audit import BOT, Event
-from bot.domain.guards import Refusal
-from bot.domain.plan import Plan, Position
-from bot.domain.redaction import Redactor
-from bot.domain.step_run import StepDone, StepIntended, StepRun, StepSent
+from bot.domain.plans import plan_life as life
+from bot.domain.plans import step_run
+from bot.domain.plans.guards import Refusal
+from bot.domain.plans.plan import Plan, Position
+from bot.domain.plans.step_run import StepDone, StepIntended, StepRun, StepSent
+from bot.domain.secrets.redaction import Redactor
 from tools.act.contract import ActionResult
 from tools.world import Change, ChangeKind
 

@@ -12,8 +12,8 @@ from enum import StrEnum
 from bot.core.ports import Clock
 from bot.core.remediation.measuring import Measure, measured
 from bot.domain.ids import PlanId
-from bot.domain.plan import Plan, VerifyRule
-from bot.domain.plan_life import Verifying
+from bot.domain.plans.plan import Plan, VerifyRule
+from bot.domain.plans.plan_life import Verifying
 from playbooks.triggers import TriggerFacts, parse
 
 SETTLE = timedelta(seconds=60)  # world: metrics are rates, so the first minute proves nothing

@@ -6,7 +6,7 @@ Vault, …: so that leaks are found).
 
 from __future__ import annotations
 
-from bot.domain.secret_values import Shape, is_loud, is_mixed, is_opaque, is_random
+from bot.domain.secrets.secret_values import Shape, is_loud, is_mixed, is_opaque, is_random
 
 _B = r"(?:\b|_)"  # where a token begins
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import prompts
-from bot.core.investigation.figures_only import Reduced, reduced
-from bot.core.investigation.limits import UNPLACED, Limits, strictest
-from bot.core.investigation.mixing import mixes_series
+from bot.core.investigation.model.figures_only import Reduced, reduced
+from bot.core.investigation.model.limits import UNPLACED, Limits, strictest
+from bot.core.investigation.model.mixing import mixes_series
 from bot.core.investigation.recorder import for_model
 from bot.core.ports import Store
 from bot.domain.answer import Evidence

@@ -4,8 +4,8 @@
                                 └ body: steps, undo, verify, playbook, targets
 
 The body is frozen and canonical (RFC 8785); the yes is bound to its sha256. What runs is this
-body, byte for byte. Where a plan is in its life: `bot.domain.plan_life`; what became of one of its
-steps: `bot.domain.step_run`.
+body, byte for byte. Where a plan is in its life: `plan_life`; what became of one of its steps:
+`step_run`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import rfc8785
 
 from bot.domain.ids import FindingId, PlanId, UserId
 from bot.domain.place import Place
-from bot.domain.risk import RiskScore, Tier
+from bot.domain.plans.risk import RiskScore, Tier
 from tools.act.effects import EffectSet
 from tools.world import ServiceName, WorkloadRef
 
@@ -204,7 +204,7 @@ class Plan:
 
 
 class PlanStatus(StrEnum):
-    """The names of a plan's states; each is a class of `bot.domain.plan_life`."""
+    """The names of a plan's states; each is a class of `bot.domain.plans.plan_life`."""
 
     WAITING = "waiting"
     HELD = "held"
@@ -234,7 +234,7 @@ AT_WORK = (PlanStatus.RUNNING, PlanStatus.VERIFYING, PlanStatus.UNDOING)  # of s
 
 
 class StepPhase(StrEnum):
-    """The names of a step's states; each is a class of `bot.domain.step_run`."""
+    """The names of a step's states; each is a class of `bot.domain.plans.step_run`."""
 
     INTENT = "intent"
     SENT = "sent"

@@ -13,20 +13,20 @@ from typing import Any
 import structlog
 
 import prompts
-from bot.core.investigation.agent_loop import CallTool, Hooks, Talk, converse
-from bot.core.investigation.answer_text import plain
 from bot.core.investigation.causes import record_causes
-from bot.core.investigation.conversation import is_whole, told_again
 from bot.core.investigation.day_budget import budget_reached
 from bot.core.investigation.figures import Release
-from bot.core.investigation.investigator import Diagnosis
-from bot.core.investigation.limits import Limits
-from bot.core.investigation.model_reading import ModelReading, told_kept
+from bot.core.investigation.investigator.answer_text import plain
+from bot.core.investigation.investigator.investigator import Diagnosis
+from bot.core.investigation.model.agent_loop import CallTool, Hooks, Talk, converse
+from bot.core.investigation.model.conversation import is_whole, told_again
+from bot.core.investigation.model.limits import Limits
+from bot.core.investigation.model.reading import ModelReading, told_kept
 from bot.core.investigation.turn import DeskConfig, Turn, told
 from bot.core.ports import Clock, Model, Store, ToolUse
 from bot.domain.answer import Answer
-from bot.domain.redaction import Redactor
 from bot.domain.run import Running
+from bot.domain.secrets.redaction import Redactor
 from tools.errors import ToolError
 from tools.world import Catalogue
 

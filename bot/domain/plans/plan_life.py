@@ -13,8 +13,8 @@
     OutcomeUnknown     --resume----------------> Running | Undoing  they told what became of it
     Halted, Unverified --undo_for--------------> Undoing            they asked for the way back
 
-Where an approval of the same name stands beside it (`bot.domain.approval`), a state says Plan: the
-question was answered, and this is what the plan is since.
+Where an approval of the same name stands beside it (`approval`), a state says Plan: the question
+was answered, and this is what the plan is since.
 A state at work belongs to the process that its `worker` names; nobody's is taken by who comes
 first. Every move here is pure: the store makes it a compare-and-set.
 """
@@ -25,9 +25,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, TypeVar
 
-from bot.domain import approval as answers
 from bot.domain.ids import UserId
-from bot.domain.plan import Plan, PlanStatus
+from bot.domain.plans import approval as answers
+from bot.domain.plans.plan import Plan, PlanStatus
 
 # --- before it runs -------------------------------------------------------------------------
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bot.domain import plan_life as life
-from bot.domain.approval import answers_of
 from bot.domain.audit import Event
-from bot.domain.plan import Plan, Position, StepPhase
-from bot.domain.step_run import SENT_AGAIN, StepDone, StepRun
+from bot.domain.plans import plan_life as life
+from bot.domain.plans.approval import answers_of
+from bot.domain.plans.plan import Plan, Position, StepPhase
+from bot.domain.plans.step_run import SENT_AGAIN, StepDone, StepRun
 
 PHASES = {  # what leads to a phase
     StepPhase.INTENT: {"step.intended", "step.told_retry"},

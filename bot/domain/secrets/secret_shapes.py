@@ -14,8 +14,8 @@ from typing import Any
 
 import re2
 
-from bot.domain.issued_secrets import ISSUED, KEYS
-from bot.domain.secret_values import (
+from bot.domain.secrets.issued_secrets import ISSUED, KEYS
+from bot.domain.secrets.secret_values import (
     Shape,
     anything,
     is_authorization,

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from bot.domain.ids import PlanId, UserId
-from bot.domain.plan import Position, StepPhase
+from bot.domain.plans.plan import Position, StepPhase
 
 SENT_AGAIN = "sent again: the world showed that it had not been done"
 

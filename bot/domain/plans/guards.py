@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.domain.approval import Approval, Approved, Pending, answers_of
 from bot.domain.ids import UserId
-from bot.domain.plan import Plan
-from bot.domain.policy import PolicyConfig, rule
-from bot.domain.risk import Tier
+from bot.domain.plans.approval import Approval, Approved, Pending, answers_of
+from bot.domain.plans.plan import Plan
+from bot.domain.plans.policy import PolicyConfig, rule
+from bot.domain.plans.risk import Tier
 from tools.world import ServiceMode, WorkloadRef
 
 

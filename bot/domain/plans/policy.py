@@ -15,7 +15,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from bot.domain.access import Role
-from bot.domain.risk import Tier
+from bot.domain.plans.risk import Tier
 from tools.world import ServiceMode
 
 

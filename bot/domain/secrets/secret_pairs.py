@@ -14,8 +14,8 @@ from typing import Any
 
 import re2
 
-from bot.domain.secret_shapes import tells
-from bot.domain.secret_values import is_mixed
+from bot.domain.secrets.secret_shapes import tells
+from bot.domain.secrets.secret_values import is_mixed
 
 _SAMPLE = "Sample-1a2B3c4D5e6F"  # a value that would be cut under any telling name
 VALUES = frozenset({

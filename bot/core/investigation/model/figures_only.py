@@ -17,7 +17,7 @@ from typing import Any
 
 import re2
 
-from bot.core.investigation.limits import UNPLACED, Limits, Services, strictest
+from bot.core.investigation.model.limits import UNPLACED, Limits, Services, strictest
 from foundation.encodings import writable
 from tools.world import ModelData
 

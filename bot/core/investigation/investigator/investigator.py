@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from bot.core.investigation.intent import Intent, Kind
+from bot.core.investigation.investigator.intent import Intent, Kind
 from bot.core.investigation.recorder import Called, Recorder
 from tools.analysis.patterns import Burst
 from tools.analysis.rca import rank_causes

@@ -15,7 +15,7 @@ from typing import Any
 
 import re2
 
-from bot.domain.secret_pairs import (
+from bot.domain.secrets.secret_pairs import (
     VALUES,
     is_telling,
     names_in,
@@ -23,8 +23,8 @@ from bot.domain.secret_pairs import (
     tells_plainly,
     without_data,
 )
-from bot.domain.secret_shapes import occurring
-from bot.domain.secret_values import Shape
+from bot.domain.secrets.secret_shapes import occurring
+from bot.domain.secrets.secret_values import Shape
 from foundation.encodings import patterns_of, writable
 from foundation.hidden import plain
 from tools.world import Cause, Change, SimilarCase

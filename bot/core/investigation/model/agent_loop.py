@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import prompts
-from bot.core.investigation.conversation import without_blanks
+from bot.core.investigation.model.conversation import without_blanks
 from bot.core.ports import (
     Budget,
     Clock,

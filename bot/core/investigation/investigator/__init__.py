@@ -1,0 +1,1 @@
+"""An answer without a model: what is asked, what is found, in which words."""

@@ -1,0 +1,1 @@
+"""What would be done about it: a plan and its life, its risk, who must agree, what refuses it."""

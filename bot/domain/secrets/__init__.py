@@ -1,0 +1,1 @@
+"""What a secret looks like, and how it is cut out of a text."""

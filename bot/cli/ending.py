@@ -57,5 +57,19 @@ def carry_out(work: Coroutine[Any, Any, T]) -> T:
 
     try:
         return asyncio.run(work)
-    except (ConfigError, ToolError, DocumentError, OSError, ValueError, RuntimeError) as error:
+    except (ConfigError, ToolError, DocumentError, ValueError, RuntimeError) as error:
         raise fail(str(error) or type(error).__name__) from error
+    except OSError as error:
+        raise fail(_of_a_path(error)) from error
+
+
+def _of_a_path(error: OSError) -> str:
+    """Return what is wrong with a file or folder, and what to do about it."""
+    if error.filename is None:
+        return str(error) or type(error).__name__
+    path = str(error.filename)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{path!r} cannot be a folder, a file stands in its way; move that file away"
+    if isinstance(error, PermissionError):
+        return f"{path!r}: permission denied; give it to the user that runs the bot"
+    return f"{path!r}: {error.strerror or type(error).__name__}"

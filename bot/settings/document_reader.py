@@ -20,6 +20,14 @@ from bot.settings.variables import expand, override
 from foundation.nearest import nearest
 from foundation.yaml_file import YamlFile, YamlFileError, read_yaml
 
+# where pydantic names Python's types, which nobody who writes YAML thinks of
+EXPECTED = {
+    "tuple_type": "expected a list, such as [a, b]",
+    "dict_type": "expected keys with values, such as {a: b}",
+    "model_type": "expected keys with values, such as {a: b}",
+    "dataclass_type": "expected keys with values, such as {a: b}",
+}
+
 
 def read_document(path: Path, environ: Mapping[str, str]) -> ConfigDocument:
     """Read, expand, override and validate. Raises ConfigError with one clear line."""
@@ -62,7 +70,8 @@ def _explain(error: ValidationError, file: YamlFile) -> str:
             hint = nearest(str(keys[-1]), names_at(ConfigDocument, keys[:-1]))
             lines.append(f"{_where(file, keys)}: unknown key {dotted!r}.{hint}")
         else:
-            wrong = f"{detail['msg']}, got {detail['input']!r}"
+            expected = EXPECTED.get(detail["type"], detail["msg"])
+            wrong = f"{expected}, got {detail['input']!r}"
             lines.append(f"{_where(file, keys)}: {dotted}: {wrong}")
     return "; ".join(lines)
 

@@ -31,6 +31,20 @@ def test_the_list_of_commands_is_closed() -> None:
     }  # fmt: skip
 
 
+def test_a_file_where_the_data_folder_belongs_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "var").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SRE_AGENT_CONFIG", str(ROOT / "config/config.yaml"))
+    monkeypatch.setenv("DATABASE_URL", "sqlite+aiosqlite:///var/sre-agent.db")
+    assert main(["audit", "verify"]) == 1
+    assert (
+        one_line(capsys)
+        == "'var' cannot be a folder, a file stands in its way; move that file away"
+    )
+
+
 def test_help_imports_nothing_heavy() -> None:
     heavy = {"numpy", "pandas", "matplotlib", "sqlalchemy", "lancedb", "slack_bolt", "anthropic"}
     code = (

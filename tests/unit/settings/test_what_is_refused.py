@@ -49,6 +49,8 @@ def load(folder: Path, text: str, **environ: str) -> Settings:
         ("app: {environment: prod}", "'development', 'staging' or 'production', got 'prod'"),
         ("auto_remediation: {auto_tier: yes please}", "Input should be 'ask' or 'run'"),
         ("slack: {digest: {timezone: Berlin}}", "'Berlin' is no time zone; use an IANA name"),
+        ("app: []", ":1: app: expected keys with values, such as {a: b}, got []"),
+        ("access: {approver: {}}", "access.approver: expected a list, such as [a, b], got {}"),
         ("budgets: {turn: {max_steps: 1}}", ":1: budgets.turn.max_steps: Input should be greater"),
     ],
 )

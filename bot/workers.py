@@ -130,7 +130,11 @@ class ProcessWorkers:
 
     async def _once(self, function: Callable[..., T], args: tuple[object, ...]) -> T:
         pool = self._open()
-        future = asyncio.get_running_loop().run_in_executor(pool, function, *args)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(pool, function, *args)
+        except BrokenProcessPool:  # a process died while none of them had anything to do
+            self._discard(pool)
+            raise
         try:
             return await asyncio.wait_for(future, self._timeout.total_seconds())
         except BrokenProcessPool:

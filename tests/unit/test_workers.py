@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,18 @@ async def test_a_task_is_tried_again_in_a_new_pool_when_its_worker_was_killed(
     victim = await workers.run(os.getpid)
     os.kill(victim, 9)
     assert await workers.run(os.getpid) != victim
+
+
+async def test_a_worker_that_dies_while_it_has_nothing_to_do_costs_nothing(
+    workers: ProcessWorkers,
+) -> None:
+    victim = await workers.run(os.getpid)
+    assert workers._pool is not None
+    manager: Any = workers._pool._executor_manager_thread
+    os.kill(victim, 9)
+    await asyncio.to_thread(manager.join, PATIENCE)  # now the pool knows it
+    for _ in range(2):
+        assert await workers.run(os.getpid) != victim
 
 
 async def test_a_task_that_hangs_is_stopped_and_the_next_one_works(workers: ProcessWorkers) -> None:

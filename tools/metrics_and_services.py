@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from foundation.nearest import nearest
@@ -35,6 +36,7 @@ from tools.world import (
     MetricName,
     MetricSpec,
     ModelData,
+    Role,
     ServiceMode,
     ServiceName,
     ServiceSpec,
@@ -65,9 +67,26 @@ class _Metric(_Door):
     query: str = Field(min_length=1)
     unit: str
     description: str
-    bad_direction: Direction = Direction.UP
+    role: Role | None = None
+    resource: str = Field("", pattern=r"^([a-z][a-z0-9_]*)?$")
+    bad_direction: Direction | None = None  # None: that of the role, else up
     threshold: float | None = None
-    group_by: str = "service"
+    group_by: str = Field("service", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+    @model_validator(mode="after")
+    def _only_a_saturation_is_of_something(self) -> _Metric:
+        if self.resource and self.role is not Role.SATURATION:
+            raise ValueError(
+                f"resource {self.resource!r} says what is full; write `role: saturation` beside it"
+            )
+        return self
+
+    @property
+    def direction(self) -> Direction:
+        """Where trouble lies."""
+        if self.bad_direction is not None:
+            return self.bad_direction
+        return Direction.UP if self.role is None else self.role.bad_direction
 
     @field_validator("query")
     @classmethod
@@ -140,12 +159,14 @@ class _Page:
             first = min(complaints, key=lambda each: each["type"] != "extra_forbidden")
             place = (*path, *first["loc"])
             name = str(first["loc"][-1]) if first["loc"] else ""
+            message = first["msg"].removeprefix("Value error, ")
             if first["type"] == "extra_forbidden":
                 text = f"unknown key {name!r}.{nearest(name, _keys(model, first['loc']))}"
             elif first["type"] == "missing":
                 text = f"{'.'.join(path)} needs {name!r}"
+            elif not name:  # of the entry as a whole
+                text = f"{'.'.join(path)}: {message}"
             else:
-                message = first["msg"].removeprefix("Value error, ")
                 words = _WORD.findall(first["ctx"]["expected"]) if first["type"] == "enum" else ()
                 near = f".{nearest(str(first['input']), words)}" if words else ""
                 text = f"{name} {first['input']!r}: {message}{near}"
@@ -167,9 +188,13 @@ def load_metrics(path: Path) -> Mapping[MetricName, MetricSpec]:
             if name in found:
                 other = found[MetricName(name)].category
                 raise page.error((category, name), f"metric {name!r} also stands under {other!r}")
-            rest = entry.model_dump(exclude={"query", "dialect"})
+            rest = entry.model_dump(exclude={"query", "dialect", "bad_direction"})
             found[MetricName(name)] = MetricSpec(
-                name=MetricName(name), category=category, query=whole_share(entry.query), **rest
+                name=MetricName(name),
+                category=category,
+                query=whole_share(entry.query),
+                bad_direction=entry.direction,
+                **rest,
             )
     return MappingProxyType(found)
 

@@ -31,7 +31,6 @@ from tools.world import (
     Floats,
     MetricSpec,
     Series,
-    ServiceName,
     Verdict,
     Vote,
 )
@@ -294,7 +293,7 @@ def _judge(
     return Verdict(
         metric=spec.name,
         labels=series.labels,
-        service=ServiceName(series.label(spec.group_by) or series.label("service")),
+        service=spec.service_of(series.labels),
         at=_time(series.times[at]),
         observed=float(seen.values[at]),
         expected=float(seen.center[at]),
@@ -336,10 +335,7 @@ def _static_column(seen: Residuals, spec: MetricSpec) -> tuple[str, Floats, floa
     """One vote: the value against the catalogued limit; without a limit nothing is abnormal."""
     if spec.threshold is None:
         return "static", np.full(seen.values.size, np.nan), 0.0, np.zeros(seen.values.size, bool)
-    known = np.nan_to_num(seen.values, nan=spec.threshold)
-    beyond = (
-        known < spec.threshold if spec.bad_direction is Direction.DOWN else known > spec.threshold
-    )
+    beyond = np.array([spec.is_beyond(value) for value in seen.values.tolist()], dtype=bool)
     return "static", seen.values, spec.threshold, beyond
 
 

@@ -80,7 +80,7 @@ def _live(asked: Window) -> Window:
 def _by_service(observed: Sequence[Observed]) -> list[list[Observed]]:
     groups: dict[str, list[Observed]] = {}
     for each in observed:
-        groups.setdefault(each[0].label(each[2].group_by), []).append(each)
+        groups.setdefault(each[2].service_of(each[0].labels), []).append(each)
     return list(groups.values())
 
 
@@ -202,7 +202,7 @@ def _span_row(each: AnomalousSpan, spec: MetricSpec) -> dict[str, Any]:
     labels = dict(each.labels)
     return {
         "metric": each.metric,
-        "who": labels.get(spec.group_by) or ", ".join(f"{k}={v}" for k, v in each.labels),
+        "who": spec.service_of(each.labels) or ", ".join(f"{k}={v}" for k, v in each.labels),
         "labels": labels,
         "start": stamp(each.start),
         "peak": stamp(each.peak),
@@ -242,7 +242,7 @@ async def forecast_metric(
     """Forecast a catalogued metric of one service and say when it will cross its limit.
 
     Args:
-        metric: Name from the catalogue, e.g. memory_usage.
+        metric: Name from the catalogue.
         service: Service name or alias.
         hours: How far ahead: 1, 3 or 6.
         instance: Metrics store by name; empty for the one of the service's cluster, or all.

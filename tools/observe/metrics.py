@@ -28,7 +28,7 @@ def of_service(series: list[Series], spec: MetricSpec, service: str) -> list[Ser
     return [
         Series(spec.name, each.labels, each.times, each.values, each.step_seconds, spec.unit)
         for each in series
-        if not service or each.label(spec.group_by) == service
+        if not service or spec.service_of(each.labels) == service
     ]
 
 
@@ -51,7 +51,7 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     the answer. For metrics outside the catalogue use query_promql.
 
     Args:
-        metric: Name from the catalogue, e.g. order_latency_p99; list_metrics shows all.
+        metric: Name from the catalogue; list_metrics shows all.
         service: Service name or alias; empty for every service that has the metric.
         window: Length of the window: 15m, 1h, 6h, 24h, 7d.
         until: End of the window as ISO time in UTC; empty means now.
@@ -119,7 +119,7 @@ async def _none_of(
     metrics: Metrics, spec: MetricSpec, service: str, found: list[Series], asked: Window
 ) -> NotFoundError:
     """Return the error of a service that has no series of a metric, with what is known of why."""
-    have = sorted({each.label(spec.group_by) for each in found})
+    have = sorted({spec.service_of(each.labels) for each in found} - {""})
     why = [] if found else await reasons(metrics, spec.query, asked)
     return NotFoundError(
         f"{spec.name} has no series for {service!r} between {span(asked)}; "
@@ -130,15 +130,6 @@ async def _none_of(
 def _worst_first(figures: Figures, spec: MetricSpec) -> float:
     latest = figures.latest if figures.samples else 0.0
     return latest if spec.bad_direction == "down" else -latest
-
-
-def _crossed(value: float, spec: MetricSpec) -> bool:
-    """Whether a value lies beyond the limit; in both directions a limit bounds the size."""
-    if spec.threshold is None:
-        return False
-    if spec.bad_direction == "down":
-        return value < spec.threshold
-    return (abs(value) if spec.bad_direction == "both" else value) > spec.threshold
 
 
 def _usual(baseline: Baseline | None, series: Series) -> tuple[float, float] | None:
@@ -166,7 +157,7 @@ def _described(
         "hour_before_shown": show(before.median, spec.unit),
         "change": versus,
     }
-    who = series.label(spec.group_by) or named(series)
+    who = spec.service_of(series.labels) or named(series)
     text = f"- {who}: {figures.sentence(spec.unit)}"
     if before.samples and figures.samples and figures.latest != before.median:
         if before.median:
@@ -184,7 +175,7 @@ def _described(
     if spec.threshold is not None:
         row["threshold_shown"] = show(spec.threshold, spec.unit)
         text += f"; limit {row['threshold_shown']}"
-        if figures.samples and _crossed(figures.latest, spec):
+        if figures.samples and spec.is_beyond(figures.latest):
             text += ", CROSSED now"
     return row, text
 
@@ -262,10 +253,10 @@ def _grid(found: list[Series]) -> str:
 
 @tool(risk=Risk.READ)
 async def list_metrics(catalogue: Catalogue, /, category: str = "") -> ToolResult:
-    """List the catalogued metrics with unit, bad direction and limit.
+    """List the catalogued metrics with role, unit, bad direction and limit.
 
     Args:
-        category: Only this category, e.g. trading or infrastructure; empty for all.
+        category: Only this category, as the list names them; empty for all.
     """
     known = sorted({spec.category for spec in catalogue.metrics.values()})
     if category and category not in known:
@@ -276,6 +267,7 @@ async def list_metrics(catalogue: Catalogue, /, category: str = "") -> ToolResul
             "name": spec.name,
             "category": spec.category,
             "unit": spec.unit,
+            "role": spec.role.value if spec.role is not None else "",
             "bad_direction": spec.bad_direction.value,
             "threshold": spec.threshold,
             "limit": show(spec.threshold, spec.unit) if spec.threshold is not None else "none",
@@ -284,8 +276,8 @@ async def list_metrics(catalogue: Catalogue, /, category: str = "") -> ToolResul
         for spec in chosen
     ]
     lines = [
-        f"- {row['name']} [{row['category']}; {row['unit']}; bad: {row['bad_direction']}; "
-        f"limit {row['limit']}] {row['description']}"
+        f"- {row['name']} [{row['category']}; {row['role'] or 'no role'}; {row['unit']}; "
+        f"bad: {row['bad_direction']}; limit {row['limit']}] {row['description']}"
         for row in rows
     ]
     summary = "\n".join([f"{len(rows)} metrics", *lines])

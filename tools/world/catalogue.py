@@ -6,21 +6,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tools.world.names import Direction, MetricName, ServiceName, WorkloadRef
+from tools.world.names import Direction, Labels, MetricName, Role, ServiceName, WorkloadRef
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """One metric of the catalogue (`config/metrics.yaml`)."""
+    """One metric of the catalogue."""
 
     name: MetricName
-    category: str  # trading, matching, risk, wallet, api, infrastructure
+    category: str  # the heading it stands under
     query: str  # PromQL
     unit: str
     description: str
     bad_direction: Direction = Direction.UP
     threshold: float | None = None  # static limit, in `unit`
     group_by: str = "service"  # the label that names the service
+    role: Role | None = None  # None: a catalogue that does not say; what speaks of roles skips it
+    resource: str = ""  # of a saturation: cpu, memory, disk, connections, …; empty: not said
+
+    def service_of(self, labels: Labels) -> ServiceName:
+        """Return which service a series tells of; empty when no label says so."""
+        known = dict(labels)
+        return ServiceName(known.get(self.group_by) or known.get("service", ""))
+
+    def is_beyond(self, value: float) -> bool:
+        """Say whether a value lies beyond the limit; in both directions it bounds the size."""
+        if self.threshold is None:
+            return False
+        if self.bad_direction is Direction.DOWN:
+            return value < self.threshold
+        return (abs(value) if self.bad_direction is Direction.BOTH else value) > self.threshold
 
 
 class ServiceMode(StrEnum):
@@ -51,7 +66,7 @@ USUAL_TIER = 2  # of a service that does not say, and of what no catalogue knows
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """One service of the catalogue (`config/services.yaml`)."""
+    """One service of the catalogue."""
 
     name: ServiceName
     namespace: str

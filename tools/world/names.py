@@ -40,6 +40,24 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
+class Role(StrEnum):
+    """What a metric tells of its service; rules, playbooks and answers speak of it."""
+
+    LATENCY = "latency"
+    ERRORS = "errors"
+    TRAFFIC = "traffic"
+    SATURATION = "saturation"  # how full something is that has an end: `resource` says what
+    LAG = "lag"  # how far something is behind: a queue, a replica, a synchronisation
+    AVAILABILITY = "availability"
+    BUSINESS = "business"
+
+    @property
+    def bad_direction(self) -> Direction:
+        """Where trouble lies for a metric of this role that does not say."""
+        falls = self in {Role.TRAFFIC, Role.AVAILABILITY}
+        return Direction.DOWN if falls else Direction.UP
+
+
 class Severity(StrEnum):
     """Severity of an anomaly by deviation: < 3 σ low, 3–4 medium, 4–5 high, ≥ 5 critical."""
 

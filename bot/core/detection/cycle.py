@@ -256,7 +256,7 @@ def _by_service(observed: Sequence[Observed]) -> Services:
     services: dict[str, list[Observed]] = {}
     for each in observed:
         series, _, spec = each
-        services.setdefault(series.label(spec.group_by), []).append(each)
+        services.setdefault(spec.service_of(series.labels), []).append(each)
     return services
 
 

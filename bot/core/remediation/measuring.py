@@ -84,7 +84,7 @@ class Measuring:
         about = self.catalogue().services.get(ServiceName(service))
         place = pick(self.metrics, cluster=about.cluster if about else "")
         found = await place.query(spec.query, self.clock.now())
-        values = [value for labels, value in found if dict(labels).get(spec.group_by) == service]
+        values = [value for labels, value in found if spec.service_of(labels) == service]
         known = [value for value in values if value == value]  # noqa: PLR0124 - NaN is not itself
         return _worst(spec, known) if known else None
 

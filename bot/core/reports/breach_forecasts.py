@@ -32,7 +32,7 @@ def foresee(series: Sequence[Series], spec: MetricSpec) -> list[BreachForecast]:
             continue
         breach = find_breach(predicted, each, spec.threshold, spec.bad_direction)
         if breach is not None:
-            service = each.label(spec.group_by)
+            service = spec.service_of(each.labels)
             name = f"{spec.name} of {service}" if service else spec.name
             found.append(
                 BreachForecast(

@@ -53,7 +53,8 @@ class ChartDesk:
             (m for m in self._catalogue().metrics.values() if m.name == series.metric), None
         )
         baseline = await self._baselines.find(metric.name, series.labels) if metric else None
-        service = series.label("service") or ", ".join(v for _, v in series.labels) or "–"
+        named = metric.service_of(series.labels) if metric else series.label("service")
+        service = named or ", ".join(v for _, v in series.labels) or "–"
         own = [v for v in verdicts if v.metric == series.metric and v.labels == series.labels]
         start, end = float(series.times[0]), float(series.times[-1])
         markers = [

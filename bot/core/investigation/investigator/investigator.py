@@ -37,6 +37,7 @@ from tools.world import (
     ClusterEvent,
     FiringAlert,
     Forecast,
+    Labels,
     MetricName,
     Series,
     ServiceName,
@@ -224,13 +225,16 @@ class Investigator:
             return SeenVerdict(verdict, evidence)
         return SeenVerdict(verdict, evidence, spec.bad_direction)
 
+    def _service(self, metric: str, labels: Labels) -> ServiceName:
+        spec = self._catalogue.metrics.get(MetricName(metric))
+        return spec.service_of(labels) if spec else ServiceName(dict(labels).get("service", ""))
+
     def _peak(self, span: AnomalousSpan) -> Verdict:
         """Return a stretch of a past window as the verdict it was at its peak."""
-        spec = self._catalogue.metrics.get(MetricName(span.metric))
         return Verdict(
             metric=MetricName(span.metric),
             labels=span.labels,
-            service=ServiceName(dict(span.labels).get(spec.group_by if spec else "service", "")),
+            service=self._service(span.metric, span.labels),
             at=span.peak,
             observed=span.observed,
             expected=span.expected,
@@ -303,7 +307,9 @@ class Investigator:
         """Return the services to look at closely: asked ones first, then the most abnormal."""
         ranked = [*intent.services, *(v.verdict.service for v in observed.abnormal)]
         ranked += [peak.verdict.service for peak in observed.peaks]
-        ranked += [ServiceName(s.label("service")) for s in observed.series if not intent.services]
+        ranked += [
+            self._service(s.metric, s.labels) for s in observed.series if not intent.services
+        ]
         known = [s for s in dict.fromkeys(ranked) if s in self._catalogue.services]
         return known[:MOST_SERVICES]
 
@@ -311,7 +317,7 @@ class Investigator:
         """Return what to forecast: what was asked, else abnormal metrics that have a limit."""
         if intent.kind is Kind.FORECAST and intent.metrics:
             services = intent.services or tuple(
-                dict.fromkeys(ServiceName(s.label("service")) for s in observed.series)
+                dict.fromkeys(self._service(s.metric, s.labels) for s in observed.series)
             )
             return [(m, s) for m in intent.metrics for s in services[:MOST_SERVICES]]
         limited = [

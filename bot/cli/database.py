@@ -52,7 +52,7 @@ async def _migrate(direction: str, revision: str) -> str:
 @token.command()
 def create(
     user: Annotated[str, typer.Argument(help="The Slack user it belongs to, such as U0ALICE01.")],
-    scope: Annotated[Scope, typer.Option(help="The one thing it is for.")],
+    scope: Annotated[list[Scope], typer.Option(help="The one thing it is for.")],
     expires: Annotated[
         str, typer.Option(help="When it ends: 90d, 12h, or a day such as 2027-03-01 (UTC).")
     ] = "90d",
@@ -69,7 +69,12 @@ def create(
             f"{user!r} is no Slack user id; it begins with U or W (profile → Copy member ID)",
             param_hint="USER",
         )
-    secret, made = carry_out(_create(user, name, scope, expires))
+    if len(scope) > 1:  # the last of them would win, and the others be missed at the first call
+        given = ", ".join(each.value for each in scope)
+        raise typer.BadParameter(
+            f"a token is for one thing, got {given}; create one for each", param_hint="--scope"
+        )
+    secret, made = carry_out(_create(user, name, scope[0], expires))
     if as_json:
         told = _told(made)
         show_json({**{key: told[key] for key in told if key != "revoked_at"}, "token": secret})

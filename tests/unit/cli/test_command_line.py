@@ -65,6 +65,10 @@ def test_help_imports_nothing_heavy() -> None:
         (["ask"], "Missing argument"),
         (["audit", "tail", "--limit", "0"], "--limit"),
         (["token", "create", "alice", "--scope", "read"], "'alice' is no Slack user id"),
+        (
+            ["token", "create", "U0ALICE01", "--scope", "read", "--scope", "approve"],
+            "a token is for one thing, got read, approve; create one for each",
+        ),
         (["playbooks", "simulate", "pod-restart", "--metric", "cpu"], "'cpu' must be NAME=VALUE"),
         (["knowledge", "search", "x", "--kind", "book"], "'book' is none of runbook"),
     ],

@@ -4,6 +4,7 @@ Each check adds *faults*, worded as Slack words them, with a JSON pointer to the
 `must be less than 76 characters [json-pointer:/blocks/0/elements/1/text/text]`.
 """
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ ANY_TEXT = frozenset({"plain_text", "mrkdwn"})
 MAX_ACTION_ID = 255
 MAX_URL = 3000
 TEXT_BOX = 3000  # what one modal input can hold
+_FILE_ID = re.compile(r"^[F][A-Z0-9]{8,}$")
 
 SELECTS = frozenset({"static_select", "users_select", "conversations_select", "channels_select"})
 MULTI_SELECTS = frozenset(f"multi_{kind}" for kind in SELECTS)
@@ -241,7 +243,11 @@ def check_image_source(check: Check, value: Json, pointer: str) -> None:
     source = value["slack_file"]
     names = [source.get("id"), source.get("url")] if isinstance(source, dict) else []
     given = [name for name in names if isinstance(name, str)]
-    if len(given) != 1 or not check.finds_image(given[0]):
+    file_id = source.get("id") if isinstance(source, dict) else None
+    if file_id is not None and not _FILE_ID.match(str(file_id)):
+        fault = f"input must match regex pattern: {_FILE_ID.pattern}"
+        check.say(fault, f"{pointer}/slack_file/id")
+    elif len(given) != 1 or not check.finds_image(given[0]):
         check.say("invalid slack file", f"{pointer}/slack_file")
 
 

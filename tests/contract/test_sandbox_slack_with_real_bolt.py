@@ -423,7 +423,7 @@ async def test_the_client_waits_out_a_rate_limit(slack: SlackServer, bot: Bot) -
 
 async def test_the_chat_survives_a_restart_of_the_server(tmp_path: Path) -> None:
     clock, file = ManualClock(NOON), tmp_path / "slack.db"
-    slack = await start_slack(clock=clock, manifest=BUILT_IN, db_path=file)
+    slack = await start_slack(clock=clock, manifest=BUILT_IN, db_path=file, timing=PATIENT)
     client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
     ts = slack.post_as("alice", "#incidents", "before the restart")
     await client.chat_postMessage(

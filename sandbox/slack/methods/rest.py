@@ -92,13 +92,23 @@ async def complete_upload(parts: Parts, args: Args) -> Json:
     if thread_ts:
         thread_parent(parts, channels[0].id, thread_ts)
     done = [parts.files.complete(str(f.get("id")), f.get("title")) for f in wanted]
-    shown = [file.wire(parts.base_url) for file in done]
-    for channel in channels:
-        body = bot_body(parts, Args({})) | {"text": args.text("initial_comment"), "files": shown}
-        if thread_ts:
-            body |= {"thread_ts": thread_ts}
-        parts.chat.post(channel.id, body)
-    return {"ok": True, "files": shown}
+    body = bot_body(parts, Args({})) | {"text": args.text("initial_comment")}
+    if thread_ts:
+        body |= {"thread_ts": thread_ts}
+    if channels:
+        last = max(done, key=lambda file: file.usable_at)
+        ids, places = [file.id for file in done], [channel.id for channel in channels]
+        parts.files.when_usable(last.id, lambda _: _share(parts, ids, places, body))
+    return {"ok": True, "files": [parts.files.info(f.id).wire(parts.base_url) for f in done]}
+
+
+def _share(parts: Parts, ids: list[str], places: list[str], body: Json) -> None:
+    """Bring files that were looked through into channels, all in one message each."""
+    for place in places:
+        shown = [parts.files.info(each).wire(parts.base_url) for each in ids]
+        message = parts.chat.post(place, body | {"files": shown})
+        for each in ids:
+            parts.files.shared(each, place, message.ts)
 
 
 async def file_info(parts: Parts, args: Args) -> Json:

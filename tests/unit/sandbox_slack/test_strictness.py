@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -12,10 +10,10 @@ import pytest
 from sandbox.clock import ManualClock
 from sandbox.slack.manifest import BUILT_IN
 from sandbox.slack.people import ALICE, BOB, CAROL, GENERAL, INCIDENTS, STRANGER, TEAM_ID
-from sandbox.slack.server import SlackServer, Timing, start_slack
+from sandbox.slack.server import start_slack
 from tests.patience import PATIENCE
+from tests.unit.sandbox_slack.conftest import Api, Json
 
-Json = dict[str, Any]
 HERE = {"channel": INCIDENTS}
 
 
@@ -45,39 +43,6 @@ def modal(*blocks: Json, **more: Any) -> Json:
 
 def field_of(element: Json, **more: Any) -> Json:
     return {"type": "input", "block_id": "i", "label": plain("L"), "element": element, **more}
-
-
-@dataclass
-class Api:
-    server: SlackServer
-    session: aiohttp.ClientSession
-
-    async def __call__(self, method: str, token: str | None = None, /, **args: Any) -> Json:
-        token = self.server.bot_token if token is None else token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        url = self.server.api_url + method
-        async with self.session.post(url, json=args, headers=headers) as answer:
-            found: Json = await answer.json()
-            return found
-
-    async def page(self, path: str, **body: Any) -> Json:
-        async with self.session.post(f"{self.server.url}/ui/{path}", json=body) as answer:
-            found: Json = await answer.json()
-            return found
-
-    async def ask(self, path: str, **query: str) -> Json:
-        async with self.session.get(f"{self.server.url}/ui/{path}", params=query) as answer:
-            found: Json = await answer.json()
-            return found
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    timing = Timing(ack_seconds=0.2, trigger_seconds=PATIENCE)
-    server = await start_slack(clock=ManualClock(1.79e9), manifest=BUILT_IN, timing=timing)
-    async with aiohttp.ClientSession() as session:
-        yield Api(server, session)
-    await server.close()
 
 
 TOO_MANY_OPTIONS = {
@@ -119,7 +84,7 @@ TOO_MANY_OPTIONS = {
         ({"type": "image", "image_url": "https://x/y.png"}, "missing required field: alt_text"),
         ({"type": "image", "alt_text": "a"}, "exactly one of `image_url` or `slack_file`"),
         (
-            {"type": "image", "alt_text": "a", "slack_file": {"id": "F404"}},
+            {"type": "image", "alt_text": "a", "slack_file": {"id": "F0NOTHERE"}},
             "invalid slack file [json-pointer:/blocks/0/slack_file]",
         ),
         ({"type": "markdown", "text": "m" * 12_001}, "must be less than 12001 characters"),

@@ -15,7 +15,7 @@ from functools import partial
 from bot.clock import WorldClock
 from bot.composition.config_check import check_config
 from bot.composition.database import head_places, kept_anchors, open_as_it_is, open_sealed
-from bot.composition.examining import backend_checks, off_of
+from bot.composition.examining import approvers_of, backend_checks, off_of
 from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.composition.terminal import terminal_desk
 from bot.core.investigation.model.limits import Limits
@@ -166,6 +166,8 @@ async def examine_all(settings: Settings) -> list[DependencyRow]:
             "tools": partial(_tools_detail, settings),
             "playbooks": partial(_playbooks_detail, settings),
         }
+        if "approvals" not in settings.off:
+            checks["approvals"] = partial(approvers_of, settings)
         if settings.slack is not None:
             checks["slack"] = lambda: _slack_detail(settings)
         if settings.claude is not None:

@@ -28,6 +28,7 @@ from sandbox.world.world import FAMILIES, SEED, World
 
 HOST = "127.0.0.1"
 FIRST_STORY = "bad_deploy"
+PROFILE = "config/profiles/trading/config.yaml"  # how the bot's people describe this production
 _STILL_FRESH_SECONDS = 900.0  # a story this young is continued rather than told again
 T = TypeVar("T")
 
@@ -205,6 +206,7 @@ async def _open(name: str, port: int, starting: Awaitable[T]) -> T:
 def _environment(sandbox: Sandbox, stores: dict[str, str]) -> dict[str, str]:
     folder = sandbox.state.directory.resolve()
     env = {
+        "SRE_AGENT_CONFIG": PROFILE,
         "SLACK_BOT_TOKEN": "xoxb-sandbox-bot",
         "SLACK_APP_TOKEN": "xapp-sandbox-app",
         "SLACK_API_URL": sandbox.slack.api_url,

@@ -34,9 +34,9 @@ from tools.world import (
     Catalogue,
     Direction,
     MetricName,
+    MetricRole,
     MetricSpec,
     ModelData,
-    Role,
     ServiceMode,
     ServiceName,
     ServiceSpec,
@@ -67,7 +67,7 @@ class _Metric(_Door):
     query: str = Field(min_length=1)
     unit: str
     description: str
-    role: Role | None = None
+    role: MetricRole | None = None
     resource: str = Field("", pattern=r"^([a-z][a-z0-9_]*)?$")
     bad_direction: Direction | None = None  # None: that of the role, else up
     threshold: float | None = None
@@ -75,7 +75,7 @@ class _Metric(_Door):
 
     @model_validator(mode="after")
     def _only_a_saturation_is_of_something(self) -> _Metric:
-        if self.resource and self.role is not Role.SATURATION:
+        if self.resource and self.role is not MetricRole.SATURATION:
             raise ValueError(
                 f"resource {self.resource!r} says what is full; write `role: saturation` beside it"
             )
@@ -261,14 +261,27 @@ def _check_names(page: _Page, services: Mapping[ServiceName, ServiceSpec]) -> No
                 raise page.error(place, f"alias {alias!r} already means {owner!r}")
 
 
+def load_words(path: Path) -> Mapping[str, str]:
+    """Read what people call things in questions -> the words of metrics and services."""
+    page = _Page(path)
+    found: dict[str, str] = {}
+    for said, meant in page.mapping(page.value or {}, (), "words by what people say").items():
+        if not isinstance(meant, str) or not meant.strip():
+            raise page.error((said,), f"what {said!r} means must be a text, got {meant!r}")
+        found[said.lower()] = meant.lower()
+    return MappingProxyType(found)
+
+
 def load_catalogue(
     metrics: Path,
     services: Path,
     *,
+    words: Path | None = None,
     cluster: str = DEFAULT_CLUSTER,
     clusters: Collection[str] = (),
     model_data: ModelData = DEFAULT_MODEL_DATA,
 ) -> Catalogue:
-    """Read both files."""
+    """Read the files; `words` is optional."""
     read = load_services(services, cluster=cluster, clusters=clusters, model_data=model_data)
-    return Catalogue(load_metrics(metrics), read, model_data=model_data)
+    said = load_words(words) if words is not None else {}
+    return Catalogue(load_metrics(metrics), read, model_data=model_data, words=said)

@@ -46,6 +46,7 @@ def agent_desk(parts: Parts, planner: PlannerOf) -> AgentDesk:
         model=parts.model,
         config=DeskConfig(
             owner=owner_name(),
+            platform=parts.settings.installation.platform,
             budget=parts.settings.budget,
             playbooks=lambda: tuple(parts.live_files.library()),
             gaps=gaps_of(parts),

@@ -16,6 +16,7 @@ from bot.composition.instances import (
 )
 from bot.composition.parts import traces_of
 from bot.core.upkeep.doctor import Check, CheckFailedError, of_health
+from bot.domain.access import Role
 from bot.settings import Settings
 from tools.fleet import members_of
 from tools.metrics_and_services import CatalogueError
@@ -43,6 +44,12 @@ def backend_checks(settings: Settings, stack: AsyncExitStack) -> dict[str, Check
     return checks | _instances(
         "kubernetes actions", {"" if one else n: a for n, a in actors.items()}
     )
+
+
+async def approvers_of(settings: Settings) -> str:
+    """Tell who can answer plans; everybody else cannot."""
+    who = ", ".join(settings.access.who_holds(Role.APPROVER))
+    return f"only {who} can answer plans (access.approver, access.admin)"
 
 
 def off_of(settings: Settings) -> dict[str, str]:

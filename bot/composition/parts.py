@@ -56,7 +56,6 @@ from tools.ports import (
 from tools.rules import load_rules
 from tools.world import Catalogue, Change, Window
 
-KNOWLEDGE_FOLDER = Path("knowledge")
 FILL_AGAIN = "mend it, then: python -m bot knowledge reindex FOLDER"
 READ_SUFFIXES = frozenset({".yaml", ".py"})
 log = structlog.get_logger(__name__)
@@ -83,6 +82,7 @@ def open_live_files(settings: Settings, actions: Mapping[str, Action]) -> LiveFi
         catalogue = load_catalogue(
             files.metrics,
             files.services,
+            words=files.words,
             cluster=settings.default_cluster,
             clusters=settings.cluster_names,
             model_data=settings.model_data,
@@ -98,6 +98,7 @@ def open_live_files(settings: Settings, actions: Mapping[str, Action]) -> LiveFi
         )
 
     named = [files.metrics, files.services, files.rca_rules, *files.playbooks, *files.tools]
+    named += [files.words] if files.words is not None else []
     return LiveFiles(read, lambda: _stamp(named))
 
 
@@ -278,21 +279,24 @@ def join_parts(
 
 
 async def _knowledge(settings: Settings, stack: AsyncExitStack) -> KnowledgeIndex:
-    """Open the index; an empty one is filled from the knowledge folder."""
+    """Open the index; an empty one is filled from the knowledge folders."""
     index = KnowledgeIndex(settings.files.knowledge_uri, await asyncio.to_thread(load_encoder))
     await index.open()
     stack.push_async_callback(index.close)
     if (await index.stats()).documents == 0:
-        for why in await _fill(index):
+        for why in await _fill(index, settings.files.knowledge):
             log.warning("knowledge.document_refused", why=why, todo=FILL_AGAIN)
     return index
 
 
-async def _fill(index: KnowledgeIndex) -> list[str]:
-    try:
-        return await index.fill(KNOWLEDGE_FOLDER)
-    except DocumentError as error:
-        return [str(error)]
+async def _fill(index: KnowledgeIndex, folders: Sequence[Path]) -> list[str]:
+    refused: list[str] = []
+    for folder in folders:
+        try:
+            refused += await index.fill(folder)
+        except DocumentError as error:
+            refused.append(str(error))
+    return refused
 
 
 def traces_of(settings: Settings, stack: AsyncExitStack) -> Traces | None:

@@ -127,6 +127,12 @@ class AccessConfig:
     channels: Mapping[str, Holders] = field(default_factory=dict)
     services: Mapping[str, Holders] = field(default_factory=dict)
 
+    def who_holds(self, needed: Role) -> tuple[str, ...]:
+        """Return everybody who holds a role or a higher one anywhere; empty: nobody does."""
+        scopes = (self.holders, *self.channels.values(), *self.services.values())
+        high = [role for role in Role if role.rank >= needed.rank]
+        return tuple(sorted({who for held in scopes for r in high for who in held.get(r, ())}))
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

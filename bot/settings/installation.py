@@ -18,6 +18,7 @@ def installation_of(document: ConfigDocument) -> Installation:
             name=section.name,
             version=section.version,
             environment=section.environment,
+            platform=section.platform or None,
             locale=section.locale,
         )
     )
@@ -33,6 +34,8 @@ def file_layout(document: ConfigDocument, config: Path, found: Mapping[str, str]
             services=converted(Path, section.services),
             rca_rules=converted(Path, section.rca_rules),
             playbooks=converted(_paths, section.playbooks),
+            knowledge=converted(_paths, section.knowledge),
+            words=converted(Path, section.words or None),
             tools=converted(_paths, section.tools),
             actions=converted(_paths, section.actions),
             export_dir=converted(Path, document.knowledge.export_dir or None),

@@ -26,6 +26,7 @@ def risk_config(document: ConfigDocument) -> RiskConfig:
                 auto_below=cuts.auto,
                 semi_auto_below=cuts.semi_auto,
                 manual_below=cuts.manual,
+                categories=document.risk_assessment.categories,
             )
         )
     except ValueError as error:

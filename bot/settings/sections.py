@@ -68,6 +68,7 @@ class AppSection(Section):
     version: str | None = None
     environment: Environment | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
+    platform: str | None = Field(None, max_length=200)  # what it looks after, in a few words
     locale: Literal["en", "zh"] | None = None
 
 
@@ -133,6 +134,7 @@ class RiskAssessmentSection(Section):
 
     weights: WeightsSection = WeightsSection()
     thresholds: ThresholdsSection = ThresholdsSection()
+    categories: dict[str, Ratio] | None = None  # of metrics: how much rides on each
 
 
 class BlacklistSection(Section):
@@ -263,5 +265,7 @@ class PathsSection(Section):
     services: str | None = None
     rca_rules: str | None = None
     playbooks: tuple[str, ...] | None = None
+    knowledge: tuple[str, ...] | None = None  # folders of Markdown that fill an empty index
+    words: str | None = None  # what people call things in questions
     tools: tuple[str, ...] | None = None  # folders of modules with tools of your own
     actions: tuple[str, ...] | None = None  # folders of modules with actions of your own

@@ -12,7 +12,7 @@ from bot.core.detection.cycle import CycleConfig
 from bot.core.detection.learning import LearningConfig
 from bot.core.ports import Budget, Clock, FileLayout, Installation
 from bot.core.reports.digests import DigestSchedule
-from bot.domain.access import AccessConfig
+from bot.domain.access import AccessConfig, Role
 from bot.domain.plans.policy import PolicyConfig
 from bot.domain.plans.risk import RiskConfig
 from bot.domain.secrets.redaction import Redactor
@@ -102,5 +102,9 @@ class Settings:
             ),
             "http actions": ("auto_remediation.http_hosts", self.http_actions.hosts),
             "webhook": ("WEBHOOK_URL", self.webhook),
+            "approvals": (
+                "access.approver to a user group (S…) or a person (U…): nobody can answer a plan",
+                self.access.who_holds(Role.APPROVER),
+            ),
         }
         return {name: f"set {how}" for name, (how, value) in ways.items() if not value}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bot.core.upkeep.discovery import COUNTERS, Discovery, calls_of
 from sandbox.world.topology import SERVICES
+from tests.fixtures.profile import trading_catalogue
 from tests.sandboxed import Platform
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
-from tools.metrics_and_services import load_catalogue
 from tools.world import Call
 
 DRAWN = {(s.name, d) for s in SERVICES for d in s.dependencies}
@@ -17,7 +15,7 @@ IN_THE_MESH = {s.name for s in SERVICES if s.kind == "Deployment"}
 
 
 async def test_traffic_shows_the_platform_as_it_is_drawn(outside: Platform) -> None:
-    known = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
+    known = trading_catalogue()
     prometheus = Prometheus(PrometheusConfig(url=outside.prometheus_url))
     told: list[tuple[Call, ...]] = []
     await Discovery(prometheus, outside.clock, lambda: known, told.append).refresh()

@@ -18,6 +18,7 @@ import structlog
 
 from bot.__main__ import main as bot
 from sandbox.__main__ import main as sandbox
+from tests.fixtures.profile import METRICS, PLAYBOOKS
 
 ROOT = Path(__file__).parents[2]
 OURS = ("SLACK_", "ANTHROPIC", "SRE_AGENT_", "PROMETHEUS_", "LOKI_", "KUBE", "API_", "AUDIT_")
@@ -129,7 +130,7 @@ def test_an_app_token_of_another_kind_is_refused(env: dict[str, str], complains:
 def test_a_typo_in_a_playbook_is_named_at_every_door(
     env: dict[str, str], complains: Complains, tmp_path: Path
 ) -> None:
-    good = (ROOT / "playbooks/library/pod-restart.yaml").read_text(encoding="utf-8")
+    good = (PLAYBOOKS / "pod-restart.yaml").read_text(encoding="utf-8")
     folder = tmp_path / "playbooks"
     folder.mkdir()
     (folder / "mine.yaml").write_text(good.replace("action: pod_restart", "action: pod_restrat"))
@@ -142,7 +143,7 @@ def test_a_typo_in_a_playbook_is_named_at_every_door(
 def test_a_typo_in_the_metric_catalogue_is_named_at_every_door(
     env: dict[str, str], complains: Complains, tmp_path: Path
 ) -> None:
-    good = (ROOT / "config/metrics.yaml").read_text(encoding="utf-8")
+    good = METRICS.read_text(encoding="utf-8")
     (tmp_path / "metrics.yaml").write_text(good.replace("query:", "qury:", 1), encoding="utf-8")
     env["SRE_AGENT_PATHS__METRICS"] = str(tmp_path / "metrics.yaml")
     for said in (complains("check-config"), complaint(env, "run")):

@@ -17,6 +17,7 @@ import pytest
 from bot.core.ports import AuditRow
 from bot.domain.keyring import Keyring
 from bot.store.store import open_store
+from tests.fixtures.profile import METRICS, PLAYBOOKS
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ class Running:
 @pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     catalogue = tmp_path / "metrics.yaml"
-    shutil.copy(ROOT / "config/metrics.yaml", catalogue)
+    shutil.copy(METRICS, catalogue)
     broken = tmp_path / "playbooks"
     broken.mkdir()
     (broken / "broken.yaml").write_text("id: [", encoding="utf-8")
@@ -74,7 +75,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         "API_PORT": "0",
         "API_LIVE_PORT": "0",
         "SRE_AGENT_PATHS__METRICS": str(catalogue),
-        "SRE_AGENT_PATHS__PLAYBOOKS": json.dumps(["playbooks/library", str(broken)]),
+        "SRE_AGENT_PATHS__PLAYBOOKS": json.dumps([str(PLAYBOOKS), str(broken)]),
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "run",

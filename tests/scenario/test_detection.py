@@ -20,6 +20,7 @@ from bot.store.store import SqlStore
 from tests.fakes.decision import library
 from tests.fakes.workers import QuickWorkers
 from tests.fixtures.bot import BotStand
+from tests.fixtures.profile import trading_catalogue
 from tests.sandboxed import Platform
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, bind, parse_parameters
@@ -28,7 +29,6 @@ from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.reader import KubernetesReader
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
-from tools.metrics_and_services import load_catalogue
 from tools.world import (
     Baseline,
     Catalogue,
@@ -74,7 +74,7 @@ class Watch:
 
 
 def catalogue() -> Catalogue:
-    known = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
+    known = trading_catalogue()
     return replace(known, metrics={MetricName(m): known.metrics[MetricName(m)] for m in WATCHED})
 
 

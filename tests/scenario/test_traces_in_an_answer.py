@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bot.core.investigation.investigator.intent import Intent, Kind
@@ -15,6 +13,7 @@ from tests.fakes.changes import FakeChanges
 from tests.fakes.thread import FakeThread
 from tests.fakes.workers import InlineWorkers
 from tests.fixtures.nouns import a_run
+from tests.fixtures.profile import trading_catalogue
 from tests.sandboxed import Platform
 from tools.analysis.detect import DetectorSettings
 from tools.backends.prometheus.adapter import Prometheus
@@ -22,7 +21,6 @@ from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.tempo import Tempo
 from tools.backends.tracing import TracingConfig
 from tools.contract import Toolbox
-from tools.metrics_and_services import load_catalogue
 from tools.observe.anomalies import detect_anomalies
 from tools.observe.cluster import recent_changes
 from tools.observe.metrics import query_metric
@@ -30,7 +28,7 @@ from tools.observe.traces import query_traces
 from tools.ports import Baselines, Changes, Clock, Metrics, Traces, Workers
 from tools.world import Catalogue, Change, ChangeKind, MetricName, ServiceName, Window
 
-CATALOGUE = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
+CATALOGUE = trading_catalogue()
 TOOLS = (query_metric, detect_anomalies, recent_changes, query_traces)
 
 

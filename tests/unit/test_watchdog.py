@@ -13,7 +13,7 @@ from bot.api.live import live_app
 from bot.composition.watchdog import Frozen, LoopBeat, LoopLimits, LoopVerdict, Watchdog, judged
 from bot.settings import load_settings
 from tests.fakes.clock import FakeClock
-from tests.fixtures.bot import CONFIG
+from tests.fixtures.profile import CONFIG
 from tools.errors import BackendUnavailableError
 
 

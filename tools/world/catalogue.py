@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tools.world.names import Direction, Labels, MetricName, Role, ServiceName, WorkloadRef
+from tools.world.names import Direction, Labels, MetricName, MetricRole, ServiceName, WorkloadRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,9 @@ class MetricSpec:
     bad_direction: Direction = Direction.UP
     threshold: float | None = None  # static limit, in `unit`
     group_by: str = "service"  # the label that names the service
-    role: Role | None = None  # None: a catalogue that does not say; what speaks of roles skips it
+    role: MetricRole | None = (
+        None  # None: a catalogue that does not say; what speaks of roles skips it
+    )
     resource: str = ""  # of a saturation: cpu, memory, disk, connections, …; empty: not said
 
     def service_of(self, labels: Labels) -> ServiceName:
@@ -108,6 +110,7 @@ class Catalogue:
     services: Mapping[ServiceName, ServiceSpec]
     calls: tuple[Call, ...] = ()  # discovered; what services.yaml declares holds without them
     model_data: ModelData = DEFAULT_MODEL_DATA  # of services that do not say
+    words: Mapping[str, str] = field(default_factory=dict)  # what people say -> what is meant
 
     def tier_of(self, service: ServiceName) -> int:
         """Return how critical a service is, 1 the most."""

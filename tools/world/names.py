@@ -40,7 +40,7 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
-class Role(StrEnum):
+class MetricRole(StrEnum):
     """What a metric tells of its service; rules, playbooks and answers speak of it."""
 
     LATENCY = "latency"
@@ -54,7 +54,7 @@ class Role(StrEnum):
     @property
     def bad_direction(self) -> Direction:
         """Where trouble lies for a metric of this role that does not say."""
-        falls = self in {Role.TRAFFIC, Role.AVAILABILITY}
+        falls = self in {MetricRole.TRAFFIC, MetricRole.AVAILABILITY}
         return Direction.DOWN if falls else Direction.UP
 
 

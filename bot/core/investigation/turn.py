@@ -18,6 +18,7 @@ class DeskConfig:
     """Limits and identity of the agent."""
 
     owner: str  # this process
+    platform: str  # what it looks after, in a few words for the model
     budget: Budget = field(default_factory=Budget)
     playbooks: Callable[[], Sequence[str]] = tuple
     gaps: Mapping[str, str] = field(default_factory=dict)  # what is not configured

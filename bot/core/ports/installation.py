@@ -29,6 +29,7 @@ class Installation:
     name: str = "sre-agent"
     version: str = VERSION  # told by /health and the metrics
     environment: Environment = Environment.DEVELOPMENT
+    platform: str = "a platform of services"  # what it looks after, as the model is told
     locale: str = DEFAULT_LANGUAGE  # the language of what is not told in a channel of its own
 
     @property
@@ -46,6 +47,8 @@ class FileLayout:
     services: Path = Path("config/services.yaml")
     rca_rules: Path = Path("config/rca_rules.yaml")
     playbooks: tuple[Path, ...] = (Path("playbooks/library"),)
+    knowledge: tuple[Path, ...] = (Path("knowledge"),)  # folders that fill an empty index
+    words: Path | None = None  # what people call things in questions; None: nothing special
     tools: tuple[Path, ...] = ()  # folders of modules with tools of your own
     actions: tuple[Path, ...] = ()  # folders of modules with actions of your own
     export_dir: Path = Path("knowledge")  # published postmortems are written below it

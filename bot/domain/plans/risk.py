@@ -10,7 +10,7 @@ target is applied after that, so an override cannot talk a failover down.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -62,16 +62,7 @@ SEVERITY: Mapping[Severity, float] = MappingProxyType(
 TREND: Mapping[Trend, float] = MappingProxyType(
     {Trend.WORSE: 0.4, Trend.UNKNOWN: 0.2, Trend.STEADY: 0.2, Trend.BETTER: 0.0}
 )
-CATEGORY: Mapping[str, float] = MappingProxyType(  # money first, machines last
-    {
-        "wallet": 1.0,
-        "trading": 0.8,
-        "matching": 0.8,
-        "risk": 0.7,
-        "api": 0.5,
-        "infrastructure": 0.3,
-    }
-)
+USUAL_CATEGORY = 0.5  # of a category of metrics that no weight names
 KIND: Mapping[str, float] = MappingProxyType(  # what the object is; others count 0.5
     {
         "Pod": 0.1,
@@ -99,6 +90,7 @@ class RiskConfig:
     auto_below: float = 0.4
     semi_auto_below: float = 0.6
     manual_below: float = 0.8
+    categories: Mapping[str, float] = field(default_factory=dict)  # what rides on it, in [0, 1]
 
     def __post_init__(self) -> None:
         """Refuse weights that are no weights and cuts that do not rise."""
@@ -130,7 +122,7 @@ class RiskInputs:
     severity: Severity
     lasted: timedelta  # since the trouble began, world time
     trend: Trend
-    category: str  # business category of the worst metric
+    category: str  # of the worst metric, as the catalogue has it
     namespace: str
     kinds: tuple[str, ...]  # kinds of the objects touched
     service_tier: int  # 1 is the most critical
@@ -150,7 +142,7 @@ def assess(inputs: RiskInputs, config: RiskConfig | None = None) -> RiskScore:
     config = config or RiskConfig()
     severity = SEVERITY[inputs.severity]
     urgency, urgency_line = _urgency(inputs)
-    impact, impact_line = _impact(inputs)
+    impact, impact_line = _impact(inputs, config)
     complexity, complexity_line = _complexity(inputs)
     weighed = (
         config.severity_weight * severity
@@ -200,9 +192,9 @@ def _urgency(inputs: RiskInputs) -> tuple[float, str]:
     return round(age + TREND[inputs.trend], 4), f"{minutes} min, trend {inputs.trend.value}"
 
 
-def _impact(inputs: RiskInputs) -> tuple[float, str]:
+def _impact(inputs: RiskInputs, config: RiskConfig) -> tuple[float, str]:
     kind = max((KIND.get(each, 0.5) for each in inputs.kinds), default=0.0)
-    category = CATEGORY.get(inputs.category, 0.5)
+    category = config.categories.get(inputs.category, USUAL_CATEGORY)
     importance = {1: 1.0, 2: 0.6, 3: 0.3}.get(inputs.service_tier, 0.1)
     callers = min(1.0, inputs.dependants / 3)
     pods = inputs.pods_affected / inputs.pods_total if inputs.pods_total else 0.0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures import profile
 from tools.analysis.rca import rank_causes
 from tools.analysis.symptoms import SeenChange, SeenEvent, SeenPattern, SeenVerdict, Symptoms
 from tools.rules import RuleError, load_rules
@@ -22,7 +23,7 @@ from tools.world import (
 )
 
 NOON = datetime(2026, 9, 21, 12, tzinfo=UTC)
-RULES = load_rules(Path(__file__).parents[3] / "config" / "rca_rules.yaml")
+RULES = load_rules(profile.RULES)
 S = ServiceName
 GRAPH = {
     S("gateway"): [S("order-api"), S("market-data")],

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.fixtures.profile import CONFIG
+
 ROOT = Path(__file__).parents[3]
 SILENT = (
     "SLACK_BOT_TOKEN", "ANTHROPIC_API_KEY", "PROMETHEUS_URL", "LOKI_URL", "KUBECONFIG",
@@ -23,6 +25,12 @@ def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KNOWLEDGE_URI", str(tmp_path / "knowledge"))
     monkeypatch.setenv("AUDIT_KEY", "ab" * 32)
     monkeypatch.setenv("SRE_AGENT_AUDIT__ANCHOR__HEAD_FILE", str(tmp_path / "audit.anchor"))
+
+
+@pytest.fixture
+def trading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Describe the platform that the sandbox simulates."""
+    monkeypatch.setenv("SRE_AGENT_CONFIG", str(CONFIG))
 
 
 @pytest.fixture(autouse=True)

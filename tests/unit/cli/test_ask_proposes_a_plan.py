@@ -19,6 +19,7 @@ from sandbox.model.server import start_model
 from tests.sandboxed import HOST, START, platform
 
 
+@pytest.mark.usefixtures("trading")
 async def test_the_plan_of_an_answer_is_printed_kept_and_posted_where_plans_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

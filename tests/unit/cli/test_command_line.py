@@ -223,7 +223,12 @@ def test_documents_added_by_hand_survive_a_reindex(
     assert json.loads(capsys.readouterr().out)["by_kind"]["solution"] == 1
 
 
-def test_the_shipped_playbooks_are_good_and_tell_when_they_fit(
+def test_the_shipped_playbooks_are_good_without_any_catalogue() -> None:
+    assert main(["playbooks", "lint"]) == 0
+
+
+@pytest.mark.usefixtures("trading")
+def test_the_playbooks_of_a_profile_are_good_and_tell_when_they_fit(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["playbooks", "lint"]) == 0
@@ -295,6 +300,7 @@ def test_ask_prints_exactly_one_object_and_names_what_was_not_looked_at(
     assert any(gap.startswith("prometheus: not configured") for gap in answer["gaps"])
 
 
+@pytest.mark.usefixtures("trading")
 def test_lint_tells_every_wrong_file_and_simulate_an_unknown_metric(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

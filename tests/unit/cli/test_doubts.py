@@ -8,6 +8,7 @@ import pytest
 
 from bot.composition.config_doubts import doubts_of
 from bot.settings import load_settings
+from tests.fixtures.profile import CONFIG
 
 SERVICES = ("order-api", "ledger")
 
@@ -18,8 +19,15 @@ def doubts(folder: Path, text: str, **environ: str) -> list[str]:
     return doubts_of(load_settings({"SRE_AGENT_CONFIG": str(path), **environ}), SERVICES)
 
 
-def test_the_shipped_configuration_raises_no_doubt() -> None:
-    assert doubts_of(load_settings({}), SERVICES) == []
+def test_the_configuration_of_the_profile_raises_no_doubt() -> None:
+    assert doubts_of(load_settings({"SRE_AGENT_CONFIG": str(CONFIG)}), SERVICES) == []
+
+
+def test_the_shipped_configuration_names_nobody_and_says_so() -> None:
+    found = load_settings({})
+    [doubt] = doubts_of(found, ())
+    assert doubt.startswith("access.admin is empty: nobody may resume")
+    assert "nobody can answer a plan" in found.off["approvals"]
 
 
 def test_without_an_admin_nobody_can_resume(tmp_path: Path) -> None:

@@ -25,15 +25,15 @@ from sandbox.kubernetes.resources import EVENTS
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
 from tests.fakes.clock import FakeClock
+from tests.fixtures.profile import trading_catalogue
 from tests.patience import PATIENCE
 from tools.backends.kubernetes import KubernetesConfig, KubernetesReader, watch
 from tools.backends.kubernetes.watch import Watch
-from tools.metrics_and_services import load_catalogue
 from tools.world import Change, Window, WorkloadRef
 
 Json = dict[str, Any]
 HASTY = RetryPolicy(first=timedelta(seconds=0.02), longest=timedelta(seconds=0.05))
-CATALOGUE = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
+CATALOGUE = trading_catalogue()
 MAP = WorkloadRef("default", "trading", "ConfigMap", "ledger-settings")
 MAPS = "/api/v1/namespaces/trading/configmaps"
 HPAS = "/apis/autoscaling/v2/namespaces/trading/horizontalpodautoscalers"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bot.core.shared.live_files import LiveFiles, LoadedFiles
@@ -11,9 +9,9 @@ from bot.core.upkeep.discovery import COUNTERS, Discovery
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fixtures.nouns import NOW
+from tests.fixtures.profile import trading_catalogue
 from tools.contract import Toolbox
 from tools.errors import BackendUnavailableError
-from tools.metrics_and_services import load_catalogue
 from tools.observe.knowledge import service_map
 from tools.world import Call, Catalogue, ServiceName
 
@@ -32,7 +30,7 @@ def metrics() -> FakeMetrics:
 
 @pytest.fixture
 def live_files() -> LiveFiles:
-    known = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
+    known = trading_catalogue()
     return LiveFiles(lambda: LoadedFiles(known, (), {}))
 
 

@@ -20,8 +20,8 @@ from bot.settings import load_settings
 from bot.store.store import SqlStore
 from bot.telemetry import LogConfig, SelfMetrics, configure_logging
 from tests.fakes.clock import FakeClock
-from tests.fixtures.bot import CONFIG
 from tests.fixtures.nouns import NOW, an_anomaly
+from tests.fixtures.profile import CONFIG
 from tools.act.actions import ACTIONS
 from tools.ports import Health
 from tools.world import Catalogue, ServiceName, ServiceSpec

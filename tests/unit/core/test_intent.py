@@ -1,13 +1,11 @@
 """What a question is about: services, metrics, window and kind."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from bot.core.investigation.investigator.intent import Kind, parse
-from tests.architecture.source import ROOT
-from tools.metrics_and_services import load_catalogue
+from tests.fixtures.profile import trading_catalogue
 from tools.world import Catalogue
 
 NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)  # a Friday
@@ -15,8 +13,7 @@ NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)  # a Friday
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    folder = Path(ROOT) / "config"
-    return load_catalogue(folder / "metrics.yaml", folder / "services.yaml")
+    return trading_catalogue()
 
 
 @pytest.mark.parametrize(

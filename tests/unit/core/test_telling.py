@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,10 +9,9 @@ from bot.core.investigation.investigator.answer_text import compose, confidence_
 from bot.core.investigation.investigator.intent import Intent, parse
 from bot.core.investigation.investigator.investigator import Diagnosis, Observed
 from bot.locale import LANGUAGES, Texts
-from tests.architecture.source import ROOT
+from tests.fixtures.profile import trading_catalogue
 from tools.analysis.scan import AnomalousSpan
 from tools.analysis.symptoms import SeenChange, SeenVerdict
-from tools.metrics_and_services import load_catalogue
 from tools.world import (
     Catalogue,
     Cause,
@@ -49,8 +47,7 @@ UNKNOWN = Cause("order-api is abnormal by itself", ORDER_API, "unknown", 0.3, ("
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    folder = Path(ROOT) / "config"
-    return load_catalogue(folder / "metrics.yaml", folder / "services.yaml")
+    return trading_catalogue()
 
 
 def asked(catalogue: Catalogue, text: str) -> Intent:

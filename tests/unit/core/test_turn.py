@@ -145,7 +145,10 @@ class Office:
             charts=ChartDesk(self.store, self.clock, workers, baselines, catalogue, self.render),
             model=self.claude,
             config=DeskConfig(
-                owner=self.owner, budget=self.budget, gaps={"loki": "not configured (set LOKI_URL)"}
+                platform="a platform of services",
+                owner=self.owner,
+                budget=self.budget,
+                gaps={"loki": "not configured (set LOKI_URL)"},
             ),
         )
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +18,7 @@ from bot.domain.run import Done
 from playbooks.loader import load_library
 from tests.fakes.decision import ANN, INCIDENTS, RESTART, ROLLBACK, Production, library
 from tests.fixtures.nouns import a_run
+from tests.fixtures.profile import PLAYBOOKS
 from tools.act.actions import ACTIONS
 from tools.world import (
     Cause,
@@ -416,7 +416,7 @@ async def test_the_shipped_playbooks_reproduce_the_users_table_at_five_sigma(
     from tools.world import WorkloadRef
 
     name, tier = TABLE[playbook]
-    world.playbooks = dict(load_library([Path("playbooks/library")], ACTIONS))
+    world.playbooks = dict(load_library([PLAYBOOKS], ACTIONS))
     database = WorkloadRef("default", "data", "StatefulSet", "postgres")
     world.services["postgres"] = service("postgres", namespace="data", workloads=(database,))
     world.cluster.put({"kind": "Namespace", "metadata": {"name": "data"}})

@@ -12,6 +12,7 @@ from playbooks.templates import TemplateError, fill, render
 from playbooks.triggers import TriggerError, TriggerFacts
 from playbooks.triggers import parse as trigger
 from tests.fakes.decision import SCALE
+from tests.fixtures.profile import METRICS, PLAYBOOKS
 from tools.act.actions import ACTIONS
 from tools.act.contract import parse_parameters
 from tools.metrics_and_services import load_metrics
@@ -233,8 +234,8 @@ steps:
 
 
 def test_the_shipped_playbooks_fit_the_shipped_catalogue_and_actions() -> None:
-    metrics = load_metrics(Path(__file__).parents[3] / "config" / "metrics.yaml")
-    library = load_library([Path("playbooks/library")], ACTIONS, metrics)
+    metrics = load_metrics(METRICS)
+    library = load_library([PLAYBOOKS], ACTIONS, metrics)
     assert len(library) >= 12
     used = {name for each in library.values() for name in each.playbook.actions()}
     assert used >= {

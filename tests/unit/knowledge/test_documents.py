@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import knowledge
 from knowledge.documents import DocumentError, parse_document, read_folder
+from tests.fixtures.profile import KNOWLEDGE
 
 GOOD = (
     "---\nid: a\ntitle: A title\nkind: runbook\ndate: 2026-03-02\n"
@@ -64,7 +64,7 @@ def test_an_id_used_twice_names_both_files(tmp_path: Path) -> None:
 
 
 def test_every_shipped_document_is_valid_and_marked_as_an_example() -> None:
-    documents = read_folder(Path(knowledge.__file__).parent)
+    documents = read_folder(KNOWLEDGE)
     assert len(documents) >= 7
     assert {document.kind for document in documents} == {"runbook", "postmortem"}
     assert all(document.origin == "example" for document in documents)

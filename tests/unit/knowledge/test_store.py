@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-import knowledge
 from knowledge.documents import LONGEST, Document, DocumentError
 from knowledge.store import VECTOR_SIZE, IndexClosedError, KnowledgeIndex, snippet
+from tests.fixtures.profile import KNOWLEDGE
 from tools.backends.history import KnowledgeHistory
 
-SHIPPED = Path(knowledge.__file__).parent
+SHIPPED = KNOWLEDGE
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 def catalogue() -> dict[str, str]:
     """Return the bot's metrics: name -> query."""
-    raw = yaml.safe_load((REPOSITORY / "config" / "metrics.yaml").read_text(encoding="utf-8"))
+    profile = REPOSITORY / "config" / "profiles" / "trading"
+    raw = yaml.safe_load((profile / "metrics.yaml").read_text(encoding="utf-8"))
     return {name: spec["query"] for group in raw.values() for name, spec in group.items()}
 
 

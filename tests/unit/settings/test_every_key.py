@@ -28,6 +28,7 @@ from bot.slack.config import SlackConfig
 from bot.store.anchors import AnchorConfig, head_file_beside
 from bot.telemetry import LogConfig
 from tests.architecture.source import sources
+from tests.fixtures.profile import CONFIG
 from tests.unit.settings.keys import NOTHING, ROOT, Key, accepted, documented, has, shipped
 from tools.analysis.detect import DetectorSettings
 from tools.backends.http import HttpConfig
@@ -255,6 +256,7 @@ ANOTHER: dict[str, Any] = {  # where one more, or another word, would be refused
     "prometheus.instances": {"us": {"url": "http://us"}},
     "loki.instances": {"us": {"url": "http://us"}},
     "alerts.severity": {"nuisance": "low"},
+    "risk_assessment.categories": {"money": 1.0},
     "kubernetes.clusters": {"eu-1": {"kubeconfig": "eu-1.yaml"}},
     "tracing.link_url": "http://traces/{trace_id}",
     "notification.webhook.url": "${HOOK}",
@@ -336,15 +338,20 @@ def differences(one: Settings, other: Settings) -> set[str]:
     }
 
 
-def test_the_shipped_file_repeats_the_defaults_and_adds_namespaces_and_people(
-    tmp_path: Path,
-) -> None:
+def test_the_shipped_file_repeats_the_defaults_and_names_nobody(tmp_path: Path) -> None:
     plain = load(tmp_path, {})
     found = load_settings({"SRE_AGENT_CONFIG": str(ROOT / "config" / "config.yaml")})
-    assert differences(found, plain) == {"policy", "access"}
+    assert differences(found, plain) == set()
+    assert found.files == FileLayout(config=found.files.config)
+
+
+def test_a_profile_adds_its_people_what_is_protected_and_what_rides_on_what(tmp_path: Path) -> None:
+    plain = load(tmp_path, {})
+    found = load_settings({"SRE_AGENT_CONFIG": str(CONFIG)})
+    assert differences(found, plain) == {"policy", "access", "risk", "installation"}
     assert found.policy.protected_namespaces == ("kube-system", "wallet", "funds")
     assert replace(found.policy, protected_namespaces=("kube-system",)) == plain.policy
-    assert found.files == FileLayout(config=found.files.config)
+    assert replace(found.installation, platform=plain.installation.platform) == plain.installation
 
 
 def test_a_copied_example_of_the_environment_changes_nothing(tmp_path: Path) -> None:

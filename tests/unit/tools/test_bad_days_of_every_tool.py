@@ -23,6 +23,7 @@ from tests.fakes.workers import InlineWorkers
 from tests.fixtures.kubeconfig import write_kubeconfig
 from tests.fixtures.loopback import says, serving
 from tests.fixtures.nouns import a_run
+from tests.fixtures.profile import trading_catalogue
 from tools import tokens
 from tools.analysis.detect import DetectorSettings
 from tools.backends.changes import ClusterChanges
@@ -35,7 +36,6 @@ from tools.backends.tempo import Tempo
 from tools.backends.tracing import TracingConfig
 from tools.catalog import ALL
 from tools.contract import Risk, Tool, Toolbox
-from tools.metrics_and_services import load_catalogue
 from tools.ports import (
     AlertFeed,
     Baselines,
@@ -84,7 +84,7 @@ async def ports(
     url = page if request.param == "an error page answers" else "http://127.0.0.1:9"
     once: dict[str, Any] = {"url": url, "retry_attempts": 1, "timeout_seconds": 5}
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", url)
-    catalogue = load_catalogue(ROOT / "config/metrics.yaml", ROOT / "config/services.yaml")
+    catalogue = trading_catalogue()
     cluster = KubernetesReader(KubernetesConfig(kubeconfig=kubeconfig))
     opened: list[Any] = [
         Prometheus(PrometheusConfig(**once)),

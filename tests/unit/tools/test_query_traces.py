@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,16 +11,16 @@ from bot.domain.answer import Evidence
 from bot.domain.ids import EvidenceId
 from tests.fakes.clock import FakeClock
 from tests.fakes.traces import FakeTraces, span
+from tests.fixtures.profile import trading_catalogue
 from tools.contract import Toolbox
 from tools.errors import BackendUnavailableError, BadArgumentError, NotFoundError
-from tools.metrics_and_services import load_catalogue
 from tools.observe.traces import query_traces
 from tools.ports import Clock, Traces
 from tools.tracing import Trace, TraceStudy
 from tools.world import Catalogue
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-CATALOGUE = load_catalogue(Path("config/metrics.yaml"), Path("config/services.yaml"))
+CATALOGUE = trading_catalogue()
 
 
 def order(number: int, whole: float, failed: str = "") -> Trace:

@@ -15,6 +15,7 @@ from bot.settings import load_settings
 from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import NOW
+from tests.fixtures.profile import CONFIG, PLAYBOOKS, TRADING
 from tools.act.actions import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,9 +39,9 @@ class Desk:
 @pytest.fixture
 def desk(store: SqlStore, tmp_path: Path) -> Desk:
     for name in ("metrics", "services", "rca_rules"):
-        shutil.copy(ROOT / "config" / f"{name}.yaml", tmp_path / f"{name}.yaml")
+        shutil.copy(TRADING / f"{name}.yaml", tmp_path / f"{name}.yaml")
     paths = ", ".join(f"{n}: '{tmp_path / n}.yaml'" for n in ("metrics", "services", "rca_rules"))
-    library = ROOT / "playbooks" / "library"
+    library = PLAYBOOKS
     config = tmp_path / "config.yaml"
     config.write_text(f"paths: {{{paths}, playbooks: ['{library}']}}\n", encoding="utf-8")
     live_files = open_live_files(load_settings({"SRE_AGENT_CONFIG": str(config)}), ACTIONS)
@@ -90,7 +91,7 @@ async def test_a_metric_that_was_added_serves_at_once_and_is_audited(desk: Desk)
 
 
 def test_the_shipped_catalogue_holds_every_metric_of_the_platform() -> None:
-    shipped = load_settings({"SRE_AGENT_CONFIG": str(ROOT / "config" / "config.yaml")})
+    shipped = load_settings({"SRE_AGENT_CONFIG": str(CONFIG)})
     live_files = open_live_files(shipped, ACTIONS)
     found: dict[str, set[str]] = {}
     for spec in live_files.catalogue().metrics.values():

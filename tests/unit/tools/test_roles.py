@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.metrics_and_services import CatalogueError, load_metrics
-from tools.world import Direction, MetricName, MetricSpec, Role, labels_of
+from tools.world import Direction, MetricName, MetricRole, MetricSpec, labels_of
 
 
 def read(folder: Path, rest: str) -> MetricSpec:
@@ -19,16 +19,16 @@ def read(folder: Path, rest: str) -> MetricSpec:
 @pytest.mark.parametrize(
     ("said", "role", "direction"),
     [
-        (", role: latency", Role.LATENCY, Direction.UP),
-        (", role: availability", Role.AVAILABILITY, Direction.DOWN),
-        (", role: traffic", Role.TRAFFIC, Direction.DOWN),
-        (", role: availability, bad_direction: up", Role.AVAILABILITY, Direction.UP),
+        (", role: latency", MetricRole.LATENCY, Direction.UP),
+        (", role: availability", MetricRole.AVAILABILITY, Direction.DOWN),
+        (", role: traffic", MetricRole.TRAFFIC, Direction.DOWN),
+        (", role: availability, bad_direction: up", MetricRole.AVAILABILITY, Direction.UP),
         (", bad_direction: both", None, Direction.BOTH),
         ("", None, Direction.UP),
     ],
 )
 def test_a_metric_that_does_not_say_which_way_is_bad_has_the_way_of_its_role(
-    tmp_path: Path, said: str, role: Role | None, direction: Direction
+    tmp_path: Path, said: str, role: MetricRole | None, direction: Direction
 ) -> None:
     spec = read(tmp_path, said)
     assert (spec.role, spec.bad_direction) == (role, direction)

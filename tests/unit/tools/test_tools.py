@@ -13,11 +13,12 @@ from tests.fakes.logs import FakeLogs
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.plan_desk import FakePlanDesk
 from tests.fakes.workers import InlineWorkers
+from tests.fixtures.profile import trading_catalogue
 from tools.analysis.detect import DetectorSettings
 from tools.catalog import ALL
 from tools.contract import Risk, Toolbox
 from tools.errors import BadArgumentError, NotFoundError
-from tools.metrics_and_services import CatalogueError, load_catalogue, load_metrics, load_services
+from tools.metrics_and_services import CatalogueError, load_metrics, load_services
 from tools.observe import promql
 from tools.observe.asking import duration_of
 from tools.observe.figures import show
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    return load_catalogue(ROOT / "config/metrics.yaml", ROOT / "config/services.yaml")
+    return trading_catalogue()
 
 
 @pytest.fixture

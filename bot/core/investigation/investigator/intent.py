@@ -1,7 +1,7 @@
 """What a question is about: services, metric, window, kind. Words in, catalogue names out.
 
-    "why is order latency up since 14:00?"
-        --> metrics (order_latency_p99,) · services (order-api,) · 14:00–now · why
+    "why is latency of my-api up since 14:00?"
+        --> metrics (request_latency,) · services (my-api,) · 14:00–now · why
 
 English and Chinese. Nothing is guessed: what the text does not name stays empty, and the
 investigator then looks at the whole platform.
@@ -10,6 +10,7 @@ investigator then looks at the whole platform.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -81,11 +82,10 @@ _AROUND = re.compile(rf"(?:around|at|near|about|on|在)\s*{_STAMP}", re.IGNORECA
 _SNAKE = re.compile(r"(?<![\w./-])[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+(?![\w/-])")
 MOST_UNKNOWN = 3
 _WORD = re.compile(r"[a-z0-9]+|[\u4e00-\u9fff]+")
-_CHINESE_WORDS = {
-    "延迟": "latency", "错误率": "error rate", "错误": "error", "订单": "order", "撮合": "matching",
-    "内存": "memory", "重启": "restarts", "钱包": "wallet", "风控": "risk", "保证金": "margin",
-    "余额": "balance", "吞吐": "qps", "深度": "depth", "网关": "gateway", "行情": "market data",
-    "账本": "ledger", "处理器": "cpu",
+_CHINESE_WORDS = {  # a platform's own words are the catalogue's
+    "延迟": "latency", "错误率": "error rate", "错误": "error", "内存": "memory",
+    "重启": "restarts", "吞吐": "throughput", "流量": "traffic", "处理器": "cpu", "磁盘": "disk",
+    "队列": "queue",
 }  # fmt: skip
 _STOP = frozenset(
     [
@@ -118,7 +118,7 @@ _STOP = frozenset(
 
 def parse(text: str, catalogue: Catalogue, now: datetime) -> Intent:
     """Return what a question asks about."""
-    plain = _plain(text)
+    plain = _plain(text, catalogue.words)
     services = _services(plain, catalogue)
     metrics = _metrics(plain, catalogue)
     window, explicit = _window(text, now)
@@ -126,10 +126,13 @@ def parse(text: str, catalogue: Catalogue, now: datetime) -> Intent:
     return Intent(kind, services, metrics, window, explicit, _unknown(text, catalogue))
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, words: Mapping[str, str]) -> str:
     plain = text.lower()
-    for chinese, english in _CHINESE_WORDS.items():
-        plain = plain.replace(chinese, f" {english} {chinese} ")
+    for said, meant in sorted((_CHINESE_WORDS | dict(words)).items(), key=lambda w: -len(w[0])):
+        if said.isascii():
+            plain = re.sub(rf"(?<!\w){re.escape(said)}(?!\w)", f"{meant} {said}", plain)
+        else:  # Chinese has no blanks between words
+            plain = plain.replace(said, f" {meant} {said} ")
     return plain
 
 
@@ -162,7 +165,7 @@ def _metrics(plain: str, catalogue: Catalogue) -> tuple[MetricName, ...]:
 
 
 def _unknown(text: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the words in snake case that are no metric: `order_latancy_p99`."""
+    """Return the words in snake case that are no metric: `request_latancy`."""
     known = {name.lower() for name in catalogue.metrics}
     words = dict.fromkeys(_SNAKE.findall(text))
     return tuple(word for word in words if word.lower() not in known)[:MOST_UNKNOWN]

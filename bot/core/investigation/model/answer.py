@@ -133,6 +133,7 @@ class ModelAnswers:
         absent = {**reading.unavailable(self._config.gaps), **turn.recorder.toolbox.absent}
         return prompts.render(
             "investigate",
+            platform=self._config.platform,
             language="Chinese" if turn.texts.language == "zh" else "English",
             timezone=turn.question.voice.timezone,
             now=f"{self._clock.now():%Y-%m-%d %H:%M} UTC",

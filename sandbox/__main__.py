@@ -1,7 +1,7 @@
 """Command line of the sandbox.
 
-python -m sandbox up [--scenario NAME] [--speed N]    serve the outside, print the bot's environment
-python -m sandbox demo                                also start the bot, print the address
+python -m sandbox up [--world NAME] [--scenario NAME]   serve the outside, print the environment
+python -m sandbox demo                                  also start the bot, print the address
 """
 
 import argparse
@@ -14,11 +14,12 @@ from pathlib import Path
 
 from sandbox.main import PortInUseError, Ports, Sandbox, up
 from sandbox.state import StateError
-from sandbox.world.scenario import ScenarioError, scenario_names
+from sandbox.world.errors import WorldError
+from sandbox.world.files import DEFAULT_WORLD, world_names
 
 _FAILED, _STOP_SECONDS, _LAST_PORT = 1, 15.0, 65535
+_ROOT = Path(__file__).resolve().parent.parent
 _TO_TRY = (
-    "ask in #incidents:   @SRE Agent why is order latency up?",
     "or wait: the scheduled cycle notices the incident by itself",
     "approve as Alice; Carol may look, but not approve",
     "/sre help, /ask, /postmortem work in any channel",
@@ -29,7 +30,10 @@ _TO_TRY = (
 def _arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="The imitated outside.")
     parser.add_argument("command", choices=("up", "demo"))
-    parser.add_argument("--scenario", help=f"begin this story: {', '.join(scenario_names())}")
+    parser.add_argument(
+        "--world", default=DEFAULT_WORLD, help=f"the production: {', '.join(world_names())}"
+    )
+    parser.add_argument("--scenario", help="begin this story; an unknown name is told those there")
     parser.add_argument("--speed", type=float, default=1.0, help="world seconds per second (1)")
     parser.add_argument("--state", type=Path, default=Path("var/sandbox"), help="state directory")
     parser.add_argument("--at", type=float, help="world seconds until the story begins")
@@ -69,6 +73,7 @@ async def _run(given: argparse.Namespace) -> int:
         after_seconds=given.at,
         fresh=given.fresh,
         with_model=given.model,
+        world_name=given.world,
     )
     try:
         _tell_story(sandbox)
@@ -95,7 +100,7 @@ async def _demo(sandbox: Sandbox, stop: asyncio.Event) -> int:
     env = {**os.environ, "SRE_AGENT_SLACK__DIGEST__CRON": "*/30 * * * *", **sandbox.env}
     bot = await asyncio.create_subprocess_exec(sys.executable, "-m", "bot", "run", env=env)
     print(f"\n  open {sandbox.page}\n")
-    for line in _TO_TRY:
+    for line in (*sandbox.world.blueprint.to_try, *_TO_TRY):
         print(f"  - {line}")
     print("\n  stop with Ctrl-C", flush=True)
     ended, stopped = asyncio.create_task(bot.wait()), asyncio.create_task(stop.wait())
@@ -119,7 +124,7 @@ def main(given: list[str] | None = None) -> int:
     """Run a command and return its exit status."""
     try:
         return asyncio.run(_run(_arguments(given)))
-    except (PortInUseError, StateError, ScenarioError) as error:
+    except (PortInUseError, StateError, WorldError) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return _FAILED
     except ValueError as error:

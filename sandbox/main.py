@@ -23,12 +23,11 @@ from sandbox.state import State, forget, open_state
 from sandbox.tempo.server import TempoServer
 from sandbox.tempo.traces import Traces
 from sandbox.world.faults import FaultLog
-from sandbox.world.scenario import Scenario, ScenarioError, Story, load_scenario
-from sandbox.world.world import FAMILIES, SEED, World
+from sandbox.world.files import DEFAULT_WORLD, load_world
+from sandbox.world.scenario import Scenario, ScenarioError, Story
+from sandbox.world.world import SEED, World
 
 HOST = "127.0.0.1"
-FIRST_STORY = "bad_deploy"
-PROFILE = "config/profiles/trading/config.yaml"  # how the bot's people describe this production
 _STILL_FRESH_SECONDS = 900.0  # a story this young is continued rather than told again
 T = TypeVar("T")
 
@@ -83,7 +82,7 @@ class Sandbox:
     async def start_story(self, name: str) -> dict[str, Any]:
         """Begin a story by name, for the admin path."""
         try:
-            story = self.begin(load_scenario(name))
+            story = self.begin(self.world.blueprint.get_scenario(name))
         except ScenarioError as error:
             raise BadDataError(str(error)) from error
         return {"scenario": name, "begins_at": story.begins_at, "now": self.clock.now()}
@@ -94,7 +93,7 @@ class Sandbox:
             await server.close()
 
 
-async def up(
+async def up(  # noqa: PLR0913 - all that whoever starts it may choose
     scenario: str | None = None,
     speed: float = 1.0,
     ports: Ports = Ports(),
@@ -104,15 +103,17 @@ async def up(
     fresh: bool = False,
     with_model: bool = False,
     timing: Timing = LIKE_SLACK,
+    world_name: str = DEFAULT_WORLD,
 ) -> Sandbox:
     """Start everything; without `scenario` continue the last story, or begin the first one."""
-    chosen = load_scenario(scenario) if scenario is not None else None
+    blueprint = load_world(world_name)
+    chosen = blueprint.get_scenario(scenario) if scenario is not None else None
     if fresh:
         forget(state_dir)
-    state = open_state(state_dir, speed)
+    state = open_state(state_dir, speed, world_name)
     faults = FaultLog(state.faults_path)
-    cluster = Cluster(faults, state.clock.now(), path=state.cluster_path)
-    world = World(state.clock, faults, cluster, origin=state.origin)
+    cluster = Cluster(faults, state.clock.now(), path=state.cluster_path, blueprint=blueprint)
+    world = World(state.clock, faults, cluster, origin=state.origin, blueprint=blueprint)
     world.resume(state.stories)
     sandbox = Sandbox(state.clock, world, cluster, state, "", {})
     async with AsyncExitStack() as unless_all_listen:
@@ -120,7 +121,7 @@ async def up(
         await _listen(sandbox, ports, timing, with_model=with_model)
         unless_all_listen.pop_all()
     if chosen is None and not _goes_on(world):
-        chosen = load_scenario(FIRST_STORY)
+        chosen = blueprint.get_scenario(blueprint.first_story)
     if chosen is not None:
         sandbox.begin(chosen, after_seconds)
     return sandbox
@@ -133,8 +134,8 @@ def _goes_on(world: World) -> bool:
     story = world.stories[-1]
     if world.clock.now() - story.begins_at < _STILL_FRESH_SECONDS:
         return True
-    faults = world.timeline.faults
-    return any(faults.is_open(story.fault_key(fault)) for fault in story.scenario.faults)
+    now = world.clock.now()
+    return any(world.timeline.is_open(story, fault, now) for fault in story.scenario.faults)
 
 
 async def _listen(sandbox: Sandbox, ports: Ports, timing: Timing, *, with_model: bool) -> None:
@@ -152,7 +153,8 @@ async def _listen(sandbox: Sandbox, ports: Ports, timing: Timing, *, with_model:
         return [(line.at_ns / 1e9, line.text) for line in lines]
 
     cluster.log_provider = pod_log
-    known = {name: Metadata(family.kind, family.help) for name, family in FAMILIES.items()}
+    families = sandbox.world.families.items()
+    known = {name: Metadata(family.kind, family.help) for name, family in families}
     prometheus = PrometheusServer(
         sandbox.world, clock, known, before=tick, start_story=sandbox.start_story
     )
@@ -206,7 +208,7 @@ async def _open(name: str, port: int, starting: Awaitable[T]) -> T:
 def _environment(sandbox: Sandbox, stores: dict[str, str]) -> dict[str, str]:
     folder = sandbox.state.directory.resolve()
     env = {
-        "SRE_AGENT_CONFIG": PROFILE,
+        "SRE_AGENT_CONFIG": sandbox.world.blueprint.profile,
         "SLACK_BOT_TOKEN": "xoxb-sandbox-bot",
         "SLACK_APP_TOKEN": "xapp-sandbox-app",
         "SLACK_API_URL": sandbox.slack.api_url,

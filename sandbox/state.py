@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.clock import Clock
-from sandbox.world.scenario import Story, load_scenario
+from sandbox.world.files import DEFAULT_WORLD, load_scenario
+from sandbox.world.scenario import Story
 from sandbox.world.world import origin_before
 
 
@@ -25,6 +26,7 @@ class State:
     directory: Path
     clock: Clock
     origin: float
+    world: str = DEFAULT_WORLD  # name of its file
     stories: list[Story] = field(default_factory=list)
 
     @property
@@ -48,6 +50,7 @@ class State:
         stored: dict[str, Any] = {
             "clock": self.clock.env(),
             "origin": self.origin,
+            "world": self.world,
             "stories": [[story.scenario.name, story.begins_at] for story in self.stories],
         }
         draft = self.directory / "world.tmp"
@@ -55,19 +58,30 @@ class State:
         draft.replace(self.directory / "world.json")
 
 
-def open_state(directory: Path, speed: float) -> State:
+def open_state(directory: Path, speed: float, world: str = DEFAULT_WORLD) -> State:
     """Continue what the directory holds, or begin a world at the present moment."""
     path = directory / "world.json"
     if not path.exists():
         clock = Clock(speed=speed)
-        state = State(directory, clock, origin_before(clock.now()))
+        state = State(directory, clock, origin_before(clock.now()), world)
         state.save()
         return state
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         clock = Clock.shared(stored["clock"])
-        stories = [Story(load_scenario(name), float(at)) for name, at in stored["stories"]]
+        before = str(stored.get("world", DEFAULT_WORLD))  # none was written before there were two
         origin = float(stored["origin"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{path} cannot be read ({error}); start anew with --fresh"
+        raise StateError(msg) from error
+    if before != world:
+        msg = (
+            f"{directory} holds the world {before!r}, not {world!r}; "
+            f"pass --world {before}, --fresh, or another --state"
+        )
+        raise StateError(msg)
+    try:
+        told = [(load_scenario(name, world), float(at)) for name, at in stored["stories"]]
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{path} cannot be read ({error}); start anew with --fresh"
         raise StateError(msg) from error
@@ -77,7 +91,8 @@ def open_state(directory: Path, speed: float) -> State:
             f"pass --speed {clock.speed:g}, --fresh, or another --state"
         )
         raise StateError(msg)
-    return State(directory, clock, origin, stories)
+    stories = [Story(scenario, at) for scenario, at in told]
+    return State(directory, clock, origin, world, stories)
 
 
 def forget(directory: Path) -> None:

@@ -18,8 +18,9 @@ from sandbox.prometheus.server import Metadata, PrometheusServer
 from sandbox.tempo.server import TempoServer
 from sandbox.tempo.traces import Traces
 from sandbox.world.faults import FaultLog
-from sandbox.world.scenario import Story, load_scenario
-from sandbox.world.world import FAMILIES, SEED, World
+from sandbox.world.files import load_scenario
+from sandbox.world.scenario import Story
+from sandbox.world.world import SEED, World
 from tests.fakes.clock import FakeClock
 
 HOST = "127.0.0.1"
@@ -67,7 +68,7 @@ async def platform(folder: Path) -> AsyncIterator[Platform]:
     def tick() -> None:
         cluster.tick(clock.now())
 
-    known = {name: Metadata(family.kind, family.help) for name, family in FAMILIES.items()}
+    known = {name: Metadata(family.kind, family.help) for name, family in world.families.items()}
     prometheus: Any = PrometheusServer(world, clock, known, before=tick)
     logs = Logs(world.timeline, SEED)
     loki: Any = LokiServer(logs, clock, tick)

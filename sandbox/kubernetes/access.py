@@ -79,7 +79,7 @@ def rules(user: str) -> list[Json]:
     return found
 
 
-def write_kubeconfigs(directory: Path, server: str) -> Kubeconfigs:
+def write_kubeconfigs(directory: Path, server: str, namespace: str) -> Kubeconfigs:
     """Write `reader.kubeconfig` and `actor.kubeconfig`, readable by their owner only."""
     directory.mkdir(parents=True, exist_ok=True)
     paths = {}
@@ -92,7 +92,7 @@ def write_kubeconfigs(directory: Path, server: str) -> Kubeconfigs:
             "users": [{"name": name, "user": {"token": token}}],
             "contexts": [{
                 "name": "sandbox",
-                "context": {"cluster": "sandbox", "user": name, "namespace": "trading"},
+                "context": {"cluster": "sandbox", "user": name, "namespace": namespace},
             }],
             "current-context": "sandbox",
         }), encoding="utf-8")  # fmt: skip

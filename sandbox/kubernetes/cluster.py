@@ -31,8 +31,9 @@ from sandbox.kubernetes.resources import (
 )
 from sandbox.kubernetes.status import Json
 from sandbox.kubernetes.store import Store
-from sandbox.world import topology
+from sandbox.world.blueprint import Blueprint
 from sandbox.world.faults import FaultLog
+from sandbox.world.files import load_world
 from sandbox.world.scenario import Change, Leak, Story
 
 LogProvider = Callable[[str, str, str, float, float], list[tuple[float, str]]]
@@ -46,9 +47,16 @@ class Cluster:
     """State machine of the simulated production's Kubernetes cluster."""
 
     def __init__(
-        self, faults: FaultLog, now: float, *, path: Path | None = None, seed_number: int = 20
+        self,
+        faults: FaultLog,
+        now: float,
+        *,
+        path: Path | None = None,
+        seed_number: int = 20,
+        blueprint: Blueprint | None = None,
     ) -> None:
         """Continue from the state file `path` if it exists, else build the platform at `now`."""
+        self.blueprint = blueprint or load_world()
         self.faults = faults
         self.on_change: list[Callable[[], None]] = []
         self.cpu_probe: CpuProbe | None = None
@@ -63,7 +71,7 @@ class Cluster:
             self._load(json.loads(path.read_text(encoding="utf-8")))
             return
         self.engine = Engine(now, seed=seed_number)
-        seed.populate(self.engine)
+        seed.populate(self.engine, self.blueprint)
         self._reconcile()
         self._remember_home()
         self._settle()
@@ -189,7 +197,7 @@ class Cluster:
         for fault in scenario.faults:
             if fault.leak is not None:
                 self._age_pods(fault.leak, story.begins_at)
-            else:
+            elif fault.hours is None:
                 self._carriers.append({
                     "key": story.fault_key(fault),
                     "image": fault.image,
@@ -231,7 +239,7 @@ class Cluster:
 
     def _age_pods(self, leak: Leak, begins_at: float) -> None:
         """Replace the workload's pods by ones that have run as long as the story says."""
-        service = topology.get_service(leak.workload)
+        service = self.blueprint.get_service(leak.workload)
         pods = [pod for pod in self.store.every(PODS) if workload_of(pod) == leak.workload]
         owners = self.store.every(REPLICA_SETS, service.namespace)
         owner = next(
@@ -265,14 +273,14 @@ class Cluster:
 
         self._release(workload, cause, deployed)
 
-    def _reconfigure(self, workload: str, config_map: str, cause: str) -> None:
-        service = topology.get_service(workload)
+    def _reconfigure(self, workload: str, config_map: str, cause: str, settings: str) -> None:
+        service = self.blueprint.get_service(workload)
         if self.store.peek(CONFIG_MAPS, service.namespace, config_map) is None:
-            fresh = manifests.config_map(service, manifests.config_name(service))
+            usual = manifests.config_name(service)
+            fresh = manifests.config_map(service, usual, self.blueprint)
             fresh["metadata"]["name"] = config_map
-            fresh["data"] |= {
-                "CONFIG_VERSION": config_map.rsplit("v", 1)[-1], "DB_POOL_SIZE": "4",
-            }  # fmt: skip
+            fresh["data"]["CONFIG_VERSION"] = config_map.rsplit("v", 1)[-1]
+            fresh["data"] |= json.loads(settings)
             self.engine.create(CONFIG_MAPS, fresh)
 
         def configured(template: Json) -> None:
@@ -281,7 +289,7 @@ class Cluster:
         self._release(workload, cause, configured)
 
     def _release(self, workload: str, cause: str, change: Callable[[Json], None]) -> None:
-        service = topology.get_service(workload)
+        service = self.blueprint.get_service(workload)
         resource = DEPLOYMENTS if service.kind == "Deployment" else STATEFUL_SETS
         item = self.store.peek(resource, service.namespace, workload)
         if item is None:
@@ -341,6 +349,8 @@ def _carries(pod: Json, carrier: Json) -> bool:
     return carrier["config_map"] in workloads.config_maps_of(pod)
 
 
-def _change_args(change: Change) -> tuple[str, str, str]:
-    carried = change.image if change.action == "deploy" else change.config_map
-    return change.workload, carried or "", change.cause
+def _change_args(change: Change) -> tuple[str, ...]:
+    if change.action == "deploy":
+        return change.workload, change.image or "", change.cause
+    settings = json.dumps(dict(change.settings))
+    return change.workload, change.config_map or "", change.cause, settings

@@ -1,27 +1,7 @@
 """Manifests of the simulated platform: what its people once applied."""
 
 from sandbox.kubernetes.status import Json
-from sandbox.world.topology import GIB, MIB, Service
-
-APP_CONFIG: Json = {
-    "LOG_LEVEL": "info",
-    "HTTP_TIMEOUT_MS": "1500",
-    "DB_POOL_SIZE": "40",
-    "CACHE_TTL_SECONDS": "30",
-    "FEATURE_BATCH_ACK": "true",
-    "CIRCUIT_BREAKER": "closed",
-}
-GITOPS = {"market-data": {"argocd.argoproj.io/instance": "market-data",
-                          "app.kubernetes.io/managed-by": "argocd"}}  # fmt: skip
-GITOPS_NOTE = {"argocd.argoproj.io/tracking-id": "market-data:apps/Deployment:trading/market-data"}
-AUTOSCALED = {"order-api": (4, 10), "gateway": (4, 12)}  # workload -> (min, max)
-BUDGETED: dict[str, Json] = {
-    "order-api": {"minAvailable": 3},
-    "gateway": {"maxUnavailable": 1},
-    "ledger": {"minAvailable": 2},  # as many as there are: no eviction is ever allowed
-    "wallet-service": {"minAvailable": 1},
-}
-CONFIG_VERSIONS = {"order-api": 42, "gateway": 18, "risk-engine": 27}
+from sandbox.world.blueprint import GIB, MIB, Autoscaled, Blueprint, Budget, CronJob, Service
 
 
 def labels_of(service: Service) -> Json:
@@ -31,22 +11,33 @@ def labels_of(service: Service) -> Json:
         "app.kubernetes.io/name": service.name,
         "team": service.team,
         "tier": service.tier,
-        **GITOPS.get(service.name, {}),
+        **_argocd(service),
         **service.labels,
+    }
+
+
+def _argocd(service: Service) -> Json:
+    if not service.argocd:
+        return {}
+    return {
+        "argocd.argoproj.io/instance": service.name,
+        "app.kubernetes.io/managed-by": "argocd",
     }
 
 
 def config_name(service: Service, version: int | None = None) -> str:
     """Immutable config maps carry their version in the name."""
-    newest = CONFIG_VERSIONS.get(service.name, 3)
-    return f"{service.name}-config-v{version or newest}"
+    return f"{service.name}-config-v{version or service.config_version}"
 
 
-def config_map(service: Service, name: str) -> Json:
-    """One version of a service's configuration; older versions differ in one value."""
-    values = dict(APP_CONFIG) | {"SERVICE": service.name, "CONFIG_VERSION": name.rsplit("v", 1)[1]}
+def config_map(service: Service, name: str, blueprint: Blueprint) -> Json:
+    """One version of a service's configuration; older versions differ as the world says."""
+    values = dict(blueprint.settings) | {
+        "SERVICE": service.name,
+        "CONFIG_VERSION": name.rsplit("v", 1)[1],
+    }
     if name != config_name(service):
-        values["HTTP_TIMEOUT_MS"] = "1200"
+        values |= blueprint.earlier_settings
     meta = {"name": name, "namespace": service.namespace, "labels": labels_of(service)}
     return {"metadata": meta, "data": values, "immutable": True}
 
@@ -85,7 +76,7 @@ def pod_template(service: Service, version: str, config: str) -> Json:
             "periodSeconds": 5, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3,
         }  # fmt: skip
     labels = labels_of(service)
-    if service.name == "postgres":
+    if service.operator == "cloudnative-pg":
         labels["cnpg.io/cluster"] = service.name
     return {
         "metadata": {
@@ -106,8 +97,9 @@ def pod_template(service: Service, version: str, config: str) -> Json:
 def workload(service: Service, template: Json, cause: str) -> Json:
     """The Deployment or StatefulSet."""
     notes = {"kubernetes.io/change-cause": cause}
-    if service.name in GITOPS:
-        notes |= GITOPS_NOTE
+    if service.argocd:
+        owned = f"{service.name}:apps/Deployment:{service.namespace}/{service.workload}"
+        notes["argocd.argoproj.io/tracking-id"] = owned
     meta: Json = {
         "name": service.workload,
         "namespace": service.namespace,
@@ -147,9 +139,8 @@ def service_object(service: Service, number: int) -> Json:
     return {"metadata": meta, "spec": spec, "status": {"loadBalancer": {}}}
 
 
-def autoscaler(service: Service) -> Json:
+def autoscaler(service: Service, bounds: Autoscaled) -> Json:
     """The HorizontalPodAutoscaler (v2)."""
-    low, high = AUTOSCALED[service.name]
     target = {"type": "Utilization", "averageUtilization": 75}
     return {
         "metadata": {"name": service.name, "namespace": service.namespace,
@@ -158,20 +149,22 @@ def autoscaler(service: Service) -> Json:
             "scaleTargetRef": {
                 "apiVersion": "apps/v1", "kind": "Deployment", "name": service.workload,
             },
-            "minReplicas": low,
-            "maxReplicas": high,
+            "minReplicas": bounds.least,
+            "maxReplicas": bounds.most,
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
         },
         "status": {"currentReplicas": service.replicas, "desiredReplicas": service.replicas},
     }  # fmt: skip
 
 
-def budget(service: Service) -> Json:
+def budget(service: Service, bounds: Budget) -> Json:
     """The PodDisruptionBudget."""
     selector = {"matchLabels": {"app": service.name}}
+    least, most = bounds.min_available, bounds.max_unavailable
+    kept: Json = {"maxUnavailable": most} if least is None else {"minAvailable": least}
     return {
         "metadata": {"name": service.name, "namespace": service.namespace},
-        "spec": BUDGETED[service.name] | {"selector": selector},
+        "spec": kept | {"selector": selector},
         "status": {},
     }
 
@@ -200,22 +193,22 @@ def postgres_cluster(service: Service, at: str) -> Json:
     }  # fmt: skip
 
 
-def clean_up_job(namespace: str) -> Json:
-    """The CronJob that frees disk space every night; people also run it at once."""
+def cron_job(job: CronJob, namespace: str) -> Json:
+    """A CronJob of a namespace; people also run it at once."""
     container: Json = {
         "name": "clean-up",
-        "image": "toolbox:1.4.0",
-        "command": ["sh", "-c", "find /data/tmp -mtime +2 -delete"],
+        "image": job.image,
+        "command": list(job.command),
     }
-    labels = {"app": "disk-cleanup", "team": "platform"}
+    labels = {"app": job.name, "team": job.team}
     template = {
         "metadata": {"labels": labels},
         "spec": {"containers": [container], "restartPolicy": "Never"},
     }
     return {
-        "metadata": {"name": "disk-cleanup", "namespace": namespace, "labels": labels},
+        "metadata": {"name": job.name, "namespace": namespace, "labels": labels},
         "spec": {
-            "schedule": "15 3 * * *",
+            "schedule": job.schedule,
             "suspend": False,
             "concurrencyPolicy": "Forbid",
             "jobTemplate": {"spec": {"backoffLimit": 1, "template": template}},

@@ -40,8 +40,7 @@ from sandbox.kubernetes.workloads import (
     owner_reference,
     template_hash,
 )
-from sandbox.world import topology
-from sandbox.world.topology import Service
+from sandbox.world.blueprint import Blueprint, Service
 
 DAY = 86400.0
 BORN_DAYS = 90.0  # age of the cluster
@@ -51,33 +50,37 @@ LAST_CHANGE_DAYS = 1.6
 CAUSES = ("scheduled release", "dependency update", "bug fix", "configuration change")
 
 
-def populate(engine: Engine) -> None:
+def populate(engine: Engine, blueprint: Blueprint) -> None:
     """Fill an empty engine with the platform as it stands at `engine.now`."""
     now = engine.now
     born = stamp(now - BORN_DAYS * DAY)
-    spaces = {"default": {}, "kube-system": {}, **topology.NAMESPACES}
+    spaces = {"default": {}, "kube-system": {}, **blueprint.namespaces}
     for name, labels in spaces.items():
         meta = {"name": name, "creationTimestamp": born,
                 "labels": {"kubernetes.io/metadata.name": name, **labels}}  # fmt: skip
         spec = {"finalizers": ["kubernetes"]}
         engine.create(NAMESPACES, {"metadata": meta, "spec": spec, "status": {"phase": "Active"}})
-    for name in topology.NODES:
+    for name in blueprint.nodes:
         node = manifests.node(name, kubelet.node_ip(name), born)
         node["metadata"]["creationTimestamp"] = born
         engine.create(NODES, node)
-    for number, service in enumerate(topology.SERVICES):
-        _populate_service(engine, service, number, born)
-    for name in ("trading", "data"):
-        item = manifests.clean_up_job(name)
-        # an identity of its own: drawing one would rename everything that is drawn after it
-        item["metadata"] |= {"creationTimestamp": born, "uid": f"00000000-{name}-disk-cleanup"}
-        item |= {"apiVersion": CRON_JOBS.api_version, "kind": CRON_JOBS.kind}
-        engine.store.put(CRON_JOBS, item)
-    engine.images.append("toolbox:1.4.0")
+    for number, service in enumerate(blueprint.workloads):
+        _populate_service(engine, service, number, born, blueprint)
+    for job in blueprint.cron_jobs:
+        for name in job.namespaces:
+            item = manifests.cron_job(job, name)
+            # an identity of its own: drawing one would rename everything that is drawn after it
+            item["metadata"] |= {"creationTimestamp": born, "uid": f"00000000-{name}-{job.name}"}
+            item |= {"apiVersion": CRON_JOBS.api_version, "kind": CRON_JOBS.kind}
+            engine.store.put(CRON_JOBS, item)
+        if job.image not in engine.images:
+            engine.images.append(job.image)
     engine.now = now
 
 
-def _populate_service(engine: Engine, service: Service, number: int, born: str) -> None:
+def _populate_service(
+    engine: Engine, service: Service, number: int, born: str, blueprint: Blueprint
+) -> None:
     now = engine.now
     for resource, item in _surroundings(service, number, born):
         item["metadata"]["creationTimestamp"] = born
@@ -87,7 +90,7 @@ def _populate_service(engine: Engine, service: Service, number: int, born: str) 
     maps = _config_names(service, len(versions))
     causes = [_cause(service, versions, maps, i) for i in range(len(versions))]
     for name in sorted(set(maps)) if service.kind == "Deployment" else ():
-        item = manifests.config_map(service, name)
+        item = manifests.config_map(service, name, blueprint)
         item["metadata"]["creationTimestamp"] = stamp(times[maps.index(name)] - 120)
         engine.create(CONFIG_MAPS, item)
     templates = [
@@ -116,13 +119,14 @@ def _populate_service(engine: Engine, service: Service, number: int, born: str) 
 
 def _surroundings(service: Service, number: int, born: str) -> list[tuple[Resource, Json]]:
     found: list[tuple[Resource, Json]] = [(SERVICES, manifests.service_object(service, number))]
-    if service.name in manifests.AUTOSCALED:
-        found.append((HPAS, manifests.autoscaler(service)))
-    if service.name in manifests.BUDGETED:
-        found.append((BUDGETS, manifests.budget(service)))
-    if service.name == "postgres":
+    if service.autoscaled:
+        found.append((HPAS, manifests.autoscaler(service, service.autoscaled)))
+    if service.budget:
+        found.append((BUDGETS, manifests.budget(service, service.budget)))
+    if service.operator == "cloudnative-pg":
         found.append((PG_CLUSTERS, manifests.postgres_cluster(service, born)))
-        meta = {"name": "postgres-app", "namespace": service.namespace}
+    for name in service.data_keys:
+        meta = {"name": name, "namespace": service.namespace}
         found.append((SECRETS, {"metadata": meta, "type": "Opaque", "data": {}}))
     return found
 
@@ -140,7 +144,7 @@ def _change_times(engine: Engine, count: int, now: float) -> list[float]:
 
 def _config_names(service: Service, count: int) -> list[str]:
     """Config map of each revision: the last two revisions share the newest one."""
-    newest = manifests.CONFIG_VERSIONS.get(service.name, 3)
+    newest = service.config_version
     return [
         manifests.config_name(service, newest if i >= count - 2 else newest - 1)
         for i in range(count)

@@ -111,7 +111,9 @@ async def start_kubernetes(
         raise
     bound = runner.addresses[0][1]
     api.url = f"http://{host}:{bound}"
-    kubeconfigs = access.write_kubeconfigs(state_dir, api.url)
+    kubeconfigs = access.write_kubeconfigs(
+        state_dir, api.url, next(iter(cluster.blueprint.namespaces))
+    )
     server = KubernetesServer(api.url, cluster, clock, kubeconfigs, runner, stopping)
     server._ticking = asyncio.create_task(_tick_on(cluster, clock))  # noqa: SLF001  its own factory
     return server

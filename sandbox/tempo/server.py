@@ -6,7 +6,7 @@ Errors are plain text, as Tempo's are. Ids inside a trace are base64, ids of tra
 import asyncio
 import base64
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -16,7 +16,6 @@ from sandbox.listening import Listening
 from sandbox.tempo.calls import Span
 from sandbox.tempo.traceql import Query, TraceQLError, parse
 from sandbox.tempo.traces import Trace
-from sandbox.world.topology import SERVICES
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
 MAX_WINDOW_SECONDS = 168 * 3600.0
@@ -37,6 +36,10 @@ class Source(Protocol):
 
     def find(self, trace_id: str, now: float) -> Trace | None:
         """Return the trace with this id, or None."""
+        ...
+
+    def services(self) -> Iterable[str]:
+        """Return the names of the services that spans tell of."""
         ...
 
 
@@ -115,7 +118,8 @@ class TempoServer(Listening):
     def _values(self, form: Mapping[str, str]) -> Json:
         if form["tag"] not in {"resource.service.name", ".service.name"}:
             return {"tagValues": []}
-        return {"tagValues": [{"type": "string", "value": each.name} for each in SERVICES]}
+        names = self._traces.services()
+        return {"tagValues": [{"type": "string", "value": name} for name in names]}
 
 
 def _head(trace: Trace, matched: list[Span], most: int, query: Query) -> Json:

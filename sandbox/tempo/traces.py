@@ -2,13 +2,14 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from sandbox.loki.lines import Line, Logs
 from sandbox.tempo.calls import Span, spans_of
+from sandbox.world.blueprint import Blueprint
 from sandbox.world.noise import STEP_SECONDS
 from sandbox.world.requests import second_of
 from sandbox.world.signals import Signals
@@ -38,6 +39,7 @@ class Traces:
         """Tell of the requests that `logs` name, as long as `signals` say they took."""
         self._logs = logs
         self._signals = signals
+        self._world = signals.blueprint
         self._past: OrderedDict[tuple[int, float, object], list[Trace]] = OrderedDict()
 
     def backward(self, start: float, end: float, now: float) -> Iterator[Trace]:
@@ -58,11 +60,17 @@ class Traces:
             return self._past[key]
         medians = _Medians(self._signals)
         lines = self._logs.backward(lambda _: True, start, end)
-        found = [trace for line in lines if (trace := _trace(line, medians)) is not None]
+        found = [
+            trace for line in lines if (trace := _trace(line, self._world, medians)) is not None
+        ]
         self._past[key] = found
         if len(self._past) > _KEPT_BLOCKS:
             self._past.popitem(last=False)
         return found
+
+    def services(self) -> Iterable[str]:
+        """Return the names of the services that spans tell of."""
+        return self._world.services
 
     def find(self, trace_id: str, now: float) -> Trace | None:
         """Return the trace with this id, or None."""
@@ -98,9 +106,9 @@ class _Medians:
         return self._known[service, stretch][place]
 
 
-def _trace(line: Line, medians: _Medians) -> Trace | None:
+def _trace(line: Line, world: Blueprint, medians: _Medians) -> Trace | None:
     if not line.trace_id:
         return None
     moment = line.at_ns / 1e9
-    spans = spans_of(line.trace_id, line, lambda service: medians.at(service, moment))
+    spans = spans_of(line.trace_id, line, world, lambda service: medians.at(service, moment))
     return Trace(line.trace_id, spans)

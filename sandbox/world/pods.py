@@ -7,9 +7,10 @@ predecessor, made up here, so that sums over pods reach back as far as the histo
 import math
 from dataclasses import dataclass
 
+from sandbox.world.blueprint import Blueprint, Service
+from sandbox.world.files import load_world
 from sandbox.world.noise import key_of
 from sandbox.world.scenario import Story
-from sandbox.world.topology import SERVICES, Service
 from sandbox.world.view import ClusterView, Span
 
 
@@ -67,17 +68,18 @@ def pods_of(view: ClusterView, service: Service, origin: float) -> list[Pod]:
 class StaticCluster:
     """A cluster without an API: pods run since `origin` and nothing happens unless told."""
 
-    def __init__(self, origin: float) -> None:
+    def __init__(self, origin: float, blueprint: Blueprint | None = None) -> None:
         """Start every pod at `origin`."""
+        services = (blueprint or load_world()).workloads
         self._spans: dict[str, list[Span]] = {
             service.workload: [
                 (pod_name(service, "static", slot), origin, None)
                 for slot in range(service.replicas)
             ]
-            for service in SERVICES
+            for service in services
         }
         self._replicas: dict[str, list[tuple[float, int]]] = {
-            service.workload: [(origin, service.replicas)] for service in SERVICES
+            service.workload: [(origin, service.replicas)] for service in services
         }
 
     def pod_started_at(self, workload: str) -> list[Span]:

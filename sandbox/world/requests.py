@@ -13,6 +13,12 @@ _KEPT_OF_256 = 64  # of the requests that went well
 _SECOND_DIGITS = 8
 
 
+def request_of(text: str) -> str:
+    """Return the request that a line names, or nothing."""
+    found = _REQUEST.search(text)
+    return found[1] if found else ""
+
+
 def trace_id_of(text: str, level: str, at_ns: int) -> str:
     """Return the id of the trace a line belongs to; empty when its request is not traced."""
     found = _REQUEST.search(text)

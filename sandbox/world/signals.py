@@ -3,13 +3,14 @@
 Every signal is a pure function of time: rhythm x noise x faults. Counters are their running sums
 from the history's start, kept per chunk of six hours under a fingerprint of all that shapes it.
 
-    requests per second = base x day x week x noise
+    requests per second = base x day x week x noise, or what the callers ask
     latency             log-logistic: quantile(q) = median (q / (1 - q))^(1 / shape)
+
+*Excess* is what faults add to a service's latency or errors; its callers feel a share of it.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from threading import RLock
 
@@ -18,49 +19,10 @@ import numpy as np
 from sandbox.world.memory import HEALTHY, Memory
 from sandbox.world.noise import STEP_SECONDS, Floats, Steps, drift, key_of, white
 from sandbox.world.timeline import Timeline
-from sandbox.world.topology import BY_NAME
 
 CHUNK_STEPS = 1440  # six hours
 CHUNK_SECONDS = CHUNK_STEPS * STEP_SECONDS
 _KEPT_ANSWERS = 12  # one histogram asks the same question once per bucket
-_DAY, _WEEK = 86400.0, 604800.0
-_MONDAY = 4 * _DAY  # 1970-01-05
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How a service behaves when nothing is wrong."""
-
-    rps: float  # requests per second at average load
-    median_seconds: float
-    shape: float = 4.0  # of the log-logistic latency; larger is tighter
-    error_ratio: float = 0.001
-    cpu_ratio: float = 0.42  # of the limit, at average load
-    memory_ratio: float = 0.46  # of the limit
-
-
-PROFILES = {
-    "gateway": Profile(620.0, 0.038, 3.6, 0.0012),
-    "order-api": Profile(185.0, 0.048, 4.0, 0.0035, 0.46),
-    "matching-engine": Profile(180.0, 0.0021, 4.2, 0.0003, 0.55, 0.58),
-    "risk-engine": Profile(240.0, 0.011, 4.0, 0.0006, 0.48, 0.44),
-    "wallet-service": Profile(36.0, 0.062, 3.8, 0.0015, 0.30, 0.41),
-    "market-data": Profile(410.0, 0.008, 4.4, 0.0005, 0.38, 0.52),
-    "ledger": Profile(150.0, 0.018, 4.2, 0.0007, 0.36, 0.47),
-    "postgres": Profile(900.0, 0.004, 4.0, 0.0001, 0.40, 0.63),
-    "redis": Profile(2600.0, 0.0006, 5.0, 0.0, 0.22, 0.42),
-    "kafka": Profile(1400.0, 0.003, 4.0, 0.0001, 0.33, 0.60),
-}
-
-
-def rhythm(times: Floats) -> Floats:
-    """Return the daily and weekly factor on load, mean about 1: busy at 14:30 UTC and midweek."""
-    hour = 2 * np.pi * (times % _DAY) / _DAY
-    week = 2 * np.pi * ((times - _MONDAY) % _WEEK) / _WEEK
-    peak = 2 * np.pi * 14.5 / 24
-    daily: Floats = 1.0 + 0.28 * np.cos(hour - peak) + 0.08 * np.cos(2 * (hour - np.pi / 6))
-    weekly: Floats = 1.0 + 0.08 * np.cos(week - 2 * np.pi * 2.5 / 7)
-    return daily * weekly
 
 
 class Signals:
@@ -69,6 +31,7 @@ class Signals:
     def __init__(self, timeline: Timeline, seed: int) -> None:
         """Shape the signals by `timeline`; `seed` picks the noise."""
         self.timeline = timeline
+        self.blueprint = timeline.blueprint
         self.seed = seed
         self._lock = RLock()
         self._memory = Memory()
@@ -92,38 +55,96 @@ class Signals:
 
     def _load(self, service: str, times: Floats) -> Floats:
         factor, _ = self.timeline.effect(service, "load", times)
-        shared = self._remembered("load", times, lambda at: self.noise("load", at, 0.03, 0.0))
         own = self.noise(f"load/{service}", times, 0.02, 0.03)
-        return PROFILES[service].rps * self._rhythm(times) * shared * own * factor
+        told = self.blueprint.services[service].rps
+        if told is None:
+            asked = sum(
+                (call.share * self.load(caller.name, times))
+                for caller, call in self.blueprint.callers[service]
+            )
+            return asked * own * factor
+        shared = self._remembered("load", times, lambda at: self.noise("load", at, 0.03, 0.0))
+        return told * self._rhythm(times) * shared * own * factor
 
     def _rhythm(self, times: Floats) -> Floats:
-        return self._remembered("rhythm", times, rhythm)
+        return self._remembered("rhythm", times, self.blueprint.rhythm.factor)
 
     def relative_load(self, service: str, times: Floats) -> Floats:
         """Load as a multiple of the average."""
-        return self.load(service, times) / PROFILES[service].rps
+        return self.load(service, times) / self.blueprint.usual_rps[service]
+
+    def _busier(self, service: str, times: Floats) -> Floats:
+        """Return the factor that stories put on a service's load, its callers' included."""
+        factor, _ = self.timeline.effect(service, "load", times)
+        if self.blueprint.services[service].rps is None:
+            who = self.blueprint.services[service]
+            factor = factor * sum(
+                self.blueprint.part_of_load(caller, who) * self._busier(caller.name, times)
+                for caller, _ in self.blueprint.callers[service]
+            )
+        return factor
 
     def latency(self, service: str, times: Floats) -> Floats:
         """Median seconds of a request."""
         factor, _ = self.timeline.effect(service, "latency", times)
+        own = self._quiet_latency(service, times) * factor
+        for call in self.blueprint.services[service].calls:
+            if call.felt and self._is_hurt(call.to, "latency"):
+                own = own + call.felt * self._extra_latency(call.to, times)
+        return own
+
+    def _quiet_latency(self, service: str, times: Floats) -> Floats:
         pressed = self._remembered("pressed", times, lambda at: np.power(self._rhythm(at), 0.25))
+        if self._is_busier(service):
+            pressed = pressed * np.power(self._busier(service, times), 0.25)
         noise = self.noise(f"latency/{service}", times, 0.035, 0.04)
-        return PROFILES[service].median_seconds * pressed * noise * factor
+        return self.blueprint.services[service].median_seconds * pressed * noise
+
+    def _extra_latency(self, service: str, times: Floats) -> Floats:
+        """Return the seconds that faults add, those of the called included."""
+        return self.latency(service, times) - self._quiet_latency(service, times)
 
     def errors(self, service: str, times: Floats) -> Floats:
         """Share of requests that fail, in [0, 1]."""
         factor, addend = self.timeline.effect(service, "errors", times)
         noise = self.noise(f"errors/{service}", times, 0.10, 0.12)
-        return np.minimum(1.0, PROFILES[service].error_ratio * noise * factor + addend * noise)
+        who = self.blueprint.services[service]
+        failed = who.error_ratio * noise * factor + addend * noise
+        for call in who.calls:
+            if call.felt and self._is_hurt(call.to, "errors"):
+                failed = failed + call.felt * self._extra_errors(call.to, times)
+        return np.minimum(1.0, failed)
+
+    def _extra_errors(self, service: str, times: Floats) -> Floats:
+        noise = self.noise(f"errors/{service}", times, 0.10, 0.12)
+        usual = self.blueprint.services[service].error_ratio * noise
+        return np.maximum(self.errors(service, times) - usual, 0.0)
+
+    def _is_hurt(self, service: str, signal: str) -> bool:
+        """Whether any story touches this signal of the service or of what it calls."""
+        if self.timeline.touches(service, signal):
+            return True
+        calls = self.blueprint.services[service].calls
+        return any(call.felt and self._is_hurt(call.to, signal) for call in calls)
+
+    def _is_busier(self, service: str) -> bool:
+        if self.timeline.touches(service, "load"):
+            return True
+        if self.blueprint.services[service].rps is not None:
+            return False
+        return any(self._is_busier(caller.name) for caller, _ in self.blueprint.callers[service])
 
     def cpu(self, service: str, times: Floats) -> Floats:
         """Processor cores used by all pods of the service."""
-        profile, shape = PROFILES[service], BY_NAME[service]
+        shape = self.blueprint.services[service]
         factor, _ = self.timeline.effect(service, "cpu", times)
-        busy = 0.35 + 0.65 * self._rhythm(times)
+        busy = self._rhythm(times)
+        if self._is_busier(service):
+            busy = busy * self._busier(service, times)
+        busy = 0.35 + 0.65 * busy
         noise = self.noise(f"cpu/{service}", times, 0.025, 0.03)
         full = shape.cpu_limit_cores * shape.replicas
-        return full * profile.cpu_ratio * busy * noise * factor
+        return full * shape.cpu_ratio * busy * noise * factor
 
     def gauge(
         self, service: str, name: str, times: Floats, slow: float, fast: float, signal: str = ""
@@ -218,11 +239,12 @@ class Signals:
         return self._memory if self._print(chunk, since_origin=since_origin) else HEALTHY
 
     def _key(self, kind: str, name: object, chunk: int) -> tuple[object, ...]:
-        return kind, self.seed, name, chunk, self._print(chunk)
+        return kind, self.blueprint.name, self.seed, name, chunk, self._print(chunk)
 
     def _start_key(self, name: object, chunk: int) -> tuple[object, ...]:
         print_ = self._print(chunk, since_origin=True)
-        return "start", self.seed, self.timeline.origin, name, chunk, print_
+        origin = self.timeline.origin
+        return "start", self.blueprint.name, self.seed, origin, name, chunk, print_
 
     def _remembered(self, name: str, times: Floats, compute: Callable[[Floats], Floats]) -> Floats:
         """Compute at `times`; what is asked of whole chunks is asked again for other signals."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sandbox.world.blueprint import Blueprint
 from sandbox.world.faults import FaultLog, Interval
+from sandbox.world.files import load_world
 from sandbox.world.noise import Floats
 from sandbox.world.pods import pods_of
 from sandbox.world.scenario import Effect, Fault, Leak, Story
-from sandbox.world.topology import BY_NAME
 from sandbox.world.view import ClusterView
 
 _PRESSURE_FROM = 0.7  # share of the memory limit from which a leak is felt
@@ -30,12 +31,25 @@ class Timeline:
     view: ClusterView
     origin: float  # first moment of the history
     stories: list[Story] = field(default_factory=list)  # oldest first
+    blueprint: Blueprint = field(default_factory=load_world)
 
     def intervals(self, story: Story, fault: Fault) -> tuple[Interval, ...]:
         """Return when the fault was open, within the story's time."""
         until = self.until(story)
+        if fault.hours is not None:
+            begin = story.begins_at + fault.hours.begin_seconds
+            end = min(begin + fault.hours.last_seconds, until)
+            return (Interval(begin, end),) if begin < end else ()
         rows = self.faults.intervals(story.fault_key(fault))
         return tuple(row for row in rows if story.begins_at <= row.opened_at < until)
+
+    def is_open(self, story: Story, fault: Fault, at: float) -> bool:
+        """Whether the fault is open at a moment."""
+        return any(row.opened_at <= at < row.end for row in self.intervals(story, fault))
+
+    def touches(self, service: str, signal: str) -> bool:
+        """Whether any story told so far moves this signal at any time."""
+        return any((service, signal) in story.scenario.moved for story in self.stories)
 
     def until(self, story: Story) -> float:
         """When the next story took over; infinity for the current one."""
@@ -80,7 +94,7 @@ class Timeline:
 
     def _pressure(self, story: Story, leak: Leak, times: Floats) -> Floats:
         total, alive = np.zeros(times.shape), np.zeros(times.shape)
-        for pod in pods_of(self.view, BY_NAME[leak.workload], self.origin):
+        for pod in pods_of(self.view, self.blueprint.services[leak.workload], self.origin):
             for started, ended in pod.lives:
                 running = (times >= started) & (times < ended)
                 alive += running

@@ -10,9 +10,12 @@ import numpy as np
 
 from sandbox.clock import Clock
 from sandbox.prometheus.samples import NAME, STALE, Floats, Labels, Matcher, Series, Times
-from sandbox.world.families import APPLICATION, Family, Row
+from sandbox.world.application import families_of
+from sandbox.world.blueprint import Blueprint
+from sandbox.world.families import Family, Row
 from sandbox.world.faults import FaultLog
-from sandbox.world.infrastructure import INFRASTRUCTURE
+from sandbox.world.files import load_world
+from sandbox.world.infrastructure import infrastructure_of
 from sandbox.world.noise import STEP_SECONDS
 from sandbox.world.scenario import Story
 from sandbox.world.signals import CHUNK_SECONDS, Signals
@@ -21,7 +24,6 @@ from sandbox.world.view import ClusterView
 
 HISTORY_SECONDS = 14 * 86400
 SEED = 20251
-FAMILIES: dict[str, Family] = {family.name: family for family in [*APPLICATION, *INFRASTRUCTURE]}
 _STEP_MS = STEP_SECONDS * 1000
 Grid = tuple[Times, Floats]  # milliseconds, with the stale marker's; seconds, without it
 
@@ -42,11 +44,17 @@ class World:
         *,
         origin: float | None = None,
         seed: int = SEED,
+        blueprint: Blueprint | None = None,
     ) -> None:
         """Begin the history at `origin` (default: 14 days before now)."""
+        self.blueprint = blueprint or load_world()
+        self.families: dict[str, Family] = {
+            family.name: family
+            for family in [*families_of(self.blueprint), *infrastructure_of(self.blueprint)]
+        }
         self.clock = clock
         self.origin = origin_before(clock.now()) if origin is None else origin
-        self.timeline = Timeline(faults, cluster, self.origin)
+        self.timeline = Timeline(faults, cluster, self.origin, blueprint=self.blueprint)
         self.signals = Signals(self.timeline, seed)
 
     @property
@@ -90,12 +98,13 @@ class World:
         of_name = [matcher for matcher in matchers if matcher.name == NAME]
         rest = [matcher for matcher in matchers if matcher.name != NAME]
         exact = next((m.value for m in of_name if m.op == "="), None)
-        names = FAMILIES if exact is None else [exact] if exact in FAMILIES else []
+        known = self.families
+        names = known if exact is None else [exact] if exact in known else []
         found = []
         for name in names:
             if not all(matcher.accepts(name) for matcher in of_name):
                 continue
-            for row in FAMILIES[name].rows(self.signals):
+            for row in known[name].rows(self.signals):
                 held = dict(row.labels)
                 if all(matcher.accepts(held.get(matcher.name, "")) for matcher in rest):
                     found.append(row)

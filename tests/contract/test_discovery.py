@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bot.core.upkeep.discovery import COUNTERS, Discovery, calls_of
-from sandbox.world.topology import SERVICES
+from sandbox.world.files import load_world
 from tests.fixtures.profile import trading_catalogue
 from tests.sandboxed import Platform
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.world import Call
 
-DRAWN = {(s.name, d) for s in SERVICES for d in s.dependencies}
+SERVICES = load_world().workloads
+DRAWN = {(s.name, call.to) for s in SERVICES for call in s.calls}
 IN_THE_MESH = {s.name for s in SERVICES if s.kind == "Deployment"}
 
 

@@ -13,7 +13,8 @@ from sandbox.clock import Clock
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.server import KubernetesServer, start_kubernetes
 from sandbox.world.faults import FaultLog
-from sandbox.world.scenario import Story, load_scenario
+from sandbox.world.files import load_scenario
+from sandbox.world.scenario import Story
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.needs_kubectl

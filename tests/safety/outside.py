@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +77,10 @@ class PlantedTraces:
     def find(self, trace_id: str, now: float) -> Trace | None:
         """Return the trace with this id, or None."""
         return next((each for each in self.kept if each.id == trace_id), None)
+
+    def services(self) -> Iterable[str]:
+        """Return the names of the services that spans tell of."""
+        return {span.service for each in self.kept for span in each.spans}
 
 
 @dataclass

@@ -10,7 +10,8 @@ from sandbox.kubernetes.kubelet import terminate
 from sandbox.kubernetes.resources import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS
 from sandbox.kubernetes.status import Json
 from sandbox.world.faults import FaultLog
-from sandbox.world.scenario import Change, Fault, Scenario, Story, Truth, load_scenario
+from sandbox.world.files import load_scenario
+from sandbox.world.scenario import Change, Fault, Scenario, Story, Truth
 
 KEY = "bad_deploy/slow_orders"
 
@@ -163,7 +164,8 @@ def test_a_fault_can_be_carried_by_a_config_map(
 ) -> None:
     scenario = Scenario(
         "bad_config", "t", "d", Truth(healthy=False), 0.0,
-        changes=(Change(0.0, "config", "order-api", config_map="order-api-config-v43"),),
+        changes=(Change(0.0, "config", "order-api", config_map="order-api-config-v43",
+                        settings={"DB_POOL_SIZE": "4"}),),
         faults=(Fault("small_pool", config_map="order-api-config-v43"),),
     )  # fmt: skip
     cluster.begin(Story(scenario, clock.now()))

@@ -14,8 +14,9 @@ from sandbox.prometheus import evaluate
 from sandbox.prometheus.samples import RecordedSource
 from sandbox.prometheus.values import Vector
 from sandbox.world.faults import FaultLog
+from sandbox.world.files import load_scenario
 from sandbox.world.pods import StaticCluster
-from sandbox.world.scenario import Story, load_scenario
+from sandbox.world.scenario import Story
 from sandbox.world.world import World, origin_before
 from tests.unit.sandbox_world.comparison import Pair
 from tests.unit.sandbox_world.real_prometheus import real_prometheus

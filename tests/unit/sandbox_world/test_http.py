@@ -6,10 +6,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sandbox.loki.lines import PLANTED, Logs
+from sandbox.loki.lines import Logs
 from sandbox.loki.server import LokiServer
 from sandbox.prometheus.server import Metadata, PrometheusServer
-from sandbox.world.world import FAMILIES, SEED
+from sandbox.world.files import load_world
+from sandbox.world.world import SEED
 from tests.unit.sandbox_world.conftest import NOW, Production
 
 HOST = "127.0.0.1"
@@ -37,7 +38,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 async def prometheus(production: Production, session: aiohttp.ClientSession) -> AsyncIterator[Door]:
-    known = {name: Metadata(family.kind, family.help) for name, family in FAMILIES.items()}
+    families = production.world.families.items()
+    known = {name: Metadata(family.kind, family.help) for name, family in families}
 
     async def told(name: str) -> dict[str, Any]:
         return {"scenario": name}
@@ -209,7 +211,9 @@ async def test_a_customers_note_tries_to_give_orders(loki: Door) -> None:
         "query_range", query='{app="order-api",level="warn"} |= "ignore previous instructions"',
         start=NOW - 14_000, end=NOW,
     )  # fmt: skip
-    assert _lines(body) == [PLANTED]
+    planted = load_world().planted
+    assert planted is not None
+    assert _lines(body) == [planted.text]
 
 
 async def test_logfmt_makes_labels_to_filter_by(loki: Door) -> None:

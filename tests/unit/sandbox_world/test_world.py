@@ -8,13 +8,13 @@ import pytest
 from sandbox.clock import Clock, ManualClock
 from sandbox.prometheus.samples import NAME, Matcher
 from sandbox.world.faults import FaultLog
+from sandbox.world.files import load_scenario, load_world
 from sandbox.world.noise import Floats
-from sandbox.world.scenario import Story, load_scenario, scenario_names
-from sandbox.world.signals import PROFILES
+from sandbox.world.scenario import Story
 from sandbox.world.timeline import Timeline
-from sandbox.world.topology import BY_NAME, SERVICES
 from tests.unit.sandbox_world.conftest import NOW, Production, catalogue
 
+BY_NAME = load_world().services
 P99 = catalogue()["order_latency_p99"]
 DAY = 86400.0
 
@@ -154,7 +154,7 @@ def _bound(labels: tuple[tuple[str, str], ...]) -> float:
 def test_the_quantile_read_from_buckets_is_the_one_intended(production: Production) -> None:
     times = np.arange(NOW - 300, NOW, 15.0)
     median = production.world.signals.latency("order-api", times).mean()
-    intended = median * 99 ** (1 / PROFILES["order-api"].shape)
+    intended = median * 99 ** (1 / production.world.blueprint.services["order-api"].shape)
     measured = production.line(P99, "order-api", NOW - 60, NOW)[-1]
     assert measured == pytest.approx(intended, rel=0.06)
 
@@ -219,10 +219,10 @@ def test_two_hundred_series_over_a_day_cost_two_hundred_evaluations_of_a_day(
     assert len(vector.labels) > 200
     first = len(asked)
     assert (
-        first <= 2 * len(SERVICES) * 64
+        first <= 2 * len(BY_NAME) * 64
     )  # one running sum per histogram and per outcome, 56+ chunks
     production.ask(query, NOW - DAY, NOW)
-    assert len(asked) - first <= 2 * len(SERVICES) * 6
+    assert len(asked) - first <= 2 * len(BY_NAME) * 6
 
 
 # -- faults, stories, clock -----------------------------------------------------------------------
@@ -254,17 +254,6 @@ def test_a_fault_is_felt_with_its_time_constants(production: Production) -> None
     times = np.array([99.0, 100.0 + fault.onset_seconds, 900.0, 1000.0 + fault.recovery_seconds])
     strength = timeline.strength(story, fault, times)
     assert strength == pytest.approx([0.0, 1 - np.exp(-1), 1.0, np.exp(-1)], abs=1e-6)
-
-
-@pytest.mark.parametrize("name", scenario_names())
-def test_every_scenario_tells_its_truth_about_services_that_exist(name: str) -> None:
-    scenario = load_scenario(name)
-    assert scenario.title
-    named = [effect.service for fault in scenario.faults for effect in fault.effects]
-    named += [change.workload for change in scenario.changes]
-    named += [log.service for fault in scenario.faults for log in fault.logs]
-    assert set(named) <= set(BY_NAME)
-    assert scenario.truth.healthy == (not scenario.truth.service)
 
 
 def test_an_unknown_scenario_is_named_with_the_ones_that_exist() -> None:

@@ -4,12 +4,11 @@ missing ordinal ─> created once all lower ones are ready
 older template  ─> replaced one at a time, from the highest ordinal down
 """
 
-import copy
-
 from sandbox.kubernetes import kubelet
 from sandbox.kubernetes.engine import Engine, is_ready
 from sandbox.kubernetes.resources import PODS, REVISIONS, STATEFUL_SETS
 from sandbox.kubernetes.status import Json
+from sandbox.kubernetes.store import copied
 from sandbox.kubernetes.workloads import (
     CHANGE_CAUSE,
     STATEFUL_HASH,
@@ -27,18 +26,17 @@ def reconcile_stateful(engine: Engine, item: Json) -> None:
     name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
     digest = _stateful_revision(engine, item)
     wanted = item["spec"]["replicas"]
-    template = copy.deepcopy(item["spec"]["template"])
-    template["metadata"].setdefault("labels", {})[STATEFUL_HASH] = f"{name}-{digest}"
     pods = {pod["metadata"]["name"]: pod for pod in engine.store.owned(PODS, item)}
     healthy = True
     for ordinal in range(wanted):
         pod_name = f"{name}-{ordinal}"
         pod = pods.get(pod_name)
         if pod is None and healthy:
-            labels = {"statefulset.kubernetes.io/pod-name": pod_name,
+            labels = {STATEFUL_HASH: f"{name}-{digest}",
+                      "statefulset.kubernetes.io/pod-name": pod_name,
                       "apps.kubernetes.io/pod-index": str(ordinal)}  # fmt: skip
-            named = copy.deepcopy(template)
-            named["metadata"]["labels"] |= labels
+            named = copied(item["spec"]["template"])
+            named["metadata"].setdefault("labels", {}).update(labels)
             kubelet.create_pod(engine, pod_name, namespace, named, owner_reference(item))
             text = f"create Pod {pod_name} in StatefulSet {name} successful"
             engine.event(item, "SuccessfulCreate", text, "statefulset-controller")
@@ -110,4 +108,4 @@ def _stateful_status(engine: Engine, item: Json, revision: str) -> None:
             "collisionCount": 0,
         }
 
-    engine.store.update(STATEFUL_SETS, item, counted)
+    engine.store.update_status(STATEFUL_SETS, item, counted)

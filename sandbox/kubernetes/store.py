@@ -4,6 +4,8 @@
 
 Objects are plain JSON. `peek` and `every` hand out the stored object (read it, never change it);
 `get` hands out a copy; `update` copies, changes, and stores only if something really changed.
+Controllers ask for everything of a kind and everything of an owner at every step: the order of a
+kind and the objects of each controller are kept, not found anew.
 """
 
 from collections import defaultdict, deque
@@ -61,6 +63,8 @@ class Store:
         """Start empty."""
         self._items: dict[Key, Json] = {}
         self._kinds: dict[str, dict[Key, Json]] = defaultdict(dict)  # the same, by resource id
+        self._orders: dict[str, list[Key]] = {}  # keys of a resource id, sorted; none: not yet
+        self._owned: dict[tuple[str, str], set[Key]] = defaultdict(set)  # by controller's uid
         self.version = 1000
         self._notices: deque[Notice] = deque(maxlen=HISTORY_LENGTH)
         self._compacted = 1000  # the newest version whose successors may be missing
@@ -76,17 +80,17 @@ class Store:
 
     def every(self, resource: Resource, namespace: str = "") -> list[Json]:
         """Objects by namespace and name, for reading only; all namespaces when none is given."""
-        found = [
-            (key, item)
-            for key, item in self._kinds[resource.id].items()
-            if not namespace or key[1] == namespace
-        ]
-        return [item for _key, item in sorted(found, key=lambda pair: pair[0])]
+        items = self._kinds[resource.id]
+        order = self._orders.get(resource.id)
+        if order is None:
+            order = self._orders[resource.id] = sorted(items)
+        return [items[key] for key in order if not namespace or key[1] == namespace]
 
     def owned(self, resource: Resource, owner: Json) -> list[Json]:
         """Objects whose controller is `owner`, for reading only."""
         uid, namespace = owner["metadata"]["uid"], owner["metadata"].get("namespace", "")
-        return [item for item in self.every(resource, namespace) if controller_uid(item) == uid]
+        keys = sorted(self._owned.get((resource.id, uid), ()))
+        return [self._items[key] for key in keys if not namespace or key[1] == namespace]
 
     def put(self, resource: Resource, item: Json) -> Json:
         """Store a copy under a new version."""
@@ -95,7 +99,7 @@ class Store:
         self.version += 1
         stored: Json = copied(item)
         stored["metadata"]["resourceVersion"] = str(self.version)
-        self._items[key] = self._kinds[key[0]][key] = stored
+        self._keep(key, stored, before)
         kind = "ADDED" if before is None else "MODIFIED"
         self._note(Notice(self.version, kind, resource.id, stored, before))
         return stored
@@ -107,6 +111,18 @@ class Store:
             return False
         draft = copied(stored)
         change(draft)
+        return self._put_if_changed(resource, draft, stored)
+
+    def update_status(self, resource: Resource, item: Json, change: Callable[[Json], None]) -> bool:
+        """Do what `update` does, with a change of nothing but the status: it copies less."""
+        stored = self._items.get(_key(resource, item))
+        if stored is None:
+            return False
+        draft = {**stored, "status": copied(stored.get("status") or {})}
+        change(draft)
+        return self._put_if_changed(resource, draft, stored)
+
+    def _put_if_changed(self, resource: Resource, draft: Json, stored: Json) -> bool:
         if draft == stored:
             return False
         self.put(resource, draft)
@@ -119,11 +135,22 @@ class Store:
         if item is None:
             return None
         del self._kinds[resource.id][key]
+        self._orders.pop(resource.id, None)
+        self._owned[resource.id, controller_uid(item) or ""].discard(key)
         self.version += 1
         last: Json = copied(item)
         last["metadata"]["resourceVersion"] = str(self.version)
         self._note(Notice(self.version, "DELETED", resource.id, last, item))
         return last
+
+    def _keep(self, key: Key, item: Json, before: Json | None) -> None:
+        """Put it where it is found by."""
+        if before is None:
+            self._orders.pop(key[0], None)
+        else:
+            self._owned[key[0], controller_uid(before) or ""].discard(key)
+        self._owned[key[0], controller_uid(item) or ""].add(key)
+        self._items[key] = self._kinds[key[0]][key] = item
 
     def _note(self, notice: Notice) -> None:
         if len(self._notices) == self._notices.maxlen:
@@ -159,10 +186,10 @@ class Store:
     def load(self, stored: Json) -> None:
         """Take over what `dump` wrote; watches must list again."""
         rows: Iterable[list[Any]] = stored["items"]
-        self._items = {(row[0], row[1], row[2]): row[3] for row in rows}
-        self._kinds.clear()
-        for key, item in self._items.items():
-            self._kinds[key[0]][key] = item
+        for kept in (self._items, self._kinds, self._orders, self._owned):
+            kept.clear()
+        for row in rows:
+            self._keep((row[0], row[1], row[2]), row[3], None)
         self.version = stored["version"]
         self.compact()
 

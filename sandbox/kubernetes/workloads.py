@@ -47,12 +47,11 @@ def template_hash(template: Json) -> str:
 
 
 def bare_template(template: Json) -> Json:
-    """The template without the hash label, as a Deployment holds it."""
-    bare: Json = {**copied(template)}
-    for label in (HASH, STATEFUL_HASH):
-        (bare.setdefault("metadata", {}).get("labels") or {}).pop(label, None)
-    bare["metadata"].pop("creationTimestamp", None)
-    return bare
+    """The template without the hash label, as a Deployment holds it; its spec is not copied."""
+    meta = {k: v for k, v in template.get("metadata", {}).items() if k != "creationTimestamp"}
+    if meta.get("labels") is not None:
+        meta["labels"] = {k: v for k, v in meta["labels"].items() if k not in {HASH, STATEFUL_HASH}}
+    return {**template, "metadata": meta}
 
 
 def owner_reference(item: Json) -> Json:
@@ -318,7 +317,7 @@ def _deployment_status(engine: Engine, deployment: Json) -> None:
         ), updates=True)  # fmt: skip
         _progress(engine, draft, label, moved=moved, complete=complete)
 
-    engine.store.update(DEPLOYMENTS, deployment, counted)
+    engine.store.update_status(DEPLOYMENTS, deployment, counted)
 
 
 def _progress(engine: Engine, draft: Json, label: str, *, moved: bool, complete: bool) -> None:
@@ -391,4 +390,4 @@ def _set_status(engine: Engine, item: Json) -> None:
         status["observedGeneration"] = draft["metadata"].get("generation", 1)
         draft["status"] = status
 
-    engine.store.update(REPLICA_SETS, item, counted)
+    engine.store.update_status(REPLICA_SETS, item, counted)

@@ -18,9 +18,10 @@ BENCHES = {
     "safety": "guards, injection, race, load and crashes: what must never happen, counted",
     "texts": "hostile texts, load and memory: what leaks, stalls or waits",
     "outside": "public troubles of senders, stores, clusters, Slack: how many we take right",
+    "cloudops": "recorded incidents of a Kubernetes application: is the cause named; needs --data",
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }
-BY_NAME = frozenset({"mutants"})  # only when it is asked for
+BY_NAME = frozenset({"mutants", "cloudops"})  # only when it is asked for
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
     "mutants": (

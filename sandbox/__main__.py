@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from sandbox.main import PortInUseError, Ports, Sandbox, up
+from sandbox.slack.tenant import Tenant
 from sandbox.state import StateError
 from sandbox.world.errors import WorldError
 from sandbox.world.files import DEFAULT_WORLD, world_names
@@ -39,6 +40,10 @@ def _arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--at", type=float, help="world seconds until the story begins")
     parser.add_argument("--fresh", action="store_true", help="forget the last run first")
     parser.add_argument("--model", action="store_true", help="also serve the scripted model")
+    parser.add_argument("--grid", action="store_true", help="Slack is an Enterprise Grid's")
+    parser.add_argument(
+        "--distributed", action="store_true", help="the app is distributed: history is rationed"
+    )
     defaults = Ports()
     for name in ("slack", "model", "prometheus", "loki", "kubernetes", "tempo"):
         parser.add_argument(f"--{name}-port", type=_port, default=getattr(defaults, name))
@@ -74,6 +79,7 @@ async def _run(given: argparse.Namespace) -> int:
         fresh=given.fresh,
         with_model=given.model,
         world_name=given.world,
+        tenant=Tenant(grid=given.grid, distributed=given.distributed),
     )
     try:
         _tell_story(sandbox)

@@ -19,6 +19,7 @@ from sandbox.loki.server import LokiServer
 from sandbox.prometheus.errors import BadDataError
 from sandbox.prometheus.server import Metadata, PrometheusServer
 from sandbox.slack.server import LIKE_SLACK, Timing, start_slack
+from sandbox.slack.tenant import ONE_WORKSPACE, Tenant
 from sandbox.state import State, forget, open_state
 from sandbox.tempo.server import TempoServer
 from sandbox.tempo.traces import Traces
@@ -104,6 +105,7 @@ async def up(  # noqa: PLR0913 - all that whoever starts it may choose
     with_model: bool = False,
     timing: Timing = LIKE_SLACK,
     world_name: str = DEFAULT_WORLD,
+    tenant: Tenant = ONE_WORKSPACE,
 ) -> Sandbox:
     """Start everything; without `scenario` continue the last story, or begin the first one."""
     blueprint = load_world(world_name)
@@ -118,7 +120,7 @@ async def up(  # noqa: PLR0913 - all that whoever starts it may choose
     sandbox = Sandbox(state.clock, world, cluster, state, "", {})
     async with AsyncExitStack() as unless_all_listen:
         unless_all_listen.push_async_callback(sandbox.close)
-        await _listen(sandbox, ports, timing, with_model=with_model)
+        await _listen(sandbox, ports, timing, tenant, with_model=with_model)
         unless_all_listen.pop_all()
     if chosen is None and not _goes_on(world):
         chosen = blueprint.get_scenario(blueprint.first_story)
@@ -138,7 +140,9 @@ def _goes_on(world: World) -> bool:
     return any(world.timeline.is_open(story, fault, now) for fault in story.scenario.faults)
 
 
-async def _listen(sandbox: Sandbox, ports: Ports, timing: Timing, *, with_model: bool) -> None:
+async def _listen(
+    sandbox: Sandbox, ports: Ports, timing: Timing, tenant: Tenant, *, with_model: bool
+) -> None:
     clock, cluster, state = sandbox.clock, sandbox.cluster, sandbox.state
     logs = Logs(sandbox.world.timeline, SEED)
 
@@ -177,7 +181,9 @@ async def _listen(sandbox: Sandbox, ports: Ports, timing: Timing, *, with_model:
     sandbox.slack = await _open(
         "slack",
         ports.slack,
-        start_slack(HOST, ports.slack, db_path=state.slack_path, clock=clock, timing=timing),
+        start_slack(
+            HOST, ports.slack, db_path=state.slack_path, clock=clock, timing=timing, tenant=tenant
+        ),
     )
     sandbox.servers.append(sandbox.slack)
     if with_model:

@@ -1,7 +1,12 @@
 """The message in which an answer appears: begun once, grown, and ended with a mark.
 
-    begin ──> chat.startStream (ts committed) ──> write, append ──> full? the next message ──> end
+    begin ──> chat.startStream with the first words (ts committed) ──> write, append ──> end
+                 │                                          full? the next message <──┤
                  └ refused ──> chat.postMessage (ts committed) ──> rewrite … ──> rewrite, marked
+                                    refused later ──> give_up: the stream ends, rewrite goes on
+
+A stream grows by chunks alone: Slack refuses chunks and `markdown_text` in one call, and a stream
+that began with the one and goes on with the other.
 
 Only a finished answer carries metadata. So after a crash an own message without metadata is an
 answer nobody will finish: it is deleted before the run, taken over, begins again.
@@ -28,9 +33,11 @@ from tools.errors import BackendError, NotFoundError
 log = structlog.get_logger(__name__)
 
 MOST_PER_MESSAGE = 11_000
-ENDED = frozenset(
-    {"message_not_in_streaming_state", "message_not_found", "streaming_state_conflict"}
-)
+GONE = "message_not_found"  # somebody deleted it
+ENDED = frozenset({"message_not_in_streaming_state", "stopped_by_user", GONE})
+# What Slack says when the same call may succeed a moment later.
+PASSING = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+FULL = frozenset({"msg_too_long", "msg_blocks_too_many", "msg_blocks_too_long"})
 SLACK_ERRORS = (SlackClientError, BackendError, NotFoundError, OSError, TimeoutError)
 
 
@@ -55,7 +62,7 @@ class AnswerMessage:
     # ------------------------------------------------------------------ beginning
 
     async def begin(self) -> None:
-        """Start the message, once, after clearing away what a dead process left."""
+        """Clear away what a dead process left, once; a message that cannot stream is posted."""
         if self.ts is not None:
             return
         self.channel = await self._workspace.book.id_of(self._run.place.channel)
@@ -63,27 +70,35 @@ class AnswerMessage:
             await self._clear_away()
             self._fresh = True
         await self._set_status()
-        await self._start()
+        self.streams = self.streams and self._thread is not None and self._has_reader()
+        if not self.streams:
+            await self._post()
 
-    async def _start(self) -> None:
+    def _has_reader(self) -> bool:
+        """Say whether Slack can be told for whom it streams."""
+        return self.channel.startswith("D") or self._run.asked_by is not None
+
+    async def _start(self, first: Sequence[Block]) -> None:
+        """Begin to stream with the first chunks, so that no message is ever empty."""
         arguments: dict[str, Any] = {"channel": self.channel, "thread_ts": self._thread}
         if not self.channel.startswith("D"):
             arguments["recipient_user_id"] = self._run.asked_by
             arguments["recipient_team_id"] = (await self._workspace.bot.known()).get("team_id")
-        can_stream = self._thread is not None and (
-            self.channel.startswith("D") or self._run.asked_by is not None
-        )
-        if self.streams and can_stream:
-            try:
-                answer: Any = await self._poster.chat_startStream(**arguments)
-                await self._began_as(Ts(answer["ts"]))
-                return
-            except SlackApiError as error:
-                if failure_of(error).retry_after is not None:
-                    raise
-                log.info("reply.no_stream", run_id=self._run.id, why=failure_of(error).text)
-        self.streams = False
-        answer = await self._poster.chat_postMessage(
+        try:
+            answer: Any = await self._poster.chat_startStream(
+                **arguments, task_display_mode="plan", chunks=first
+            )
+        except SlackApiError as error:
+            if failure_of(error).retry_after is not None:
+                raise
+            log.info("reply.no_stream", run_id=self._run.id, why=failure_of(error).text)
+            self.streams = False
+            await self._post()
+            return
+        await self._began_as(Ts(answer["ts"]))
+
+    async def _post(self) -> None:
+        answer: Any = await self._poster.chat_postMessage(
             channel=self.channel,
             thread_ts=self._thread,
             text=self._texts.say("slack.working"),
@@ -116,17 +131,26 @@ class AnswerMessage:
         """Add prose to the stream; what a full message does not hold goes on in the next."""
         hosts = self._workspace.config.link_hosts
         for part in (p for each in _split(piece) for p in _split(going_on(each, self._end, hosts))):
-            if self._shown + len(part) > MOST_PER_MESSAGE:
+            if self._shown and self._shown + len(part) > MOST_PER_MESSAGE:
                 await self._turn_page()
-            await self.append([{"type": "markdown_text", "text": part}])
+            try:
+                await self.append([_words(part)])
+            except SlackApiError as error:
+                if failure_of(error).code not in FULL or not self._shown:
+                    raise
+                await self._turn_page()
+                await self.append([_words(part)])
+            if not self.streams:
+                return  # the stream was refused: what was said is written by `rewrite`
             self._shown += len(part)
             self._end = part[-1:]
 
-    async def append(self, chunks: Sequence[dict[str, Any]]) -> None:
-        """Add chunks to the stream."""
-        await self._poster.chat_appendStream(
-            channel=self.channel, ts=str(self.ts), markdown_text="", chunks=chunks
-        )
+    async def append(self, chunks: Sequence[Block]) -> None:
+        """Add chunks to the stream, which begins with them if it has not begun."""
+        if self.ts is None:
+            await self._start(chunks)
+            return
+        await self._poster.chat_appendStream(channel=self.channel, ts=str(self.ts), chunks=chunks)
 
     async def rewrite(self, said: str, steps: list[Block], blocks: list[Block]) -> None:
         """Show the beginning of what was said, while more is to come."""
@@ -138,30 +162,38 @@ class AnswerMessage:
         """Let the message be: Slack ended it, and the answer goes on in a new one."""
         self.ts, self._shown, self._end = None, 0, ""
 
+    async def give_up(self) -> None:
+        """Stream no more: what is there becomes one message, which is rewritten from here on."""
+        first, *later = [*self._pages, *([self.ts] if self.ts is not None else [])]
+        if self.ts is not None:
+            await self._stop(self.ts)
+        self.streams, self.ts, self._shown, self._end = False, first, 0, ""
+        self._pages.clear()
+        for ts in later:
+            await self._delete(str(ts))
+
+    async def _stop(self, ts: Ts) -> None:
+        """End a stream as it stands; one that has ended is left alone."""
+        try:
+            await self._client.chat_stopStream(channel=self.channel, ts=ts)
+        except SlackApiError as error:
+            log.debug("reply.was_not_streaming", ts=ts, why=failure_of(error).text)
+
     async def _turn_page(self) -> None:
-        """Finish a full message and go on in the next."""
+        """Finish a full message; what follows begins the next."""
         await self._poster.chat_stopStream(
             channel=self.channel, ts=str(self.ts), metadata=self._metadata()
         )
         if self.ts is not None:
             self._pages.append(self.ts)
         self.forget()
-        await self._start()
 
     async def restart(self, steps: list[Block]) -> None:
         """Take back all prose: the first message is emptied and rewritten from here on."""
-        first, *later = [*self._pages, *([self.ts] if self.ts is not None else [])]
-        if self.streams:
-            try:
-                await self._client.chat_stopStream(channel=self.channel, ts=str(self.ts))
-            except SlackApiError as error:
-                log.debug("reply.was_not_streaming", ts=self.ts, why=failure_of(error).text)
-        self.streams, self.ts, self._shown, self._end = False, first, 0, ""
-        self._pages.clear()
-        for ts in later:
-            await self._delete(str(ts))
-        async with self._store.begin() as tx:
-            await tx.runs.shown_in(self._run.id, first)
+        await self.give_up()
+        if self.ts is not None:
+            async with self._store.begin() as tx:
+                await tx.runs.shown_in(self._run.id, self.ts)
         await self.rewrite("", steps, [])
 
     # ------------------------------------------------------------------ ending
@@ -207,10 +239,15 @@ class AnswerMessage:
         """Take the message of a process that died, whose stream may still be open."""
         self.channel = await self._workspace.book.id_of(self._run.place.channel)
         self.ts = self._run.stream_ts
-        try:
-            await self._client.chat_stopStream(channel=self.channel, ts=str(self.ts))
-        except SlackApiError as error:
-            log.debug("reply.was_not_streaming", ts=self.ts, why=failure_of(error).text)
+        if self.ts is not None:
+            await self._stop(self.ts)
+
+    async def discard(self) -> None:
+        """Take away what is shown of the answer, which is posted whole elsewhere."""
+        for ts in [*self._pages, *([self.ts] if self.ts is not None else [])]:
+            await self._delete(str(ts))
+        self._pages.clear()
+        self.forget()
 
     async def _clear_away(self) -> None:
         """Delete the unfinished message of the process that died over this run."""
@@ -233,16 +270,18 @@ class AnswerMessage:
         ]
 
     async def _delete(self, ts: str) -> None:
-        try:
-            await self._client.chat_stopStream(channel=self.channel, ts=ts, markdown_text="…")
-        except SlackApiError as error:
-            log.debug("reply.was_not_streaming", ts=ts, why=failure_of(error).text)
+        await self._stop(Ts(ts))
         try:
             await self._client.chat_delete(channel=self.channel, ts=ts)
             log.info("reply.unfinished_deleted", run_id=self._run.id, ts=ts)
         except SlackApiError as error:
             if not failure_of(error).gone and failure_of(error).code != "cant_delete_message":
                 raise
+
+
+def _words(text: str) -> Block:
+    """Return prose as a chunk of a stream."""
+    return {"type": "markdown_text", "text": text}
 
 
 def _split(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from slack_sdk.errors import SlackApiError
 
 from bot.core.investigation.unshown_answers import leave_to_outbox
 from bot.core.ports import Clock, Reply, StepUpdate, Store
@@ -19,7 +20,7 @@ from bot.core.shared.silent_reply import SilentReply
 from bot.domain.answer import Answer
 from bot.domain.place import TERMINAL
 from bot.domain.run import Done, Running
-from bot.slack.answer_message import ENDED, SLACK_ERRORS, AnswerMessage
+from bot.slack.answer_message import ENDED, GONE, PASSING, SLACK_ERRORS, AnswerMessage
 from bot.slack.blocks import answer as view
 from bot.slack.blocks.markdown import markdown, whole
 from bot.slack.blocks.text import Block, context, cut, escape
@@ -35,6 +36,7 @@ UPDATE_SECONDS = 1.2  # of a message that is rewritten: Slack allows about one a
 OFFER_STOP_AFTER_SECONDS = 4.0
 MOST_FAILURES = 3
 CHART_PATIENCE = timedelta(seconds=8)  # the answer is there; its buttons wait for the chart
+MOST_STEP_TEXT = 256  # characters of a task's title, details and output, as Slack documents
 MARKS = {"in_progress": "⏳", "complete": "✓", "error": "✗"}
 
 
@@ -89,18 +91,20 @@ class SlackReply:
 
     async def step(self, update: StepUpdate) -> None:
         """Show a step's progress."""
+        is_first = not self._steps
         self._steps[update.id] = update
         chunk: dict[str, Any] = {
             "type": "task_update",
             "id": update.id,
-            "title": cut(update.title, 250),
+            "title": cut(update.title, MOST_STEP_TEXT),
             "status": update.status,
         }
         if update.output:
-            chunk["output"] = cut(markdown(update.output), 500)
+            chunk["output"] = cut(markdown(update.output), MOST_STEP_TEXT)
         if update.details:
-            chunk["details"] = cut(markdown(update.details), 500)
-        await self._send([chunk])
+            chunk["details"] = cut(markdown(update.details), MOST_STEP_TEXT)
+        named = {"type": "plan_update", "title": self._texts.say("slack.steps")}
+        await self._send([named, chunk] if is_first else [chunk])
 
     async def say(self, text: str) -> None:
         """Show a released piece of prose; pieces are sent in batches."""
@@ -122,7 +126,7 @@ class SlackReply:
             try:
                 await self._message.restart(self._step_lines())
             except SLACK_ERRORS as error:
-                self._hurt(error)
+                await self._hurt(error)
         log.info("reply.taken_back", run_id=self._run.id)
 
     async def finish(self, run: Running, answer: Answer) -> None:
@@ -166,23 +170,33 @@ class SlackReply:
                 self._failures = 0
             except SLACK_ERRORS as error:
                 self._buffer = piece + self._buffer
-                self._hurt(error)
+                await self._hurt(error)
             self._sent_at = self._clock.monotonic()
 
-    def _hurt(self, error: Exception) -> None:
-        failure = failure_of(error)
-        self._failures = MOST_FAILURES if failure.lasting else self._failures + 1
+    async def _hurt(self, error: Exception) -> None:
+        """Note a failed call; a stream that Slack refuses is given up, and its text rewritten."""
+        failure, message = failure_of(error), self._message
+        passes = failure.code in PASSING or failure.retry_after is not None
+        refused = isinstance(error, SlackApiError) and failure.code != "unreachable" and not passes
+        self._failures += 1
         if failure.code == "unreachable":
             self._doubtful = True
-        if failure.code in ENDED:
-            self._message.forget()
+        elif failure.code == GONE:
+            message.forget()
             self._failures = 1
+        elif refused and message.streams and message.ts is not None:
+            try:
+                await message.give_up()
+            except SLACK_ERRORS as worse:
+                log.warning("reply.hurt", run_id=self._run.id, why=failure_of(worse).text)
+        elif refused:
+            self._failures = MOST_FAILURES
         log.warning("reply.hurt", run_id=self._run.id, why=failure.text, failures=self._failures)
 
     async def _grow(self, piece: str, chunks: list[dict[str, Any]], *, force: bool) -> None:
         if self._message.streams:
             await self._message.write(piece)
-            if chunks:
+            if chunks and self._message.streams:
                 await self._message.append(chunks)
         elif force or self._clock.monotonic() - self._sent_at >= UPDATE_SECONDS:
             stop = [view.stop_button(self._run.id, self._texts)]
@@ -263,3 +277,7 @@ class SlackReply:
         """Slack does not listen now; the answer is posted when it does."""
         await leave_to_outbox(self._store, self._run, apology)
         log.warning("answer.left_to_outbox", run_id=self._run.id)
+        try:
+            await self._message.discard()  # the half that is shown; the outbox posts the whole
+        except SLACK_ERRORS as error:
+            log.warning("reply.half_left", run_id=self._run.id, why=failure_of(error).text)

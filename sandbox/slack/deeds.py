@@ -13,6 +13,7 @@ from sandbox.slack import people
 from sandbox.slack.events import Events
 from sandbox.slack.forms import complaints, form_values
 from sandbox.slack.identity import find_element
+from sandbox.slack.methods.streams import end_stream
 from sandbox.slack.parts import Parts
 from sandbox.slack.people import Channel
 from sandbox.slack.responses import Responses
@@ -89,6 +90,10 @@ class Deeds:
             "response_url": self.responses.url(channel.id, user_id),
             "trigger_id": self.parts.triggers.mint(user_id),
         }  # fmt: skip
+        if self.parts.tenant.grid:
+            payload |= {
+                "enterprise_id": people.ENTERPRISE_ID, "enterprise_name": people.ENTERPRISE_NAME,
+            }  # fmt: skip
         failed = {"kind": "command", "channel": channel.id, "command": name}
         return self._start(self._command(user_id, channel, payload, failed))
 
@@ -203,8 +208,14 @@ class Deeds:
         return home
 
     def open_assistant(self, user_id: str) -> tuple[str, str]:
-        """Open the assistant pane: a new thread in the direct message; returns channel and ts."""
+        """Open what the app's view is: a new thread in the pane, or an agent's messages.
+
+        Returns channel and thread ts; an agent's thread begins at what the person writes.
+        """
         channel = self.parts.chat.direct(user_id)
+        if self.parts.manifest.view != "assistant":
+            self.open_home(user_id, "messages")
+            return channel.id, ""
         body = {
             "user": people.BOT_USER_ID, "bot_id": people.BOT_ID, "app_id": people.APP_ID,
             "subtype": "assistant_app_thread", "text": "New Assistant Thread",
@@ -213,6 +224,20 @@ class Deeds:
         root = self.parts.chat.post(channel.id, body)
         self.events.assistant_started(user_id, root)
         return channel.id, root.ts
+
+    def stop_agent(self, user_id: str, channel_id: str, thread_ts: str) -> list[str]:
+        """Stop an agent at work in a thread: its streams end at once, and the app is told."""
+        channel = self._member_of(user_id, channel_id)
+        ended = [
+            ts
+            for of, ts in list(self.parts.streams)
+            if of == channel.id and self.parts.chat.get(of, ts).thread_ts == thread_ts
+        ]
+        for ts in ended:
+            self.parts.stopped.add((channel.id, ts))
+            end_stream(self.parts, channel.id, ts)
+        self.events.agent_stopped(user_id, channel, thread_ts, ended)
+        return ended
 
     async def close(self) -> None:
         """Give up on what still waits for the bot."""
@@ -246,7 +271,7 @@ class Deeds:
         return {
             "type": kind, "token": "local-slack", "api_app_id": people.APP_ID, "user": user,
             "team": {"id": people.TEAM_ID, "domain": people.TEAM_DOMAIN},
-            "enterprise": None, "is_enterprise_install": False,
+            "enterprise": self.parts.organisation, "is_enterprise_install": False,
         }  # fmt: skip
 
     def _message_place(self, user_id: str, channel: Channel, message: Message) -> Json:

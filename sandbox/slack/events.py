@@ -58,6 +58,17 @@ class Events:
         }  # fmt: skip
         self._send("assistant_thread_started", channel, event)
 
+    def agent_stopped(
+        self, user_id: str, channel: Channel, thread_ts: str, ended: list[str]
+    ) -> None:
+        """Somebody pressed Slack's stop button of an agent at work."""
+        event = {
+            "type": "agent_session_stopped", "user": user_id, "channel": channel.id,
+            "thread_ts": thread_ts, "streaming_message_ts": ended,
+            "event_ts": self.parts.chat.next_ts(channel.id),
+        }  # fmt: skip
+        self._send("agent_session_stopped", channel, event)
+
     # ------------------------------------------------------------------ inside
 
     def _posted(self, channel: Channel, message: Message) -> None:
@@ -108,17 +119,20 @@ class Events:
     def _send(self, subscription: str, channel: Channel, event: Json) -> None:
         if not self.parts.manifest.receives(subscription):
             return
+        enterprise = people.ENTERPRISE_ID if self.parts.tenant.grid else None
         bot = {
-            "enterprise_id": None, "team_id": people.TEAM_ID, "user_id": people.BOT_USER_ID,
+            "enterprise_id": enterprise, "team_id": people.TEAM_ID, "user_id": people.BOT_USER_ID,
             "is_bot": True, "is_enterprise_install": False,
         }  # fmt: skip
         payload = {
             "token": "local-slack", "team_id": people.TEAM_ID, "context_team_id": people.TEAM_ID,
-            "context_enterprise_id": None, "api_app_id": people.APP_ID, "event": event,
+            "context_enterprise_id": enterprise, "api_app_id": people.APP_ID, "event": event,
             "type": "event_callback", "event_id": mint("Ev"),
             "event_time": int(float(event["event_ts"])), "authorizations": [bot],
             "is_ext_shared_channel": channel.is_shared, "event_context": f"4-{mint('', 24)}",
         }  # fmt: skip
+        if enterprise:
+            payload["enterprise_id"] = enterprise
         self.parts.socket.send_event(payload)
 
 

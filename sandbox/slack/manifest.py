@@ -1,6 +1,6 @@
 """What the installed app may do, read from a Slack app manifest.
 
-    manifest dict ──read──> Manifest(scopes, events, commands, message shortcuts, assistant)
+    manifest dict ──read──> Manifest(scopes, events, commands, message shortcuts, tabs, view)
 
 Without a dict the repository's `slack-manifest.yaml` is read; without that file `BUILT_IN` serves.
 """
@@ -63,8 +63,17 @@ EVENT_SCOPES: dict[str, frozenset[str]] = {
     "member_left_channel": frozenset({"channels:read"}),
     "assistant_thread_started": frozenset({"assistant:write"}),
     "assistant_thread_context_changed": frozenset({"assistant:write"}),
+    "agent_session_stopped": frozenset({"chat:write"}),
+    "app_context_changed": frozenset(),
     "app_home_opened": frozenset(),
 }
+
+
+_OF_ASSISTANTS = frozenset({"assistant_thread_started", "assistant_thread_context_changed"})
+_OF_AGENTS = frozenset({"app_context_changed", "agent_session_stopped"})
+_OF_ANOTHER_VIEW = {
+    "agent": _OF_ASSISTANTS, "assistant": _OF_AGENTS, "": _OF_ASSISTANTS | _OF_AGENTS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,10 +102,12 @@ class Manifest:
     commands: tuple[Command, ...]
     shortcuts: tuple[Shortcut, ...]
     home_tab: bool
+    messages_tab: bool
+    view: str  # "agent" | "assistant" | "": how people meet the app in its messages
 
     def receives(self, subscription: str) -> bool:
         """Tell whether events of this subscription reach the app: subscribed and in scope."""
-        if subscription not in self.events:
+        if subscription not in self.events or subscription in _OF_ANOTHER_VIEW[self.view]:
             return False
         return EVENT_SCOPES.get(subscription, frozenset()) <= self.scopes
 
@@ -122,7 +133,22 @@ def read_manifest(manifest: Json | None = None) -> Manifest:
             if s.get("type") == "message"
         ),
         home_tab=bool((features.get("app_home") or {}).get("home_tab_enabled")),
+        messages_tab=bool((features.get("app_home") or {}).get("messages_tab_enabled")),
+        view=_view_of(features),
     )
+
+
+def _view_of(features: Json) -> str:
+    """Tell which of the two experiences the app has; no app has both."""
+    views = [name for name in ("agent", "assistant") if features.get(f"{name}_view")]
+    if len(views) > 1:
+        message = "a manifest has `agent_view` or `assistant_view`, never both: take one away"
+        raise ValueError(message)
+    for name in views:
+        if not features[f"{name}_view"].get(f"{name}_description"):
+            message = f"`{name}_view` needs `{name}_description`"
+            raise ValueError(message)
+    return views[0] if views else ""
 
 
 def _from_file() -> Json | None:

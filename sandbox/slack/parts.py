@@ -10,6 +10,7 @@ from sandbox.slack.manifest import Manifest
 from sandbox.slack.people import Channel
 from sandbox.slack.shelf import Shelf
 from sandbox.slack.socket_mode import SocketMode
+from sandbox.slack.tenant import ONE_WORKSPACE, Tenant
 from sandbox.slack.triggers import Triggers
 from sandbox.slack.views import Views
 from sandbox.slack.wire import Json, Refusal, WorldClock
@@ -19,12 +20,27 @@ STREAM_SECONDS = 300.0  # Slack closes a stream about five minutes after it bega
 
 
 @dataclass
+class OpenStream:
+    """A stream that still grows.
+
+    Attributes:
+        mode: what it grows by, `markdown_text` or `chunks`; "" until the first came.
+        blocks: how many came in chunks of blocks.
+    """
+
+    mode: str = ""
+    blocks: int = 0
+
+
+@dataclass
 class Parts:
     """Everything a Web API method or a person's deed may touch.
 
     Attributes:
         base_url: the server's address without a trailing slash; set once it listens.
-        streams: when each open stream began (wall seconds of the event loop).
+        streams: the streams that still grow.
+        stopped: streams that a person stopped.
+        locked: threads that nobody may answer in any more.
         statuses: assistant status by (channel, thread ts).
     """
 
@@ -39,14 +55,41 @@ class Parts:
     socket: SocketMode
     stream_seconds: float = STREAM_SECONDS
     base_url: str = ""
-    streams: dict[tuple[str, str], float] = field(default_factory=dict)
+    tenant: Tenant = ONE_WORKSPACE
+    streams: dict[tuple[str, str], OpenStream] = field(default_factory=dict)
+    stopped: set[tuple[str, str]] = field(default_factory=set)
+    locked: set[tuple[str, str]] = field(default_factory=set)
     statuses: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def organisation(self) -> Json | None:
+        """The Enterprise Grid organisation, as interactions name it."""
+        if not self.tenant.grid:
+            return None
+        return {"id": people.ENTERPRISE_ID, "name": people.ENTERPRISE_NAME}
 
     def joined(self, channel_id: object) -> Channel:
         """A channel the bot is in, or Slack's refusal."""
         channel = self.chat.channel(channel_id)
         if people.BOT_USER_ID not in channel.members:
             raise Refusal("not_in_channel")
+        return channel
+
+    def writable(self, channel_id: object, thread_ts: str = "") -> Channel:
+        """A channel the bot may post to, at its top or in a thread, or Slack's refusal."""
+        if self.chat.channel(channel_id).is_archived:
+            raise Refusal("is_archived")
+        channel = self.joined(channel_id)
+        if channel.is_im and not self.manifest.messages_tab:
+            raise Refusal("messages_tab_disabled")
+        if channel.posting == "read_only":
+            raise Refusal("restricted_action_read_only_channel")
+        if channel.posting == "thread_only" and not thread_ts:
+            raise Refusal("restricted_action_thread_only_channel")
+        if channel.posting == "non_threadable" and thread_ts:
+            raise Refusal("restricted_action_non_threadable_channel")
+        if (channel.id, thread_ts) in self.locked:
+            raise Refusal("restricted_action_thread_locked")
         return channel
 
     def audience(self, message: Message) -> list[str]:

@@ -5,13 +5,15 @@ Bob    second approver             stranger  from another workspace, may nothing
 Carol  developer, may not approve
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TEAM_ID = "T0NOVAEX1"
 TEAM_NAME = "nova exchange"
 TEAM_DOMAIN = "nova-exchange"
 OTHER_TEAM_ID = "T0PARTNER"
 ENTERPRISE_ID = "E0NOVAORG"
+ENTERPRISE_NAME = "nova group"
+SISTER_TEAM_ID = "T0NOVASIS"  # another workspace of the organisation, in an Enterprise Grid
 
 APP_ID = "A0SREAGENT"
 BOT_ID = "B0SREBOT1"
@@ -23,6 +25,7 @@ BOB = "U0BOB0002"
 CAROL = "U0CAROL03"
 GUEST = "U0GUEST04"
 STRANGER = "U0STRANG5"
+COLLEAGUE = "W0DANA006"  # her home is the sister workspace; ids of a Grid may begin with W
 
 INCIDENTS = "C0INCIDNT"
 DIGEST = "C0SREDIGE"
@@ -89,6 +92,21 @@ PEOPLE: tuple[Person, ...] = (
 )  # fmt: skip
 
 
+def grid_people() -> tuple[Person, ...]:
+    """Everybody as an Enterprise Grid shows them, and a colleague of the sister workspace."""
+    ours = tuple(
+        replace(person, enterprise_teams=() if person.is_stranger else (TEAM_ID,))
+        for person in PEOPLE
+        if not person.is_bot
+    )
+    colleague = Person(
+        COLLEAGUE, "dana", "Dana Okoye", "SRE, sister workspace", "May ask and read",
+        "#2f855a", "dana@nova.example", team_id=SISTER_TEAM_ID,
+        enterprise_teams=(SISTER_TEAM_ID, TEAM_ID),
+    )  # fmt: skip
+    return (*ours, *(person for person in PEOPLE if person.is_bot), colleague)
+
+
 @dataclass(frozen=True)
 class Channel:
     """A conversation: a public channel or a direct message between one person and the bot."""
@@ -99,6 +117,8 @@ class Channel:
     topic: str = ""
     members: tuple[str, ...] = ()
     is_shared: bool = False  # with another workspace (Slack Connect)
+    is_archived: bool = False
+    posting: str = ""  # who may post what: "" | "read_only" | "thread_only" | "non_threadable"
 
     @property
     def is_im(self) -> bool:

@@ -1,14 +1,9 @@
 """The local Slack: one aiohttp server with the Web API, Socket Mode, files and the page.
 
-/api/METHOD   Web API            /ui/…       the page's protocol
-/ws           Socket Mode        /, /static  the page itself
-/response/T   response URLs      /files, /upload
-
 server = await start_slack("127.0.0.1", 18900, db_path=..., clock=...)
 AsyncWebClient(token=server.bot_token, base_url=server.api_url)
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +13,23 @@ from aiohttp import web
 
 from sandbox.clock import Clock
 from sandbox.slack import people
+from sandbox.slack.application import application
 from sandbox.slack.deeds import DeedError, Deeds
 from sandbox.slack.events import Events
 from sandbox.slack.files import FILE_SECONDS, Files
 from sandbox.slack.hub import Hub
 from sandbox.slack.identity import interactive
+from sandbox.slack.limits import RateLimits
 from sandbox.slack.manifest import read_manifest
-from sandbox.slack.page import Page, only_our_page
+from sandbox.slack.page import Page
 from sandbox.slack.parts import STREAM_SECONDS, Parts
 from sandbox.slack.responses import Responses
 from sandbox.slack.socket_mode import ACK_SECONDS, SocketMode
+from sandbox.slack.tenant import ONE_WORKSPACE, Tenant
 from sandbox.slack.triggers import TRIGGER_SECONDS, Triggers
 from sandbox.slack.views import Views
 from sandbox.slack.webapi import WebApi
-from sandbox.slack.wire import Json, Refusal, WorldClock
+from sandbox.slack.wire import Json, WorldClock
 from sandbox.slack.workspace import Message, open_workspace
 
 BOT_TOKEN = "xoxb-sandbox-bot"
@@ -39,8 +37,6 @@ APP_TOKEN = "xapp-sandbox-app"
 
 PATIENCE = 150.0  # wall seconds: a busy machine is slow, a hang is longer
 T = TypeVar("T")
-_STATIC = Path(__file__).parent / "static"
-_MOST_UPLOAD_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class Timing:
         trigger_seconds: life of a trigger id.
         stream_seconds: life of a stream that is not stopped.
         file_seconds: time until an uploaded file can be shown.
-        real_limits: refuse more than one post per second and channel.
+        real_limits: refuse calls that come more often than Slack allows.
     """
 
     ack_seconds: float = ACK_SECONDS
@@ -61,7 +57,7 @@ class Timing:
     trigger_seconds: float = TRIGGER_SECONDS
     stream_seconds: float = STREAM_SECONDS
     file_seconds: float = FILE_SECONDS
-    real_limits: bool = False
+    real_limits: bool = True
 
 
 LIKE_SLACK = Timing()
@@ -178,8 +174,13 @@ class SlackServer:
         self.deeds.open_home(self.user_id(user))
 
     def open_assistant(self, user: str) -> tuple[str, str]:
-        """Open the assistant pane; returns channel id and thread ts."""
+        """Open the assistant pane, or the agent's messages; returns channel id and thread ts."""
         return self.deeds.open_assistant(self.user_id(user))
+
+    def stop_agent(self, user: str, channel: str, thread_ts: str) -> list[str]:
+        """Press Slack's own stop button of a thread; returns the streams that ended."""
+        user_id = self.user_id(user)
+        return self.deeds.stop_agent(user_id, self.channel_id(channel, user_id), thread_ts)
 
     def invite(self, user: str, channel: str) -> None:
         """Let somebody (also the bot, `"sre"`) join a channel."""
@@ -190,6 +191,18 @@ class SlackServer:
         """Let somebody (also the bot) leave a channel."""
         user_id = self.user_id(user)
         self.parts.chat.remove_member(self.channel_id(channel, user_id), user_id)
+
+    def archive(self, channel: str, *, archived: bool = True) -> None:
+        """Archive a channel, or take it back."""
+        self.parts.chat.archive(self.channel_id(channel), archived=archived)
+
+    def restrict(self, channel: str, posting: str) -> None:
+        """Forbid all (`read_only`), all but replies (`thread_only`), replies (`non_threadable`)."""
+        self.parts.chat.restrict(self.channel_id(channel), posting)
+
+    def lock_thread(self, channel: str, ts: str) -> None:
+        """Let nobody answer in a thread any more."""
+        self.parts.locked.add((self.channel_id(channel), ts))
 
     # ------------------------------------------------------------------ looking
 
@@ -308,9 +321,8 @@ async def start_slack(
     db_path: Path | str | None = None,
     clock: WorldClock | None = None,
     manifest: Json | None = None,
-    bot_token: str = BOT_TOKEN,
-    app_token: str = APP_TOKEN,
     timing: Timing = LIKE_SLACK,
+    tenant: Tenant = ONE_WORKSPACE,
 ) -> SlackServer:
     """Start a local Slack; port 0 takes a free one, `db_path=None` keeps the chat in memory.
 
@@ -319,22 +331,24 @@ async def start_slack(
         ValueError: the file at `db_path` is not a local Slack's.
     """
     clock = clock or Clock()
-    shelf, chat = open_workspace(Path(db_path) if db_path else None, clock)
+    everybody = people.grid_people() if tenant.grid else people.PEOPLE
+    shelf, chat = open_workspace(Path(db_path) if db_path else None, clock, everybody)
     hub, files = Hub(), Files(shelf, timing.file_seconds)
     parts = Parts(
         clock, read_manifest(manifest), shelf, chat, hub, files,
         Views(shelf, hub, files, clock), Triggers(timing.trigger_seconds),
         SocketMode(timing.ack_seconds, timing.retry_scale), timing.stream_seconds,
+        tenant=tenant,
     )  # fmt: skip
     events, responses = Events(parts), Responses(parts)
     deeds = Deeds(parts, events, responses)
-    api = WebApi(parts, bot_token, app_token)
+    api = WebApi(parts, BOT_TOKEN, APP_TOKEN, RateLimits(tenant.distributed))
     api.switches.real_limits = timing.real_limits
     page = Page(parts, deeds, api)
     parts.socket.on_connected = page.on_connected
     parts.socket.on_settled = hub.stir
     chat.listeners += [page.on_change, events.on_change]
-    runner = web.AppRunner(_application(parts, api, page, responses), shutdown_timeout=1.0)
+    runner = web.AppRunner(application(parts, api, page, responses), shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:
@@ -346,65 +360,3 @@ async def start_slack(
     bound = runner.addresses[0][1]
     parts.base_url = f"http://{'127.0.0.1' if host in {'', '0.0.0.0'} else host}:{bound}"
     return SlackServer(parts, deeds, api, runner)
-
-
-def _application(parts: Parts, api: WebApi, page: Page, responses: Responses) -> web.Application:
-    async def index(_request: web.Request) -> web.StreamResponse:
-        file = _STATIC / "index.html"
-        if not file.exists():
-            raise web.HTTPNotFound(text=f"the page is missing: {file.name!r} is not in static/")
-        return web.FileResponse(file, headers={"Cache-Control": "no-cache"})
-
-    async def upload(request: web.Request) -> web.Response:
-        try:
-            file = parts.files.receive(request.match_info["ticket"], await _raw_body(request))
-        except Refusal as refusal:
-            return web.Response(status=400, text=str(refusal))
-        return web.Response(text=f"OK - {file.size_bytes}")
-
-    async def download(request: web.Request) -> web.Response:
-        found = parts.files.read(request.match_info["id"])
-        if found is None:
-            raise web.HTTPNotFound(text=f"no file {request.match_info['id']!r}")
-        file, body = found
-        safe = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
-        return web.Response(body=body, content_type=file.mimetype, headers=safe)
-
-    async def respond(request: web.Request) -> web.Response:
-        try:
-            body = json.loads(await request.text() or "{}")
-            if not isinstance(body, dict):
-                raise Refusal("invalid_payload")
-            responses.use(request.match_info["token"], body)
-        except ValueError:
-            return web.Response(status=400, text="invalid_payload")
-        except Refusal as refusal:
-            is_gone = refusal.code in {"expired_url", "used_url"}
-            return web.json_response(refusal.answer(), status=404 if is_gone else 400)
-        return web.Response(text="ok")
-
-    application = web.Application(client_max_size=_MOST_UPLOAD_BYTES, middlewares=[only_our_page])
-    application.add_routes(
-        [
-            web.get("/", index),
-            web.route("*", "/api/{method}", api.serve),
-            web.get("/ws", parts.socket.serve),
-            web.post("/upload/v1/{ticket}", upload),
-            web.get("/files/{id}/{name}", download),
-            web.post("/response/{token}", respond),
-            *page.routes(),
-        ]
-    )
-    if _STATIC.is_dir():
-        application.router.add_static("/static", _STATIC)
-    return application
-
-
-async def _raw_body(request: web.Request) -> bytes:
-    """The uploaded bytes: the raw body, or the one file of a multipart form."""
-    if request.content_type != "multipart/form-data":
-        return await request.read()
-    for field in (await request.post()).values():
-        if isinstance(field, web.FileField):
-            return field.file.read()
-    return b""

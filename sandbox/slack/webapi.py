@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from sandbox.slack.limits import RateLimits
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.table import METHODS, Method
 from sandbox.slack.parts import Parts, refuse_without
@@ -25,13 +26,12 @@ class Switches:
     Attributes:
         limited: method -> (how many more calls are refused, seconds to wait).
         failing: method -> (how many more calls fail, HTTP status or None, Slack error or None).
-        real_limits: also refuse more than one `chat.postMessage` per second and channel.
+        real_limits: also refuse calls that come more often than Slack allows.
     """
 
     limited: dict[str, tuple[int, int]] = field(default_factory=dict)
     failing: dict[str, tuple[int, int | None, str | None]] = field(default_factory=dict)
-    real_limits: bool = False
-    last_post: dict[str, float] = field(default_factory=dict)
+    real_limits: bool = True
 
 
 @dataclass
@@ -45,6 +45,7 @@ class WebApi:
     parts: Parts
     bot_token: str
     app_token: str
+    limits: RateLimits
     switches: Switches = field(default_factory=Switches)
     calls: deque[tuple[str, Json]] = field(default_factory=lambda: deque(maxlen=2_000))
 
@@ -66,7 +67,7 @@ class WebApi:
             headers["X-Accepted-OAuth-Scopes"] = ",".join(method.scopes)
             refuse_without(held, method.scopes)
             _refuse_missing(method, given)
-            limited = self._real_limit(name, given)
+            limited = self._real_limit(name, method, given)
             if limited is not None:
                 return limited
             answer = await method.run(self.parts, Args(given))
@@ -97,15 +98,12 @@ class WebApi:
             return web.json_response({"ok": False, "error": error})
         return None
 
-    def _real_limit(self, name: str, given: Json) -> web.Response | None:
-        if not self.switches.real_limits or name != "chat.postMessage":
+    def _real_limit(self, name: str, method: Method, given: Json) -> web.Response | None:
+        if not self.switches.real_limits:
             return None
         now = asyncio.get_running_loop().time()
-        channel = str(given["channel"])
-        if now - self.switches.last_post.get(channel, -1.0) < 1.0:
-            return too_many(1)
-        self.switches.last_post[channel] = now
-        return None
+        wait = self.limits.seconds_to_wait(name, method.tier, given, now)
+        return too_many(wait) if wait else None
 
 
 def too_many(wait: int) -> web.Response:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from sandbox.slack import people as seed
 from sandbox.slack.people import Channel, Person, UserGroup
 from sandbox.slack.shelf import Shelf
-from sandbox.slack.wire import Json, Refusal, WorldClock, micros_from_ts, ts_from_micros
+from sandbox.slack.wire import Json, Refusal, WorldClock, micros_from_ts, mint, ts_from_micros
 
 ChangeKind = Literal["posted", "streamed", "edited", "deleted", "reacted", "joined", "left"]
 
@@ -68,11 +68,13 @@ class Change:
 class Workspace:
     """All chat state of one team, in memory and on the shelf."""
 
-    def __init__(self, shelf: Shelf, clock: WorldClock) -> None:
+    def __init__(
+        self, shelf: Shelf, clock: WorldClock, everybody: Iterable[Person] = seed.PEOPLE
+    ) -> None:
         """Read the shelf; what it lacks comes from the seed."""
         self.clock = clock
         self.listeners: list[Callable[[Change], None]] = []
-        self.people: dict[str, Person] = {p.id: p for p in seed.PEOPLE}
+        self.people: dict[str, Person] = {p.id: p for p in everybody}
         self.groups: dict[str, UserGroup] = {g.id: g for g in seed.GROUPS}
         self.channels: dict[str, Channel] = {c.id: c for c in seed.CHANNELS}
         self._shelf = shelf
@@ -159,6 +161,20 @@ class Workspace:
         members = tuple(member for member in channel.members if member != user_id)
         self._keep_channel(replace(channel, members=members))
         self._tell(Change("left", channel_id, by=user_id, name=user_id))
+
+    def create_channel(self, name: str) -> Channel:
+        """Make a public channel that the bot is in."""
+        channel = Channel(mint("C"), name, "channel", "", (seed.BOT_USER_ID,))
+        self._keep_channel(channel)
+        return channel
+
+    def archive(self, channel_id: str, *, archived: bool = True) -> None:
+        """Archive a channel, or take it back."""
+        self._keep_channel(replace(self.channel(channel_id), is_archived=archived))
+
+    def restrict(self, channel_id: str, posting: str) -> None:
+        """Say who may post what in a channel."""
+        self._keep_channel(replace(self.channel(channel_id), posting=posting))
 
     def channels_of(self, user_id: str) -> list[Channel]:
         """The conversations a person sees, channels first."""
@@ -338,10 +354,12 @@ def wire_reactions(message: Message) -> list[Json]:
     ]
 
 
-def open_workspace(path: Path | None, clock: WorldClock) -> tuple[Shelf, Workspace]:
+def open_workspace(
+    path: Path | None, clock: WorldClock, everybody: Iterable[Person] = seed.PEOPLE
+) -> tuple[Shelf, Workspace]:
     """Open the file and the chat in it."""
     shelf = Shelf(path)
-    return shelf, Workspace(shelf, clock)
+    return shelf, Workspace(shelf, clock, everybody)
 
 
 def names_of(person: Person) -> Iterable[str]:

@@ -13,12 +13,12 @@ _MOST_UPDATED_TEXT = 4_000  # chat.update is stricter than chat.postMessage
 
 async def post_message(parts: Parts, args: Args) -> Json:
     """Post as the bot: into a channel (id or name), a direct message or a thread."""
-    channel = _target(parts, args.text("channel"))
-    content = read_content(parts, args)
+    thread_ts = args.text("thread_ts")
+    channel = _target(parts, args.text("channel"), thread_ts)
+    content = read_content(parts, args, truncates=True)
     if content.is_empty:
         raise Refusal("no_text")
     body = bot_body(parts, args) | content_body(content)
-    thread_ts = args.text("thread_ts")
     if thread_ts:
         parent = thread_parent(parts, channel.id, thread_ts)
         body |= {"thread_ts": parent.ts, "parent_user_id": parent.author}
@@ -28,12 +28,18 @@ async def post_message(parts: Parts, args: Args) -> Json:
     if thread_ts:
         parts.set_status(channel.id, thread_ts, "")
     shown = parts.chat.wire(message, metadata=True)
-    return {"ok": True, "channel": channel.id, "ts": message.ts, "message": shown}
+    answer: Json = {"ok": True, "channel": channel.id, "ts": message.ts, "message": shown}
+    if content.is_truncated:
+        warning = "message_truncated"
+        answer |= {"warning": warning, "response_metadata": {"warnings": [warning]}}
+    return answer
 
 
 async def update(parts: Parts, args: Args) -> Json:
     """Change a message of the bot; what is not mentioned stays."""
     channel = parts.joined(args.text("channel"))
+    if channel.is_archived:
+        raise Refusal("is_inactive")
     message = parts.chat.get(channel.id, args.text("ts"))
     _refuse_foreign(message, "cant_update_message")
     if message.streaming:
@@ -72,7 +78,7 @@ async def delete(parts: Parts, args: Args) -> Json:
 
 async def post_ephemeral(parts: Parts, args: Args) -> Json:
     """Show a message to one member of the channel."""
-    channel = parts.joined(args.text("channel"))
+    channel = parts.writable(args.text("channel"), args.text("thread_ts"))
     user_id = args.text("user")
     if user_id not in channel.members:
         raise Refusal("user_not_in_channel")
@@ -107,12 +113,12 @@ def thread_parent(parts: Parts, channel_id: str, thread_ts: str) -> Message:
     return parent
 
 
-def _target(parts: Parts, name: str) -> Channel:
+def _target(parts: Parts, name: str, thread_ts: str) -> Channel:
     """Where to post: a channel id or name, or a person's id for their direct message."""
     if name in parts.chat.people:
-        return parts.chat.direct(name)
+        return parts.writable(parts.chat.direct(name).id, thread_ts)
     channel = parts.chat.find_channel(name)
-    return parts.joined(channel.id if channel else name)
+    return parts.writable(channel.id if channel else name, thread_ts)
 
 
 def _refuse_foreign(message: Message, code: str) -> None:

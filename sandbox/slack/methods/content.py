@@ -24,6 +24,7 @@ class Content:
     blocks: list[Json] | None
     attachments: list[Json] | None
     metadata: Json | None
+    is_truncated: bool = False  # Slack took the beginning only, and says so
 
     @property
     def is_empty(self) -> bool:
@@ -31,8 +32,10 @@ class Content:
         return not self.text and not self.blocks and not self.attachments
 
 
-def read_content(parts: Parts, args: Args, *, most_text: int = MOST_TEXT) -> Content:
-    """Read and judge the content arguments of a call."""
+def read_content(
+    parts: Parts, args: Args, *, most_text: int = MOST_TEXT, truncates: bool = False
+) -> Content:
+    """Read and judge the content arguments of a call; a long text is refused or cut."""
     text = args.text("text") if args.has("text") else None
     blocks = args.structure("blocks", "invalid_blocks_format")
     if args.has("markdown_text"):
@@ -42,14 +45,16 @@ def read_content(parts: Parts, args: Args, *, most_text: int = MOST_TEXT) -> Con
         if len(markdown) > MOST_MARKDOWN:
             raise Refusal("msg_too_long")
         text, blocks = markdown, [{"type": "markdown", "text": markdown}] if markdown else None
-    if text and len(text) > most_text:
+    is_long = len(text or "") > most_text
+    if is_long and not truncates:
         raise Refusal("msg_too_long")
     attachments = args.structure("attachments", "invalid_attachments")
     return Content(
-        text,
+        text[:most_text] if text else text,
         judge_blocks(parts, blocks),
         _judge_attachments(parts, attachments),
         _judge_metadata(args.structure("metadata", "invalid_metadata_format")),
+        is_long,
     )
 
 

@@ -1,6 +1,7 @@
 """conversations.*: what channels exist, who is in them, what was said."""
 
 from sandbox.slack import people
+from sandbox.slack.limits import DISTRIBUTED_PAGE
 from sandbox.slack.methods.args import Args
 from sandbox.slack.parts import Parts, conversations, page_of
 from sandbox.slack.people import Channel
@@ -18,10 +19,11 @@ async def list_(parts: Parts, args: Args) -> Json:
             raise Refusal("invalid_types")
         parts.need_scope(f"{_KINDS[kind]}:read")
     wanted = [
-        channel_wire(c)
+        channel_wire(parts, c)
         for c in conversations(parts.chat)
         if ("im" if c.is_im else "public_channel") in types
         and (not c.is_im or people.BOT_USER_ID in c.members)
+        and not (c.is_archived and args.flag("exclude_archived"))
     ]
     shown, cursor = page_of(wanted, args.number("limit", 100, 1000), args.text("cursor"))
     return {"ok": True, "channels": shown, "response_metadata": {"next_cursor": cursor}}
@@ -31,7 +33,7 @@ async def info(parts: Parts, args: Args) -> Json:
     """One conversation."""
     channel = parts.chat.channel(args.text("channel"))
     parts.need_scope(_scope(channel, "read"))
-    shown = channel_wire(channel)
+    shown = channel_wire(parts, channel)
     if args.flag("include_num_members"):
         shown["num_members"] = len(channel.members)
     return {"ok": True, "channel": shown}
@@ -85,17 +87,19 @@ async def open_(parts: Parts, args: Args) -> Json:
         raise Refusal("invalid_user_combination", "the local Slack has no group messages")
     known = {c.id for c in parts.chat.channels.values()}
     channel = parts.chat.direct(users[0])
-    shown = channel_wire(channel) if args.flag("return_im") else {"id": channel.id}
+    shown = channel_wire(parts, channel) if args.flag("return_im") else {"id": channel.id}
     opened = channel.id in known
     return {"ok": True, "channel": shown, "no_op": opened, "already_open": opened}
 
 
-def channel_wire(channel: Channel) -> Json:
+def channel_wire(parts: Parts, channel: Channel) -> Json:
     """A conversation as Slack shows it to the bot."""
     shared: Json = {
-        "id": channel.id, "created": 1_700_000_000, "is_archived": False, "is_im": channel.is_im,
-        "is_org_shared": False, "context_team_id": people.TEAM_ID,
+        "id": channel.id, "created": 1_700_000_000, "is_archived": channel.is_archived,
+        "is_im": channel.is_im, "is_org_shared": False, "context_team_id": people.TEAM_ID,
     }  # fmt: skip
+    if parts.tenant.grid:
+        shared["enterprise_id"] = people.ENTERPRISE_ID
     if channel.is_im:
         return shared | {"user": channel.members[0], "is_user_deleted": False, "priority": 0}
     return shared | {
@@ -131,7 +135,10 @@ def _window(args: Args, messages: list[Message]) -> list[Message]:
 def _listing(parts: Parts, args: Args, messages: list[Message]) -> Json:
     metadata = args.flag("include_all_metadata")
     everything = [parts.chat.wire(message, metadata=metadata) for message in messages]
-    shown, cursor = page_of(everything, args.number("limit", 100, 999), args.text("cursor"))
+    limit = args.number("limit", 100, 999)
+    if parts.tenant.distributed:
+        limit = min(limit, DISTRIBUTED_PAGE)
+    shown, cursor = page_of(everything, limit, args.text("cursor"))
     answer: Json = {"ok": True, "messages": shown, "has_more": bool(cursor)}
     if cursor:
         answer["response_metadata"] = {"next_cursor": cursor}

@@ -1,9 +1,11 @@
-"""auth.test, apps.connections.open, users.*, usergroups.users.list."""
+"""auth.test, apps.connections.open, users.*, usergroups.*."""
+
+from dataclasses import replace
 
 from sandbox.slack import people
 from sandbox.slack.methods.args import Args
 from sandbox.slack.parts import Parts, page_of
-from sandbox.slack.people import Person
+from sandbox.slack.people import Person, UserGroup
 from sandbox.slack.wire import Json, Refusal
 
 
@@ -13,6 +15,7 @@ async def auth_test(parts: Parts, _args: Args) -> Json:
         "ok": True, "url": f"{parts.base_url}/", "team": people.TEAM_NAME, "user": "sre",
         "team_id": people.TEAM_ID, "user_id": people.BOT_USER_ID, "bot_id": people.BOT_ID,
         "is_enterprise_install": False,
+        **({"enterprise_id": people.ENTERPRISE_ID} if parts.tenant.grid else {}),
     }  # fmt: skip
 
 
@@ -53,6 +56,40 @@ async def group_users(parts: Parts, args: Args) -> Json:
     return {"ok": True, "users": list(group.members)}
 
 
+async def groups_list(parts: Parts, args: Args) -> Json:
+    """Every user group."""
+    shown = [_group_wire(group) for group in parts.chat.groups.values()]
+    for group in shown:
+        if not args.flag("include_users"):
+            del group["users"]
+        if not args.flag("include_count"):
+            del group["user_count"]
+    return {"ok": True, "usergroups": shown}
+
+
+async def group_update(parts: Parts, args: Args) -> Json:
+    """Set who is in a user group."""
+    group = parts.chat.groups.get(args.text("usergroup"))
+    if group is None:
+        raise Refusal("no_such_subteam")
+    users = tuple(user.strip() for user in args.text("users").split(",") if user.strip())
+    if not users:
+        raise Refusal("no_users_provided")
+    if any(user not in parts.chat.people for user in users):
+        raise Refusal("invalid_users")
+    after = replace(group, members=users)
+    parts.chat.groups[group.id] = after
+    return {"ok": True, "usergroup": _group_wire(after)}
+
+
+def _group_wire(group: UserGroup) -> Json:
+    return {
+        "id": group.id, "team_id": people.TEAM_ID, "is_usergroup": True, "name": group.name,
+        "handle": group.handle, "description": "", "is_external": False, "date_delete": 0,
+        "users": list(group.members), "user_count": len(group.members),
+    }  # fmt: skip
+
+
 def person_wire(parts: Parts, person: Person) -> Json:
     """A person as Slack shows them; the e-mail only with its own scope."""
     profile: Json = {
@@ -76,7 +113,8 @@ def person_wire(parts: Parts, person: Person) -> Json:
         shown["is_stranger"] = True
     if person.enterprise_teams:
         shown["enterprise_user"] = {
-            "id": person.id, "enterprise_id": people.ENTERPRISE_ID, "enterprise_name": "nova",
-            "is_admin": False, "is_owner": False, "teams": list(person.enterprise_teams),
+            "id": person.id, "enterprise_id": people.ENTERPRISE_ID,
+            "enterprise_name": people.ENTERPRISE_NAME, "is_admin": False, "is_owner": False,
+            "teams": list(person.enterprise_teams),
         }  # fmt: skip
     return shown

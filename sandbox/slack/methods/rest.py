@@ -1,4 +1,4 @@
-"""views.*, reactions.*, files.*, assistant.threads.*: thin doors to the parts that know them."""
+"""views.*, reactions.*, files.*: thin doors to the parts that know them."""
 
 import re
 from typing import Any
@@ -9,12 +9,13 @@ from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.chat import thread_parent
 from sandbox.slack.methods.content import bot_body
 from sandbox.slack.parts import Parts
-from sandbox.slack.wire import Json, Refusal
+from sandbox.slack.wire import Json, Refusal, is_ts
 from sandbox.slack.workspace import wire_reactions
 
 _EMOJI = re.compile(r"^[a-z0-9_+'-]{1,100}(::skin-tone-[2-6])?$")
 _MOST_REACTIONS = 50
-_MOST_PROMPTS = 4
+_MOST_ALT_TEXT = 1_000
+_MOST_CHANNELS = 100
 
 
 async def views_open(parts: Parts, args: Args) -> Json:
@@ -72,8 +73,12 @@ async def upload_url(parts: Parts, args: Args) -> Json:
         size = int(args.text("length"))
     except ValueError:
         raise Refusal("invalid_arguments", "must be an integer [json-pointer:/length]") from None
+    if size == 0:
+        raise Refusal("missing_argument")
     if not 0 < size <= MOST_BYTES:
-        raise Refusal("invalid_arguments", "must be more than 0 [json-pointer:/length]")
+        raise Refusal("file_upload_size_restricted")
+    if len(args.text("alt_txt")) > _MOST_ALT_TEXT:
+        raise Refusal("alt_txt_too_large")
     now = int(parts.clock.now())
     ticket, file = parts.files.announce(args.text("filename"), size, args.text("alt_txt"), now)
     return {"ok": True, "upload_url": f"{parts.base_url}/upload/v1/{ticket}", "file_id": file.id}
@@ -85,8 +90,11 @@ async def complete_upload(parts: Parts, args: Args) -> Json:
     if not isinstance(wanted, list) or not wanted or not all(isinstance(f, dict) for f in wanted):
         raise Refusal("invalid_arguments", "must be an array of files [json-pointer:/files]")
     listed = args.text("channel_id") or args.text("channels")
-    channels = [parts.joined(name.strip()) for name in listed.split(",") if name.strip()]
+    names = [name.strip() for name in listed.split(",") if name.strip()]
+    if len(names) > _MOST_CHANNELS:
+        raise Refusal("channels_limit_exceeded")
     thread_ts = args.text("thread_ts")
+    channels = [parts.writable(name, thread_ts) for name in names]
     if thread_ts and len(channels) != 1:
         raise Refusal("invalid_arguments", "thread_ts needs exactly one channel_id")
     if thread_ts:
@@ -116,46 +124,6 @@ async def file_info(parts: Parts, args: Args) -> Json:
     return {"ok": True, "file": parts.files.info(args.text("file")).wire(parts.base_url)}
 
 
-async def set_status(parts: Parts, args: Args) -> Json:
-    """Say what the bot is doing in a thread; empty text clears it."""
-    channel = parts.joined(args.text("channel_id"))
-    parent = thread_parent(parts, channel.id, args.text("thread_ts"))
-    parts.set_status(channel.id, parent.ts, args.text("status"))
-    return {"ok": True}
-
-
-async def set_title(parts: Parts, args: Args) -> Json:
-    """Name an assistant thread."""
-    channel = parts.joined(args.text("channel_id"))
-    if not channel.is_im:
-        raise Refusal("method_not_supported_for_channel_type")
-    message = parts.chat.get(channel.id, args.text("thread_ts"))
-    body = {**message.body, "assistant_app_thread": {"title": args.text("title")}}
-    parts.chat.replace(message, "streamed", body=body)
-    return {"ok": True}
-
-
-async def set_suggested_prompts(parts: Parts, args: Args) -> Json:
-    """Offer up to four prompts in a direct message or assistant thread."""
-    channel = parts.joined(args.text("channel_id"))
-    if not channel.is_im:
-        raise Refusal("method_not_supported_for_channel_type")
-    prompts: Any = args.structure("prompts")
-    complete = isinstance(prompts, list) and all(
-        isinstance(p, dict) and p.get("title") and p.get("message") for p in prompts
-    )
-    if not complete or not 1 <= len(prompts) <= _MOST_PROMPTS:
-        message = "must be 1 to 4 objects with title and message [json-pointer:/prompts]"
-        raise Refusal("invalid_arguments", message)
-    event = {
-        "type": "suggested_prompts", "channel": channel.id,
-        "thread_ts": args.text("thread_ts") or None, "prompts": prompts,
-        "title": args.text("title"),
-    }  # fmt: skip
-    parts.hub.push(channel.members, event)
-    return {"ok": True}
-
-
 def _view(args: Args) -> Json:
     definition = args.structure("view")
     if not isinstance(definition, dict):
@@ -168,7 +136,13 @@ def _react(parts: Parts, args: Args, *, add: bool) -> Json:
     if not _EMOJI.match(name):
         raise Refusal("invalid_name")
     channel = parts.joined(args.text("channel"))
+    if channel.is_archived:
+        raise Refusal("is_archived")
+    if not is_ts(args.text("timestamp")):
+        raise Refusal("bad_timestamp")
     message = parts.chat.get(channel.id, args.text("timestamp"))
+    if (channel.id, message.thread_ts or message.ts) in parts.locked:
+        raise Refusal("thread_locked")
     if add and name not in message.reactions and len(message.reactions) >= _MOST_REACTIONS:
         raise Refusal("too_many_emoji")
     parts.chat.react(message, name, people.BOT_USER_ID, add=add)

@@ -1,66 +1,72 @@
 """chat.startStream, appendStream, stopStream: one message that grows while it is written.
 
     start ──> streaming ──append*──> streaming ──stop──> finished
-                        └── about five minutes later ──> finished by Slack itself
+                        ├── about five minutes later ──> finished by Slack itself
+                        └── a person stops the agent ──> `stopped_by_user`
 
-`task_update` replaces a task's title and status and *appends* to its details, as Slack does.
+A stream grows by `markdown_text` or by `chunks`, never by both. `task_update` replaces a task's
+title and status and *appends* to its details, as Slack does.
 """
 
 import asyncio
 from typing import Any
 
 from sandbox.slack import people
-from sandbox.slack.blockkit import MOST_MARKDOWN
+from sandbox.slack.blockkit import MOST_IN_MESSAGE, MOST_MARKDOWN
 from sandbox.slack.identity import name_blocks
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.chat import thread_parent
 from sandbox.slack.methods.content import bot_body, judge_blocks, read_content
-from sandbox.slack.parts import Parts
+from sandbox.slack.parts import OpenStream, Parts
 from sandbox.slack.wire import Json, Refusal
 from sandbox.slack.workspace import Message
 
 _STATUSES = frozenset({"pending", "in_progress", "complete", "error"})
-_MOST_TITLE = 256
+_MODES = ("timeline", "plan", "dense")
+_MOST_TASK_TEXT = 256  # characters of a task's id, title, details and output, each time
 
 
 async def start_stream(parts: Parts, args: Args) -> Json:
     """Begin a streaming reply in a thread."""
-    channel = parts.joined(args.text("channel"))
+    thread_ts = args.text("thread_ts")
+    channel = parts.writable(args.text("channel"), thread_ts)
     if args.has("metadata"):
         raise Refusal("invalid_arguments", "invalid additional property: metadata")
-    mode = args.text("task_display_mode", "timeline")
-    if mode not in {"timeline", "plan"}:
-        raise Refusal(
-            "invalid_arguments", "must be timeline or plan [json-pointer:/task_display_mode]"
-        )
-    parent = thread_parent(parts, channel.id, args.text("thread_ts"))
+    if args.text("task_display_mode", "timeline") not in _MODES:
+        pointer = "[json-pointer:/task_display_mode]"
+        raise Refusal("invalid_arguments", f"must be one of {', '.join(_MODES)} {pointer}")
+    parent = thread_parent(parts, channel.id, thread_ts)
     if not channel.is_im:
         for name in ("recipient_team_id", "recipient_user_id"):
             if not args.text(name):
                 raise Refusal(f"missing_{name}")
-        if args.text("recipient_user_id") not in channel.members:
+        if parts.chat.person(args.text("recipient_user_id")).id not in channel.members:
             raise Refusal("user_not_in_channel")
     body = bot_body(parts, args) | {
         "text": "", "blocks": [], "thread_ts": parent.ts, "parent_user_id": parent.author,
     }  # fmt: skip
-    blocks, text, tasks = _grown(parts, args, [], "", ())
+    stream = OpenStream()
+    blocks, text, tasks = _grown(parts, stream, _chunks(args, stream), [], "", ())
     message = parts.chat.post(channel.id, body | {"blocks": blocks, "text": text}, streaming=True)
     if tasks:
         message = parts.chat.replace(message, "streamed", tasks=tasks)
+    parts.streams[channel.id, message.ts] = stream
     loop = asyncio.get_running_loop()
-    parts.streams[channel.id, message.ts] = loop.time()
-    loop.call_later(parts.stream_seconds, _end, parts, channel.id, message.ts)
+    loop.call_later(parts.stream_seconds, end_stream, parts, channel.id, message.ts)
     parts.set_status(channel.id, parent.ts, "")
     return {"ok": True, "channel": channel.id, "ts": message.ts}
 
 
 async def append_stream(parts: Parts, args: Args) -> Json:
     """Add text, tasks or blocks to a stream."""
-    message = _streaming(parts, args)
-    if not args.text("markdown_text") and not args.structure("chunks"):
-        raise Refusal("no_text")
+    if (args.text("channel"), args.text("ts")) in parts.stopped:
+        raise Refusal("stopped_by_user")
+    message, stream = _streaming(parts, args)
+    chunks = _chunks(args, stream)
+    if not chunks:
+        raise Refusal("markdown_text_or_chunks_required")
     old = message.body
-    blocks, text, tasks = _grown(parts, args, old["blocks"], old["text"], message.tasks)
+    blocks, text, tasks = _grown(parts, stream, chunks, old["blocks"], old["text"], message.tasks)
     body = {**old, "blocks": blocks, "text": text}
     parts.chat.replace(message, "streamed", body=body, tasks=tasks)
     return {"ok": True, "channel": message.channel, "ts": message.ts}
@@ -68,9 +74,12 @@ async def append_stream(parts: Parts, args: Args) -> Json:
 
 async def stop_stream(parts: Parts, args: Args) -> Json:
     """Finish a stream, with blocks below the text and metadata if wanted."""
-    message = _streaming(parts, args)
-    old = message.body
-    blocks, text, tasks = _grown(parts, args, old["blocks"], old["text"], message.tasks)
+    message, stream = _streaming(parts, args)
+    old, chunks = message.body, _chunks(args, stream)
+    blocks, text, tasks = _grown(parts, stream, chunks, old["blocks"], old["text"], message.tasks)
+    below = args.structure("blocks", "invalid_blocks_format")
+    if isinstance(below, list) and len(below) > MOST_IN_MESSAGE:
+        raise Refusal("msg_blocks_too_many")
     content = read_content(parts, Args({k: args.given.get(k) for k in ("blocks", "metadata")}))
     body = {**old, "blocks": [*blocks, *(content.blocks or [])], "text": text}
     if not body["blocks"] and not tasks:
@@ -83,27 +92,34 @@ async def stop_stream(parts: Parts, args: Args) -> Json:
     return {"ok": True, "channel": message.channel, "ts": message.ts, "message": shown}
 
 
-def _end(parts: Parts, channel_id: str, ts: str) -> None:
-    """Slack ends a stream that was not stopped in time."""
+def end_stream(parts: Parts, channel_id: str, ts: str) -> None:
+    """End a stream that was not stopped in time."""
     if parts.streams.pop((channel_id, ts), None) is not None:
         parts.chat.replace(parts.chat.get(channel_id, ts), streaming=False)
 
 
-def _streaming(parts: Parts, args: Args) -> Message:
+def _streaming(parts: Parts, args: Args) -> tuple[Message, OpenStream]:
     channel = parts.joined(args.text("channel"))
     message = parts.chat.get(channel.id, args.text("ts"))
+    parts.writable(channel.id, message.thread_ts or "")
     if message.author != people.BOT_USER_ID:
         raise Refusal("message_not_owned_by_app")
-    if (channel.id, message.ts) not in parts.streams:
+    stream = parts.streams.get((channel.id, message.ts))
+    if stream is None:
         raise Refusal("message_not_in_streaming_state")
-    return message
+    return message, stream
 
 
 def _grown(
-    parts: Parts, args: Args, blocks: list[Json], text: str, tasks: tuple[Json, ...]
+    parts: Parts,
+    stream: OpenStream,
+    chunks: list[Json],
+    blocks: list[Json],
+    text: str,
+    tasks: tuple[Json, ...],
 ) -> tuple[list[Json], str, tuple[Json, ...]]:
     """The stream's blocks, text and tasks after what this call adds."""
-    for chunk in _chunks(args):
+    for chunk in chunks:
         kind = chunk.get("type")
         if kind == "markdown_text":
             added = _string(chunk, "text", MOST_MARKDOWN, "msg_too_long")
@@ -113,29 +129,42 @@ def _grown(
             tasks = _with_task(tasks, chunk)
             blocks = _with_card(blocks, next(t for t in tasks if t["id"] == chunk["id"]))
         elif kind == "plan_update":
-            title = _string(chunk, "title", _MOST_TITLE, "msg_too_long")
+            title = _string(chunk, "title", _MOST_TASK_TEXT)
             plain = [b for b in blocks if b["type"] != "plan"]
             blocks = [*name_blocks([{"type": "plan", "title": title}]), *plain]
         elif kind == "blocks":
-            blocks = [*blocks, *(judge_blocks(parts, chunk.get("blocks")) or [])]
+            given = chunk.get("blocks")
+            stream.blocks += len(given) if isinstance(given, list) else 0
+            if stream.blocks > MOST_IN_MESSAGE:
+                raise Refusal("msg_blocks_too_many")
+            blocks = [*blocks, *(judge_blocks(parts, given) or [])]
         else:
             raise Refusal("invalid_chunks", f"unsupported type: {kind}")
     return blocks, text, tasks
 
 
-def _chunks(args: Args) -> list[Json]:
+def _chunks(args: Args, stream: OpenStream) -> list[Json]:
+    """What a call adds; the first that adds anything decides the stream's mode."""
     chunks: Any = args.structure("chunks", "invalid_chunks")
-    if chunks is None:
-        chunks = []
-    if not isinstance(chunks, list) or not all(isinstance(c, dict) for c in chunks):
+    if args.has("chunks") and args.has("markdown_text"):
+        raise Refusal("cannot_provide_both_markdown_text_and_chunks")
+    if chunks is not None and (
+        not isinstance(chunks, list) or not all(isinstance(c, dict) for c in chunks)
+    ):
         raise Refusal("invalid_chunks")
     markdown = args.text("markdown_text")
-    if markdown and chunks:
-        raise Refusal("invalid_arguments", "markdown_text and chunks exclude each other")
-    return [{"type": "markdown_text", "text": markdown}] if markdown else chunks
+    if markdown:
+        chunks = [{"type": "markdown_text", "text": markdown}]
+    if not chunks:
+        return []
+    mode = "markdown_text" if markdown else "chunks"
+    if stream.mode not in {"", mode}:
+        raise Refusal("streaming_mode_mismatch")
+    stream.mode = mode
+    return list(chunks)
 
 
-def _string(chunk: Json, key: str, most: int, refusal: str) -> str:
+def _string(chunk: Json, key: str, most: int, refusal: str = "invalid_chunks") -> str:
     value = chunk.get(key)
     if not isinstance(value, str) or not value:
         raise Refusal("invalid_chunks", f"missing required field: {key}")
@@ -151,8 +180,11 @@ def _with_markdown(blocks: list[Json], added: str) -> list[Json]:
 
 
 def _with_task(tasks: tuple[Json, ...], chunk: Json) -> tuple[Json, ...]:
-    task_id = _string(chunk, "id", 255, "invalid_chunks")
-    title = _string(chunk, "title", _MOST_TITLE, "msg_too_long")
+    task_id = _string(chunk, "id", _MOST_TASK_TEXT)
+    title = _string(chunk, "title", _MOST_TASK_TEXT)
+    for key in ("details", "output"):
+        if chunk.get(key):
+            _string(chunk, key, _MOST_TASK_TEXT)
     if chunk.get("status") not in _STATUSES:
         message = f"status must be one of {', '.join(sorted(_STATUSES))}"
         raise Refusal("invalid_chunks", f"{message}; got {chunk.get('status')!r}")

@@ -167,9 +167,9 @@ async function arrive(user) {
 async function openTab(name) {
   state.tab = name;
   drawHead();
+  if (name === "home") drawHome(at("home"), state.home);
+  const answer = await post("app_home", { tab: name });
   if (name !== "home") return;
-  drawHome(at("home"), state.home);
-  const answer = await post("app_home", {});
   if (answer.view) { state.home = answer.view; drawHome(at("home"), state.home); }
 }
 

@@ -85,5 +85,6 @@ class EventType(StrEnum):
     MENTION = "app_mention"
     MESSAGE = "message"
     HOME = "app_home_opened"
+    AGENT_STOPPED = "agent_session_stopped"
     ASSISTANT_STARTED = "assistant_thread_started"
     ASSISTANT_CONTEXT = "assistant_thread_context_changed"

@@ -1,4 +1,8 @@
-"""Questions: mentions, direct messages, the assistant pane, /ask and the message shortcut."""
+"""Questions: mentions, direct messages, the agent's messages, /ask and the message shortcut.
+
+Where people meet the app depends on its manifest: `agent_view` (its messages, whose threads begin
+at what people write) or the older `assistant_view` (a pane, whose threads Slack begins).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ async def messaged(room: Room, event: Interaction, _: None) -> None:
 
 
 async def assistant_started(room: Room, event: Interaction, _: None) -> None:
-    """The assistant pane was opened: offer what can be asked."""
+    """The assistant pane, or the agent's messages, was opened: offer what can be asked."""
     texts = room.texts(event)
     prompts = [
         {
@@ -49,12 +53,20 @@ async def assistant_started(room: Room, event: Interaction, _: None) -> None:
     try:
         await room.client.assistant_threads_setSuggestedPrompts(
             channel_id=event.channel,
-            thread_ts=str(event.thread_ts),
+            thread_ts=str(event.thread_ts) if event.thread_ts else None,
             title=texts.say("slack.prompt.title"),
             prompts=prompts,
         )
     except SlackApiError as error:
         log.info("prompts.failed", why=failure_of(error).text)
+
+
+async def stopped(room: Room, event: Interaction, _: None) -> None:
+    """Slack's own stop button: its streams ended already, and the run ends before its next step."""
+    async with room.deps.store.begin() as tx:
+        run = await tx.runs.running_in(event.place)
+    if run is not None:
+        await room.deps.reactions.stop(run.id, event.user)
 
 
 async def commanded(room: Room, command: Interaction, _: None) -> None:

@@ -1,20 +1,24 @@
-"""The Home tab: what waits for approval, what is open, how the bot is."""
+"""The app's own place: the Home tab, and its messages when somebody opens them."""
 
 from __future__ import annotations
 
 from bot.domain.plans.plan import FOR_A_PERSON
 from bot.slack.blocks import home as view
 from bot.slack.interactions import Interaction
+from bot.slack.listeners.asking import assistant_started
 from bot.slack.listeners.room import Room
 
 
-def is_home(opened: Interaction) -> bool:
-    """Say whether it is the Home tab that somebody opened."""
-    return opened.tab in {"", "home"}
+def is_ours(opened: Interaction) -> bool:
+    """Say whether it is a tab that we have something for."""
+    return opened.tab in {"", "home", "messages"}
 
 
 async def opened(room: Room, event: Interaction, _: None) -> None:
-    """Draw a person's Home tab."""
+    """Draw a person's Home tab; offer what can be asked where they write."""
+    if event.tab == "messages":
+        await assistant_started(room, event, None)
+        return
     async with room.deps.store.begin() as tx:
         plans = await tx.plans.list(FOR_A_PERSON)
         findings = await tx.findings.open()

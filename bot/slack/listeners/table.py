@@ -53,11 +53,15 @@ EVENTS = (
         right="ask", heeds=asking.to_us_alone, work=asking.messaged,
     ),
     Listener(
-        EVENT, EventType.HOME, nothing, right="home", heeds=home.is_home, work=home.opened,
+        EVENT, EventType.HOME, nothing, right="home", heeds=home.is_ours, work=home.opened,
     ),
     Listener(
         EVENT, EventType.ASSISTANT_STARTED, nothing,
         right="assistant", work=asking.assistant_started,
+    ),
+    Listener(
+        EVENT, EventType.AGENT_STOPPED, nothing,
+        right="answer.stop", lane=BRAKE, work=asking.stopped,
     ),
     Listener(EVENT, EventType.ASSISTANT_CONTEXT, nothing, right=None),
 )  # fmt: skip

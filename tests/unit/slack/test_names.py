@@ -61,5 +61,3 @@ def test_the_manifest_offers_what_the_room_listens_to() -> None:
     features = manifest["features"]
     assert {c["command"] for c in features["slash_commands"]} == set(Command)
     assert {s["callback_id"] for s in features["shortcuts"]} == set(ShortcutId)
-    heard = manifest["settings"]["event_subscriptions"]["bot_events"]
-    assert {e.partition(".")[0] for e in heard} == set(EventType)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from bot.cli import asking, auditing, checking, database, knowledge_base, library, rbac
+from bot.cli import asking, auditing, checking, database, init, knowledge_base, library, rbac
 from bot.cli.ending import CommandFailedError, carry_out, settings
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ def run() -> None:
 
 
 app.command()(asking.ask)
+app.command()(init.init)
 app.command()(checking.doctor)
 app.command("check-config")(checking.check_config)
 app.add_typer(auditing.app, name="audit")

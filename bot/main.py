@@ -16,6 +16,7 @@ from bot.clock import WorldClock
 from bot.composition.config_check import check_config
 from bot.composition.database import head_places, kept_anchors, open_as_it_is, open_sealed
 from bot.composition.examining import approvers_of, backend_checks, off_of
+from bot.composition.onboarding import InitWish, learn_platform
 from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.composition.terminal import terminal_desk
 from bot.core.investigation.model.limits import Limits
@@ -41,12 +42,14 @@ from tools.world import Catalogue
 
 __all__ = [
     "ConfigError",
+    "InitWish",
     "Settings",
     "ask",
     "begin_chain_anew",
     "check_config",
     "examine_all",
     "kept_anchors",
+    "learn_platform",
     "migrate",
     "open_database",
     "open_knowledge",

@@ -149,6 +149,15 @@ class SpeaksMetricsQL(Protocol):
         ...
 
 
+@runtime_checkable
+class SaysAllMetadata(Protocol):
+    """A metrics store that tells of all its metrics in one answer."""
+
+    async def every_about(self) -> list[MetricAbout]:
+        """Return type, help and unit of every metric it keeps them for; empty when of none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LogPage:
     """Lines newest first (or as asked) and whether more matched than were returned."""

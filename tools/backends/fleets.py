@@ -26,6 +26,7 @@ from tools.ports import (
     MetricAbout,
     Metrics,
     Reading,
+    SaysAllMetadata,
     SpeaksMetricsQL,
     warnings_of,
 )
@@ -84,6 +85,11 @@ class PlacedMetrics(_Placed):
     async def about(self, metric: str) -> MetricAbout | None:
         """Return what the store says of one metric."""
         return await self._inner.about(metric)
+
+    async def every_about(self) -> list[MetricAbout]:
+        """Return what the store says of all metrics."""
+        inner = self._inner
+        return await inner.every_about() if isinstance(inner, SaysAllMetadata) else []
 
     async def speaks_metricsql(self) -> bool:
         """Say whether the store reads VictoriaMetrics' dialect."""
@@ -185,9 +191,18 @@ class MetricsFleet(Fleet[Metrics]):
         answers = await self.joined(lambda each: each.about(metric))
         return next((about for about in answers.values() if about is not None), None)
 
+    async def every_about(self) -> list[MetricAbout]:
+        """Return what the instances say of all metrics."""
+        answers = await self.joined(_every_about)
+        return [about for told in answers.values() for about in told]
+
     def link(self, promql: str, window: Window) -> str:
         """Return where a person sees the graph of the default instance."""
         return self.default.link(promql, window)
+
+
+async def _every_about(store: Metrics) -> list[MetricAbout]:
+    return await store.every_about() if isinstance(store, SaysAllMetadata) else []
 
 
 class LogsFleet(Fleet[Logs]):

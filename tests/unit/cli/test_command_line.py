@@ -26,8 +26,8 @@ def test_the_list_of_commands_is_closed() -> None:
     names = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
     names |= {g.name for g in app.registered_groups}
     assert names == {
-        "run", "ask", "doctor", "check-config", "audit", "playbooks", "knowledge", "db", "token",
-        "rbac",
+        "run", "ask", "init", "doctor", "check-config", "audit", "playbooks", "knowledge", "db",
+        "token", "rbac",
     }  # fmt: skip
 
 

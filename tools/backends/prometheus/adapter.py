@@ -169,6 +169,10 @@ class Prometheus:
     async def about(self, metric: str) -> MetricAbout | None:
         return await self._names.about(metric)
 
+    async def every_about(self) -> list[MetricAbout]:
+        """Return type, help and unit of every metric the server keeps them for."""
+        return await self._names.every_about()
+
     async def targets(self) -> list[ScrapeTarget]:
         """Return what the server scrapes."""
         return await self._names.targets()

@@ -76,6 +76,15 @@ class Names:
                 return MetricAbout(metric, row["type"], row["help"], row["unit"])
         return None
 
+    async def every_about(self) -> list[MetricAbout]:
+        """Return what the server says of all metrics; VictoriaMetrics as shipped says nothing."""
+        rows = await self._ask(lambda client: client.get_metric_metadata(""))
+        found: dict[str, MetricAbout] = {}
+        for row in rows:  # several targets may say it differently: the first counts
+            about = MetricAbout(row["metric_name"], row["type"], row["help"], row["unit"])
+            found.setdefault(about.name, about)
+        return list(found.values())
+
     async def targets(self) -> list[ScrapeTarget]:
         """Return the active targets."""
         found = await self._ask(lambda client: client.get_targets(state="active"))

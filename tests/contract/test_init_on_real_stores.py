@@ -15,11 +15,14 @@ import pytest
 
 from bot.__main__ import main
 from bot.core.upkeep.onboarding.learning import Learned, learn
+from bot.core.upkeep.onboarding.services import Platform
 from bot.core.upkeep.onboarding.verifying import Proposal
 from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
 from tests.fixtures.real_prometheus import backfill, free_address, program, running
 from tools.backends.prometheus import Prometheus, PrometheusConfig
 from tools.metrics_and_services import load_catalogue
+from tools.onboarding.service_drafts import Described
 from tools.onboarding.unknown import RED
 from tools.world import MetricRole
 
@@ -188,3 +191,33 @@ def test_without_a_store_it_says_what_to_set(
     assert main(["init"]) == 1
     assert "export PROMETHEUS_URL" in capsys.readouterr().err
     assert main(["init", "--dry-run", "--apply"]) == 2
+
+
+@pytest.mark.needs_prometheus
+async def test_a_cluster_and_backstage_tell_where_services_run_and_whose_they_are(
+    prometheus: str,
+) -> None:
+    def item(kind: str, name: str, space: str, **labels: str) -> dict[str, object]:
+        about = {"name": name, "namespace": space, "labels": labels}
+        return {"kind": kind, "metadata": about}
+
+    cluster = FakeCluster([
+        item("Deployment", "cart-v2", "shop", app="cart"),
+        item("StatefulSet", "main-db", "data", team="storage"),
+        item("Deployment", "unmeasured", "shop"),
+        item("DaemonSet", "kube-proxy", "kube-system"),
+    ])  # fmt: skip
+    store = Prometheus(PrometheusConfig(url=prometheus))
+    described = [Described("stock", "supply", calls=("main-db",)), Described("ghost")]
+    platform = Platform(store, FakeClock(END), cluster, described)
+    try:
+        learned = await learn(store, FakeClock(END), lambda _: None)
+        found = {each.name: each for each in await platform.services(learned, lambda _: None)}
+    finally:
+        await store.close()
+    assert set(found) == {"cart", "till", "stock", "main-db", "unmeasured"}
+    assert found["cart"].workloads == (("Deployment", "cart-v2"),)
+    assert (found["cart"].namespace, found["cart"].team) == ("shop", "front")
+    assert found["main-db"].team == "storage"
+    assert (found["stock"].team, found["stock"].dependencies) == ("supply", ("main-db",))
+    assert any("ghost" in each for each in platform.gaps)

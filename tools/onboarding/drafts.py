@@ -11,6 +11,7 @@ from tools.onboarding.families import TIMES, UNITS, Family, FamilyShape, is_time
 from tools.onboarding.label_shapes import Rows
 from tools.onboarding.statuses import FailureLabel, failing_of
 from tools.onboarding.subjects import Subject
+from tools.onboarding.vocabulary import listed
 from tools.world import Direction, MetricRole
 
 QUANTILE = 0.99
@@ -72,22 +73,31 @@ class Counted:
     subject: Subject
     failing: tuple[FailureLabel, ...]
     services: frozenset[str]
+    judged: frozenset[str]  # the services whose series say what failed
     told: Requests  # how it is called, and what a convention says of it
     source: str  # the convention's title; empty: nobody described it
 
-    @property
-    def roles(self) -> frozenset[MetricRole]:
-        """What can be told of its services."""
+    def roles_of(self, service: str) -> frozenset[MetricRole]:
+        """What can be told of one of its services."""
+        if self.family.shape is FamilyShape.GAUGE:
+            return gauge_roles(self.family)
         timed = self.family.shape is not FamilyShape.COUNTER and (
             is_timely(self.family) or bool(self.told.unit)
         )
-        return frozenset(
-            [
-                MetricRole.TRAFFIC,
-                *([MetricRole.LATENCY] if timed else []),
-                *([MetricRole.ERRORS] if self.failing else []),
-            ]
-        )
+        roles = [MetricRole.TRAFFIC]
+        roles += [MetricRole.LATENCY] if timed else []
+        roles += [MetricRole.ERRORS] if service in self.judged else []
+        return frozenset(roles)
+
+
+def gauge_roles(family: Family) -> frozenset[MetricRole]:
+    """Return what a gauge tells of requests, by its name; nothing for most."""
+    words = set(words_of(family.name))
+    if words & listed("errors"):
+        return frozenset([MetricRole.ERRORS] if words & {"rate", "ratio", "share"} else [])
+    if words & {"qps", "rps", "tps"} or ("per" in words and words & {"second", "sec"}):
+        return frozenset([MetricRole.TRAFFIC])
+    return frozenset([MetricRole.LATENCY] if is_timely(family) else [])
 
 
 def counted_of(
@@ -101,7 +111,11 @@ def counted_of(
         failing: tuple[FailureLabel, ...] = (FailureLabel(label, told.failed, how),)
     else:
         failing = failing_of(rows)
-    return Counted(family, subject, failing, services, told, source)
+    labels = [each.label for each in failing]
+    judged = frozenset(subject.of(row) for row in rows if any(row.get(x) for x in labels))
+    if any(each.only_when_failed for each in failing):
+        judged = services
+    return Counted(family, subject, failing, services, judged - {""}, told, source)
 
 
 def unknown_requests(family: Family) -> Requests:
@@ -121,7 +135,7 @@ def red_drafts(
     def draft(end: str, role: MetricRole, query: str, unit: str, text: str) -> Draft:
         limit = told.limit if role is MetricRole.LATENCY else None
         return Draft(
-            name=f"{told.name}_{end}",
+            name=f"{told.name}_{end}" if end else family.name,
             category=category,
             role=role,
             query=query,
@@ -133,9 +147,11 @@ def red_drafts(
         )
 
     found: dict[MetricRole, Alternatives] = {}
+    if family.shape is FamilyShape.GAUGE:
+        return {role: (draft("", role, *_of_gauge(counted, role)),) for role in roles}
     if MetricRole.TRAFFIC in roles:
         text = f"{told.what[:1].upper()}{told.what[1:]} per second"
-        query = _traffic(counted, told.where, window)
+        query = _traffic(counted, window, told.where)
         found[MetricRole.TRAFFIC] = (
             draft("rate", MetricRole.TRAFFIC, query, f"{told.what}/s", text),
         )
@@ -143,7 +159,7 @@ def red_drafts(
         text = f"Share of {told.what} that failed: {counted.failing[0].how}"
         query = failed_share(counted, told.where, window)
         found[MetricRole.ERRORS] = (draft("errors", MetricRole.ERRORS, query, "ratio", text),)
-    if MetricRole.LATENCY in roles and MetricRole.LATENCY in counted.roles:
+    if MetricRole.LATENCY in roles:
         unit = family.unit if family.unit in TIMES else told.unit or "seconds"
         mean, queries = _durations(counted, told.where, window)
         end = "latency_mean" if mean else "latency_p99"
@@ -154,24 +170,43 @@ def red_drafts(
     return found
 
 
+def _of_gauge(counted: Counted, role: MetricRole) -> tuple[str, str, str]:
+    """Return query, unit and words of a gauge that tells of requests."""
+    family, subject = counted.family, counted.subject
+    over = "sum" if role is MetricRole.TRAFFIC else "max"
+    unit = {MetricRole.TRAFFIC: "requests/s", MetricRole.ERRORS: "ratio"}.get(role)
+    query = f"{over} by ({subject.group_by}) ({subject.named(family.name)})"
+    return query, unit or family.unit or "seconds", family.help or counted.told.what
+
+
 def failed_share(counted: Counted, where: str, window: str) -> str:
-    """Return the share of failed events: 0 where there is traffic and nothing failed."""
-    traffic = _traffic(counted, where, window)
-    parts = [_traffic(counted, _both(where, each.matcher), window) for each in counted.failing]
-    return f"({' or '.join([*parts, f'{traffic} * 0'])}) / {traffic}"
+    """Return the share of failed events: 0 where there is traffic and nothing failed.
+
+    Who never says what failed is left out: nobody knows whether that is 0.
+    """
+    said = [_both(where, f'{each.label}!=""') for each in counted.failing]
+    below = _traffic(counted, window, *(said if counted.judged < counted.services else [where]))
+    failed = [_both(where, each.matcher) for each in counted.failing]
+    return f"({_traffic(counted, window, *failed)} or {below} * 0) / {below}"
 
 
-def errors_over(errors: Counted, traffic: Counted, window: str) -> str:
-    """Return one counter's share of another, both summed by the same label."""
-    above, below = _traffic(errors, "", window), _traffic(traffic, "", window)
-    return f"({above} or {below} * 0) / {below}"
+def errors_over(errors: Counted, traffic: Counted, window: str, *, apart: bool) -> str:
+    """Return one counter's share of another, both summed by the same label.
+
+    `apart`: what is counted as traffic is what went well.
+    """
+    above, below = _traffic(errors, window), _traffic(traffic, window)
+    failed = f"({above} or {below} * 0)"
+    return f"{failed} / ({failed} + {below})" if apart else f"{failed} / {below}"
 
 
-def _traffic(counted: Counted, where: str, window: str) -> str:
-    subject, name = counted.subject, counted.family.sampled
-    rate = f"rate({selector(name, where)}[{window}])"
-    if counted.family.shape is FamilyShape.NATIVE:
-        rate = f"histogram_count({rate})"
+def _traffic(counted: Counted, window: str, *where: str) -> str:
+    """Return events per second of each service, of the series that any of the matchers takes."""
+    subject, family = counted.subject, counted.family
+    rates = [f"rate({selector(family.sampled, each)}[{window}])" for each in where or ("",)]
+    if family.shape is FamilyShape.NATIVE:
+        rates = [f"histogram_count({each})" for each in rates]
+    rate = rates[0] if len(rates) == 1 else f"({' or '.join(rates)})"
     return f"sum by ({subject.group_by}) ({subject.named(rate)})"
 
 

@@ -159,6 +159,12 @@ def is_timely(family: Family) -> bool:
     return family.unit in TIMES or (not family.unit and bool(_TIMELY & set(words_of(family.name))))
 
 
+def unit_of_bounds(bounds: Collection[str]) -> str:
+    """Return the unit of durations that a histogram's bounds fit: nobody waits for minutes."""
+    finite = [float(each) for each in bounds if each and each.strip("+") not in {"Inf", "inf"}]
+    return "milliseconds" if max(finite, default=0.0) > 120 else "seconds"
+
+
 def words_of(name: str) -> list[str]:
     """Return the words of a metric's or label's name: `http_inFlight` is http, in, flight."""
     return [word.lower() for word in _BETWEEN_WORDS.split(name) if word]

@@ -41,6 +41,7 @@ class FailureLabel:
     label: str
     matcher: str  # as it stands between the braces
     how: str  # "HTTP 5xx" …; told in descriptions
+    only_when_failed: bool = False  # series without the label count what went well
 
 
 def failing_of(rows: Rows) -> tuple[FailureLabel, ...]:
@@ -58,7 +59,7 @@ def failing_of(rows: Rows) -> tuple[FailureLabel, ...]:
         failing = best[1]
         found.append(failing)
         left = [row for row in left if not row.get(failing.label)]
-        if failing.how == "the label is set":
+        if failing.only_when_failed:
             break
     return tuple(found)
 
@@ -98,7 +99,8 @@ def _spoken(
         return None
     kinds = {"type", "kind", "class", "code", "reason", "exception"}
     if wrong and words & kinds and not plain & listed("outcome_good"):
-        return 1, FailureLabel(label, f'{label}!="", {label}!~"(?i)none|ok"', "the label is set")
+        matcher = f'{label}!="", {label}!~"(?i)none|ok"'
+        return 1, FailureLabel(label, matcher, "the label is set", only_when_failed=True)
     clear = listed("outcome_good") | listed("outcome_bad")
     known = clear | listed("outcome_neither")
     if plain & clear and _most(plain, lambda v: v in known or _sounds_bad(v)):

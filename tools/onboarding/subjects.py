@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tools.onboarding.families import words_of
 from tools.onboarding.label_shapes import (
     POD_PATTERN,
     Rows,
@@ -128,8 +129,11 @@ def _scores(rows: Rows) -> dict[str, float]:
     if pod:
         split[pod] = len({workload_of(value) for value in values_of(rows, pod)})
     most = max(split.values(), default=1)
+    alone = len(values_of(rows, address)) if address else 0  # as many as there are targets
+    groups = any(prior(x) > 0 and 1 < count < alone for x, count in split.items())
     return {
         label: prior(label) * (2.0 if prior(label) > 1 else 1.0)
+        - (2.0 if groups and not prior(label) and count == alone else 0.0)  # a machine's name
         + 3.0 * count / most
         + 1.5 * _wordly(values_of(rows, label))
         + (3.4 if label == pod else 0.0)  # its workload is a name, where no label says it better
@@ -172,7 +176,8 @@ def _told_by_one_target(rows: Rows, rule: Subject | None) -> str:
     found: Sequence[str] = [
         label
         for label in labels_in(rows)
-        if label in listed("label_many")
+        if set(words_of(label)) & listed("label_many")
+        and (prior(label) > 1 or label.startswith("exported_"))
         and not _one_each(rows, address, label)
         and all(is_name(value) for value in values_of(rows, label))
     ]

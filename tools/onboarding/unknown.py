@@ -11,10 +11,11 @@ A service needs one family per question: the likeliest is taken, others stand ba
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tools.onboarding.drafts import Counted
+from tools.onboarding.drafts import Counted, gauge_roles
 from tools.onboarding.families import Family, FamilyShape, is_timely, stem_of, words_of
+from tools.onboarding.subjects import Subject
 from tools.onboarding.vocabulary import listed
 from tools.world import MetricRole
 
@@ -29,6 +30,9 @@ def worth(family: Family) -> float:
     score += 1.5 if words & listed("working") else 0.0
     score -= 4.0 if words & listed("outgoing") else 0.0
     score -= 5.0 if words & listed("inner") else 0.0
+    if family.shape is FamilyShape.GAUGE:
+        ready = score > 0 and gauge_roles(family) and not words & listed("moments")
+        return score - 1.0 if ready else -9.0
     if family.shape is FamilyShape.COUNTER:
         return score - (2.0 if words & (listed("other_counts") | listed("errors")) else 0.0)
     return score + (2.0 if is_timely(family) else -2.0)
@@ -43,7 +47,7 @@ def counts_errors(family: Family) -> bool:
 
 def worth_asking(families: Iterable[Family], most: int) -> list[Family]:
     """Return the families whose labels are worth a question, the likeliest first."""
-    good = [f for f in families if f.shape is not FamilyShape.GAUGE and worth(f) > -3]
+    good = [f for f in families if worth(f) > -3]
     return sorted(good, key=lambda f: (-worth(f), f.name))[:most]
 
 
@@ -62,24 +66,21 @@ def choose(candidates: Sequence[Counted], known: Mapping[str, Collection[MetricR
     """
     order = sorted(candidates, key=lambda each: (-_worth(each), each.family.name))
     taken: dict[str, set[MetricRole]] = {}
-    chosen = Chosen()
     pairs: dict[tuple[str, str], tuple[Counted, Counted]] = {}
     for service in sorted({name for each in order for name in each.services}):
         own = [each for each in order if service in each.services]
-        for each, roles in _of_service(own, set(known.get(service, ()))):
+        have = set(known.get(service, ()))
+        for each, roles in _of_service(own, service, have):
             taken.setdefault(each.family.name, set()).update(roles)
-        if MetricRole.ERRORS in set(known.get(service, ())) or any(
-            MetricRole.ERRORS in taken.get(each.family.name, ()) for each in own
-        ):
-            continue
-        pair = _errors_of(own)
+        pair = None if MetricRole.ERRORS in have else _errors_of(own)
         if pair is not None:
             pairs[pair[0].family.name, pair[1].family.name] = pair
-    chosen.families = [
+            if MetricRole.TRAFFIC not in have:
+                taken.setdefault(pair[1].family.name, set()).add(MetricRole.TRAFFIC)
+    chosen = [
         (each, frozenset(taken[each.family.name])) for each in order if each.family.name in taken
     ]
-    chosen.errors = list(pairs.values())
-    return chosen
+    return Chosen(chosen, list(pairs.values()))
 
 
 def _worth(counted: Counted) -> float:
@@ -87,18 +88,21 @@ def _worth(counted: Counted) -> float:
     return described + worth(counted.family) + (1.5 if counted.failing else 0.0)
 
 
-def _of_service(
-    own: Sequence[Counted], have: set[MetricRole]
-) -> list[tuple[Counted, frozenset[MetricRole]]]:
-    found: list[tuple[Counted, frozenset[MetricRole]]] = []
+Served = tuple[Counted, frozenset[MetricRole]]  # a family, and what it shall tell
+
+
+def _of_service(own: Sequence[Counted], service: str, have: set[MetricRole]) -> list[Served]:
+    """Return what tells of a service what it lacks; `have` grows by it."""
+    found: list[Served] = []
     for each in own:
-        lacking = each.roles - have
+        roles = each.roles_of(service)
+        lacking = roles - have
         if counts_errors(each.family) or len(found) == MOST_PER_SERVICE:
             continue
-        if lacking and (_worth(each) > 0 or not have):
+        if lacking and (_worth(each) > 0 or not have & set(RED)):
             # a new duration brings its own rate and errors: they explain each other
-            found.append((each, each.roles if MetricRole.LATENCY in lacking else lacking))
-            have |= each.roles
+            found.append((each, roles if MetricRole.LATENCY in lacking else lacking))
+            have |= roles
     return found
 
 
@@ -110,12 +114,26 @@ def _errors_of(own: Sequence[Counted]) -> tuple[Counted, Counted] | None:
             continue
         stem = _singular(stem_of(errors.family.name, [*listed("errors"), "total"]))
         for whole in own:
-            if counts_errors(whole.family) or whole.subject != errors.subject:
+            subject = _common(errors.subject, whole.subject)
+            if whole.family.shape is FamilyShape.GAUGE or counts_errors(whole.family):
                 continue
             common = len(stem & _singular(stem_of(whole.family.name, ["total"])))
-            if common > most:
-                best, most = (errors, whole), common
+            if common > most and subject is not None:
+                best = replace(errors, subject=subject), replace(whole, subject=subject)
+                most = common
     return best
+
+
+def counts_good(family: Family) -> bool:
+    """Say whether a counter counts what went well alone, by its name."""
+    return bool(set(words_of(family.name)) & listed("goods"))
+
+
+def _common(one: Subject, other: Subject) -> Subject | None:
+    """Return the subject that names the services of both; None when they differ."""
+    if set(one.labels) <= set(other.labels):
+        return other
+    return one if set(other.labels) <= set(one.labels) else None
 
 
 def _singular(words: Iterable[str]) -> set[str]:

@@ -509,6 +509,7 @@ async def test_targets_and_metadata_are_typed(store: Server) -> None:
     found = await client.about("a_total")
     assert found is not None
     assert (found.type, found.help) == ("counter", "Things.")
+    assert await client.every_about() == [found]
     await client.close()
 
 

@@ -20,9 +20,10 @@ from tools.onboarding.drafts import (
     errors_over,
     red_drafts,
 )
-from tools.onboarding.families import Family
+from tools.onboarding.families import Family, stem_of
 from tools.onboarding.subjects import Subject, subject_of
-from tools.onboarding.unknown import RED, choose, filled, is_behind
+from tools.onboarding.unknown import RED, choose, counts_good, filled, is_behind
+from tools.onboarding.vocabulary import listed
 from tools.ports import Clock, Metrics
 from tools.world import MetricRole
 
@@ -125,11 +126,12 @@ def _requests(
 
 
 def _errors(errors: Counted, traffic: Counted, survey: Survey) -> Draft:
+    name = "_".join(stem_of(traffic.told.name, listed("goods"))) or errors.told.name
     return Draft(
-        name=f"{traffic.told.name}_errors",
+        name=f"{name}_errors",
         category=survey.category[traffic.family.name],
         role=MetricRole.ERRORS,
-        query=errors_over(errors, traffic, survey.window),
+        query=errors_over(errors, traffic, survey.window, apart=counts_good(traffic.family)),
         unit="ratio",
         description=f"{errors.family.name}, as a share of {traffic.family.sampled}",
         group_by=traffic.subject.group_by,

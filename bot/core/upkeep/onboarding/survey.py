@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from tools.errors import BackendError, NotFoundError
 from tools.onboarding.conventions import Convention, Conventions, Requests, Whom
 from tools.onboarding.drafts import Counted, counted_of, selector, unknown_requests
-from tools.onboarding.families import Family, families_of
+from tools.onboarding.families import (
+    Family,
+    FamilyShape,
+    families_of,
+    is_timely,
+    unit_of_bounds,
+)
 from tools.onboarding.label_shapes import mappings, pod_label
 from tools.onboarding.subjects import Subject, choose, subject_of, target_of
 from tools.onboarding.unknown import worth_asking
@@ -167,9 +173,20 @@ class Surveyor:
                 raise rows
             subject = self._subject(rows, found.rule, by)
             if rows and subject is not None:
+                timed = await self._with_unit(family, told, found)
                 title = by.convention.title if by is not None else ""
-                found.counted.append(counted_of(family, rows, subject, told, title))
+                found.counted.append(counted_of(timed, rows, subject, told, title))
                 found.category[family.name] = category
+
+    async def _with_unit(self, family: Family, told: Requests, found: Survey) -> Family:
+        """Return a family whose durations have a unit: where nobody says it, its bounds do."""
+        silent = not family.unit and not told.unit and is_timely(family)
+        if not silent or family.shape is not FamilyShape.HISTOGRAM:
+            return family
+        bounds = mappings(await self._rows(f"count by (le) ({family.name}_bucket)"))
+        unit = unit_of_bounds([row.get("le", "") for row in bounds])
+        found.gaps.append(f"{family.name} does not say its unit: {unit}, by its bounds")
+        return replace(family, unit=unit)
 
     @staticmethod
     def _subject(

@@ -19,6 +19,7 @@ from tools.observe.evidence import read_evidence
 from tools.observe.knowledge import get_time, search_incidents, service_map
 from tools.observe.logs import log_patterns, search_logs
 from tools.observe.metrics import list_metrics, query_metric, query_promql
+from tools.observe.objects import examine_objects
 from tools.observe.propose import propose_plan, run_playbook
 from tools.observe.traces import query_traces
 from tools.observe.workload import describe_workload
@@ -36,6 +37,7 @@ ALL: tuple[Tool, ...] = (
     query_traces,
     list_events,
     describe_workload,
+    examine_objects,
     query_promql,
     forecast_metric,
     search_incidents,

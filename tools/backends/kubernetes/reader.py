@@ -22,7 +22,9 @@ from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
 
 READ_KINDS = (
     "Event", "Pod", "ConfigMap", "Deployment", "ReplicaSet", "StatefulSet", "ControllerRevision",
-    "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "Node",
+    "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "Node", "Service",
+    "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "ResourceQuota", "Ingress",
+    "NetworkPolicy", "PodDisruptionBudget",
 )  # fmt: skip
 
 

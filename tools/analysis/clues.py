@@ -22,12 +22,21 @@ from tools.analysis.candidates import (
     strength,
 )
 from tools.analysis.patterns import BAD_LEVELS
-from tools.analysis.symptoms import Correlated, Rule, SeenEvent, SeenVerdict, Symptoms
+from tools.analysis.symptoms import (
+    Correlated,
+    Rule,
+    SeenChange,
+    SeenEvent,
+    SeenObject,
+    SeenVerdict,
+    Symptoms,
+)
 from tools.units import format_value
-from tools.world import ChangeKind, Direction, ServiceName, Verdict
+from tools.world import Change, ChangeKind, Direction, ServiceName, Verdict
 
 CHANGE_LOOKBACK = timedelta(hours=3)
 CHANGE_TOLERANCE = timedelta(minutes=3)  # a change may be recorded a little after its effect
+TRIGGER_WITHIN = timedelta(minutes=15)  # a change so long before an object went wrong is behind it
 CHANGE_HALF_LIFE_SECONDS = 45 * 60.0
 HOT_SHARE = 0.5  # of the slowest traces' time in one operation: from here on it says something
 HOT_WEIGHT, HOT_CLUE = 0.4, 0.12  # for a callee that nothing else speaks about; for a known one
@@ -75,10 +84,8 @@ def from_changes(scene: Scene, candidates: Candidates) -> None:
         # A change of a service that is itself well explains its callers' trouble only weakly.
         fit = 0.4 + 0.6 * scene.own[service] if service in scene.abnormal else 0.35
         first = scene.abnormal[service if service in scene.abnormal else affected[0]][0]
-        move = f" ({change.before} → {change.after})" if change.before and change.after else ""
         candidate = Candidate(
-            f"{change.kind.value.capitalize()} of {service}{move} at {change.at:%H:%M} UTC"
-            + ("" if move else f": {change.summary}"),
+            _change_sentence(change),
             service,
             change.kind.value,
             at=change.at,
@@ -101,6 +108,14 @@ def from_changes(scene: Scene, candidates: Candidates) -> None:
         candidates[service, change.kind.value, f"{change.at.isoformat()} {change.summary}"] = (
             candidate
         )
+
+
+def _change_sentence(change: Change) -> str:
+    move = f" ({change.before} → {change.after})" if change.before and change.after else ""
+    said = "" if move else f": {change.summary}"
+    return (
+        f"{change.kind.value.capitalize()} of {change.service}{move} at {change.at:%H:%M} UTC{said}"
+    )
 
 
 def from_events(scene: Scene, candidates: Candidates) -> None:
@@ -136,6 +151,53 @@ def from_events(scene: Scene, candidates: Candidates) -> None:
                 )
         candidate.add(0.02, reason, (seen.evidence,))
         candidate.at = min(candidate.at or seen.event.began, seen.event.began)
+
+
+def from_objects(scene: Scene, candidates: Candidates) -> None:
+    """Make a candidate of what an object says is wrong with it; a change before it is its trigger.
+
+    It says more than the event that came with it, so it takes that candidate's place.
+    """
+    for seen in scene.symptoms.objects:
+        for key in [k for k in candidates if k[:2] == (seen.service, "resource")]:
+            del candidates[key]
+        change = _trigger(scene, seen)
+        candidate = None if change is None else _of_change(candidates, change)
+        if candidate is None:
+            candidate = Candidate(
+                seen.sentence, seen.service, "object", at=seen.since,
+                remediation=list(seen.remediation),
+            )  # fmt: skip
+            candidates[seen.service, "object", seen.kind] = candidate
+            candidate.add(seen.weight, "", (seen.evidence,))
+        else:
+            candidate.add(seen.weight, seen.sentence, (seen.evidence,))
+
+
+def _trigger(scene: Scene, seen: SeenObject) -> SeenChange | None:
+    """Return the last change of the same service shortly before an object began to be wrong."""
+    if seen.since is None or not seen.service:
+        return None
+    near = [
+        each
+        for each in scene.symptoms.changes
+        if each.change.service == seen.service
+        and -CHANGE_TOLERANCE <= seen.since - each.change.at <= TRIGGER_WITHIN
+    ]
+    return max(near, key=lambda each: each.change.at, default=None)
+
+
+def _of_change(candidates: Candidates, seen: SeenChange) -> Candidate:
+    """Return the candidate of a change, made when no metric had made it."""
+    change, service = seen.change, ServiceName(seen.change.service)
+    key = (service, change.kind.value, f"{change.at.isoformat()} {change.summary}")
+    if key not in candidates:
+        candidates[key] = Candidate(
+            _change_sentence(change), service, change.kind.value, at=change.at,
+            remediation=list(CHANGE_REMEDIES.get(change.kind, ())),
+        )  # fmt: skip
+        candidates[key].add(0.0, "", (seen.evidence,))
+    return candidates[key]
 
 
 def is_fatal(seen: SeenEvent) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tools.tracing import TraceStudy
 from tools.world import Change, ClusterEvent, Direction, ServiceName, Verdict
@@ -35,6 +36,19 @@ class SeenEvent:
 
     event: ClusterEvent
     service: ServiceName
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenObject:
+    """What is wrong with an object and may have begun it: `weight` in (0, 1) is how surely."""
+
+    kind: str  # the analyser that saw it
+    sentence: str
+    service: ServiceName  # empty: a node, a namespace, nobody's
+    weight: float
+    since: datetime | None = None
+    remediation: tuple[str, ...] = ()
     evidence: str = ""
 
 
@@ -102,3 +116,4 @@ class Symptoms:
     dependencies: Mapping[ServiceName, Sequence[ServiceName]] = field(default_factory=dict)
     rules: Sequence[Rule] = ()
     traces: Sequence[SeenTraces] = ()
+    objects: Sequence[SeenObject] = ()

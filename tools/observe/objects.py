@@ -96,7 +96,7 @@ async def examine_objects(
         lines.append(f"… {len(rows) - SHOWN} more in the evidence")
     lines += [f"NOT LOOKED AT: {gap}" for gap in dict.fromkeys(gaps)]
     lines += silence(place)
-    payload = {"count": len(present), "signs": rows}
+    payload = {"count": len(present), "past": len(rows) - len(present), "signs": rows}
     return ToolResult("\n".join(lines), payload, value=tuple(examined), window=window)
 
 

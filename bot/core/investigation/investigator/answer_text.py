@@ -94,6 +94,9 @@ def _nothing_abnormal(diagnosis: Diagnosis, subject: str, texts: Texts) -> str:
             since=clock(alert.since, intent.window.end),
             evidence=evidence,
         )
+    if diagnosis.unwell:
+        found, evidence = diagnosis.unwell[0]
+        return texts.say("answer.object_lead", what=_quoted(found.sign.sentence), evidence=evidence)
     if seen.checked:
         return texts.say(
             "answer.healthy",

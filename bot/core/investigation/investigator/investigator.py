@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.core.investigation.investigator.intent import Intent, Kind
+from bot.core.investigation.investigator.objects import seen_objects, unwell_objects
 from bot.core.investigation.recorder import Called, Recorder
 from tools.analysis.patterns import Burst
 from tools.analysis.rca import rank_causes
@@ -29,6 +30,8 @@ from tools.analysis.symptoms import (
     SeenVerdict,
     Symptoms,
 )
+from tools.doctor import Found
+from tools.observe.objects import Examined
 from tools.tracing import TraceStudy
 from tools.world import (
     Catalogue,
@@ -69,6 +72,7 @@ class Observed:
     unknown: list[tuple[str, str]] = field(default_factory=list)  # why a name is none, evidence id
     peaks: list[SeenVerdict] = field(default_factory=list)  # the spans as verdicts at their peak
     alerts: list[tuple[FiringAlert, str]] = field(default_factory=list)  # that fire, gravest first
+    examined: list[tuple[Examined, str]] = field(default_factory=list)  # clusters, object by object
     checked: int = 0  # series judged
     judged_by: str = ""  # evidence id of that judgement
 
@@ -89,8 +93,14 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing abnormal was seen, and no grave alert fires."""
-        return not self.observed.abnormal and not self.observed.spans and not self.alarming
+        """Whether nothing abnormal was seen, no object is unwell, and no grave alert fires."""
+        seen = self.observed
+        return not (seen.abnormal or seen.spans or self.alarming or self.unwell)
+
+    @property
+    def unwell(self) -> list[tuple[Found, str]]:
+        """What is wrong now with objects of the services that were asked about, or of all."""
+        return unwell_objects(self.observed.examined, self.intent.services)
 
     @property
     def alarming(self) -> list[tuple[FiringAlert, str]]:
@@ -151,6 +161,7 @@ class Investigator:
                 events=observed.events,
                 patterns=observed.patterns,
                 traces=observed.traces,
+                objects=seen_objects(observed.examined, observed.patterns),
                 dependencies=self._catalogue.topology(),
                 rules=self._rules(),
             )
@@ -258,6 +269,9 @@ class Investigator:
         focus = self._focus(intent, observed)
         wide = {**window, "window": _text(intent.window.duration + CHANGE_LOOKBACK)}
         calls: list[Asked] = [("recent_changes", {"service": "", **wide})]
+        if not intent.explicit_window:  # objects tell of now
+            one = intent.services[0] if len(intent.services) == 1 else ""
+            calls.append(("examine_objects", {"service": one}))
         for service in focus:
             calls.append(("list_events", {"service": service, **window}))
             calls.append(("log_patterns", {"service": service, **window}))
@@ -290,6 +304,8 @@ class Investigator:
                     observed.traces.append(SeenTraces(each, evidence))
                 case Burst():
                     observed.patterns.append(_pattern(each, service, evidence))
+                case Examined():
+                    observed.examined.append((each, evidence))
                 case Forecast():
                     observed.forecasts.append((each, evidence))
                 case SimilarCase():

@@ -1,0 +1,119 @@
+"""Objects are read from the cluster, examined, and become causes that the investigator ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot.core.investigation.investigator.objects import seen_objects, unwell_objects
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.unit.doctor.worlds import NOW, SPACE, Lab
+from tools.analysis.rca import rank_causes
+from tools.analysis.symptoms import SeenChange, SeenPattern, Symptoms
+from tools.contract import ToolResult
+from tools.errors import BackendDeniedError, NotFoundError
+from tools.observe.objects import examine_objects
+from tools.world import Catalogue, Change, ChangeKind, ServiceName, ServiceSpec, WorkloadRef
+
+BACK, FRONT = ServiceName("back"), ServiceName("front")
+CATALOGUE = Catalogue(
+    {},
+    {
+        name: ServiceSpec(
+            name, SPACE, (WorkloadRef("", SPACE, "Deployment", name),), dependencies=calls
+        )
+        for name, calls in ((FRONT, (BACK,)), (BACK, ()))
+    },
+)
+
+
+class Listing(FakeCluster):
+    """A cluster that serves the lab and refuses what `refused` names."""
+
+    def __init__(self, lab: Lab, refused: Mapping[str, Exception] | None = None) -> None:
+        super().__init__(
+            [{"kind": kind, **item} for kind, items in lab.objects.items() for item in items]
+        )
+        self.event_list = lab.events
+        self.refused = refused or {}
+
+    async def list(
+        self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
+    ) -> list[Mapping[str, Any]]:
+        if kind in self.refused:
+            raise self.refused[kind]
+        return await super().list(kind, namespace, selector)
+
+
+async def examined(cluster: FakeCluster, service: str = "") -> ToolResult:
+    clock = FakeClock(NOW)
+    result: ToolResult = await examine_objects.function(cluster, clock, CATALOGUE, service=service)
+    return result
+
+
+def crashed(lab: Lab) -> Lab:
+    lab.ended(137, "OOMKilled")
+    return lab
+
+
+async def test_a_service_is_examined_with_all_that_it_calls() -> None:
+    result = await examined(Listing(crashed(Lab())), "front")
+    rows = {(row["reason"], row["service"]) for row in result.payload["signs"]}
+    assert ("oom-killed", "back") in rows
+    assert f"START oom-killed {SPACE}/Deployment/back" in result.summary
+
+
+async def test_what_may_not_be_read_is_named_and_what_is_not_served_is_no_gap() -> None:
+    denied = BackendDeniedError("kubernetes", "may not list nodes")
+    refused = {"Node": denied, "Ingress": NotFoundError("no such kind")}
+    result = await examined(Listing(crashed(Lab()), refused))
+    assert result.summary.count("NOT LOOKED AT") == 1
+    assert "may not list nodes" in result.summary
+    assert "oom-killed" in result.summary
+
+
+async def test_an_object_is_the_cause_and_its_symptoms_deny_that_all_is_well() -> None:
+    told = [(one, "E1") for one in (await examined(Listing(crashed(Lab())))).value]
+    (cause, *_) = rank_causes(Symptoms([], objects=seen_objects(told, [])))
+    assert (cause.service, cause.kind, cause.evidence) == (BACK, "object", ("E1",))
+    assert "out of memory" in cause.cause
+    assert cause.confidence >= 0.9
+    shown = {found.by.name for found, _ in unwell_objects(told, (BACK,))}
+    assert shown == {"crash-loop", "replicas-missing", "service-without-ready-pods"}
+    assert unwell_objects(told, (FRONT,)) == []
+
+
+async def test_a_healthy_cluster_gives_no_cause_and_shows_nothing() -> None:
+    told = [(one, "E1") for one in (await examined(Listing(Lab()))).value]
+    assert (seen_objects(told, []), unwell_objects(told, ())) == ([], [])
+
+
+@pytest.mark.parametrize(("before", "kind"), [(3, "deploy"), (40, "object")])
+async def test_a_change_shortly_before_is_what_is_behind_it(before: float, kind: str) -> None:
+    lab = crashed(Lab())
+    end = lab.pod["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    began = NOW - timedelta(minutes=5)
+    end["startedAt"] = began.isoformat()
+    told = [(one, "E1") for one in (await examined(Listing(lab))).value]
+    at = began - timedelta(minutes=before)
+    deploy = Change(at, ChangeKind.DEPLOY, "back", "back 1 → 2", before="1", after="2")
+    causes = rank_causes(Symptoms([], [SeenChange(deploy, "E2")], objects=seen_objects(told, [])))
+    assert causes[0].kind == kind
+    assert "E1" in causes[0].evidence
+
+
+async def test_lines_of_a_caller_make_a_cause_of_a_way_that_leads_nowhere() -> None:
+    lab = Lab()
+    lab.get("Pod", "front-1-a")["spec"]["containers"][0]["env"] = [
+        {"name": "ATTIC", "value": "attic:80"}
+    ]
+    told = [(one, "E1") for one in (await examined(Listing(lab))).value]
+    line = "dial tcp: lookup attic on 10.0.0.2:53: no such host"
+    pattern = SeenPattern(FRONT, line, line, 12, "error", is_burst=True, evidence="E3")
+    assert seen_objects(told, []) == []
+    (seen,) = seen_objects(told, [pattern])
+    assert (seen.kind, seen.service) == ("address-of-nobody", FRONT)

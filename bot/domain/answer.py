@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from bot.domain.ids import EvidenceId, PlanId
@@ -44,12 +45,23 @@ class Usage:
     seconds: float = 0.0
 
 
+class Conclusion(StrEnum):
+    """What an answer comes to. Nothing is claimed that was not looked at."""
+
+    CAUSE = "cause"  # proved: a state that cannot lie, or two observers
+    SUSPECTS = "suspects"  # what could be behind it, not proved
+    RECOVERED = "recovered"  # it was, and is no more
+    HEALTHY = "healthy"  # what was asked was measured, and nothing is wrong
+    CANNOT_TELL = "cannot_tell"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer: it leads with the conclusion and cites evidence as [E2].
 
-    `confidence` in [0, 1]; healthy means empty `causes`; `gaps` says what could not be looked
-    at; `mode` is "claude" or "deterministic"; the plan was proposed while it was made.
+    `verdict` is what it comes to, None where an older version gave it. `confidence` in [0, 1];
+    healthy means empty `causes`; `gaps` says what could not be looked at; `mode` is "claude" or
+    "deterministic"; the plan was proposed while it was made.
     """
 
     text: str  # Markdown for a person
@@ -62,3 +74,4 @@ class Answer:
     gaps: tuple[str, ...] = ()
     plan_id: PlanId | None = None
     chart: str = ""  # id of the stored chart
+    verdict: Conclusion | None = None

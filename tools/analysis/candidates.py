@@ -17,6 +17,8 @@ from tools.world import Cause, ServiceName
 EXPLAINED_SHARE = 0.85  # how much of a caller an equally abnormal callee explains
 SIGMA_SCALE = 6.0  # σ at which a verdict has 63 % of full strength
 MAX_CONFIDENCE = 0.97
+PROVED_FROM = 0.75  # what clues of different kinds must come to
+OBSERVERS = 2  # pieces of evidence, each of another tool
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class Candidate:
     reasons: list[str] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
     remediation: list[str] = field(default_factory=list)
+    stated: bool = False  # an object's own state says it
 
     def add(self, weight: float, reason: str = "", evidence: Sequence[str] = ()) -> None:
         self.weights.append(min(max(weight, 0.0), 0.99))
@@ -49,6 +52,7 @@ class Candidate:
             at=self.at,
             remediation=tuple(dict.fromkeys(self.remediation)),
             reasons=tuple(self.reasons),
+            proved=self.stated or (1 - doubt >= PROVED_FROM and len(self.evidence) >= OBSERVERS),
         )
 
 

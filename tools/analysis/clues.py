@@ -170,6 +170,7 @@ def from_objects(scene: Scene, candidates: Candidates) -> None:
             )  # fmt: skip
             candidates[seen.service, "object", seen.kind] = candidate
             candidate.add(seen.weight, "", (seen.evidence,))
+            candidate.stated = True
         else:
             candidate.add(seen.weight, seen.sentence, (seen.evidence,))
 

@@ -116,6 +116,7 @@ class Cause:
     at: datetime | None = None  # when it began, if known
     remediation: tuple[str, ...] = ()  # action names that could help
     reasons: tuple[str, ...] = ()  # what speaks for it, strongest first
+    proved: bool = False  # by a state that cannot lie, or by two observers
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot.core.ports import PlanRecord
-from bot.domain.answer import Answer, Evidence
+from bot.domain.answer import Answer, Conclusion, Evidence
 from tools.world import Cause
 
 
@@ -15,6 +15,7 @@ def answer_to_json(answer: Answer, plan: PlanRecord | None) -> dict[str, Any]:
     return {
         "answer": answer.text,
         "conclusion": answer.conclusion,
+        "verdict": (answer.verdict or Conclusion.CANNOT_TELL).value,
         "confidence": round(answer.confidence, 3),
         "causes": [_cause(c) for c in answer.causes],
         "evidence": [_evidence(e) for e in answer.evidence],
@@ -39,6 +40,8 @@ def _cause(cause: Cause) -> dict[str, Any]:
         "kind": cause.kind,
         "confidence": round(cause.confidence, 3),
         "evidence": list(cause.evidence),
+        "proved": cause.proved,
+        "path": list(cause.reasons),
     }
 
 

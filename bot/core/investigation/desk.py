@@ -170,7 +170,7 @@ class AgentDesk:
         intent = parse(question.text, self._catalogue(), self._clock.now())
         found = await self._investigator.investigate(intent, question.text, turn.recorder)
         causes = tuple(map(self._redactor.cause, found.causes))
-        diagnosis = replace(found, causes=causes)
+        diagnosis = replace(found, causes=causes, missing=bool(turn.recorder.gaps))
         if await turn.stopped():
             raise RunStoppedError
         chart = ""
@@ -227,6 +227,7 @@ class AgentDesk:
             usage=Usage(steps=len(recorder.evidence)),
             gaps=told(gaps, recorder.gaps),
             plan_id=recorder.plan_id,
+            verdict=diagnosis.verdict,
         )
 
     # ------------------------------------------------------------------ while it runs, how it ends

@@ -291,7 +291,8 @@ def test_ask_prints_exactly_one_object_and_names_what_was_not_looked_at(
     assert main(["ask", "why is order latency up?", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert list(answer) == [
-        "answer", "conclusion", "confidence", "causes", "evidence", "plan", "mode", "usage", "gaps",
+        "answer", "conclusion", "verdict", "confidence", "causes",
+        "evidence", "plan", "mode", "usage", "gaps",
     ]  # fmt: skip
     assert list(answer["usage"]) == [
         "steps", "input_tokens", "output_tokens", "cached_tokens", "usd", "seconds",

@@ -18,6 +18,7 @@ from typing import Any
 from bot.core.investigation.investigator.intent import Intent, Kind
 from bot.core.investigation.investigator.objects import seen_objects, unwell_objects
 from bot.core.investigation.recorder import Called, Recorder
+from bot.domain.answer import Conclusion
 from tools.analysis.patterns import Burst
 from tools.analysis.rca import rank_causes
 from tools.analysis.scan import AnomalousSpan
@@ -90,6 +91,7 @@ class Diagnosis:
     intent: Intent
     observed: Observed
     causes: tuple[Cause, ...]
+    missing: bool = False  # something that is configured could not be looked at
 
     @property
     def healthy(self) -> bool:
@@ -125,12 +127,26 @@ class Diagnosis:
         )
 
     @property
+    def verdict(self) -> Conclusion:
+        """What it comes to."""
+        seen = self.observed
+        if self.causes:
+            return Conclusion.CAUSE if self.causes[0].proved else Conclusion.SUSPECTS
+        if seen.abnormal or self.alarming or self.unwell or not seen.checked:
+            return Conclusion.CANNOT_TELL
+        if seen.spans and not self.asked_is_normal:
+            return Conclusion.RECOVERED
+        return Conclusion.CANNOT_TELL if self.missing else Conclusion.HEALTHY
+
+    @property
     def confidence(self) -> float:
         """Confidence in the first cause, or in health when nothing was abnormal."""
         if self.causes:
             return self.causes[0].confidence
         normal = self.healthy or self.asked_is_normal
-        return 0.9 if normal and self.observed.checked else 0.3
+        if not normal or not self.observed.checked:
+            return 0.3
+        return 0.6 if self.missing else 0.9  # of what was not looked at nobody can be sure
 
 
 class Investigator:

@@ -24,11 +24,11 @@ from bot.core.investigation.model.limits import Limits
 from bot.core.investigation.model.reading import ModelReading, told_kept
 from bot.core.investigation.turn import DeskConfig, Turn, told
 from bot.core.ports import Clock, Model, Store, ToolUse
-from bot.domain.answer import Answer
+from bot.domain.answer import Answer, Conclusion
 from bot.domain.run import Running
 from bot.domain.secrets.redaction import Redactor
 from tools.errors import ToolError
-from tools.world import Catalogue
+from tools.world import Catalogue, Cause
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +88,7 @@ class ModelAnswers:
             usage=outcome.usage,
             gaps=told(self._config.gaps, gaps),
             plan_id=recorder.plan_id,
+            verdict=_verdict(turn.sheet.causes, diagnosis),
         )
 
     async def _messages(
@@ -189,6 +190,14 @@ def _calls(turn: Turn, reading: ModelReading) -> CallTool:
         return await reading.read(called.evidence), called.evidence.failed
 
     return call
+
+
+def _verdict(causes: tuple[Cause, ...], diagnosis: Diagnosis) -> Conclusion:
+    """Return what the model's answer comes to: proved is what the brief proved."""
+    if not causes:
+        return diagnosis.verdict
+    proved = {cause.service for cause in diagnosis.causes if cause.proved}
+    return Conclusion.CAUSE if causes[0].service in proved else Conclusion.SUSPECTS
 
 
 def _confidence(text: str, otherwise: float) -> float:

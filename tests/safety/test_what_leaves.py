@@ -71,7 +71,7 @@ def test_evidence_becomes_the_models_text_at_one_door_and_a_request_in_one_loop(
         paths = (ROOT / "bot").rglob("*.py")
         return {p.name for p in paths if re.search(rf"(?<!def ){word}\(", p.read_text("utf-8"))}
 
-    assert users("for_model") == {"model_reading.py"}
+    assert users("for_model") == {"reading.py"}
     assert users("ModelRequest") == {"agent_loop.py"}
     assert users(r"model\.turn") == {"agent_loop.py"}
 
@@ -168,7 +168,7 @@ async def test_that_a_closed_service_is_abnormal_is_not_told_by_what_the_brief_l
     assert any("vault" in str(each.get("text")) for each in asked)
     told = set(re.findall(r'<evidence id=\\"E\d+\\" tool=\\"(\w+)', sent))
     # those are asked whatever is abnormal
-    assert told == {"detect_anomalies", "list_alerts", "recent_changes"}
+    assert told == {"detect_anomalies", "examine_objects", "list_alerts", "recent_changes"}
     assert any("vault (everything)" in gap for gap in answer.gaps)
 
 

@@ -117,7 +117,8 @@ class Bot:
 
 @pytest.fixture
 async def slack(tmp_path: Path) -> AsyncIterator[SlackServer]:
-    server = await start_slack(db_path=tmp_path / "slack.db", timing=Timing(ack_seconds=PATIENCE))
+    timing = Timing(ack_seconds=PATIENCE, real_limits=False, file_seconds=0.0)
+    server = await start_slack(db_path=tmp_path / "slack.db", timing=timing)
     yield server
     await server.close()
 

@@ -16,8 +16,16 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import Place
 from bot.slack.directory import FRESH, ChannelBook, SlackDirectory, SlackHistory
-from sandbox.slack.people import ALICE, GUEST, INCIDENTS, ONCALL_GROUP, STRANGER
+from sandbox.slack.people import (
+    ALICE,
+    COLLEAGUE,
+    GUEST,
+    INCIDENTS,
+    ONCALL_GROUP,
+    STRANGER,
+)
 from sandbox.slack.server import SlackServer, start_slack
+from sandbox.slack.tenant import Tenant
 from tests.fakes.clock import FakeClock
 from tools.errors import BackendUnavailableError, NotFoundError
 
@@ -50,6 +58,17 @@ async def test_people_are_known_with_their_groups_and_flags(client: AsyncWebClie
     assert (alice.guest, alice.external, alice.deleted, alice.bot) == (False,) * 4
     assert (await directory.person(UserId(GUEST))).guest
     assert (await directory.person(UserId(STRANGER))).external
+
+
+async def test_in_an_organisation_a_colleague_of_another_workspace_is_ours() -> None:
+    server = await start_slack(tenant=Tenant(grid=True))
+    client = AsyncWebClient(token=server.bot_token, base_url=server.api_url)
+    directory = SlackDirectory(client, FakeClock(), lambda: {ONCALL_GROUP})
+    outside = [
+        (await directory.person(UserId(each))).external for each in (ALICE, COLLEAGUE, STRANGER)
+    ]
+    await server.close()
+    assert outside == [False, False, True]
 
 
 async def test_a_person_is_asked_for_again_after_five_minutes(

@@ -33,6 +33,7 @@ from tools.errors import BackendError, NotFoundError
 log = structlog.get_logger(__name__)
 
 MOST_PER_MESSAGE = 11_000
+UNREACHABLE = "unreachable"  # the fate of the call is unknown
 GONE = "message_not_found"  # somebody deleted it
 ENDED = frozenset({"message_not_in_streaming_state", "stopped_by_user", GONE})
 # What Slack says when the same call may succeed a moment later.
@@ -89,12 +90,19 @@ class AnswerMessage:
                 **arguments, task_display_mode="plan", chunks=first
             )
         except SlackApiError as error:
-            if failure_of(error).retry_after is not None:
+            failure = failure_of(error)
+            if failure.retry_after is not None:
                 raise
-            log.info("reply.no_stream", run_id=self._run.id, why=failure_of(error).text)
+            if failure.code == UNREACHABLE:
+                self._fresh = False  # it may have begun: it is looked for before the next try
+                raise
+            log.info("reply.no_stream", run_id=self._run.id, why=failure.text)
             self.streams = False
             await self._post()
             return
+        except (SlackClientError, OSError, TimeoutError):
+            self._fresh = False
+            raise
         await self._began_as(Ts(answer["ts"]))
 
     async def _post(self) -> None:
@@ -169,6 +177,8 @@ class AnswerMessage:
             await self._stop(self.ts)
         self.streams, self.ts, self._shown, self._end = False, first, 0, ""
         self._pages.clear()
+        if first is not None and later:
+            await self._began_as(first)
         for ts in later:
             await self._delete(str(ts))
 
@@ -191,9 +201,6 @@ class AnswerMessage:
     async def restart(self, steps: list[Block]) -> None:
         """Take back all prose: the first message is emptied and rewritten from here on."""
         await self.give_up()
-        if self.ts is not None:
-            async with self._store.begin() as tx:
-                await tx.runs.shown_in(self._run.id, self.ts)
         await self.rewrite("", steps, [])
 
     # ------------------------------------------------------------------ ending

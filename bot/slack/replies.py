@@ -20,7 +20,14 @@ from bot.core.shared.silent_reply import SilentReply
 from bot.domain.answer import Answer
 from bot.domain.place import TERMINAL
 from bot.domain.run import Done, Running
-from bot.slack.answer_message import ENDED, GONE, PASSING, SLACK_ERRORS, AnswerMessage
+from bot.slack.answer_message import (
+    ENDED,
+    GONE,
+    PASSING,
+    SLACK_ERRORS,
+    UNREACHABLE,
+    AnswerMessage,
+)
 from bot.slack.blocks import answer as view
 from bot.slack.blocks.markdown import markdown, whole
 from bot.slack.blocks.text import Block, context, cut, escape
@@ -177,13 +184,13 @@ class SlackReply:
         """Note a failed call; a stream that Slack refuses is given up, and its text rewritten."""
         failure, message = failure_of(error), self._message
         passes = failure.code in PASSING or failure.retry_after is not None
-        refused = isinstance(error, SlackApiError) and failure.code != "unreachable" and not passes
+        refused = isinstance(error, SlackApiError) and failure.code != UNREACHABLE and not passes
         self._failures += 1
-        if failure.code == "unreachable":
+        if failure.code == UNREACHABLE:
             self._doubtful = True
         elif failure.code == GONE:
             message.forget()
-            self._failures = 1
+            self._failures, self._doubtful = 1, True  # what it said must be said again
         elif refused and message.streams and message.ts is not None:
             try:
                 await message.give_up()

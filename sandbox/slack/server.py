@@ -274,6 +274,10 @@ class SlackServer:
         """Let the next `count` calls of a method fail: an HTTP status, or a Slack error word."""
         self.api.switches.failing[method] = (count, status, error or "internal_error")
 
+    def lose(self, method: str, count: int = 1) -> None:
+        """Let the next `count` calls of a method take effect, and lose their answers."""
+        self.api.switches.lost[method] = count
+
     async def disconnect_all(self) -> None:
         """Ask every Socket Mode client to reconnect."""
         await self.parts.socket.disconnect_all()

@@ -26,11 +26,13 @@ class Switches:
     Attributes:
         limited: method -> (how many more calls are refused, seconds to wait).
         failing: method -> (how many more calls fail, HTTP status or None, Slack error or None).
+        lost: method -> how many more calls take effect, but are answered with HTTP 504.
         real_limits: also refuse calls that come more often than Slack allows.
     """
 
     limited: dict[str, tuple[int, int]] = field(default_factory=dict)
     failing: dict[str, tuple[int, int | None, str | None]] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
     real_limits: bool = True
 
 
@@ -74,6 +76,9 @@ class WebApi:
         except Refusal as refusal:
             answer = refusal.answer()
         self.parts.hub.stir()
+        if self.switches.lost.get(name, 0) > 0:
+            self.switches.lost[name] -= 1
+            return web.Response(status=504, text="local Slack: the answer was lost on demand")
         return web.json_response(answer, headers=headers)
 
     def _authenticate(self, method: Method, token: str) -> frozenset[str]:

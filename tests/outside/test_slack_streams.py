@@ -34,6 +34,15 @@ async def begun(shift: Shift) -> tuple[Running, Reply]:
     return run, shift.room.replies.for_run(run, fresh=True)
 
 
+async def end(shift: Shift, run: Running, reply: Reply) -> None:
+    """Finish the answer, and post what was left to the outbox."""
+    answer = Answer(LINES, "line 0", 0.9, (), (), "deterministic", Usage())
+    async with shift.store.begin() as tx:
+        await tx.runs.save(finish(run, answer))
+    await reply.finish(run, answer)
+    await shift.room.outbox.drain()
+
+
 async def tell(shift: Shift, *, detail: str = "E1: fine") -> list[dict[str, Any]]:
     """Answer a question with a step and prose; returns what its thread shows at the end."""
     run, reply = await begun(shift)
@@ -41,11 +50,7 @@ async def tell(shift: Shift, *, detail: str = "E1: fine") -> list[dict[str, Any]
     for line in LINES.splitlines(keepends=True):
         await reply.say(line)
     await reply.step(StepUpdate("s1", "Read metric", "complete", output=detail, details=detail))
-    answer = Answer(LINES, "line 0", 0.9, (), (), "deterministic", Usage())
-    async with shift.store.begin() as tx:
-        await tx.runs.save(finish(run, answer))
-    await reply.finish(run, answer)
-    await shift.room.outbox.drain()
+    await end(shift, run, reply)
     return shift.slack.thread("#incidents", str(run.place.thread_ts))[1:]
 
 
@@ -98,6 +103,29 @@ async def test_where_nothing_of_a_stream_can_be_changed_it_is_taken_away_and_pos
 async def test_a_stream_that_slack_ended_goes_on_and_says_everything_once(shift: Shift) -> None:
     shift.slack.parts.stream_seconds = 0.0
     assert is_whole(await tell(shift))
+
+
+@pytest.mark.parametrize("method", ["chat.startStream", "chat.appendStream", "chat.stopStream"])
+async def test_an_answer_whose_call_was_lost_on_its_way_back_is_there_once(
+    shift: Shift, method: str
+) -> None:
+    shift.slack.lose(method)
+    assert is_whole(await tell(shift))
+
+
+@pytest.mark.parametrize("before", [LINES, LINES[:200]], ids=["at its end", "in the middle"])
+async def test_an_answer_whose_message_somebody_deletes_is_said_again(
+    shift: Shift, before: str
+) -> None:
+    run, reply = await begun(shift)
+    await reply.say(before)
+    (shown,) = shift.slack.thread("#incidents", str(run.place.thread_ts))[1:]
+    shift.slack.parts.chat.delete(shift.slack.message(INCIDENTS, shown["ts"]))
+    if before != LINES:
+        await reply.say(LINES[200:])
+    await end(shift, run, reply)
+    (again,) = shift.slack.thread("#incidents", str(run.place.thread_ts))[1:]
+    assert is_whole([again])
 
 
 async def test_a_message_that_is_full_before_we_think_so_goes_on_in_the_next(shift: Shift) -> None:

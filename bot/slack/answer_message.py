@@ -172,12 +172,13 @@ class AnswerMessage:
 
     async def give_up(self) -> None:
         """Stream no more: what is there becomes one message, which is rewritten from here on."""
-        first, *later = [*self._pages, *([self.ts] if self.ts is not None else [])]
-        if self.ts is not None:
-            await self._stop(self.ts)
+        if self.ts is None:
+            return
+        await self._stop(self.ts)
+        first, *later = [*self._pages, self.ts]
         self.streams, self.ts, self._shown, self._end = False, first, 0, ""
         self._pages.clear()
-        if first is not None and later:
+        if later:
             await self._began_as(first)
         for ts in later:
             await self._delete(str(ts))

@@ -98,7 +98,11 @@ class AnswerMessage:
                 raise
             log.info("reply.no_stream", run_id=self._run.id, why=failure.text)
             self.streams = False
-            await self._post()
+            if self._pages:  # what was said stands in them: they become one message again
+                self.ts = self._pages.pop()
+                await self.give_up()
+            else:
+                await self._post()
             return
         except (SlackClientError, OSError, TimeoutError):
             self._fresh = False

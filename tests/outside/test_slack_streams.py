@@ -34,9 +34,9 @@ async def begun(shift: Shift) -> tuple[Running, Reply]:
     return run, shift.room.replies.for_run(run, fresh=True)
 
 
-async def end(shift: Shift, run: Running, reply: Reply) -> None:
+async def end(shift: Shift, run: Running, reply: Reply, text: str = LINES) -> None:
     """Finish the answer, and post what was left to the outbox."""
-    answer = Answer(LINES, "line 0", 0.9, (), (), "deterministic", Usage())
+    answer = Answer(text, "line 0", 0.9, (), (), "deterministic", Usage())
     async with shift.store.begin() as tx:
         await tx.runs.save(finish(run, answer))
     await reply.finish(run, answer)
@@ -60,9 +60,9 @@ def words(messages: list[dict[str, Any]]) -> str:
     )
 
 
-def is_whole(messages: list[dict[str, Any]]) -> bool:
+def is_whole(messages: list[dict[str, Any]], text: str = LINES) -> bool:
     """Say whether every line is there exactly once, finished and marked, and nothing is empty."""
-    once = all(words(messages).count(line) == 1 for line in LINES.splitlines())
+    once = all(words(messages).count(line) == 1 for line in text.splitlines())
     over = not any(m["streaming"] for m in messages) and all(words([m]) for m in messages)
     return once and over and "answer.helpful" in str(messages[-1]["blocks"])
 
@@ -126,6 +126,18 @@ async def test_an_answer_whose_message_somebody_deletes_is_said_again(
     await end(shift, run, reply)
     (again,) = shift.slack.thread("#incidents", str(run.place.thread_ts))[1:]
     assert is_whole([again])
+
+
+async def test_an_answer_whose_second_message_is_refused_is_still_there_once(shift: Shift) -> None:
+    long = "".join(f"line {n} of the answer\n" for n in range(700))
+    run, reply = await begun(shift)
+    lines = long.splitlines(keepends=True)
+    await reply.say("".join(lines[:400]))
+    shift.slack.fail("chat.startStream", 100, error="restricted_action")
+    for line in lines[400:]:
+        await reply.say(line)
+    await end(shift, run, reply, long)
+    assert is_whole(shift.slack.thread("#incidents", str(run.place.thread_ts))[1:], long)
 
 
 async def test_a_message_that_is_full_before_we_think_so_goes_on_in_the_next(shift: Shift) -> None:

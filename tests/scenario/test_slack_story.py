@@ -113,7 +113,10 @@ async def story(
     await made.idle()
 
 
-async def test_a_mention_becomes_an_answer_with_progress_chart_and_buttons(story: Story) -> None:
+async def test_a_mention_becomes_an_answer_with_progress_chart_and_buttons(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "CHART_PATIENCE", timedelta(seconds=PATIENCE))
     story.stand.workers = InlineWorkers()  # this chart is drawn
     async with story.running():
         ts = story.slack.post_as("alice", "#incidents", "@sre why is order latency up?")

@@ -1,6 +1,7 @@
 """What every test lives in.
 
     loopback only   a connection or name look-up beyond this machine fails the test that made it
+    no public CA    whose certificates they signed is out of reach; a test's own authority is asked
     programs        a test marked needs_… or browser skips with its reason when one is absent
     any speed       no test fails because an example took long; timeouts guard against hanging alone
     nothing skipped with SRE_AGENT_REQUIRE_ALL=1 (CI) a skip turns the whole run red
@@ -16,10 +17,12 @@ import ipaddress
 import os
 import shutil
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import hypothesis
 import pytest
 import structlog
@@ -104,6 +107,22 @@ def _getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
     return _real_getaddrinfo(host, *arguments, **options)
 
 
+# ------------------------------------------------------------------------------- no public CA
+
+# Each client reads some 140 authorities of the world, which takes longer than most tests. Whom they
+# vouch for is beyond this machine. Nothing is trusted that was not: a context only knows fewer.
+_real_locations = ssl.SSLContext.load_verify_locations
+
+
+def _locations(context: ssl.SSLContext, cafile: Any = None, *more: Any, **named: Any) -> None:
+    if cafile != certifi.where():
+        _real_locations(context, cafile, *more, **named)
+
+
+def _no_default_paths(context: ssl.SSLContext) -> None:
+    """Know no authority of the system."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Close the doors before any test module is imported."""
     config.stash[_BEGAN] = begin_run()
@@ -111,6 +130,8 @@ def pytest_configure(config: pytest.Config) -> None:
     socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign, assignment]
     socket.socket.sendto = _sendto  # type: ignore[method-assign, assignment]
     socket.getaddrinfo = _getaddrinfo
+    ssl.SSLContext.load_verify_locations = _locations  # type: ignore[method-assign]
+    ssl.SSLContext.set_default_verify_paths = _no_default_paths  # type: ignore[method-assign]
     for proxy in ("http_proxy", "https_proxy", "all_proxy"):
         os.environ.pop(proxy, None)
         os.environ.pop(proxy.upper(), None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from bot.core.ports import Person, PlanRecord
@@ -202,8 +203,14 @@ TEXTS = (SCALE, ROLLBACK, RESTART, BOTH, MANUAL, FORBIDDEN)
 
 
 def library(*texts: str) -> dict[str, Loaded]:
-    loaded = [parse(text.encode(), "test.yaml", frozenset(ACTIONS)) for text in texts or TEXTS]
+    loaded = [_loaded(text) for text in texts or TEXTS]
     return {each.playbook.id: each for each in loaded}
+
+
+@cache
+def _loaded(text: str) -> Loaded:
+    """Read a playbook once: every small production has the same ones, and nobody changes one."""
+    return parse(text.encode(), "test.yaml", frozenset(ACTIONS))
 
 
 def populate(cluster: FakeCluster) -> None:

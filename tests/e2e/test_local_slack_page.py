@@ -16,7 +16,7 @@ from sandbox.slack import people
 from sandbox.slack.server import SlackServer, Timing, start_slack
 from tests.patience import PATIENCE
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

@@ -39,9 +39,8 @@ from tools.world import (
     WorkloadRef,
 )
 
-pytestmark = (
-    pytest.mark.slow
-)  # few tests, each hours of the world: begun first, or a worker ends alone
+# few tests, each hours of the world: begun first, or a worker ends alone
+pytestmark = pytest.mark.slow
 
 WATCHED = ("order_latency_p99", "order_error_rate", "api_error_rate", "api_latency_p99")
 MINUTE = 60.0

@@ -39,21 +39,25 @@ class Subject:
 
     labels: tuple[str, ...]
     pod: str = ""  # which of them names pods, whose workload is meant
+    spaced: frozenset[str] = frozenset()  # which of them put a namespace before: `shop/cart`
 
     @property
     def group_by(self) -> str:
         """The label that names the service in the answer of a query built with `named`."""
         if len(self.labels) > 1:
             return JOINED
+        if self.spaced:
+            return JOINED
         return WORKLOAD if self.pod else self.labels[0]
 
     def named(self, promql: str) -> str:
         """Return an expression whose series carry `group_by`."""
-        if self.labels == (self.group_by,):
+        if self.labels == (self.group_by,) and not self.spaced:
             return promql
         into = self.group_by
         for label in reversed(self.labels):
-            promql = f'label_replace({promql}, "{into}", "$1", "{label}", "(.+)")'
+            whole = "(?:.*/)?([^/]+)" if label in self.spaced else "(.+)"
+            promql = f'label_replace({promql}, "{into}", "$1", "{label}", "{whole}")'
             if label == self.pod:
                 promql = f'label_replace({promql}, "{into}", "$1", "{label}", "{POD_PATTERN}")'
         return promql
@@ -62,7 +66,24 @@ class Subject:
         """Return whom a row tells of; empty when no label says."""
         label = next((each for each in self.labels if row.get(each)), "")
         value = row.get(label, "")
+        value = value.rpartition("/")[2] if label in self.spaced else value
         return workload_of(value) if label == self.pod else value
+
+
+def named_by(labels: Sequence[str], rows: Rows, pod: str = "") -> Subject:
+    """Return the subject of some labels; a namespace before names is left out where none meet."""
+    spaced = set()
+    for label in labels:
+        values = values_of(rows, label)
+        short = {value.rpartition("/")[2] for value in values}
+        if (
+            label != pod
+            and all(map(is_name, values))
+            and len(short) == len(values)
+            and (short != values)
+        ):
+            spaced.add(label)
+    return Subject(tuple(labels), pod, frozenset(spaced))
 
 
 def choose(rows: Rows) -> Subject | None:
@@ -82,21 +103,21 @@ def choose(rows: Rows) -> Subject | None:
             best[label] = max(best.get(label, -9.0), scores.get(label, -9.0))
     pod = pod_label(rows)
     labels = sorted(best, key=lambda each: (prior(each) < 2, each != pod, -best[each], each))
-    return Subject(tuple(labels), pod if pod in best else "") if labels else None
+    return named_by(labels, rows, pod if pod in best else "") if labels else None
 
 
 def subject_of(rows: Rows, rule: Subject | None) -> Subject | None:
     """Return what names the services of a family's rows, by the platform's rule where it holds."""
     calls = _told_by_one_target(rows, rule)
     if calls:
-        return Subject((calls,))
+        return named_by((calls,), rows)
     if rule is None:
         return choose(rows)
     used = [next((x for x in rule.labels if row.get(x)), "") for row in rows]
     if not all(used):
         return choose(rows)
     labels = tuple(label for label in rule.labels if label in used)
-    return Subject(labels, rule.pod if rule.pod in labels else "")
+    return named_by(labels, rows, rule.pod if rule.pod in labels else "")
 
 
 def target_of(rows: Rows, rule: Subject | None) -> Subject | None:
@@ -136,6 +157,7 @@ def _scores(rows: Rows) -> dict[str, float]:
         - (2.0 if groups and not prior(label) and count == alone else 0.0)  # a machine's name
         + 3.0 * count / most
         + 1.5 * _wordly(values_of(rows, label))
+        - 3.0 * _of_exporters(values_of(rows, label))
         + (3.4 if label == pod else 0.0)  # its workload is a name, where no label says it better
         for label, count in split.items()
     }
@@ -145,6 +167,12 @@ def _wordly(values: set[str]) -> float:
     """Return the share of values that people would write: no word of them mixes in digits."""
     good = sum(1 for v in values if not any(c.isdigit() for c in v))
     return good / len(values) if values else 0.0
+
+
+def _of_exporters(values: set[str]) -> float:
+    """Return the share of values that name who measures, not what is measured."""
+    own = sum(1 for value in values if {"exporter", "metrics"} & set(words_of(value)))
+    return own / len(values) if values else 0.0
 
 
 def _address(rows: Rows) -> str:

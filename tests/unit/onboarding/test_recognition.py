@@ -105,6 +105,21 @@ def test_a_collector_that_tells_of_many_services_names_them_itself() -> None:
     assert subject_of(inside, rule) == rule
 
 
+def test_a_namespace_before_a_name_is_left_out_where_no_two_meet() -> None:
+    two = rows("job=shop/cart", "job=shop/till", "job=stock")
+    subject = subject_of(two, Subject(("job",)))
+    assert subject is not None
+    assert [subject.of(row) for row in two] == ["cart", "till", "stock"]
+    promql_parser.parse(f"sum by ({subject.group_by}) ({subject.named('x')})")
+    twice = rows("job=live/cart", "job=staging/cart")
+    assert subject_of(twice, Subject(("job",))) == Subject(("job",))
+
+
+def test_what_measures_is_not_what_is_measured() -> None:
+    said = rows("instance=h:1 job=main-db service=postgres-exporter namespace=data")
+    assert choose(said) == Subject(("job",))
+
+
 def test_machines_of_one_job_are_told_apart_by_their_address() -> None:
     rule = Subject(("job",))
     assert target_of(rows(*(f"{a} job=machines" for a in APPS)), rule) == Subject(("instance",))

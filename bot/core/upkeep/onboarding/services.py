@@ -9,7 +9,7 @@ from typing import Any
 from bot.core.upkeep.discovery import COUNTERS, calls_of
 from bot.core.upkeep.onboarding.learning import Learned
 from bot.core.upkeep.onboarding.survey import Tell
-from tools.errors import BackendError
+from tools.errors import BackendError, ToolError
 from tools.onboarding.label_shapes import is_name, mappings
 from tools.onboarding.service_drafts import (
     KINDS,
@@ -77,22 +77,25 @@ class Platform:
             self.gaps.append(f"Backstage describes what no metric tells of: {', '.join(unseen)}")
 
     async def _workloads(self, learned: Learned) -> list[Workload]:
-        if self.cluster is not None:
-            try:
-                return [
-                    workload_of_object(kind, item)
-                    for kind in KINDS
-                    for item in await self.cluster.list(kind, "")
-                ]
-            except BackendError as error:
-                self.gaps.append(f"Kubernetes was not read: {error}")
-        found: list[Workload] = []
+        found = await self._listed(self.cluster) if self.cluster is not None else []
+        if found:
+            return found
         for kind, (labelled, plain, label) in _KUBE_STATE.items():
             name = next((n for n in (labelled, plain) if n in learned.survey.families), "")
             if name:
                 rows = await self.metrics.query(name, self.clock.now())
                 found += [_of_row(kind, label, row) for row in mappings(r for r, _ in rows)]
         return [each for each in found if each.name]
+
+    async def _listed(self, cluster: Cluster) -> list[Workload]:
+        """Return the workloads of the cluster; a kind that cannot be read hides no other."""
+        found: list[Workload] = []
+        for kind in KINDS:
+            try:
+                found += [workload_of_object(kind, each) for each in await cluster.list(kind, "")]
+            except ToolError as error:
+                self.gaps.append(f"the cluster's {kind}s were not read: {error}")
+        return found
 
     async def _calls(self, names: set[str]) -> list[tuple[str, str]]:
         found: set[tuple[str, str]] = set()

@@ -22,7 +22,7 @@ from tools.onboarding.families import (
     unit_of_bounds,
 )
 from tools.onboarding.label_shapes import mappings, pod_label
-from tools.onboarding.subjects import Subject, choose, subject_of, target_of
+from tools.onboarding.subjects import Subject, choose, named_by, subject_of, target_of
 from tools.onboarding.unknown import worth_asking
 from tools.ports import Clock, MetricAbout, Metrics, SaysAllMetadata
 from tools.world import Labels
@@ -208,5 +208,5 @@ def whom(
         return Subject((pod,), pod) if pod else subject_of(rows, rule)
     if convention.subject is Whom.LABEL:
         label = next((x for x in convention.labels if any(row.get(x) for row in rows)), "")
-        return Subject((label,)) if label else subject_of(rows, rule)
+        return named_by((label,), rows) if label else subject_of(rows, rule)
     return subject_of(rows, rule)

@@ -30,7 +30,7 @@ class Felt(IntEnum):
 
     IN_OBJECTS = 0  # what it is about, or what suffers from it, is not well
     IN_LINES = 1  # log lines blame a way that leads through it
-    WANTED = 2  # somebody's environment names the way
+    WANTED = 2  # somebody's environment names the way, or lacks what it keeps from them
     NOWHERE = 3
 
 
@@ -66,7 +66,7 @@ def causes(
         ways = _ways(state, each)
         count = sum(named.get(name, 0) for name in ways)
         felt = Felt.NOWHERE
-        if each.by.felt_in_objects and ways & wanted:
+        if each.sign.is_missed or (each.by.felt_in_objects and ways & wanted):
             felt = Felt.WANTED
         if count:
             felt = Felt.IN_LINES

@@ -29,6 +29,7 @@ class Sign:
     since: datetime | None = None
     ended: datetime | None = None  # it is over; None: it is so now
     names: tuple[str, ...] = ()  # under which others look for what is wrong
+    is_missed: bool = False  # its victims visibly lack what it keeps from them
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _used_up(what: str, lacking: Callable[[ClusterState], Iterable[Object]]) -> 
         for sign in _full(_RESOURCES[what], state):
             victims = tuple(each for each in lacking(state) if each.namespace == sign.subject.name)
             if victims:
-                yield Sign(sign.subject, sign.sentence, victims)
+                yield Sign(sign.subject, sign.sentence, victims, is_missed=True)
 
     settle = f"whether a new one would be let in: nobody reports refused {what}"
     return Analyser(f"quota-{what}-full", Link.START, (), settle, look, 1)

@@ -16,6 +16,7 @@ from bot.clock import WorldClock
 from bot.composition.config_check import check_config
 from bot.composition.database import head_places, kept_anchors, open_as_it_is, open_sealed
 from bot.composition.examining import approvers_of, backend_checks, off_of
+from bot.composition.lacking import lacking_of
 from bot.composition.onboarding import InitWish, learn_platform
 from bot.composition.parts import claude_of, open_parts, owner_name
 from bot.composition.terminal import terminal_desk
@@ -38,6 +39,7 @@ from tools.act.actions import load_actions
 from tools.catalog import ALL, load_tools
 from tools.errors import BackendError
 from tools.metrics_and_services import load_metrics, load_services
+from tools.rules import read_rules
 from tools.world import Catalogue
 
 __all__ = [
@@ -259,12 +261,15 @@ async def _tools_detail(settings: Settings) -> str:
 async def _playbooks_detail(settings: Settings) -> str:
     files = settings.files
     actions = await asyncio.to_thread(load_actions, files.actions)
-    metrics = await asyncio.to_thread(load_metrics, files.metrics)
-    read = await asyncio.to_thread(read_library, files.playbooks, actions, map(str, metrics))
+    catalogue = Catalogue(await asyncio.to_thread(load_metrics, files.metrics), {})
+    known = catalogue.measurable
+    read = await asyncio.to_thread(read_library, files.playbooks, actions, known)
     if read.refused:
         why = "; ".join(read.refused.values())
         raise CheckFailedError(f"{len(read.refused)} do not serve: {why}", "mend the named files")
-    return f"{len(read.library)} playbooks"
+    rules = await asyncio.to_thread(read_rules, files.rca_rules, catalogue.named)
+    lacking = "; ".join(lacking_of(catalogue, rules, read))
+    return f"{len(read.library)} playbooks" + (f"; {lacking}" if lacking else "")
 
 
 async def _model_data_detail(settings: Settings) -> str:

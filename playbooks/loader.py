@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from foundation.capped_file import UnreadableFileError, read_capped
 from foundation.nearest import nearest
 from foundation.yaml_file import PathInFile, YamlFile, YamlFileError, YamlLimits, parse_yaml
 from playbooks import triggers
+from playbooks.roles import roles_in, without
 from playbooks.schema import Parameter, Playbook, PlaybookAction, PlaybookStep, Verify
 
 LIMITS = YamlLimits(bytes=64 * 1024)  # it is stored beside its plan, and a person reads it
@@ -47,6 +48,7 @@ class LibraryRead:
 
     library: Library
     refused: Mapping[str, str]  # path → file:line:column and what is wrong
+    lacking: Mapping[str, str] = field(default_factory=dict)  # id → metrics the catalogue has not
 
 
 class Takes(Protocol):
@@ -62,29 +64,47 @@ UNCHECKED: Parameters = MappingProxyType({})
 
 
 def load_library(folders: Sequence[Path], actions: Actions, metrics: Iterable[str] = ()) -> Library:
-    """Read every `*.yaml` below the folders; one that is wrong is an error."""
-    read = read_library(folders, actions, metrics)
-    for complaint in read.refused.values():
+    """Read every `*.yaml` below the folders; a wrong one, or an unknown metric, is an error."""
+    library = _read(folders, actions, frozenset(metrics), strict=True)
+    for complaint in library.refused.values():
         raise PlaybookError(complaint)
-    return read.library
+    return library.library
 
 
 def read_library(
-    folders: Sequence[Path], actions: Actions, metrics: Iterable[str] = ()
+    folders: Sequence[Path], actions: Actions, metrics: Iterable[str] | None = None
 ) -> LibraryRead:
     """Read every `*.yaml` below the folders, in order of their names, and name what is wrong.
 
+    With `metrics` given, what asks for others is left out, and a playbook that cannot do without.
     Raises PlaybookError for a folder that is not there.
     """
+    known = frozenset(metrics) if metrics is not None else frozenset()
+    read = _read(folders, actions, known, strict=False)
+    if metrics is None:
+        return read
+    found, lacking = dict(read.library), {}
+    for name, loaded in read.library.items():
+        missing = asked_by(loaded.playbook) - known
+        if missing:
+            lacking[name] = ", ".join(sorted(missing))
+            del found[name]
+            if (fitted := _without(loaded.playbook, missing)) is not None:
+                found[name] = replace(loaded, playbook=fitted)
+    return LibraryRead(MappingProxyType(found), read.refused, MappingProxyType(lacking))
+
+
+def _read(
+    folders: Sequence[Path], actions: Actions, metrics: frozenset[str], *, strict: bool
+) -> LibraryRead:
     found: dict[str, Loaded] = {}
     refused: dict[str, str] = {}
-    known_metrics = frozenset(metrics)
     for folder in folders:
         if not folder.is_dir():
             raise PlaybookError(f"{folder}: there is no such folder")
         for path in sorted(folder.rglob("*.yaml")):
             try:
-                loaded = load_file(path, actions, known_metrics)
+                loaded = load_file(path, actions, metrics, strict=strict)
                 name = loaded.playbook.id
                 if name in found:
                     other = found[name].path
@@ -96,8 +116,35 @@ def read_library(
     return LibraryRead(MappingProxyType(found), MappingProxyType(refused))
 
 
-def load_file(path: Path, actions: Actions, metrics: Iterable[str] = ()) -> Loaded:
-    """Read one playbook; with `metrics` given, a metric that is not among them is an error."""
+def asked_by(playbook: Playbook) -> frozenset[str]:
+    """Return every metric and role that a playbook's expressions ask for."""
+    texts = (
+        *playbook.trigger_conditions,
+        *playbook.preconditions,
+        *(each.expression for each in playbook.verify),
+    )
+    return frozenset().union(*(triggers.parse(text).metrics() for text in texts))
+
+
+def _without(playbook: Playbook, lacking: frozenset[str]) -> Playbook | None:
+    """Return a playbook that asks for nothing that is lacking; None: it cannot serve without."""
+    conditions = (without(text, lacking) for text in playbook.trigger_conditions)
+    left = tuple(text for text in conditions if text is not None)
+    asked = frozenset().union(*(triggers.parse(text).metrics() for text in playbook.preconditions))
+    if not left or asked & lacking:
+        return None
+    judged = tuple(
+        each.model_copy(update={"expression": text})
+        for each in playbook.verify
+        if (text := without(each.expression, lacking)) is not None
+    )
+    return playbook.model_copy(update={"trigger_conditions": left, "verify": judged})
+
+
+def load_file(
+    path: Path, actions: Actions, metrics: Iterable[str] = (), *, strict: bool = True
+) -> Loaded:
+    """Read one playbook; with `metrics` given and `strict`, another metric is an error."""
     try:
         content = read_capped(path, LIMITS.bytes)
     except UnreadableFileError as error:
@@ -105,7 +152,7 @@ def load_file(path: Path, actions: Actions, metrics: Iterable[str] = ()) -> Load
     taken = {}
     if isinstance(actions, Mapping):
         taken = {name: frozenset(each.parameters.model_fields) for name, each in actions.items()}
-    return parse(content, str(path), frozenset(actions), frozenset(metrics), taken)
+    return parse(content, str(path), frozenset(actions), frozenset(metrics), taken, strict=strict)
 
 
 def parse(
@@ -114,6 +161,8 @@ def parse(
     actions: frozenset[str],
     metrics: frozenset[str] = frozenset(),
     parameters: Parameters = UNCHECKED,
+    *,
+    strict: bool = True,
 ) -> Loaded:
     """Read one playbook from bytes; `name` is what complaints call the file."""
     try:
@@ -127,7 +176,9 @@ def parse(
         playbook = Playbook.model_validate(_with_defaults_as_written(file))
     except ValidationError as error:
         raise page.complaint(error) from error
-    _check_names(page, playbook, actions, metrics)
+    _check_actions(page, playbook, actions)
+    if metrics:
+        _check_metrics(page, playbook, metrics, strict=strict)
     _check_parameters(page, playbook, parameters)
     return Loaded(playbook, hashlib.sha256(content).hexdigest(), name)
 
@@ -202,9 +253,7 @@ def _check_parameters(page: _Page, playbook: Playbook, parameters: Parameters) -
                     )
 
 
-def _check_names(
-    page: _Page, playbook: Playbook, actions: frozenset[str], metrics: frozenset[str]
-) -> None:
+def _check_actions(page: _Page, playbook: Playbook, actions: frozenset[str]) -> None:
     for index, step in enumerate(playbook.steps):
         for place, name in (
             (("steps", index, "action"), step.action),
@@ -212,8 +261,15 @@ def _check_names(
         ):
             if name and name not in actions:
                 raise page.error(place, f"there is no action {name!r}.{nearest(name, actions)}")
-    if not metrics:
-        return
+
+
+def _check_metrics(
+    page: _Page, playbook: Playbook, metrics: frozenset[str], *, strict: bool
+) -> None:
+    """Refuse a metric that only stands there, and in `strict` one that is none.
+
+    A role that no metric plays is never wrong: the next catalogue may have one.
+    """
     places: list[tuple[tuple[str | int, ...], str]] = [
         *(
             ((key, i), text)
@@ -224,7 +280,8 @@ def _check_names(
     ]
     for where, text in places:
         expression = triggers.parse(text)
-        for metric in sorted(expression.metrics() - metrics):
+        unknown = expression.metrics() - metrics - roles_in(expression) if strict else ()
+        for metric in sorted(unknown):
             raise page.error(where, f"there is no metric {metric!r}.{nearest(metric, metrics)}")
         for name in sorted(expression.names() & metrics):
             raise page.error(where, f"metric {name!r} needs a comparison, such as {name} > 0.9")

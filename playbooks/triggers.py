@@ -3,7 +3,11 @@
     expression := term ("or" term)*          term := factor ("and" factor)*
     factor     := "not" factor | "(" expression ")" | comparison | name
     comparison := metric ("<" | "<=" | ">" | ">=" | "==" | "!=") number ["%"]
+    metric     := name of the catalogue | "role:" role [":" resource]
     name       := word | "quoted text"       an event reason, or a text that logs contain
+
+A role stands for every metric that plays it, as a share of each metric's own limit:
+`role:latency > 100%` holds when a latency is beyond its limit, whatever its name and unit.
 
 Values are true, false or unknown (None): a metric without data, or logs nobody could read, make an
 expression unknown and never false. Nothing is evaluated but this: no calls, no attributes.
@@ -18,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+ROLE = "role:"
 LONGEST = 500  # characters of one expression
 DEEPEST = 20  # nested parentheses and nots
 
@@ -71,6 +76,10 @@ class Expression(Protocol):
         """Return the event and log names it looks for."""
         ...
 
+    def __str__(self) -> str:
+        """Return it as it could be written."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -91,6 +100,11 @@ class Comparison:
 
     def names(self) -> frozenset[str]:
         return frozenset()
+
+    def __str__(self) -> str:
+        if self.metric.startswith(ROLE):
+            return f"{self.metric} {self.sign} {self.number * 100:.6g}%"
+        return f"{self.metric} {self.sign} {self.number:.6g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,10 @@ class Named:
     def names(self) -> frozenset[str]:
         return frozenset({self.text})
 
+    def __str__(self) -> str:
+        quote = "'" if '"' in self.text else '"'
+        return f"{quote}{self.text}{quote}"
+
 
 @dataclass(frozen=True, slots=True)
 class Not:
@@ -130,6 +148,9 @@ class Not:
 
     def names(self) -> frozenset[str]:
         return self.part.names()
+
+    def __str__(self) -> str:
+        return f"not {_bracketed(self.part)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +172,13 @@ class AndOr:
 
     def names(self) -> frozenset[str]:
         return frozenset().union(*(part.names() for part in self.parts))
+
+    def __str__(self) -> str:
+        return f" {self.word} ".join(_bracketed(part) for part in self.parts)
+
+
+def _bracketed(part: Expression) -> str:
+    return f"({part})" if isinstance(part, AndOr) else str(part)
 
 
 class _Token(NamedTuple):
@@ -251,5 +279,7 @@ class _Reader:
             raise TriggerError(
                 f"{metric.text} {sign.text} needs a number, not {number.text!r}", number.column
             )
+        if metric.text.startswith(ROLE) and sign.text in {"==", "!="}:
+            raise TriggerError(f"a role is compared with < or >, not {sign.text}", sign.column)
         scale = 0.01 if number.text.endswith("%") else 1.0
         return Comparison(metric.text, sign.text, float(number.text.rstrip("%")) * scale)

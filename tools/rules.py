@@ -1,10 +1,16 @@
-"""Reads root-cause rules from YAML. Every complaint says file:line:column and what to write."""
+"""Reads root-cause rules from YAML. Every complaint says file:line:column and what to write.
+
+A rule asks for metrics by their names or by their roles (`role:latency`, `role:saturation:cpu`).
+One that asks for what the catalogue has not is left out and told: rules fit many catalogues.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from foundation.nearest import nearest
@@ -23,15 +29,34 @@ class RuleError(BadArgumentError):
     """A rule file is wrong; the message names file, line, column and value."""
 
 
-def load_rules(path: Path, metrics: Sequence[str] = ()) -> tuple[Rule, ...]:
-    """Read a rule file; with `metrics` given, a metric that is not among them is an error."""
+@dataclass(frozen=True, slots=True)
+class RulesRead:
+    """What stands in a rule file, and what was left out for want of metrics."""
+
+    rules: tuple[Rule, ...]
+    lacking: Mapping[str, str]  # rule's id → the names that the catalogue has not
+
+
+def load_rules(path: Path) -> tuple[Rule, ...]:
+    """Read every rule of a file."""
     try:
-        return _rules(read_yaml(path), frozenset(metrics))
+        return _rules(read_yaml(path))
     except YamlFileError as error:
         raise RuleError(str(error)) from error
 
 
-def _rules(file: YamlFile, metrics: frozenset[str]) -> tuple[Rule, ...]:
+def read_rules(path: Path, measurable: AbstractSet[str]) -> RulesRead:
+    """Read the rules that can be judged by what a catalogue measures."""
+    rules = load_rules(path)
+    lacking = {
+        rule.id: ", ".join(sorted(rule.asked - measurable))
+        for rule in rules
+        if not measurable >= rule.asked
+    }
+    return RulesRead(tuple(r for r in rules if r.id not in lacking), MappingProxyType(lacking))
+
+
+def _rules(file: YamlFile) -> tuple[Rule, ...]:
     tree = file.value
     if tree is None:
         return ()
@@ -44,14 +69,14 @@ def _rules(file: YamlFile, metrics: frozenset[str]) -> tuple[Rule, ...]:
         part = _Part(file, (index,), entry)
         if not isinstance(entry, dict):
             raise part.error(f"every rule is a mapping that begins with '- id:', got {entry!r}")
-        rule = _rule(part, metrics)
+        rule = _rule(part)
         if rule.id in rules:
             raise part.error(f"rule id {rule.id!r} is used twice", "id")
         rules[rule.id] = rule
     return tuple(rules.values())
 
 
-def _rule(entry: _Part, metrics: frozenset[str]) -> Rule:
+def _rule(entry: _Part) -> Rule:
     entry.check_keys(_RULE_KEYS)
     rule_id = entry.text("id")
     if not isinstance(entry.values.get("condition"), dict):
@@ -66,10 +91,10 @@ def _rule(entry: _Part, metrics: frozenset[str]) -> Rule:
         raise entry.error(f"weight {weight!r} must lie between 0 and 1", "weight")
     return Rule(
         id=rule_id,
-        primary_metric=condition.metric("primary_metric", metrics),
+        primary_metric=condition.text("primary_metric"),
         primary_threshold=condition.number("primary_threshold"),
         correlated=tuple(
-            Correlated(part.metric("metric", metrics), part.number("threshold"))
+            Correlated(part.text("metric"), part.number("threshold"))
             for part in condition.parts("correlated_metrics", {"metric", "threshold"})
         ),
         events=condition.texts("events"),
@@ -126,12 +151,6 @@ class _Part:
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             raise self.error(f"{key} must be a list of texts, got {value!r}", key)
         return tuple(value)
-
-    def metric(self, key: str, metrics: frozenset[str]) -> str:
-        value = self.text(key)
-        if metrics and value not in metrics:
-            raise self.error(f"unknown metric {value!r}.{nearest(value, metrics)}", key)
-        return value
 
     def number(self, key: str) -> float | None:
         value = self.values.get(key)

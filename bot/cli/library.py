@@ -22,11 +22,12 @@ def _library(paths: list[Path] | None = None) -> Library:
     from tools.act.actions import load_actions
     from tools.extensions import ExtensionError
     from tools.metrics_and_services import CatalogueError, load_metrics
+    from tools.world import Catalogue
 
     files = settings().files
     try:
         actions = load_actions(files.actions)
-        metrics = [str(name) for name in load_metrics(files.metrics)]
+        metrics = Catalogue(load_metrics(files.metrics), {}).measurable
         if not paths:
             return load_library(files.playbooks, actions, metrics)
         found: dict[str, Loaded] = {}
@@ -148,7 +149,7 @@ def _metrics(pairs: list[str]) -> dict[str, float]:
             sign = ""
         if not sign or not name.strip():
             raise typer.BadParameter(
-                f"{pair!r} must be NAME=VALUE, such as memory_usage=0.95", param_hint="--metric"
+                f"{pair!r} must be NAME=VALUE, such as role:latency=1.2", param_hint="--metric"
             )
     return found
 
@@ -157,11 +158,12 @@ def _refuse_unknown(given: dict[str, float]) -> None:
     """End with the nearest name for a metric that no catalogue has: it would decide nothing."""
     from foundation.nearest import nearest
     from tools.metrics_and_services import CatalogueError, load_metrics
+    from tools.world import ROLE, Catalogue
 
     try:
-        known = [str(name) for name in load_metrics(settings().files.metrics)]
+        known = Catalogue(load_metrics(settings().files.metrics), {}).measurable
     except CatalogueError as error:
         raise fail(str(error)) from error
     for name in given:
-        if name not in known:
+        if name not in known and not name.startswith(ROLE):
             raise fail(f"there is no metric {name!r}.{nearest(name, known)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.composition.config_doubts import doubts_of, kinds_doubted
+from bot.composition.lacking import lacking_of
 from bot.settings import Settings
 from foundation.cron import Cron, CronError
 from playbooks.loader import PlaybookError, read_library
@@ -14,8 +15,8 @@ from tools.act.actions import ACTIONS, load_actions
 from tools.catalog import ALL, load_tools
 from tools.extensions import ExtensionError
 from tools.metrics_and_services import CatalogueError, load_metrics, load_services
-from tools.rules import RuleError, load_rules
-from tools.world import ServiceName, ServiceSpec
+from tools.rules import RuleError, load_rules, read_rules
+from tools.world import Catalogue, ServiceName, ServiceSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,22 @@ def _doubts(found: Settings) -> list[str]:
     """Return what is right in form and resolves to nothing."""
     try:
         services = services_in(found)
-        return [*doubts_of(found, services), *kinds_doubted(services)]
+        return [*doubts_of(found, services), *kinds_doubted(services), *_lacking(found)]
     except CatalogueError:
         return doubts_of(found, ())  # told as an error of the file
+
+
+def _lacking(found: Settings) -> tuple[str, ...]:
+    """Return what is left out of rules and playbooks; what cannot be read is told as an error."""
+    files = found.files
+    try:
+        catalogue = Catalogue(load_metrics(files.metrics), {})
+        rules = read_rules(files.rca_rules, catalogue.named)
+        known = load_actions(files.actions)
+        playbooks = read_library(files.playbooks, known, catalogue.measurable)
+    except (CatalogueError, RuleError, PlaybookError, ExtensionError):
+        return ()
+    return lacking_of(catalogue, rules, playbooks)
 
 
 def services_in(found: Settings) -> Mapping[ServiceName, ServiceSpec]:
@@ -74,10 +88,10 @@ def _files(found: Settings) -> list[Checked]:
     """Read what the document names; a bad file does not keep the others from being read."""
     files = found.files
     checked: list[Checked] = []
-    metrics: list[str] = []
+    catalogue = Catalogue({}, {})
     try:
-        metrics = [str(name) for name in load_metrics(files.metrics)]
-        checked.append(Checked(str(files.metrics), f"{len(metrics)} metrics"))
+        catalogue = Catalogue(load_metrics(files.metrics), {})
+        checked.append(Checked(str(files.metrics), f"{len(catalogue.metrics)} metrics"))
     except CatalogueError as error:
         checked.append(Checked(str(files.metrics), error=str(error)))
     try:
@@ -86,7 +100,7 @@ def _files(found: Settings) -> list[Checked]:
     except CatalogueError as error:
         checked.append(Checked(str(files.services), error=str(error)))
     try:
-        rules = load_rules(files.rca_rules, metrics)
+        rules = load_rules(files.rca_rules)
         checked.append(Checked(str(files.rca_rules), f"{len(rules)} rules"))
     except RuleError as error:
         checked.append(Checked(str(files.rca_rules), error=str(error)))
@@ -99,7 +113,7 @@ def _files(found: Settings) -> list[Checked]:
     except ExtensionError as error:
         checked.append(Checked(action_folders, error=str(error)))
     try:
-        read = read_library(files.playbooks, actions, metrics)
+        read = read_library(files.playbooks, actions)
         checked.append(Checked(library_folders, f"{len(read.library)} playbooks"))
         checked += [Checked(path, error=why) for path, why in read.refused.items()]
     except PlaybookError as error:

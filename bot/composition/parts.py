@@ -22,6 +22,7 @@ import structlog
 from bot.claude.model import Claude
 from bot.composition.database import AuditUpkeep, open_sealed
 from bot.composition.instances import alertmanager_of, cluster_of, logs_of, metrics_of
+from bot.composition.lacking import lacking_of
 from bot.core.ports import Clock, Model, Store
 from bot.core.shared.announcing import AnnouncingStore, Subscriber
 from bot.core.shared.charts import ChartDesk
@@ -53,7 +54,7 @@ from tools.ports import (
     Traces,
     Workers,
 )
-from tools.rules import load_rules
+from tools.rules import read_rules
 from tools.world import Catalogue, Change, Window
 
 FILL_AGAIN = "mend it, then: python -m bot knowledge reindex FOLDER"
@@ -87,14 +88,15 @@ def open_live_files(settings: Settings, actions: Mapping[str, Action]) -> LiveFi
             clusters=settings.cluster_names,
             model_data=settings.model_data,
         )
-        metrics = sorted(catalogue.metrics)
-        playbooks = read_library(files.playbooks, actions, metrics)
+        playbooks = read_library(files.playbooks, actions, catalogue.measurable)
+        rules = read_rules(files.rca_rules, catalogue.named)
         return LoadedFiles(
             catalogue=catalogue,
-            rules=load_rules(files.rca_rules, metrics),
+            rules=rules.rules,
             library=playbooks.library,
             tools=catalog.load_tools(files.tools),
             refused=playbooks.refused,
+            lacking=lacking_of(catalogue, rules, playbooks),
         )
 
     named = [files.metrics, files.services, files.rca_rules, *files.playbooks, *files.tools]

@@ -28,18 +28,17 @@ from tools.analysis.symptoms import (
     SeenChange,
     SeenEvent,
     SeenObject,
-    SeenVerdict,
     Symptoms,
 )
 from tools.units import format_value
-from tools.world import Change, ChangeKind, Direction, ServiceName, Verdict
+from tools.world import ROLE, Change, ChangeKind, ServiceName, Verdict
 
 CHANGE_LOOKBACK = timedelta(hours=3)
 CHANGE_TOLERANCE = timedelta(minutes=3)  # a change may be recorded a little after its effect
 TRIGGER_WITHIN = timedelta(minutes=15)  # a change so long before an object went wrong is behind it
 CHANGE_HALF_LIFE_SECONDS = 45 * 60.0
+MEMORY, AVAILABILITY = f"{ROLE}saturation:memory", f"{ROLE}availability"  # what kills show in
 HOT_SHARE = 0.5  # of the slowest traces' time in one operation: from here on it says something
-HOT_WEIGHT, HOT_CLUE = 0.4, 0.12  # for a callee that nothing else speaks about; for a known one
 HOT_WEIGHT, HOT_CLUE = 0.4, 0.12  # for a callee that nothing else speaks about; for a known one
 CHANGE_WEIGHTS: Mapping[ChangeKind, float] = {
     ChangeKind.DEPLOY: 0.72,
@@ -143,9 +142,9 @@ def from_events(scene: Scene, candidates: Candidates) -> None:
             related = scene.abnormal.get(seen.service, ())
             candidate.add(weight * (1.0 if related or not scene.abnormal else 0.5))
             for verdict in related[:2]:
-                memory = "memory" in verdict.verdict.metric or "restart" in verdict.verdict.metric
+                close = verdict.is_of(MEMORY) or verdict.is_of(AVAILABILITY)
                 candidate.add(
-                    (0.4 if memory else 0.15) * strength(verdict),
+                    (0.4 if close else 0.15) * strength(verdict),
                     f"{verdict.verdict.metric} {_sigma(verdict.verdict)}",
                     (verdict.evidence,),
                 )
@@ -244,8 +243,8 @@ def _match(rule: Rule, service: ServiceName, symptoms: Symptoms) -> list[str] | 
             seen
             for seen in symptoms.verdicts
             if seen.verdict.service == service
-            and seen.verdict.metric == part.metric
-            and _is_beyond(seen, part.threshold)
+            and seen.is_of(part.metric)
+            and seen.is_beyond(part.metric, part.threshold)
         ]
         if not hits:
             return None
@@ -270,14 +269,6 @@ def _match(rule: Rule, service: ServiceName, symptoms: Symptoms) -> list[str] | 
             return None
         evidence += [seen.evidence for seen in lines]
     return list(dict.fromkeys(e for e in evidence if e))
-
-
-def _is_beyond(seen: SeenVerdict, threshold: float | None) -> bool:
-    if threshold is None:
-        return seen.verdict.anomalous
-    if seen.bad_direction is Direction.DOWN:
-        return seen.verdict.observed <= threshold
-    return seen.verdict.observed >= threshold
 
 
 def from_patterns(scene: Scene, candidates: Candidates) -> None:

@@ -10,16 +10,42 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tools.tracing import TraceStudy
-from tools.world import Change, ClusterEvent, Direction, ServiceName, Verdict
+from tools.world import (
+    ROLE,
+    Change,
+    ClusterEvent,
+    Direction,
+    MetricSpec,
+    ServiceName,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SeenVerdict:
-    """A verdict and the evidence it came from; `bad_direction` as in the catalogue."""
+    """A verdict, the evidence it came from, and what the catalogue says of its metric."""
 
     verdict: Verdict
     evidence: str = ""
-    bad_direction: Direction = Direction.UP
+    spec: MetricSpec | None = None
+
+    def is_of(self, name: str) -> bool:
+        """Say whether a rule means this metric by a name: its own, or its role."""
+        return name == self.verdict.metric or (self.spec is not None and name in self.spec.names)
+
+    def is_beyond(self, name: str, threshold: float | None) -> bool:
+        """Say whether a rule's part holds: abnormal, or beyond the rule's threshold.
+
+        Beside a role the threshold is a share of each metric's own limit.
+        """
+        if threshold is None:
+            return self.verdict.anomalous
+        value = self.verdict.observed
+        if name.startswith(ROLE):
+            used = self.spec.share_of_limit(value) if self.spec is not None else None
+            return used is not None and used >= threshold
+        down = self.spec is not None and self.spec.bad_direction is Direction.DOWN
+        return value <= threshold if down else value >= threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +101,7 @@ class SeenTraces:
 
 @dataclass(frozen=True, slots=True)
 class Correlated:
-    """A second metric a rule asks for; without a threshold it must be anomalous."""
+    """A metric, or a role, that a rule asks for; without a threshold it must be anomalous."""
 
     metric: str
     threshold: float | None = None
@@ -91,18 +117,23 @@ class SuggestedAction:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of `config/rca_rules.yaml`; every part of the condition must hold."""
+    """One root-cause rule; every part of the condition must hold."""
 
     id: str
     primary_metric: str
     root_cause: str
-    primary_threshold: float | None = None  # in the metric's unit; None: it must be anomalous
+    primary_threshold: float | None = None  # see Correlated; in the metric's unit, or of its limit
     correlated: tuple[Correlated, ...] = ()
     events: tuple[str, ...] = ()  # event reasons, any of them
     logs: tuple[str, ...] = ()  # texts, any of them, any case
     kind: str = "unknown"
     weight: float = 0.4
     remediation: tuple[SuggestedAction, ...] = ()
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The metrics and roles it asks for."""
+        return frozenset({self.primary_metric, *(each.metric for each in self.correlated)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from tools.world.catalogue import (
     DEFAULT_MODEL_DATA,
+    ROLE,
     USUAL_TIER,
     Call,
     Catalogue,
@@ -67,6 +68,7 @@ __all__ = [
     "DEFAULT_CLUSTER",
     "DEFAULT_MODEL_DATA",
     "NOT_BEGUN",
+    "ROLE",
     "USUAL_TIER",
     "Baseline",
     "Breach",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tools.world.names import Direction, Labels, MetricName, MetricRole, ServiceName, WorkloadRef
+
+ROLE = "role:"  # role:latency, role:saturation:cpu: every metric that plays it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,30 @@ class MetricSpec:
         """Return which service a series tells of; empty when no label says so."""
         known = dict(labels)
         return ServiceName(known.get(self.group_by) or known.get("service", ""))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What rules and playbooks may call it: its own name, its role, what is full of it."""
+        if self.role is None:
+            return (self.name,)
+        role = f"{ROLE}{self.role.value}"
+        return (self.name, role, f"{role}:{self.resource}") if self.resource else (self.name, role)
+
+    def share_of_limit(self, value: float) -> float | None:
+        """Return how much of its limit a value uses: beyond 1 it is crossed. None: no limit.
+
+        Roles are compared by it, because their metrics have different units.
+        """
+        if self.threshold is None or math.isnan(value):
+            return None
+        if self.bad_direction is Direction.DOWN:
+            used, limit = self.threshold, value
+        else:
+            used = abs(value) if self.bad_direction is Direction.BOTH else value
+            limit = self.threshold
+        if limit <= 0:  # no share of nothing: crossed or not
+            return math.inf if self.is_beyond(value) else 0.0
+        return used / limit
 
     def is_beyond(self, value: float) -> bool:
         """Say whether a value lies beyond the limit; in both directions it bounds the size."""
@@ -111,6 +138,30 @@ class Catalogue:
     calls: tuple[Call, ...] = ()  # discovered; what services.yaml declares holds without them
     model_data: ModelData = DEFAULT_MODEL_DATA  # of services that do not say
     words: Mapping[str, str] = field(default_factory=dict)  # what people say -> what is meant
+
+    def measured_by(self, name: str) -> tuple[MetricSpec, ...]:
+        """Return the metric of a name, or those of a role (`role:latency`) that have a limit."""
+        spec = self.metrics.get(MetricName(name))
+        if spec is not None:
+            return (spec,)
+        return tuple(
+            s for s in self.metrics.values() if name in s.names and s.threshold is not None
+        )
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Every name that rules may ask for: of metrics and of the roles they play."""
+        return frozenset(name for spec in self.metrics.values() for name in spec.names)
+
+    @property
+    def measurable(self) -> frozenset[str]:
+        """Every name that has a value: a role has one where one of its metrics has a limit."""
+        return frozenset(name for name in self.named if self.measured_by(name))
+
+    def whose(self, metric: str, labels: Labels) -> ServiceName:
+        """Return which service a series tells of; empty when no label says so."""
+        spec = self.metrics.get(MetricName(metric))
+        return spec.service_of(labels) if spec else ServiceName(dict(labels).get("service", ""))
 
     def tier_of(self, service: ServiceName) -> int:
         """Return how critical a service is, 1 the most."""

@@ -58,7 +58,8 @@ async def import_baselines(
 
 
 async def _baselines(caller: Caller, metric: str) -> list[Baseline]:
-    known = caller.deps.catalogue().metrics
+    catalogue = caller.deps.catalogue()
+    known = catalogue.metrics
     if metric and metric not in known:
         raise ProblemError(422, f"metric: unknown metric {metric!r}.{nearest(metric, known)}")
     async with caller.deps.store.begin() as tx:
@@ -66,7 +67,8 @@ async def _baselines(caller: Caller, metric: str) -> list[Baseline]:
     return [
         b
         for b in found
-        if (not metric or b.metric == metric) and caller.may_read(dict(b.labels).get("service", ""))
+        if (not metric or b.metric == metric)
+        and caller.may_read(catalogue.whose(b.metric, b.labels))
     ]
 
 

@@ -275,10 +275,7 @@ def _onset(group: Sequence[Signal]) -> datetime:
 
 
 def _seen(anomaly: Anomaly, catalogue: Catalogue) -> SeenVerdict:
-    spec = catalogue.metrics.get(anomaly.metric)
-    if spec is None:
-        return SeenVerdict(anomaly.latest)
-    return SeenVerdict(anomaly.latest, bad_direction=spec.bad_direction)
+    return SeenVerdict(anomaly.latest, spec=catalogue.metrics.get(anomaly.metric))
 
 
 def _note_silent(part: str, port: object, gaps: dict[str, str]) -> None:

@@ -77,10 +77,22 @@ class Measuring:
     changes: Changes | None = None
 
     async def measure(self, metric: str, service: str) -> float | None:
-        """Return a metric of a service now: its worst series; None when there is no data."""
-        spec = self.catalogue().metrics.get(MetricName(metric))
-        if spec is None:
-            return None
+        """Return a metric of a service now: its worst series; None when there is no data.
+
+        Of a role it is the worst of its metrics, each as a share of its own limit.
+        """
+        if metric in self.catalogue().metrics:
+            return await self._measure(self.catalogue().metrics[MetricName(metric)], service)
+        specs = self.catalogue().measured_by(metric)
+        values = await asyncio.gather(*(self._measure(spec, service) for spec in specs))
+        shares = [
+            share
+            for spec, value in zip(specs, values, strict=True)
+            if value is not None and (share := spec.share_of_limit(value)) is not None
+        ]
+        return max(shares, default=None)
+
+    async def _measure(self, spec: MetricSpec, service: str) -> float | None:
         about = self.catalogue().services.get(ServiceName(service))
         place = pick(self.metrics, cluster=about.cluster if about else "")
         found = await place.query(spec.query, self.clock.now())
@@ -163,4 +175,6 @@ async def measured(measure: Measure, metric: str, service: str) -> float | None:
 
 
 def _worst(spec: MetricSpec, values: list[float]) -> float:
+    if spec.bad_direction is Direction.BOTH:
+        return max(values, key=abs)
     return min(values) if spec.bad_direction is Direction.DOWN else max(values)

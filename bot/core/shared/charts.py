@@ -53,7 +53,7 @@ class ChartDesk:
             (m for m in self._catalogue().metrics.values() if m.name == series.metric), None
         )
         baseline = await self._baselines.find(metric.name, series.labels) if metric else None
-        named = metric.service_of(series.labels) if metric else series.label("service")
+        named = self._catalogue().whose(series.metric, series.labels)
         service = named or ", ".join(v for _, v in series.labels) or "–"
         own = [v for v in verdicts if v.metric == series.metric and v.labels == series.labels]
         start, end = float(series.times[0]), float(series.times[-1])

@@ -36,6 +36,7 @@ class LoadedFiles:
     library: Library
     tools: tuple[Tool, ...] = field(default=catalog.ALL)
     refused: Mapping[str, str] = field(default_factory=dict)  # path of a bad playbook → what it is
+    lacking: tuple[str, ...] = ()  # what is left out because the catalogue lacks what it asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,10 @@ class LiveFiles:
         """Return the playbooks that are none, by path, with what is wrong where."""
         return self._current.refused
 
+    def lacking(self) -> tuple[str, ...]:
+        """Return which rules and playbooks are left out for want of metrics."""
+        return self._current.lacking
+
     def tools(self) -> tuple[Tool, ...]:
         """Return the shipped tools and a team's own."""
         return self._current.tools
@@ -138,6 +143,7 @@ class LiveFiles:
         )
         changed = ", ".join(facts["playbooks_changed"]) or "none"
         named = "".join(f" Not taken: {why}." for why in after.refused.values())
+        named += "".join(f" Note: {what}." for what in after.lacking if what not in before.lacking)
         return Reloaded(True, f"Read again: {counts}; changed playbooks: {changed}.{named}")
 
 
@@ -149,6 +155,8 @@ def _refused(why: str) -> Reloaded:
 def _warn(loaded: LoadedFiles) -> None:
     for why in loaded.refused.values():
         log.warning("files.playbook_refused", why=why)
+    if loaded.lacking:
+        log.warning("files.lack_metrics", count=len(loaded.lacking), what=loaded.lacking)
 
 
 def _with_calls(loaded: LoadedFiles, calls: tuple[Call, ...]) -> LoadedFiles:

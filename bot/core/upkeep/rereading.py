@@ -43,12 +43,14 @@ class Rereading:
     async def look(self) -> Reloaded | None:
         """Read everything again if a file has changed; None when none has."""
         async with self._one_at_a_time:
-            done = None
+            done, lacking = None, self.live_files.lacking()
             if await asyncio.to_thread(self.live_files.is_stale):
                 done = await self.live_files.reload(FOUND, self.store, self.clock, self._tell)
         wrong = {done.message: "files.refused"} if done is not None and not done.ok else {}
         refused = set(self.live_files.refused().values())
         wrong |= dict.fromkeys(sorted(refused - self._named), "files.playbook_refused")
+        left_out = [what for what in self.live_files.lacking() if what not in lacking]
+        wrong |= dict.fromkeys(left_out, "files.lacking")
         if wrong:
             async with self.store.begin() as tx:
                 for why, key in wrong.items():

@@ -57,9 +57,8 @@ def desk(store: SqlStore, tmp_path: Path) -> Desk:
         ("services", "dependencies: [kafka, redis]", "dependencies: [kafak]",
          r"services.yaml:\d+:\d+: dependency 'kafak' is no service. Did you mean 'kafka'"),
         ("services", "mode: approve", "mode: aprove", r"services.yaml:\d+:\d+: mode 'aprove'"),
-        ("rca_rules", "primary_metric: api_latency_p99", "primary_metric: api_latency_p9",
-         (r"rca_rules.yaml:\d+:\d+: unknown metric 'api_latency_p9'. "
-          r"Did you mean 'api_latency_p99'")),
+        ("rca_rules", "kind: deploy", "kind: deplo",
+         r"rca_rules.yaml:\d+:\d+: unknown kind 'deplo'. Did you mean 'deploy'"),
     ],
 )  # fmt: skip
 async def test_a_bad_file_keeps_the_good_one_and_is_told_to_who_asked(
@@ -90,7 +89,17 @@ async def test_a_metric_that_was_added_serves_at_once_and_is_audited(desk: Desk)
     assert facts["metrics_changed"] == ["carts"]
 
 
-def test_the_shipped_catalogue_holds_every_metric_of_the_platform() -> None:
+async def test_a_rule_whose_metric_is_gone_is_left_out_and_who_asked_reads_it(desk: Desk) -> None:
+    path = desk.folder / "rca_rules.yaml"
+    text = path.read_text("utf-8").replace("api_latency_p99", "api_latency_p9")
+    path.write_text(text, encoding="utf-8")
+    told = await desk.reload()
+    assert told.startswith("Read again: 14 metrics, 10 services, 10 rules")
+    assert "'high_latency_cpu' is left out, it asks for api_latency_p9 (Did you mean" in told
+    assert "high_latency_cpu" not in {rule.id for rule in desk.live_files.rules()}
+
+
+def test_the_profile_holds_every_metric_of_the_platform() -> None:
     shipped = load_settings({"SRE_AGENT_CONFIG": str(CONFIG)})
     live_files = open_live_files(shipped, ACTIONS)
     found: dict[str, set[str]] = {}

@@ -269,7 +269,7 @@ def _forecast(
     now: datetime,
 ) -> str:
     spec = catalogue.metrics.get(predicted.metric)
-    service = dict(predicted.labels).get("service", "")
+    service = catalogue.whose(predicted.metric, predicted.labels)
     low, high = float(predicted.values.min()), float(predicted.values.max())
     fields = {
         "metric": predicted.metric,

@@ -9,7 +9,6 @@ It is the triage brief that Claude reads first, and the whole answer when there 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -41,8 +40,8 @@ from tools.world import (
     ClusterEvent,
     FiringAlert,
     Forecast,
-    Labels,
     MetricName,
+    MetricRole,
     Series,
     ServiceName,
     Severity,
@@ -52,7 +51,8 @@ from tools.world import (
 
 CHANGE_LOOKBACK = timedelta(hours=3)  # a change this long before the window may be behind it
 MOST_SERVICES = 3  # looked at closely
-_TRACED = re.compile("latency|duration|error|fail")  # metrics that single requests explain
+TRACED = (MetricRole.LATENCY, MetricRole.ERRORS)  # what single requests explain
+FILLS_UP = (MetricRole.SATURATION, MetricRole.LAG)  # what a forecast says most about
 Asked = tuple[str, dict[str, Any]]  # a tool's name and its arguments
 
 
@@ -247,21 +247,14 @@ class Investigator:
             observed.judged_by = called.evidence.id
 
     def _seen(self, verdict: Verdict, evidence: str) -> SeenVerdict:
-        spec = self._catalogue.metrics.get(verdict.metric)
-        if spec is None:
-            return SeenVerdict(verdict, evidence)
-        return SeenVerdict(verdict, evidence, spec.bad_direction)
-
-    def _service(self, metric: str, labels: Labels) -> ServiceName:
-        spec = self._catalogue.metrics.get(MetricName(metric))
-        return spec.service_of(labels) if spec else ServiceName(dict(labels).get("service", ""))
+        return SeenVerdict(verdict, evidence, self._catalogue.metrics.get(verdict.metric))
 
     def _peak(self, span: AnomalousSpan) -> Verdict:
         """Return a stretch of a past window as the verdict it was at its peak."""
         return Verdict(
             metric=MetricName(span.metric),
             labels=span.labels,
-            service=self._service(span.metric, span.labels),
+            service=self._catalogue.whose(span.metric, span.labels),
             at=span.peak,
             observed=span.observed,
             expected=span.expected,
@@ -331,7 +324,8 @@ class Investigator:
         """Return the service with the worst latency or error metric: its traces say where."""
         for seen in [*observed.abnormal, *observed.peaks]:
             metric, service = seen.verdict.metric, seen.verdict.service
-            if service in self._catalogue.services and _TRACED.search(metric):
+            spec = self._catalogue.metrics.get(metric)
+            if service in self._catalogue.services and spec is not None and spec.role in TRACED:
                 return service
         return None
 
@@ -339,9 +333,8 @@ class Investigator:
         """Return the services to look at closely: asked ones first, then the most abnormal."""
         ranked = [*intent.services, *(v.verdict.service for v in observed.abnormal)]
         ranked += [peak.verdict.service for peak in observed.peaks]
-        ranked += [
-            self._service(s.metric, s.labels) for s in observed.series if not intent.services
-        ]
+        if not intent.services:
+            ranked += [self._catalogue.whose(s.metric, s.labels) for s in observed.series]
         known = [s for s in dict.fromkeys(ranked) if s in self._catalogue.services]
         return known[:MOST_SERVICES]
 
@@ -349,16 +342,17 @@ class Investigator:
         """Return what to forecast: what was asked, else abnormal metrics that have a limit."""
         if intent.kind is Kind.FORECAST and intent.metrics:
             services = intent.services or tuple(
-                dict.fromkeys(self._service(s.metric, s.labels) for s in observed.series)
+                dict.fromkeys(self._catalogue.whose(s.metric, s.labels) for s in observed.series)
             )
             return [(m, s) for m in intent.metrics for s in services[:MOST_SERVICES]]
         limited = [
-            (v.verdict.metric, v.verdict.service)
+            (spec.role not in FILLS_UP, spec.name, v.verdict.service)
             for v in observed.abnormal
             if (spec := self._catalogue.metrics.get(v.verdict.metric))
             and spec.threshold is not None
         ]
-        return limited[:1]
+        first = sorted(limited, key=lambda each: each[0])[:1]
+        return [(name, service) for _, name, service in first]
 
 
 def _is_asked(verdict: Verdict, intent: Intent) -> bool:

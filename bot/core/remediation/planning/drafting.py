@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot.core.remediation.binding import BoundStep
 from bot.domain.plans.guards import Refusal
-from bot.domain.plans.plan import Choice, VerifyRule
+from bot.domain.plans.plan import Choice
 from foundation.nearest import nearest
 from playbooks.loader import Library, Loaded
 from playbooks.patterns import fits
@@ -164,16 +164,3 @@ def choices_of(
         )
         for name, field in action.parameters.model_fields.items()
     )
-
-
-def verify_rules(playbook: Playbook, facts: TriggerFacts) -> tuple[VerifyRule, ...]:
-    """Return how success is judged: as written, or that what held over metrics no longer does."""
-    if playbook.verify:
-        return tuple(VerifyRule(v.expression, v.window_seconds) for v in playbook.verify)
-    rules = []
-    metrics_only = replace(facts, events=frozenset(), logs=(), partial=False)
-    for text in playbook.trigger_conditions:
-        expression = parse(text)
-        if expression.metrics() and expression.evaluate(metrics_only) is True:
-            rules.append(VerifyRule(f"not ({text})", DEFAULT_WINDOW_SECONDS))
-    return tuple(rules)

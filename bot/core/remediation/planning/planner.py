@@ -34,10 +34,10 @@ from bot.core.remediation.planning.drafting import (
     choices_of,
     precondition,
     refuse_twins,
-    verify_rules,
 )
 from bot.core.remediation.planning.proposal_results import diagnosis, proposed, receipt
 from bot.core.remediation.planning.risk_inputs import RiskInputsReader
+from bot.core.remediation.planning.verify_rules import VerifyRules
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import FindingId, PlanId, UserId, mint
 from bot.domain.place import Place
@@ -104,6 +104,7 @@ class Planner:
         self._actions, self._library, self._catalogue = actions, library, catalogue
         self._measure, self._notice, self._place_of = measure, notice, place_of
         self._variables, self._risk, self._own = variables, risk, own
+        self._verify = VerifyRules(catalogue, measure)
         self._inputs = RiskInputsReader(self._store, self._clock, gate, catalogue)
 
     async def propose(
@@ -187,7 +188,8 @@ class Planner:
         if not any(each.looked.gitops_owner for each in bound):
             for each in bound:
                 await self._binder.dry_run(each.step)
-        plan = self._plan(draft, spec, loaded, origin, bound, score, tier, facts)
+        rules = await self._verify.of(playbook, spec.name, facts)
+        plan = self._plan(draft, spec, loaded, origin, bound, score, tier, rules)
         return await self._keep(draft, plan, loaded, bound, origin)
 
     async def _early(self, spec: ServiceSpec, playbook: Playbook) -> Refusal | None:
@@ -228,12 +230,11 @@ class Planner:
         bound: Sequence[BoundStep],
         score: RiskScore,
         tier: Tier,
-        facts: TriggerFacts,
+        rules: tuple[VerifyRule, ...],
     ) -> Plan:
         playbook = loaded.playbook
         refs = [each.ref for each in effects_of(bound).everything()]
         ruling = rule(tier, self._gate.mode(spec.name, refs), self._gate.policy())
-        rules: tuple[VerifyRule, ...] = verify_rules(playbook, facts)
         body = PlanBody(
             steps=tuple(each.step for each in bound),
             undo=tuple(each.undo for each in reversed(bound) if each.undo is not None),

@@ -33,7 +33,9 @@ from tools.world import (
     Series,
     Verdict,
     Vote,
+    sigma_beyond,
 )
+from tools.world.conclusions import UNJUDGED
 
 Marks = npt.NDArray[np.bool_]
 SMOOTHED_STEP_SECONDS = 60.0  # longer steps are judged sample by sample
@@ -285,19 +287,21 @@ def _judge(
         abnormal = np.sum([column[3] for column in columns], axis=0) >= needed
         unsmoothed = _bad_sign(series.values - seen.center, spec.bad_direction) / seen.scale
         raw = np.nan_to_num(unsmoothed, nan=0.0) > settings.zscore_threshold
-    # A row is isolated for its service as a whole: this metric counts only if it is bad itself.
-    abnormal = abnormal & ((seen.badness > 0) | (baseline is None)) & _is_material(seen, spec)
+    if baseline is not None:
+        # A row is isolated for its service as a whole: this metric counts only if it is bad itself.
+        abnormal = abnormal & (seen.badness > 0) & _is_material(seen, spec)
     abnormal = abnormal[known]
     start = _run_starts(abnormal, raw[known])[-1]
     at = int(known[-1])
+    expected, sigma = _expected(seen, at, baseline, spec, abnormal=bool(abnormal[-1]))
     return Verdict(
         metric=spec.name,
         labels=series.labels,
         service=spec.service_of(series.labels),
         at=_time(series.times[at]),
         observed=float(seen.values[at]),
-        expected=float(seen.center[at]),
-        deviation_sigma=_sigmas(float(seen.values[at] - seen.center[at]), seen.scale[at]),
+        expected=expected,
+        deviation_sigma=sigma,
         votes=tuple(
             Vote(name, float(scores[at]), float(threshold), bool(marks[at]))
             for name, scores, threshold, marks in columns
@@ -305,10 +309,36 @@ def _judge(
         ),
         anomalous=bool(abnormal[-1]),
         started_at=_time(series.times[known[start]]),
-        method="static" if baseline is None else "baseline",
+        method=_method(baseline, spec),
         unit=spec.unit or series.unit,
         missing_ratio=series.missing_ratio,
+        limit=None if baseline is not None else spec.threshold,
     )
+
+
+def _method(baseline: Baseline | None, spec: MetricSpec) -> str:
+    if baseline is not None:
+        return "baseline"
+    return "static" if spec.threshold is not None else UNJUDGED
+
+
+def _expected(
+    seen: Residuals, at: int, baseline: Baseline | None, spec: MetricSpec, *, abnormal: bool
+) -> tuple[float, float]:
+    """Return what is expected of a sample and its deviation in σ; of a young series by its limit.
+
+    Its own few hours cannot say what is usual: trouble may be all that they have seen.
+    """
+    value, center = float(seen.values[at]), float(seen.center[at])
+    own = 0.0 if math.isnan(center) else _sigmas(value - center, seen.scale[at])
+    if baseline is not None:
+        return center, own
+    if abnormal and spec.threshold is not None:
+        beyond = sigma_beyond(spec, value)
+        if math.isnan(center) or spec.is_beyond(center):
+            return spec.threshold, beyond
+        return center, max(own, beyond, key=abs)
+    return (value, 0.0) if math.isnan(center) else (center, own)
 
 
 def _sigmas(residual: float, scale: float) -> float:

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from tools.analysis.baseline import DAY, robust_scale, scale_floor
-from tools.world import Direction, Floats, Labels, MetricSpec, Series, Severity
+from tools.world import Direction, Floats, Labels, MetricSpec, Series, Severity, sigma_beyond
 
 WARM_UP = 48  # samples before anything can be called unusual
 ALARM_SCORE = 5.0  # L2 of up to five tail scores; a round value chosen on recorded series (NAB)
@@ -42,7 +43,7 @@ class AnomalousSpan:
     deviation_sigma: float  # signed, robust σ of the normal past: (observed − expected) / spread
     score: float  # combined tail score at the peak; `ALARM_SCORE` is the alarm level
     unit: str = ""
-    calibrated_on: str = "past"  # "past" | "window"
+    calibrated_on: str = "past"  # "past" | "window" | "limit": young, judged by its limit alone
     spread: float = 0.0  # one robust σ of the normal past, in the unit of the series
 
     @property
@@ -63,8 +64,8 @@ def scan(
     Give the series with as much history before `since` as there is; it is only calibration.
     """
     known = np.flatnonzero(~np.isnan(series.values))
-    if known.size < WARM_UP // 2:
-        return []
+    if is_young(series, since):
+        return _beyond_limit(series, known, spec, since)
     times, values = series.times[known], series.values[known]
     begin = times[0] if since is None else since
     first = int(np.searchsorted(times, begin))
@@ -77,6 +78,45 @@ def scan(
     ]
     kept = [span for span in spans if _is_bad(span.deviation_sigma, direction)]
     return sorted(kept, key=lambda span: -span.score)[:limit]
+
+
+def is_young(series: Series, since: float | None = None) -> bool:
+    """Say whether a series has too little history to show what is usual for it.
+
+    A window that holds nearly all of a short history would be calibrated on its own trouble.
+    """
+    known = series.times[~np.isnan(series.values)]
+    before = int(np.searchsorted(known, since)) if since is not None else known.size
+    return known.size < WARM_UP // 2 or (before < WARM_UP and known.size < 4 * WARM_UP)
+
+
+def _beyond_limit(
+    series: Series, known: npt.NDArray[np.int64], spec: MetricSpec | None, since: float | None
+) -> list[AnomalousSpan]:
+    """Return the stretch of a young series beyond its limit, from the first sample on."""
+    if spec is None or spec.threshold is None:
+        return []
+    asked = [i for i in known.tolist() if since is None or series.times[i] >= since]
+    beyond = [i for i in asked if spec.is_beyond(float(series.values[i]))]
+    if not beyond:
+        return []
+    peak = max(beyond, key=lambda i: spec.share_of_limit(float(series.values[i])) or 0.0)
+    observed = float(series.values[peak])
+    return [
+        AnomalousSpan(
+            metric=series.metric,
+            labels=series.labels,
+            start=_time(series.times[beyond[0]]),
+            peak=_time(series.times[peak]),
+            end=_time(series.times[beyond[-1]]),
+            observed=observed,
+            expected=spec.threshold,
+            deviation_sigma=sigma_beyond(spec, observed),
+            score=ALARM_SCORE,
+            unit=series.unit,
+            calibrated_on="limit",
+        )
+    ]
 
 
 def score_samples(values: Floats, times: Floats, *, causal: bool = True) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 from foundation.together import all_or_none
 from tools.analysis.detect import DetectorSettings, score_service
 from tools.analysis.normalise import TELL_MISSING_RATIO
-from tools.analysis.scan import AnomalousSpan, scan
+from tools.analysis.scan import AnomalousSpan, is_young, scan
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import NotFoundError
 from tools.fleet import silence
@@ -20,6 +21,7 @@ from tools.observe.figures import cut, number, points, show
 from tools.observe.metrics import of_service
 from tools.ports import Baselines, Clock, Metrics, Workers
 from tools.world import Baseline, Catalogue, MetricSpec, Series, Verdict, Window
+from tools.world.conclusions import UNJUDGED
 
 Observed = tuple[Series, Baseline | None, MetricSpec]
 PAST = timedelta(minutes=10)  # a window that ended earlier than this is history
@@ -27,6 +29,39 @@ LIVE = timedelta(hours=6)  # history a live verdict is given; longer windows are
 CALIBRATION = timedelta(days=3)  # a scan's own past
 MINUTE = timedelta(minutes=1)
 SHOWN = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a judgement had to go on, in series."""
+
+    seen: int
+    by_limit: int  # too young for what is usual: judged against their limits alone
+    unjudged: int  # too young, and without a limit
+
+    @property
+    def judged(self) -> int:
+        """How many could be judged at all."""
+        return self.seen - self.unjudged
+
+    def lines(self) -> list[str]:
+        """Return what must be known beside the judgement."""
+        told = []
+        if self.by_limit:
+            told.append(
+                f"{self.by_limit} series have too little history for a baseline: "
+                "they were judged against their static limits alone"
+            )
+        if self.unjudged:
+            told.append(
+                f"{self.unjudged} series have too little history and no limit: nothing can be "
+                "said of them"
+            )
+        return told
+
+    def payload(self) -> dict[str, int]:
+        """Return the counts."""
+        return {"by_limit": self.by_limit, "unjudged": self.unjudged}
 
 
 @tool(risk=Risk.READ)
@@ -98,14 +133,15 @@ async def _judged(
     verdicts = [v for v in verdicts if v.at >= asked.start]
     verdicts.sort(key=lambda v: (not v.anomalous, -abs(v.deviation_sigma)))
     bad = [v for v in verdicts if v.anomalous]
-    rows = [_verdict_row(v) for v in verdicts]
-    static = sum(v.method == "static" for v in verdicts)
+    basis = Basis(len(verdicts), _count(verdicts, "static"), _count(verdicts, UNJUDGED))
+    rows = [_verdict_row(v) for v in verdicts if v.judged]
     who = name or "all services"
     head = f"{len(bad)} of {len(rows)} series abnormal for {who} at {stamp(asked.end)}"
     if not bad:
         head = f"nothing abnormal: {len(rows)} series of {who} are as usual at {stamp(asked.end)}"
     if not rows:
-        head = f"no data for {who} in {span(asked)}: neither healthy nor abnormal"
+        none = f"nothing can be judged of {who}" if verdicts else f"no data for {who}"
+        head = f"{none} in {span(asked)}: neither healthy nor abnormal"
     lines = [head]
     lines += [
         f"- {row['severity'].upper()} {row['metric']} of {row['service']}: "
@@ -114,19 +150,27 @@ async def _judged(
         f"{row['method']}{row['gap']}"
         for row in rows[: len(bad)][:SHOWN]
     ]
-    lines += silence(metrics)
-    if static:
-        lines.append(f"{static} series have too little history for a baseline: static limits serve")
+    lines += [*silence(metrics), *basis.lines()]
     series = [each for v in bad[:SHOWN] for each in _series_of(observed, v.metric, v.labels)]
     return ToolResult(
         summary="\n".join(lines),
-        payload={"service": name, "abnormal": len(bad), "judged": len(rows), "verdicts": rows},
+        payload={
+            "service": name,
+            "abnormal": len(bad),
+            "judged": len(rows),
+            **basis.payload(),
+            "verdicts": rows,
+        },
         value=tuple(verdicts),
         window=asked,
         query="; ".join(_queries(observed, {v.metric for v in bad})),
         link=metrics.link(_queries(observed, {bad[0].metric})[0], asked) if bad else "",
         series=tuple(cut(each, asked.start.timestamp(), asked.end.timestamp()) for each in series),
     )
+
+
+def _count(verdicts: Sequence[Verdict], method: str) -> int:
+    return sum(verdict.method == method for verdict in verdicts)
 
 
 def _verdict_row(verdict: Verdict) -> dict[str, Any]:
@@ -161,29 +205,33 @@ async def _scanned(
     workers: Workers, metrics: Metrics, observed: list[Observed], asked: Window, name: str
 ) -> ToolResult:
     since = asked.start.timestamp()
-    found = await workers.run(_scan_all, [(s, spec) for s, _, spec in observed], since)
+    pairs = [(s, spec) for s, _, spec in observed]
+    found = await workers.run(_scan_all, pairs, since)
+    young = [spec.threshold is not None for s, spec in pairs if is_young(s, since)]
+    basis = Basis(len(pairs), sum(young), len(young) - sum(young))
     spans = [(each, spec) for each, spec in found if each.start <= asked.end]
     spans.sort(key=lambda pair: -pair[0].score)
     rows = [_span_row(each, spec) for each, spec in spans]
     who = name or "all services"
     head = f"{len(rows)} anomalous stretches for {who}, {span(asked)}; the strongest first"
     if not rows:
-        head = f"nothing abnormal in {len(observed)} series of {who}, {span(asked)}"
-    if not observed:
-        head = f"no data for {who} in {span(asked)}: neither healthy nor abnormal"
+        head = f"nothing abnormal in {basis.judged} series of {who}, {span(asked)}"
+    if not basis.judged:
+        none = f"nothing can be judged of {who}" if observed else f"no data for {who}"
+        head = f"{none} in {span(asked)}: neither healthy nor abnormal"
     lines = [head]
     lines += [
         f"- {row['metric']} ({row['who']}): peak {row['observed_shown']} at {row['peak']}, usual "
         f"{row['expected_shown']} ({row['sigma']} σ), from {row['start']} to {row['end']}"
         for row in rows[:SHOWN]
     ]
-    lines += silence(metrics)
+    lines += [*silence(metrics), *basis.lines()]
     kept = list({(s.metric, s.labels): None for s, _ in spans})[:5]
     series = [each for key in kept for each in _series_of(observed, *key)]
     names = {each.metric for each, _ in spans}
     return ToolResult(
         summary="\n".join(lines),
-        payload={"service": name, "scanned": len(observed), "spans": rows},
+        payload={"service": name, "scanned": basis.judged, **basis.payload(), "spans": rows},
         value=tuple(each for each, _ in spans),
         window=asked,
         query="; ".join(_queries(observed, names)),

@@ -31,6 +31,7 @@ from tools.world.conclusions import (
     SimilarCase,
     Verdict,
     Vote,
+    sigma_beyond,
 )
 from tools.world.names import (
     DEFAULT_CLUSTER,
@@ -108,4 +109,5 @@ __all__ = [
     "WorkloadRef",
     "is_namespace",
     "labels_of",
+    "sigma_beyond",
 ]

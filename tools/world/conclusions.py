@@ -8,7 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from tools.world.catalogue import MetricSpec
 from tools.world.names import Direction, Floats, Labels, MetricName, ServiceName, Severity
+
+UNJUDGED = "none"
+MOST_BEYOND = 99.0  # half a limit: a value a hundred times its limit is no more than grave
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +34,38 @@ class Verdict:
     service: ServiceName
     at: datetime
     observed: float
-    expected: float
-    deviation_sigma: float  # signed; positive = above expected
+    expected: float  # of a young series that crossed its limit: the limit
+    deviation_sigma: float  # signed; positive = above expected; beyond a limit: see sigma_beyond
     votes: tuple[Vote, ...]
     anomalous: bool
     started_at: datetime  # first sample of the run of abnormal samples that ends at `at`
-    method: str  # "baseline" (learned) | "static" (too little history)
+    method: str  # "baseline" (learned) | "static" (young: its limit alone) | "none" (not even that)
     unit: str = ""
     missing_ratio: float = 0.0
+    limit: float | None = None  # of the catalogue, where it alone was judged by
 
     @property
     def severity(self) -> Severity:
         """Severity by deviation."""
         return Severity.of_deviation(self.deviation_sigma)
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything can be said: a young series without a limit is only seen."""
+        return self.method != UNJUDGED
+
+
+def sigma_beyond(spec: MetricSpec, value: float) -> float:
+    """Return how grave a value beyond its limit is, as deviations are counted; signed.
+
+    Nothing is known of what is usual, so the limit speaks: 4 (HIGH) where it is crossed, one more
+    for each half of it beyond.
+    """
+    share = spec.share_of_limit(value)
+    if share is None or not spec.is_beyond(value):
+        return 0.0
+    size = min(4.0 + (share - 1.0) / 0.5, MOST_BEYOND)
+    return -size if spec.bad_direction is Direction.DOWN or value < 0 else size
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from bot.core.detection.enrichment import Extra
 from bot.core.ports import Clock, Store, Transaction
-from bot.core.shared.wording import clock, gap_text
+from bot.core.shared.wording import clock, gap_text, limit_text
 from bot.domain.alert import Alert, AlertEnding, Over
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
@@ -256,12 +256,13 @@ class FindingDesk:
     def _verdict(self, verdict: Verdict) -> str:
         texts = self._config.texts
         line = texts.say(
-            "finding.line",
+            "finding.line" if verdict.limit is None else "finding.line_limit",
             metric=verdict.metric,
             service=verdict.service,
             observed=format_value(verdict.observed, verdict.unit),
             expected=format_value(verdict.expected, verdict.unit),
             sigma=f"{verdict.deviation_sigma:+.1f}",
+            limit=limit_text(verdict),
             since=self._since(verdict.started_at),
         )
         return f"{line}{gap_text(texts, verdict)}"

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot.locale import Texts
 from tools.analysis.normalise import TELL_MISSING_RATIO
+from tools.units import format_value
 from tools.world import Verdict, Window
 
 
@@ -29,3 +30,8 @@ def gap_text(texts: Texts, verdict: Verdict) -> str:
     if verdict.missing_ratio < TELL_MISSING_RATIO:
         return ""
     return texts.say("finding.missing", percent=f"{verdict.missing_ratio * 100:.0f}")
+
+
+def limit_text(verdict: Verdict) -> str:
+    """Return the limit that a young series was judged by, empty where a baseline was."""
+    return "" if verdict.limit is None else format_value(verdict.limit, verdict.unit)

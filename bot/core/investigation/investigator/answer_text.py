@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bot.core.investigation.investigator.intent import Kind
 from bot.core.investigation.investigator.investigator import Diagnosis
-from bot.core.shared.wording import clock, gap_text, window_text
+from bot.core.shared.wording import clock, gap_text, limit_text, window_text
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach
 from tools.analysis.scan import AnomalousSpan
@@ -32,6 +32,7 @@ def compose(
     if gaps:
         told = "; ".join(f"{name}: {why}" for name, why in sorted(gaps.items()))
         lines.append(texts.say("answer.gap", gaps=told))
+    lines += _basis(diagnosis, texts)
     lines.append("")  # else it would be taken for more of the last point
     lines.append(texts.say("answer.confidence", word=confidence_word(diagnosis.confidence, texts)))
     return "\n".join(lines), plain(lead)
@@ -97,7 +98,7 @@ def _nothing_abnormal(diagnosis: Diagnosis, subject: str, texts: Texts) -> str:
     if diagnosis.unwell:
         found, evidence = diagnosis.unwell[0]
         return texts.say("answer.object_lead", what=_quoted(found.sign.sentence), evidence=evidence)
-    if seen.checked:
+    if diagnosis.asked_was_judged:
         return texts.say(
             "answer.healthy",
             subject=subject,
@@ -106,7 +107,23 @@ def _nothing_abnormal(diagnosis: Diagnosis, subject: str, texts: Texts) -> str:
             evidence=seen.judged_by,
         )
     why = texts.say("answer.unknown_nothing_checked", window=window)
+    if seen.unjudged:
+        why = texts.say("answer.unknown_too_young", evidence=seen.judged_by)
     return texts.say("answer.unknown", subject=subject, why=why)
+
+
+def _basis(diagnosis: Diagnosis, texts: Texts) -> list[str]:
+    """Return what the answer had to go on: how many series, and by what they were judged."""
+    seen = diagnosis.observed
+    if not seen.checked and not seen.unjudged:
+        return []
+    parts = {
+        "answer.basis_learned": seen.checked - seen.by_limit,
+        "answer.basis_limit": seen.by_limit,
+        "answer.basis_unjudged": seen.unjudged,
+    }
+    told = ", ".join(texts.say(key, count=count) for key, count in parts.items() if count > 0)
+    return [texts.say("answer.basis", parts=told, evidence=seen.judged_by)]
 
 
 def _because(diagnosis: Diagnosis, texts: Texts) -> str:
@@ -309,12 +326,13 @@ def _forecast(
 def _seen(seen: SeenVerdict, texts: Texts, now: datetime) -> str:
     verdict = seen.verdict
     return texts.say(
-        "answer.seen",
+        "answer.seen" if verdict.limit is None else "answer.seen_beyond",
         metric=verdict.metric,
         service=verdict.service,
         observed=format_value(verdict.observed, verdict.unit),
         expected=format_value(verdict.expected, verdict.unit),
         sigma=f"{verdict.deviation_sigma:+.1f}",
+        limit=limit_text(verdict),
         since=clock(verdict.started_at, now),
         missing=gap_text(texts, verdict),
         evidence=seen.evidence,

@@ -52,6 +52,7 @@ from tools.world import (
 CHANGE_LOOKBACK = timedelta(hours=3)  # a change this long before the window may be behind it
 MOST_SERVICES = 3  # looked at closely
 TRACED = (MetricRole.LATENCY, MetricRole.ERRORS)  # what single requests explain
+SURE, HALF_SURE, UNSURE = 0.9, 0.6, 0.3  # that nothing is wrong, by what it rests on
 FILLS_UP = (MetricRole.SATURATION, MetricRole.LAG)  # what a forecast says most about
 Asked = tuple[str, dict[str, Any]]  # a tool's name and its arguments
 
@@ -75,6 +76,8 @@ class Observed:
     alerts: list[tuple[FiringAlert, str]] = field(default_factory=list)  # that fire, gravest first
     examined: list[tuple[Examined, str]] = field(default_factory=list)  # clusters, object by object
     checked: int = 0  # series judged
+    by_limit: int = 0  # of those, too young for what is usual: against their limits alone
+    unjudged: int = 0  # series that are too young and have no limit
     judged_by: str = ""  # evidence id of that judgement
 
     @property
@@ -144,9 +147,27 @@ class Diagnosis:
         if self.causes:
             return self.causes[0].confidence
         normal = self.healthy or self.asked_is_normal
-        if not normal or not self.observed.checked:
-            return 0.3
-        return 0.6 if self.missing else 0.9  # of what was not looked at nobody can be sure
+        if not normal or not self.asked_was_judged:
+            return UNSURE
+        seen = self.observed
+        partly = 2 * seen.by_limit > seen.checked or seen.unjudged > seen.checked
+        # of what was not looked at nobody can be sure either
+        return HALF_SURE if partly or self.missing else SURE
+
+    @property
+    def asked_was_judged(self) -> bool:
+        """Whether what was asked about could be judged: a young series without a limit cannot."""
+        seen, intent = self.observed, self.intent
+        if not seen.checked:
+            return False
+        if not seen.verdicts or not (intent.metrics or intent.services):
+            return True  # a past window was scanned, or the platform was asked about
+        return any(
+            v.verdict.judged
+            and (not intent.metrics or v.verdict.metric in intent.metrics)
+            and (not intent.services or v.verdict.service in intent.services)
+            for v in seen.verdicts
+        )
 
 
 class Investigator:
@@ -244,6 +265,8 @@ class Investigator:
             observed.series.extend(called.result.series)
             told = called.result.payload
             observed.checked += int(told.get("judged", 0)) + int(told.get("scanned", 0))
+            observed.by_limit += int(told.get("by_limit", 0))
+            observed.unjudged += int(told.get("unjudged", 0))
             observed.judged_by = called.evidence.id
 
     def _seen(self, verdict: Verdict, evidence: str) -> SeenVerdict:

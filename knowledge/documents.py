@@ -1,11 +1,11 @@
 """Markdown documents with front matter: what a document is and how a file becomes one.
 
 ---
-id: order-latency
-title: Order latency is high
+id: api-latency
+title: Latency of the API is high
 kind: runbook            # runbook | postmortem | issue | solution
 date: 2026-03-02         # optional, as are services, severity, tags, origin
-services: [order-api]
+services: [my-api]
 ---
 Text …
 """

@@ -22,7 +22,7 @@ class Span:
     id: str
     parent: str  # id of the span that called it; empty for the root
     service: ServiceName
-    name: str  # operation, e.g. "POST /v1/orders"
+    name: str  # operation, e.g. "POST /v1/items"
     start: datetime
     duration: timedelta
     failed: bool = False

@@ -4,7 +4,7 @@
         └──scaled by──> autoscalers
 
 An event may be about an object that is gone by now, which no owner reference tells of any more.
-Then its owner is who told that it made it (`Created pod: shop-6c9d-x2x7p`), else who makes names
+Then its owner is who told that it made it (`Created pod: my-api-6c9d-x2x7p`), else who makes names
 of exactly that form: the name of a ReplicaSet, Job or DaemonSet and five characters of the
 alphabet Kubernetes draws from, which has no vowels so that it spells no words.
 """

@@ -65,7 +65,7 @@ class Alert:
     id: AlertId
     name: str  # the label `alertname`
     service: ServiceName
-    subject: str  # the object it is about, "payments/Pod/checkout-7f…"; empty: the service
+    subject: str  # the object it is about, "team-a/Pod/my-api-7f…"; empty: the service
     severity: Severity
     severity_word: SeverityWord
     labels: Labels  # with all it came with but `alertname`

@@ -1,6 +1,6 @@
 """Whom an error line blames: the host that was not found, refused, did not answer.
 
-    "dial tcp: lookup cart on 10.0.0.10:53: no such host"      ──> cart, name unknown
+    "dial tcp: lookup my-api on 10.0.0.10:53: no such host"    ──> my-api, name unknown
     "connect ECONNREFUSED 10.1.2.3:5432"                       ──> 10.1.2.3:5432, refused
     "UnableToConnect on redis:6379/Interactive"                ──> redis:6379, failed
 

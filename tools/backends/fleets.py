@@ -5,7 +5,7 @@ Prometheus us-1 ──> PlacedMetrics ──────────────
 
 The labels are part of every fingerprint and baseline, so that equal series of two clusters never
 become one. A catalogued query's service label becomes the service's own name: what runs as
-`order-api` in another cluster than the catalogue's `order-api` is `order-api@cluster`.
+`my-api` in another cluster than the catalogue's `my-api` is `my-api@cluster`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _STEPS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def show(value: float | None, unit: str) -> str:
-    """Return a value as a person reads it: 240 ms, 3.1 %, 1.5 GiB, 120 orders/s."""
+    """Return a value as a person reads it: 240 ms, 3.1 %, 1.5 GiB, 120 requests/s."""
     if value is None or not math.isfinite(value):
         return "no data"
     if unit in SECONDS:

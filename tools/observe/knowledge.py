@@ -24,7 +24,7 @@ async def search_incidents(history: History, /, text: str) -> ToolResult:
     They are hints from other days, not evidence for today; verify before concluding.
 
     Args:
-        text: The symptom in a few words, e.g. "order latency after deploy, db pool exhausted".
+        text: The symptom in a few words, e.g. "latency after deploy, db pool exhausted".
     """
     if not text.strip():
         raise BadArgumentError("text is empty; describe the symptom in a few words")

@@ -269,7 +269,7 @@ def _check_selector(promql: str, selector: Any) -> None:
         if not any(_narrows(matcher) for matcher in group):
             raise BadArgumentError(
                 f"{promql!r} has a selector that matches every series; name a metric, "
-                'for example http_requests_total{service="gateway"} (list_metrics shows names)'
+                'for example http_requests_total{service="my-api"} (list_metrics shows names)'
             )
 
 

@@ -80,7 +80,7 @@ def _links(links: list[Mapping[str, Any]], *words: str) -> tuple[str, ...]:
 
 
 def _short(reference: object) -> str:
-    """Return the name in a reference: `group:default/payments` is payments."""
+    """Return the name in a reference: `group:default/team-a` is team-a."""
     return str(reference or "").rpartition("/")[2].rpartition(":")[2]
 
 

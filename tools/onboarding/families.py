@@ -1,7 +1,7 @@
 """Families: what a store's metric names are parts of.
 
-    checkout_seconds_bucket, _sum, _count ──> checkout_seconds, a histogram
-    checkout_requests_total               ──> checkout_requests_total, a counter
+    request_seconds_bucket, _sum, _count ──> request_seconds, a histogram
+    requests_total                       ──> requests_total, a counter
 
 Types come from the store's metadata. A store that keeps none (VictoriaMetrics as shipped, whatever
 was written remotely) is read by the suffixes that clients must write.

@@ -1,6 +1,6 @@
 """Whom series tell of: the label that splits them into services, told by its shape.
 
-    job="apps" svc="basket" instance="10.0.0.7:8080" squad="shop"  ──> svc
+    job="apps" svc="basket" instance="10.0.0.7:8080" squad="a"  ──> svc
     job="search" instance="10.0.0.9:8080"                          ──> job
     both in one family                                             ──> svc, else job
 

@@ -114,7 +114,7 @@ class ServiceSpec:
 
     @property
     def label(self) -> str:
-        """How series and log lines call it: `order-api@us-1` runs in us-1 as `order-api`."""
+        """How series and log lines call it: `my-api@us-1` runs in us-1 as `my-api`."""
         return self.name.partition("@")[0]
 
 
@@ -205,7 +205,7 @@ class Catalogue:
         """Return the services that an object belongs to: those that name it.
 
         Where none does, those count whose workload's name it continues (a pod's, a ReplicaSet's),
-        the longest name first in line: what belongs to `order-vault` is none of `order`. A
+        the longest name first in line: what belongs to `api-vault` is none of `api`. A
         Kubernetes Service also belongs to the service that bears its name. A workload of a cluster
         without an entry of its own counts as the one of the same name.
         """

@@ -111,7 +111,7 @@ class Change:
 class DiffLine:
     """One value a step changes, as a person reads it."""
 
-    path: str  # "image of order-api", "minReplicas"
+    path: str  # "image of my-api", "minReplicas"
     before: str
     after: str
 

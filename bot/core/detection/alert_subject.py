@@ -163,7 +163,7 @@ def _called(name: str, catalogue: Catalogue) -> ServiceSpec | None:
 
 
 def _is_in(spec: ServiceSpec, namespace: str) -> bool:
-    """Whether a service is where an alert is from; `shop` in the test namespace is another one."""
+    """Whether a service is where an alert is from; the same name in a test namespace is another."""
     own = {spec.namespace, *(ref.namespace for ref in spec.workloads)} - {""}
     return not namespace or not own or namespace in own
 

@@ -77,7 +77,7 @@ class Step:
     timeout_seconds: int
     fingerprint: str
     state_before: Mapping[str, Any] = field(default_factory=dict)
-    diff: tuple[str, ...] = ()  # lines a person reads: "- image order-api:2.14.0"
+    diff: tuple[str, ...] = ()  # lines a person reads: "- image my-api:2.14.0"
     effects: EffectSet | None = None  # everything it may touch; None: an older version's plan
 
     @property
@@ -91,7 +91,7 @@ class Step:
 class VerifyRule:
     """How success is judged: `expression` over catalogued metrics, within `window_seconds`."""
 
-    expression: str  # "order_latency_p99 < 0.5"
+    expression: str  # "request_latency < 0.5"
     window_seconds: int  # world time
 
 

@@ -74,7 +74,7 @@ def _named(kind: str, name: str, judge: Callable[[str], bool]) -> Shape:
 
 # --- the shapes ----------------------------------------------------------------------------------
 
-_LOGIN = (  # without a scheme: `app:…@db-0.prod:5432`, `shop:…@tcp(10.2.3.4:3306)`
+_LOGIN = (  # without a scheme: `app:…@db-0.prod:5432`, `bot:…@tcp(10.2.3.4:3306)`
     r"([^\s:/,;\"'<>`()]{6,64})@"
     r"(?:\d{1,3}(?:\.\d{1,3}){3}\b|(?:[A-Za-z0-9\-]+\.)+[A-Za-z]{2,}\b|[\w\-]+:\d{2,5}\b"
     r"|localhost\b|tcp\(|unix\()"

@@ -33,7 +33,7 @@ from bot.store.session import Session
 OPEN = "done_at IS NULL AND parked_error IS NULL"
 UNPROVED = "nothing proves that Slack sent it"
 AGAIN = "it was carried out before, and somebody put its row back"
-TALK = "event"  # what people say; all else orders something
+TALK = "event"  # what people say; all else asks for a deed
 CARRIED_OUT = "inbox.done"
 
 

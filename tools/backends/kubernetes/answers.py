@@ -1,8 +1,8 @@
 """What an acting call must see in its answer before it believes it: the object that was meant.
 
-    patch deployments/shop  ──>  kind Deployment, name shop, namespace trading, the uid we know
-    delete pods/shop-1      ──>  that pod, or a Status that names no other
-    list pods in trading    ──>  a PodList, every item a pod of trading
+    patch deployments/my-api  ──>  kind Deployment, name my-api, namespace team-a, the uid we know
+    delete pods/my-api-1      ──>  that pod, or a Status that names no other
+    list pods in team-a       ──>  a PodList, every item a pod of team-a
 
 A proxy, a cache or a mistaken address can answer well-formed objects of somebody else. An object
 that was read is the one by that name; whether it still bears the uid we know is for the action to

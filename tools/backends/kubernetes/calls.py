@@ -21,7 +21,7 @@ class KubernetesCall:
     changes: bool = False  # true when an answer that is lost leaves the effect unproved
 
     def __str__(self) -> str:
-        """Return `patch deployments/order-api in trading`."""
+        """Return `patch deployments/my-api in team-a`."""
         name = f"{self.resource.plural}/{self.ref.name}" if self.ref.name else self.resource.plural
         tail = f" ({self.subresource})" if self.subresource else ""
         where = f" in {self.ref.namespace}" if self.ref.namespace else ""

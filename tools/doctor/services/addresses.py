@@ -1,7 +1,7 @@
 """Addresses in environments that lead to no Service, or to a port that it does not have.
 
     REDIS_ADDR=redis-crat:6379   ──> no Service of that name
-    CART_ADDR=cart:7071          ──> Service cart has 7070
+    MY_API_ADDR=my-api:7071      ──> Service my-api has 7070
 
 Only what reads as `host:port` or a URL is an address, and only names without a dot or inside the
 cluster are judged: others live outside and nothing here can say whether they exist.

@@ -2,7 +2,7 @@
 
 A series is somebody's when its label `service` came from the samples it was made of. Some words of
 PromQL put a label where it was not, or carry one service's value to another's label:
-`label_replace(wallet_balance, "service", "gateway", "", "")`, `up * scalar(wallet_balance)`. So an
+`label_replace(secret_gauge, "service", "my-api", "", "")`, `up * scalar(secret_gauge)`. So an
 expression counts as mixing unless it is made of functions that are known not to.
 """
 

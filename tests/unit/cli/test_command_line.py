@@ -22,6 +22,9 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return err.removeprefix("sre-agent: ").rstrip("\n")
 
 
+OLD = "tests/unit/settings/config_before_issue_8.yaml"
+
+
 def test_the_list_of_commands_is_closed() -> None:
     names = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
     names |= {g.name for g in app.registered_groups}
@@ -319,3 +322,14 @@ def test_lint_tells_every_wrong_file_and_simulate_an_unknown_metric(
     ]
     assert main(["playbooks", "simulate", "pod-restart", "--metric", "memory_usge=0.95"]) == 1
     assert "Did you mean 'memory_usage'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", ["config/config.yaml", OLD])
+def test_an_installation_without_a_catalogue_reads_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], config: str
+) -> None:
+    monkeypatch.setenv("SRE_AGENT_CONFIG", config)  # the older one names the shipped files
+    assert main(["check-config"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("the catalogue of metrics is empty: `python -m bot init` fills it in") == 1
+    assert "what earlier versions shipped is below config/profiles" in told

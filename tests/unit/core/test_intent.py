@@ -6,7 +6,7 @@ import pytest
 
 from bot.core.investigation.investigator.intent import Kind, parse
 from tests.fixtures.profile import trading_catalogue
-from tools.world import Catalogue
+from tools.world import Catalogue, MetricName, MetricRole, MetricSpec
 
 NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)  # a Friday
 
@@ -94,3 +94,33 @@ def test_a_name_like_a_metric_that_is_none_is_kept_as_unknown(catalogue: Catalog
     intent = parse("why is order_latancy_p99 up, and `disk_queue`?", catalogue, NOW)
     assert intent.unknown == ("order_latancy_p99", "disk_queue")
     assert parse("why is order_latency_p99 up?", catalogue, NOW).unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "metrics"),
+    [
+        ("why is it slow?", ("p95",)),
+        ("is the memory full?", ("heap",)),
+        ("为什么延迟升高？", ("p95",)),
+        ("is it well?", ()),
+        ("why are there errors?", ()),  # four of them: the whole platform is looked at
+    ],
+)
+def test_a_question_that_names_no_metric_may_name_what_any_platform_has(
+    text: str, metrics: tuple[str, ...]
+) -> None:
+    roles = {
+        "p95": (MetricRole.LATENCY, ""),
+        "heap": (MetricRole.SATURATION, "memory"),
+        **{f"failed_{n}": (MetricRole.ERRORS, "") for n in range(4)},
+    }
+    foreign = Catalogue(
+        {
+            MetricName(name): MetricSpec(
+                MetricName(name), "x", "q", "s", "", role=role, resource=resource
+            )
+            for name, (role, resource) in roles.items()
+        },
+        {},
+    )
+    assert parse(text, foreign, NOW).metrics == metrics

@@ -87,6 +87,16 @@ _CHINESE_WORDS = {  # a platform's own words are the catalogue's
     "重启": "restarts", "吞吐": "throughput", "流量": "traffic", "处理器": "cpu", "磁盘": "disk",
     "队列": "queue",
 }  # fmt: skip
+_ROLES = {  # what people say of any platform -> the role they mean
+    "slow": "role:latency", "slower": "role:latency", "latency": "role:latency",
+    "errors": "role:errors", "error": "role:errors", "failing": "role:errors",
+    "traffic": "role:traffic", "throughput": "role:traffic", "requests": "role:traffic",
+    "cpu": "role:saturation:cpu", "memory": "role:saturation:memory",
+    "disk": "role:saturation:disk", "connections": "role:saturation:connections",
+    "lag": "role:lag", "backlog": "role:lag", "queue": "role:lag",
+    "restarts": "role:availability", "crashing": "role:availability",
+}  # fmt: skip
+MOST_OF_A_ROLE = 3
 _STOP = frozenset(
     [
         "the",
@@ -120,7 +130,7 @@ def parse(text: str, catalogue: Catalogue, now: datetime) -> Intent:
     """Return what a question asks about."""
     plain = _plain(text, catalogue.words)
     services = _services(plain, catalogue)
-    metrics = _metrics(plain, catalogue)
+    metrics = _metrics(plain, catalogue) or (() if services else _by_role(plain, catalogue))
     window, explicit = _window(text, now)
     kind = next((k for k, pattern in _KINDS if pattern.search(plain)), Kind.WHY)
     return Intent(kind, services, metrics, window, explicit, _unknown(text, catalogue))
@@ -162,6 +172,17 @@ def _metrics(plain: str, catalogue: Catalogue) -> tuple[MetricName, ...]:
     if best < 1.0:
         return ()
     return tuple(sorted(name for score, name in scored if score >= best))[:3]
+
+
+def _by_role(plain: str, catalogue: Catalogue) -> tuple[MetricName, ...]:
+    """Return the metrics of the roles that a question speaks of, where it names nothing else.
+
+    `why is it slow?` fits any catalogue. More than a few would be the whole platform, which is
+    looked at anyway, as all of a service is that was named.
+    """
+    roles = {_ROLES[word] for word in set(_WORD.findall(plain)) & _ROLES.keys()}
+    found = [s.name for s in catalogue.metrics.values() if roles & set(s.names)]
+    return tuple(found) if len(found) <= MOST_OF_A_ROLE else ()
 
 
 def _unknown(text: str, catalogue: Catalogue) -> tuple[str, ...]:

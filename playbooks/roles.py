@@ -16,7 +16,7 @@ FLIPPED: Mapping[str, str] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class OwnLimit:
     """A metric's own limit, and whether values below it are the bad ones."""
 
     metric: str
@@ -29,7 +29,9 @@ def roles_in(expression: Expression) -> frozenset[str]:
     return frozenset(name for name in expression.metrics() if name.startswith(ROLE))
 
 
-def spelled_out(expression: Expression, limits: Mapping[str, Sequence[Limit]]) -> Expression | None:
+def spelled_out(
+    expression: Expression, limits: Mapping[str, Sequence[OwnLimit]]
+) -> Expression | None:
     """Return it over metrics instead of roles; a role without any is left out. None: all was."""
     match expression:
         case Comparison() if expression.metric.startswith(ROLE):
@@ -45,7 +47,7 @@ def spelled_out(expression: Expression, limits: Mapping[str, Sequence[Limit]]) -
     return expression
 
 
-def _of_metric(share: Comparison, limit: Limit) -> Expression:
+def _of_metric(share: Comparison, limit: OwnLimit) -> Expression:
     """Return a share of a limit as a comparison with the metric; 200 % of a floor is half of it."""
     if not limit.falls:
         return Comparison(limit.metric, share.sign, share.number * limit.value)

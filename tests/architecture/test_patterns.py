@@ -22,7 +22,6 @@ OWN_FILE = "reads files of the people who run the bot, up to the cap of their re
 BOUNDED = {
     "bot/cli/database.py": ONE_FIELD,
     "bot/composition/config_doubts.py": ONE_FIELD,
-    "bot/core/investigation/investigator/investigator.py": "looks for words in a metric's name",
     "bot/core/investigation/recorder.py": "looks for fixed lengths and the beginnings of lines",
     "bot/settings/notification.py": ONE_FIELD,
     "bot/settings/sections.py": ONE_FIELD,

@@ -10,7 +10,7 @@ from bot.composition.lacking import lacking_of
 from bot.core.remediation.measuring import Measuring
 from bot.core.remediation.planning.verify_rules import VerifyRules
 from playbooks.loader import read_library
-from playbooks.roles import Limit, spelled_out, without
+from playbooks.roles import OwnLimit, spelled_out, without
 from playbooks.triggers import TriggerError, TriggerFacts, parse
 from tests.architecture.source import ROOT
 from tests.fakes.clock import FakeClock
@@ -104,8 +104,8 @@ async def test_success_is_judged_by_the_metrics_that_were_there_before() -> None
 )  # fmt: skip
 def test_a_role_is_spelled_out_in_the_metrics_that_play_it(text: str, said: str) -> None:
     limits = {
-        "role:latency": [Limit("p95", 2.0), Limit("slow_jobs", 60.0)],
-        "role:up": [Limit("up_share", 1.0, falls=True)],
+        "role:latency": [OwnLimit("p95", 2.0), OwnLimit("slow_jobs", 60.0)],
+        "role:up": [OwnLimit("up_share", 1.0, falls=True)],
         "role:gone": [],
     }
     found = spelled_out(parse(text), limits)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from bot.core.remediation.measuring import Measure, measured
 from bot.domain.plans.plan import VerifyRule
-from playbooks.roles import Limit, roles_in, spelled_out
+from playbooks.roles import OwnLimit, roles_in, spelled_out
 from playbooks.schema import Playbook
 from playbooks.triggers import LONGEST, TriggerFacts, parse
 from tools.world import Catalogue, Direction, MetricSpec
@@ -44,7 +44,7 @@ class VerifyRules:
             return rule  # judged by the worst of each role
         return replace(rule, expression=str(found)) if limits else rule
 
-    async def _limits(self, role: str, service: str) -> list[Limit]:
+    async def _limits(self, role: str, service: str) -> list[OwnLimit]:
         """Return the limits of a role's metrics that the service has."""
         specs = self.catalogue().measured_by(role)
         values = await asyncio.gather(*(measured(self.measure, s.name, service) for s in specs))
@@ -52,12 +52,15 @@ class VerifyRules:
         return [each for spec in had for each in _limits_of(spec)]
 
 
-def _limits_of(spec: MetricSpec) -> list[Limit]:
+def _limits_of(spec: MetricSpec) -> list[OwnLimit]:
     if spec.threshold is None:
         return []
     if spec.bad_direction is Direction.BOTH:
-        return [Limit(spec.name, spec.threshold), Limit(spec.name, -spec.threshold, falls=True)]
-    return [Limit(spec.name, spec.threshold, falls=spec.bad_direction is Direction.DOWN)]
+        return [
+            OwnLimit(spec.name, spec.threshold),
+            OwnLimit(spec.name, -spec.threshold, falls=True),
+        ]
+    return [OwnLimit(spec.name, spec.threshold, falls=spec.bad_direction is Direction.DOWN)]
 
 
 def _written(playbook: Playbook, facts: TriggerFacts) -> tuple[VerifyRule, ...]:

@@ -19,11 +19,13 @@ BENCHES = {
     "texts": "hostile texts, load and memory: what leaks, stalls or waits",
     "outside": "public troubles of senders, stores, clusters, Slack: how many we take right",
     "cloudops": "recorded incidents of a Kubernetes application: is the cause named; needs --data",
+    "onboarding": "a strange platform of real programs: what `init` finds, how soon it is useful",
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }
-BY_NAME = frozenset({"mutants", "cloudops"})  # only when it is asked for
+BY_NAME = frozenset({"mutants", "cloudops", "onboarding"})  # only when it is asked for
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
+    "onboarding": ("seed", "stage"),
     "mutants": (
         "seed",
         "sample",
@@ -72,11 +74,17 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("name", nargs="?", default="", help="which bench; all but mutants when left out")
+    add(
+        "name",
+        nargs="?",
+        default="",
+        help="which bench; all but cloudops, onboarding and mutants when left out",
+    )
     add("--data", type=Path, help="folder of recorded data; else it is generated")
     add("--json", action="store_true", help="print one JSON object as last line")
-    add("--seed", type=int, help="safety, mutants: draws the sample")
+    add("--seed", type=int, help="safety, mutants, onboarding: what is drawn")
     add("--whole", action="store_true", default=None, help="safety: all, no sample")
+    add("--stage", help="onboarding: a file of bench/onboarding/stages")
     add("--sample", type=int, help="mutants: how many")
     add("--each", type=int, help="mutants: how many at least of every file")
     add("--paths", nargs="+", help="mutants: files and folders to draw from")

@@ -69,7 +69,8 @@ class Report:
         """Print the tables and the notes."""
         console.print(f"[bold]{self.bench}[/bold], {self.data}")
         if self.details:
-            console.print(_table("", self.details, list(next(iter(self.details.values())))))
+            names = list(dict.fromkeys(name for row in self.details.values() for name in row))
+            console.print(_table("", self.details, names))
         figures = list(dict.fromkeys([*self.ours, *(k for p in self.peers.values() for k in p)]))
         columns = {"ours": self.ours, **self.peers}
         summary = Table()

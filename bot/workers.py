@@ -122,10 +122,11 @@ class ProcessWorkers:
                 log.warning("workers.not_warm", why=str(failed))
 
     async def close(self) -> None:
-        """Stop the processes; tasks that wait are cancelled."""
+        """Stop the processes, whatever they are at: nobody waits for it, and one may hang."""
         self._closed = True
         pool, self._pool = self._pool, None
         if pool is not None:
+            _terminate(pool)
             await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
 
     async def _once(self, function: Callable[..., T], args: tuple[object, ...]) -> T:
@@ -165,10 +166,14 @@ class ProcessWorkers:
         if self._pool is pool:
             self._pool = None
         if terminate:
-            # The executor has no public way to stop a running task before Python 3.14.
-            for process in list((pool._processes or {}).values()):  # noqa: SLF001
-                process.terminate()
+            _terminate(pool)
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _terminate(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool: it has no public way to stop a task before Python 3.14."""
+    for process in list((pool._processes or {}).values()):  # noqa: SLF001
+        process.terminate()
 
 
 def _name(function: Callable[..., object]) -> str:

@@ -25,8 +25,9 @@ from bot.composition.parts import Parts, open_parts, owner_name
 from bot.composition.remediation import Hands, open_hands, remediation_of
 from bot.composition.reports import digests_of, postmortems_of
 from bot.composition.slack import people_of, room_over
+from bot.composition.until_told import UntilTold
 from bot.composition.vitals import Vitals
-from bot.composition.watchdog import Watchdog
+from bot.composition.watchdog import LoopLimits, Watchdog
 from bot.composition.watching import Watchers
 from bot.core.detection.baseline_import import BaselineImport
 from bot.core.detection.deployments import Deployments
@@ -103,16 +104,13 @@ async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
     return bot
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, limits: LoopLimits | None = None) -> None:
     """Run until SIGINT or SIGTERM; SIGHUP reads catalogue, rules and playbooks again."""
-    stop = asyncio.Event()
+    watchdog = Watchdog(settings, limits or LoopLimits())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     # its default would end a bot that is still starting; the files are read then anyway
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    watchdog = Watchdog(settings)
-    async with AsyncExitStack() as stack:
+    async with UntilTold(watchdog.ending) as told, AsyncExitStack() as stack:
         stack.push_async_callback(watchdog.stop)  # last of all: what hangs on the way is ended
         bot = await start_bot(settings, stack)
         await watchdog.start()  # not before: a start imports for seconds
@@ -125,8 +123,7 @@ async def serve(settings: Settings) -> None:
 
         loop.add_signal_handler(signal.SIGHUP, reload)
         log.info("bot.started", version=settings.installation.version, off=sorted(settings.off))
-        await stop.wait()
-        watchdog.ending()
+        await told.wait()
         bot.vitals.ready = False
         log.info("bot.stopping")
 

@@ -4,7 +4,8 @@
                              under 3 s    nothing
                              3 to 15 s    the leader's lease and the plans at work are renewed
                              15 s         they are given back, every stack is told, the process ends
-    SIGTERM   ──ending──> the same end when an orderly one takes longer than 45 s
+    SIGTERM   ──ending──> the same end when an orderly one takes longer than 45 s; of a process
+                          that still starts, or whose threads do not end, the timer's below
 
 The thread has an event loop and a database connection of its own, and answers `/live` on its own
 port. Where not even threads run, because something holds the interpreter, a timer below Python
@@ -41,6 +42,7 @@ from bot.store.store import open_store
 log = structlog.get_logger(__name__)
 LOG_SECONDS = 1.0  # that a line of the log may take
 
+STDERR = 2
 STUCK = 70  # exit status: EX_SOFTWARE of sysexits.h
 
 
@@ -52,6 +54,7 @@ class LoopLimits:
     stuck_after: float = 3.0
     most: float = 15.0
     ending: float = 45.0  # for an orderly end; Kubernetes kills after a minute
+    after: float = 10.0  # for the interpreter to end, when all of ours has: it joins every thread
     writing: float = 2.0  # for one visit to the database, which the stuck loop may have locked
     frozen: float = 20.0  # without this thread
 
@@ -108,27 +111,48 @@ class LoopBeat:
 
 def end_process() -> NoReturn:
     """End now: nothing of a stuck process may run again."""
-    sys.stderr.flush()
+    _for_a_moment(sys.stderr.flush)
     os._exit(STUCK)
 
 
 class Frozen:
     """The timer below Python: it ends the process when nobody arms it anew in time."""
 
+    _told: int | None = None  # where the stacks go, once it was armed
+
     def arm(self, seconds: float) -> None:
         """Tell every stack and end the process after so many seconds."""
-        faulthandler.dump_traceback_later(seconds, exit=True)
+        if self._told is None:
+            self._told = _never_waiting_stderr()
+        faulthandler.dump_traceback_later(seconds, exit=True, file=self._told)
 
     def disarm(self) -> None:
         """End nothing."""
         faulthandler.cancel_dump_traceback_later()
 
 
+def _never_waiting_stderr() -> int:
+    """Open standard error once more, so that nobody who reads no log keeps this process alive.
+
+    Told not to wait as it is, it would do so for everybody who writes to it.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        return os.open("/proc/self/fd/2", flags)
+    except OSError:  # a socket, or no Linux
+        return STDERR
+
+
+def _for_a_moment(do: Callable[..., object], *given: object, **named: object) -> None:
+    """Do what may never end, such as writing where nobody reads, for so long as it may take."""
+    doing = threading.Thread(target=do, args=given, kwargs=named, daemon=True)
+    doing.start()
+    doing.join(LOG_SECONDS)
+
+
 def _say(write: Callable[..., object], event: str, **facts: object) -> None:
-    """Log, for so long as a whole log line may take: a stuck thread may hold the log's own lock."""
-    told = threading.Thread(target=write, args=(event,), kwargs=facts, daemon=True)
-    told.start()
-    told.join(LOG_SECONDS)
+    """Log; a stuck thread may hold the log's own lock."""
+    _for_a_moment(write, event, **facts)
 
 
 @dataclass(slots=True)
@@ -161,16 +185,24 @@ class Watchdog:
             raise self._failed
 
     def ending(self) -> None:
-        """Give the process some time to end in good order."""
-        self.beat.end()
+        """Give the process some time to end in good order, also while it still starts."""
+        if self.beat.ending is None:
+            self.beat.end()
+            self.frozen.arm(self.limits.ending)  # the thread may not be there yet, or not look
 
     async def stop(self) -> None:
-        """Stop watching, where it was begun; the process ends in good order."""
+        """Stop watching, where it was begun; the process ends in good order.
+
+        The timer stays armed when it was told to end: the interpreter waits for every thread.
+        """
         self._stop.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
         self.beat.stop()
-        self.frozen.disarm()
+        if self.beat.ending is None:
+            self.frozen.disarm()
+        else:
+            self.frozen.arm(self.limits.after)
 
     # --- in the thread --------------------------------------------------------------------
 
@@ -234,9 +266,9 @@ class Watchdog:
         await asyncio.wait({self._visiting}, timeout=self.limits.writing)
         if not self._visiting.done():
             self._visiting.cancel()
-            log.warning("watchdog.not_written", why="the database does not answer")
+            _say(log.warning, "watchdog.not_written", why="the database does not answer")
         elif not self._visiting.cancelled() and (error := self._visiting.exception()) is not None:
-            log.warning("watchdog.not_written", why=f"{type(error).__name__}: {error}")
+            _say(log.warning, "watchdog.not_written", why=f"{type(error).__name__}: {error}")
 
     @asynccontextmanager
     async def _keeper(self) -> AsyncIterator[Keeper]:

@@ -11,6 +11,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -45,6 +46,7 @@ class ModelServer:
     _turns: deque[SpokenTurn] = field(default_factory=deque)
     _faults: deque[Fault] = field(default_factory=deque)
     _thoughtful: set[str] = field(default_factory=set)  # tool calls that came with thinking
+    _bound: dict[str, str] = field(default_factory=dict)  # signature → the prompt it holds for
     _calls: int = 0
     _number: int = 0
     _runner: web.AppRunner | None = None
@@ -110,6 +112,7 @@ class ModelServer:
         if fault is not None and fault.kind in _STATUS_FAULTS:
             return _refusal(_STATUS_FAULTS[fault.kind], request_id, fault.retry_after)
         checked = check_request(body)
+        self._check_thinking_bound(checked)
         self._check_thinking_kept(checked)
         turn = spoken(self._turns.popleft() if self._turns else answer, checked)
         blocks = finished_blocks(turn, self._calls)
@@ -118,6 +121,7 @@ class ModelServer:
         self._calls += len(calls)
         if any(block["type"] == "thinking" for block in blocks):
             self._thoughtful.update(calls)
+        self._bound |= {s: _prompt(checked) for s in _signatures(blocks)}
         reason = "max_tokens" if cut else turn.ends_with
         whole = message(checked, turn, blocks, self._number, reason)
         headers = {"request-id": request_id}
@@ -134,13 +138,24 @@ class ModelServer:
             self._faults.popleft()
         return fault
 
-    def _check_thinking_kept(self, body: Json) -> None:
-        """A turn that thought before its tool calls comes back with its thinking."""
+    def _check_thinking_bound(self, body: Json) -> None:
+        """A thought holds only for the model and system prompt that it was written under."""
         for i, entry in enumerate(body["messages"]):
-            if entry["role"] != "assistant" or isinstance(entry["content"], str):
-                continue
-            kinds = [block["type"] for block in entry["content"]]
-            calls = {block["id"] for block in entry["content"] if block["type"] == "tool_use"}
+            for signature in _signatures(entry["content"]):
+                if self._bound.get(signature, _prompt(body)) != _prompt(body):
+                    raise invalid(
+                        f"messages.{i}.content: Invalid `signature` in `thinking` block. The block"
+                        " is bound to a different conversation. Remove the block"
+                    )
+
+    def _check_thinking_kept(self, body: Json) -> None:
+        """In the turn at work, what was thought before a tool call comes back with it."""
+        for i, entry in reversed([*enumerate(body["messages"])]):
+            kinds = _kinds(entry["content"])
+            if entry["role"] == "user" and "tool_result" not in kinds:
+                return  # the question: what came before is over
+            blocks = [] if isinstance(entry["content"], str) else entry["content"]
+            calls = {block["id"] for block in blocks if block["type"] == "tool_use"}
             if calls & self._thoughtful and "thinking" not in kinds:
                 text = (
                     f"messages.{i}.content.0.type: Expected `thinking`, but found {kinds[0]!r}."
@@ -222,3 +237,16 @@ async def _stream(
             return response
         await response.write(encoded(event))
     return response
+
+
+def _kinds(content: Any) -> list[str]:
+    return ["text"] if isinstance(content, str) else [block["type"] for block in content]
+
+
+def _signatures(content: Any) -> list[str]:
+    blocks = [] if isinstance(content, str) else content
+    return [block["signature"] for block in blocks if block["type"] == "thinking"]
+
+
+def _prompt(body: Json) -> str:
+    return json.dumps([body["model"], body.get("system", "")], sort_keys=True)

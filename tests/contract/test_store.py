@@ -17,7 +17,7 @@ from bot.domain import run as runs
 from bot.domain.access import Scope
 from bot.domain.alert import AlertEnding, acknowledge_alert, end_unheard, mark_false_alert
 from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, mark_false_alarm
-from bot.domain.answer import Answer, Usage
+from bot.domain.answer import Usage
 from bot.domain.audit import Event
 from bot.domain.heartbeat import Heartbeat, beat
 from bot.domain.ids import AlertId, ChannelId, EvidenceId, PlanId, PostmortemId, RunId, Ts
@@ -475,15 +475,14 @@ async def test_fifty_concurrent_tool_calls_are_numbered_without_gaps_or_twins(
 
 
 async def test_money_is_summed_per_person_and_since_a_time(store: SqlStore) -> None:
-    def answer(micros: int) -> Answer:
-        used = Usage(3, 100, 20, 10, micros, 1.5)
-        return Answer("t", "c", 0.9, (), (), "claude", used)
+    def used(micros: int) -> Usage:
+        return Usage(3, 100, 20, 10, micros, 1.5)
 
     async with store.begin() as tx:
-        await tx.usage.add(RunId("RUN-1"), ALICE, answer(3_000_000_000), NOW)
-        await tx.usage.add(RunId("RUN-1"), ALICE, answer(3_000_000_000), NOW)
-        await tx.usage.add(RunId("RUN-2"), None, answer(5), NOW)
-        await tx.usage.add(RunId("RUN-3"), ALICE, answer(7), NOW - 60 * MINUTE)
+        await tx.usage.add(RunId("RUN-1"), ALICE, "claude", used(3_000_000_000), NOW)
+        await tx.usage.add(RunId("RUN-1"), ALICE, "claude", used(3_000_000_000), NOW)
+        await tx.usage.add(RunId("RUN-2"), None, "claude", used(5), NOW)
+        await tx.usage.add(RunId("RUN-3"), ALICE, "claude", used(7), NOW - 60 * MINUTE)
         assert (await tx.usage.spent(NOW)).usd_micros == 3_000_000_005
         mine = await tx.usage.spent(NOW - 60 * MINUTE, ALICE)
         assert (mine.usd_micros, mine.runs, mine.input_tokens) == (3_000_000_007, 2, 200)

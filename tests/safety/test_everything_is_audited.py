@@ -28,7 +28,7 @@ from tests.fakes.changes import FakeChanges
 from tests.fakes.decision import ADA, ANN, INCIDENTS, RAY, VIV, Production, library
 from tests.fakes.metrics import FakeMetrics
 from tests.fixtures.memory import memory_store
-from tests.unit.core.test_turn import Office
+from tests.fixtures.office import Office
 from tools.errors import BackendRefusedError, OutcomeUnknownError
 from tools.world import Catalogue, ServiceMode
 

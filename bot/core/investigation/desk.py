@@ -32,7 +32,7 @@ from bot.core.investigation.turn import DeskConfig, Turn, told
 from bot.core.ports import Clock, Model, ModelUnavailableError, Reply, Store, Transaction
 from bot.core.shared.charts import ChartDesk
 from bot.domain import run as runs
-from bot.domain.answer import Answer, Usage
+from bot.domain.answer import Answer
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import RunId, mint
 from bot.domain.question import Question
@@ -182,16 +182,21 @@ class AgentDesk:
         why_not = ""
         if self._by_model is not None:
             why_not = self._closed(intent, turn.texts)
-            why_not = why_not or await used_up(turn, self._config.budget, self._store, self._clock)
             if not why_not:
                 try:
-                    return replace(await self._by_model.answer(turn, diagnosis), chart=chart)
+                    why_not = await used_up(turn, self._config.budget, self._store, self._clock)
+                    if not why_not:
+                        return replace(await self._by_model.answer(turn, diagnosis), chart=chart)
                 except RunStoppedError:
                     raise
                 except ModelUnavailableError as error:
                     log.warning("model.unavailable", run_id=turn.run.id, why=str(error))
                     why_not = turn.texts.say("gap.claude", why=error)
-                except Exception as error:  # whatever fails there, the investigator answers
+                # Whatever fails there, the investigator answers. Also a cancellation that nobody
+                # asked of this task: libraries of connections have let theirs escape.
+                except (Exception, asyncio.CancelledError) as error:
+                    if _is_shutdown(error):
+                        raise
                     log.exception("model.crashed", run_id=turn.run.id)
                     why = f"a fault of ours ({type(error).__name__})"
                     why_not = turn.texts.say("gap.claude", why=why)
@@ -224,7 +229,7 @@ class AgentDesk:
             causes=diagnosis.causes,
             evidence=tuple(recorder.evidence),
             mode="deterministic",
-            usage=Usage(steps=len(recorder.evidence)),
+            usage=replace(turn.spending.usage, steps=len(recorder.evidence)),
             gaps=told(gaps, recorder.gaps),
             plan_id=recorder.plan_id,
             verdict=diagnosis.verdict,
@@ -253,7 +258,7 @@ class AgentDesk:
     async def _finish(self, run: Running, answer: Answer) -> None:
         async with self._store.begin() as tx:
             await tx.runs.save(runs.finish(run, answer))
-            await book(tx, run, answer, self._clock.now())
+            await book(tx, run, answer.mode, answer.usage, self._clock.now())
             await tx.audit.append(
                 Event(
                     kind="answer.given",
@@ -270,20 +275,29 @@ class AgentDesk:
             )
 
     async def _stopped(self, turn: Turn) -> None:
-        await self._close(runs.stop(turn.run), "answer.stopped")
+        await self._close(runs.stop(turn.run), turn, "answer.stopped")
         text = turn.texts.say("answer.stopped_nobody", evidence=_evidence_so_far(turn))
         await turn.reply.fail(turn.run, text)
 
     async def _failed(self, turn: Turn, error: Exception) -> None:
-        await self._close(runs.fail(turn.run), "answer.failed")
+        await self._close(runs.fail(turn.run), turn, "answer.failed")
         why = self._redactor.text(f"{type(error).__name__}: {error}")[:300]
         text = turn.texts.say("answer.failed", why=why, evidence=_evidence_so_far(turn))
         await turn.reply.fail(turn.run, text)
 
-    async def _close(self, run: Failed | Stopped, kind: str) -> None:
+    async def _close(self, run: Failed | Stopped, turn: Turn, kind: str) -> None:
+        cost = turn.spending.usage
         async with self._store.begin() as tx:
             await tx.runs.save(run)
+            if cost.steps:
+                await book(tx, turn.run, "claude", cost, self._clock.now())
             await tx.audit.append(Event(kind=kind, at=self._clock.now(), actor=BOT, subject=run.id))
+
+
+def _is_shutdown(error: BaseException) -> bool:
+    task = asyncio.current_task()
+    cancelled = isinstance(error, asyncio.CancelledError)
+    return cancelled and (task is None or task.cancelling() > 0)
 
 
 async def _is_on_record(tx: Transaction, run_id: RunId) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from bot.core.ports import Transaction
-from bot.domain.answer import Answer, Usage
+from bot.domain.answer import Usage
 from bot.domain.ids import UserId
 from bot.domain.run import Merged, Running
 
@@ -20,12 +19,12 @@ async def who_asked(tx: Transaction, run: Running) -> tuple[UserId, ...]:
     return tuple(dict.fromkeys(each.asked_by for each in asked if each.asked_by is not None))
 
 
-async def book(tx: Transaction, run: Running, answer: Answer, at: datetime) -> None:
-    """Book what an answer cost."""
+async def book(tx: Transaction, run: Running, mode: str, cost: Usage, at: datetime) -> None:
+    """Book what a run cost, also one that was stopped or failed: its tokens are paid for."""
     asked: Sequence[Running | Merged] = [run, *await tx.runs.merged_into(run.id)]
     for number, each in enumerate(asked):
-        share = _share(answer.usage, number, len(asked))
-        await tx.usage.add(each.id, each.asked_by, replace(answer, usage=share), at)
+        share = _share(cost, number, len(asked))
+        await tx.usage.add(each.id, each.asked_by, mode, share, at)
 
 
 def _share(usage: Usage, number: int, of: int) -> Usage:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bot.core.investigation.causes import CauseSheet
 from bot.core.investigation.recorder import Recorder
 from bot.core.ports import Budget, Reply
+from bot.domain.answer import Usage
 from bot.domain.question import Question
 from bot.domain.run import Running
 from bot.locale import Texts
@@ -24,9 +25,16 @@ class DeskConfig:
     gaps: Mapping[str, str] = field(default_factory=dict)  # what is not configured
 
 
+@dataclass(slots=True)
+class Spending:
+    """What the model cost a run so far, however the run ends."""
+
+    usage: Usage = field(default_factory=Usage)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A run from its question to its answer; recorder and sheet fill meanwhile."""
+    """A run from its question to its answer; recorder, sheet and spending fill meanwhile."""
 
     run: Running
     recorder: Recorder  # its tool calls: evidence, gaps, the plan that was proposed
@@ -34,6 +42,7 @@ class Turn:
     reply: Reply
     texts: Texts
     stopped: Callable[[], Awaitable[bool]]  # whether a person pressed Stop by now
+    spending: Spending = field(default_factory=Spending)
 
     @property
     def question(self) -> Question:

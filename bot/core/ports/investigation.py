@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from bot.domain.answer import Answer, Evidence
+from bot.domain.answer import Answer, Evidence, Usage
 from bot.domain.ids import EvidenceId, RunId, Ts, UserId
 from bot.domain.place import Place
 from bot.domain.run import AgentRun, Merged, Queued, Running
@@ -141,8 +141,10 @@ class Spent:
 class UsageLedger(Protocol):
     """What runs cost, for budgets per person, team and day."""
 
-    async def add(self, run_id: RunId, user: UserId | None, answer: Answer, at: datetime) -> None:
-        """Book one finished run."""
+    async def add(
+        self, run_id: RunId, user: UserId | None, mode: str, used: Usage, at: datetime
+    ) -> None:
+        """Book one run that ended."""
         ...
 
     async def spent(self, since: datetime, user: UserId | None = None) -> Spent:

@@ -8,7 +8,7 @@ from sqlalchemy import Float, func, select
 from sqlmodel import Field
 
 from bot.core.ports import Spent
-from bot.domain.answer import Answer
+from bot.domain.answer import Usage
 from bot.domain.ids import RunId, UserId
 from bot.store.schema import Base, number_column, table_of, text_column, time_column
 from bot.store.session import Session
@@ -39,14 +39,15 @@ class SqlUsage:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def add(self, run_id: RunId, user: UserId | None, answer: Answer, at: datetime) -> None:
-        """Book one finished run; booked again, the newer booking replaces the older."""
-        used = answer.usage
+    async def add(
+        self, run_id: RunId, user: UserId | None, mode: str, used: Usage, at: datetime
+    ) -> None:
+        """Book one run that ended; booked again, the newer booking replaces the older."""
         values = {
             "run_id": run_id,
             "user": user,
             "at": at,
-            "mode": answer.mode,
+            "mode": mode,
             "steps": used.steps,
             "input_tokens": used.input_tokens,
             "output_tokens": used.output_tokens,

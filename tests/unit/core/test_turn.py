@@ -4,204 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from bot.claude.model import Claude, ClaudeConfig
-from bot.core.detection.finding_reply import FindingReply
-from bot.core.detection.findings import FindingConfig, FindingDesk
-from bot.core.investigation.causes import CauseSheet, usable
 from bot.core.investigation.desk import (
     LONGEST_QUESTION,
     ORPHANED_AFTER,
-    AgentDesk,
     AskedBeforeError,
 )
-from bot.core.investigation.investigator.investigator import Investigator
-from bot.core.investigation.run_queue import RunQueue
-from bot.core.investigation.turn import DeskConfig
-from bot.core.ports import Budget, Reply, StepUpdate
-from bot.core.shared.charts import ChartDesk
-from bot.core.shared.stored_ports import StoredBaselines
-from bot.domain.answer import Answer
+from bot.core.ports import Budget, StepUpdate
 from bot.domain.chart import ChartSpec
 from bot.domain.finding import Finding
-from bot.domain.ids import ChannelId, RunId, Ts, UserId
+from bot.domain.ids import ChannelId, RunId, Ts
 from bot.domain.place import Place
 from bot.domain.question import Question, Voice
-from bot.domain.run import AgentRun, Done, Failed, Queued, Running, Stopped
-from bot.domain.secrets.redaction import Redactor
-from bot.locale import Texts
+from bot.domain.run import Done, Failed, Queued, Running, Stopped
 from bot.store.store import SqlStore
 from sandbox.model.script import Turn, text, thinking, tool_use
 from sandbox.model.server import ModelServer, start_model
 from tests.fakes.changes import FakeChanges
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
-from tests.fakes.plan_desk import FakePlanDesk
 from tests.fakes.reply import KeptReply
-from tests.fakes.workers import InlineWorkers, MortalWorkers
+from tests.fakes.workers import MortalWorkers
 from tests.fixtures.nouns import NOW, a_finding
-from tests.patience import PATIENCE
-from tools.analysis.detect import DetectorSettings
-from tools.contract import Toolbox
-from tools.errors import BackendUnavailableError
-from tools.observe.anomalies import detect_anomalies, forecast_metric
-from tools.observe.cluster import recent_changes
-from tools.observe.metrics import query_metric
-from tools.observe.propose import propose_plan
-from tools.ports import Baselines, Changes, Clock, Metrics, PlanDesk, Workers
-from tools.world import (
-    Catalogue,
-    Direction,
-    MetricName,
-    MetricSpec,
-    ServiceName,
-    ServiceSpec,
+from tests.fixtures.office import (
+    ALICE,
+    BOB,
+    CAROL,
+    SECRET,
+    THREAD,
+    Office,
 )
-
-QUERY = "order_latency"
-ALICE, BOB, CAROL = UserId("UALICE"), UserId("UBOB"), UserId("UCAROL")
-THREAD = Place(ChannelId("C1"), Ts("1732099200.000100"))
-SECRET = "hunter22-" + "correct-horse"
-TOOLS = (query_metric, detect_anomalies, recent_changes, forecast_metric, propose_plan)
-
-
-def draw(spec: ChartSpec) -> bytes:
-    """Stand in for the real drawing, which tests/unit/test_charts.py judges."""
-    return f"png of {spec.title}".encode()
+from tests.patience import PATIENCE
+from tools.errors import BackendUnavailableError
 
 
 def misdraw(_spec: ChartSpec) -> bytes:
     raise ValueError("Image size of 99999x9 pixels is too large")
-
-
-def catalogue() -> Catalogue:
-    metric = MetricSpec(
-        name=MetricName("order_latency_p99"), category="trading", query=QUERY, unit="seconds",
-        description="Order latency", bad_direction=Direction.UP, threshold=0.5, group_by="service",
-    )  # fmt: skip
-    service = ServiceSpec(name=ServiceName("order-api"), namespace="trading", workloads=())
-    return Catalogue({metric.name: metric}, {service.name: service})
-
-
-@dataclass
-class Office:
-    """A desk on a real store with fake production, and what it said."""
-
-    store: SqlStore
-    clock: FakeClock
-    metrics: FakeMetrics
-    changes: FakeChanges
-    model: ModelServer | None = None
-    owner: str = "host:1"
-    budget: Budget = field(default_factory=Budget)
-    claude: Claude | None = None
-    render: Callable[[ChartSpec], bytes] = draw
-    workers: InlineWorkers = field(default_factory=InlineWorkers)
-
-    def feed(self, level: float, latest: float, service: str = "order-api") -> None:
-        """Give the metric six quiet hours and an unquiet last quarter of an hour."""
-        end = self.clock.now().timestamp()
-        times = end - 60.0 * np.arange(13 * 60, -1, -1)
-        values = level * (1 + 0.02 * np.sin(np.arange(times.size)))
-        values[-15:] = latest
-        self.metrics.series.clear()
-        self.metrics.put(QUERY, {"service": service}, times.tolist(), values.tolist())
-
-    def desk(self) -> AgentDesk:
-        workers, baselines = self.workers, StoredBaselines(self.store)
-        known = catalogue()
-        ports: dict[type, object] = {
-            Clock: self.clock,
-            Metrics: self.metrics,
-            Changes: self.changes,
-            Baselines: baselines,
-            Workers: workers,
-            Catalogue: known,
-            DetectorSettings: DetectorSettings(),
-            PlanDesk: FakePlanDesk("pod-restart", "hpa-scale"),
-        }
-
-        def toolbox_of(run: Running, sheet: CauseSheet) -> Toolbox:
-            return Toolbox(usable(TOOLS), {**ports, CauseSheet: sheet})
-
-        if self.model is not None and self.claude is None:
-            self.claude = Claude(
-                ClaudeConfig("sandbox-model", base_url=self.model.url, timeout_seconds=10)
-            )
-        return AgentDesk(
-            store=self.store,
-            clock=self.clock,
-            catalogue=catalogue,
-            investigator=Investigator(catalogue),
-            toolbox_of=toolbox_of,
-            redactor=Redactor([SECRET]),
-            charts=ChartDesk(self.store, self.clock, workers, baselines, catalogue, self.render),
-            model=self.claude,
-            config=DeskConfig(
-                platform="a platform of services",
-                owner=self.owner,
-                budget=self.budget,
-                gaps={"loki": "not configured (set LOKI_URL)"},
-            ),
-        )
-
-    async def ask(
-        self, words: str = "why is order latency up?", place: Place = THREAD
-    ) -> tuple[Answer, KeptReply]:
-        desk, reply = self.desk(), KeptReply()
-        question = Question(words, place, "mention", ALICE, "Alice")
-        run = await desk.open(question)
-        assert run is not None
-        async with asyncio.timeout(PATIENCE):
-            answer = await desk.answer(run, reply)
-        assert answer is not None
-        assert reply.answer == answer
-        return answer, reply
-
-    def queue(
-        self,
-        reply_for: Callable[[Running], KeptReply],
-        on_investigated: Callable[[Finding], Awaitable[object]] | None = None,
-    ) -> RunQueue:
-        async def ignore(finding: Finding) -> None: ...
-
-        findings = FindingDesk(
-            self.store, self.clock, lambda _: ChannelId("C1"), FindingConfig(Texts("en"))
-        )
-
-        in_finding = FindingReply(findings, on_investigated or ignore)
-
-        async def follow_up(run: Done) -> None:
-            await in_finding.finish(run, run.answer)
-
-        def reply(run: Running) -> Reply:
-            return in_finding if run.finding else reply_for(run)
-
-        return RunQueue(
-            store=self.store, clock=self.clock, desk=self.desk(), reply_for=reply,
-            follow_up=follow_up,
-        )  # fmt: skip
-
-    async def run(self, run_id: str) -> AgentRun:
-        async with self.store.begin() as tx:
-            return await tx.runs.get(RunId(run_id))
-
-    async def runs(self) -> list[AgentRun]:
-        async with self.store.begin() as tx:
-            rows = [row.event for row in await tx.audit.tail(200)]
-            asked = [each.subject for each in rows if each.kind.startswith("question.")]
-            return [await tx.runs.get(RunId(each)) for each in asked]
-
-    async def audited(self) -> list[str]:
-        async with self.store.begin() as tx:
-            return [row.event.kind for row in await tx.audit.tail(200)]
 
 
 @pytest.fixture

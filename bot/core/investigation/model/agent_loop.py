@@ -43,13 +43,14 @@ class RunStoppedError(Exception):
 
 @dataclass(slots=True)
 class Talk:
-    """One conversation with the model while it runs. `messages` grows; nothing else changes."""
+    """One conversation with the model while it runs. `messages` and `spent` grow."""
 
     system: str
     messages: list[dict[str, Any]]
     tools: Sequence[Tool]
     budget: Budget
     max_tokens: int = MAX_OUTPUT_TOKENS
+    spent: Usage = field(default_factory=Usage)  # so far, also when the talk fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +87,21 @@ async def converse(model: Model, talk: Talk, hooks: Hooks, clock: Clock) -> Talk
     What `talk.messages` holds then is no whole exchange.
     """
     started = clock.monotonic()
-    usage = Usage()
     while True:
         if await hooks.stopped():
             raise RunStoppedError
-        spent = replace(usage, seconds=clock.monotonic() - started)
+        spent = replace(talk.spent, seconds=clock.monotonic() - started)
         over = over_budget(spent, talk.budget)
         if over:
             _add_to_last_user_message(talk.messages, prompts.render("last_step", reason=over))
         response = await _one_turn(model, talk, hooks, allow_tools=not over)
+        if response.end is not None:
+            talk.spent = _add(talk.spent, response.end)
         end = _judged(response)
-        usage = _add(usage, end)
         content, cut = without_blanks(end.content), _why_cut(end.stop_reason, talk)
         if response.uses and not over:
             if end.stop_reason in COMPLETE:
-                talk.messages.append({"role": "assistant", "content": content})
+                _say_as_assistant(talk.messages, content)
                 results = await _results(response.uses, hooks)
                 talk.messages.append({"role": "user", "content": results})
             else:
@@ -109,11 +110,12 @@ async def converse(model: Model, talk: Talk, hooks: Hooks, clock: Clock) -> Talk
         content = [block for block in content if block["type"] != "tool_use"]
         if not any(block["type"] == "text" for block in content):
             raise ModelUnavailableError(f"Claude gave no answer ({cut or end.stop_reason})")
-        talk.messages.append({"role": "assistant", "content": content})
+        _say_as_assistant(talk.messages, content)
         if end.stop_reason == "pause_turn" and not over:
             continue
         seconds = clock.monotonic() - started
-        return TalkOutcome(response.text, replace(usage, seconds=seconds), end.model, cut or over)
+        usage = replace(talk.spent, seconds=seconds)
+        return TalkOutcome(response.text, usage, end.model, cut or over)
 
 
 def _judged(response: _Response) -> TurnEnd:
@@ -140,7 +142,7 @@ def _note_cut(messages: list[dict[str, Any]], content: list[dict[str, Any]], why
     """Let the model go on after a reply whose tool calls may be halves: they are not run."""
     kept = [block for block in content if block["type"] != "tool_use"]
     if any(block["type"] == "text" for block in kept):
-        messages.append({"role": "assistant", "content": kept})
+        _say_as_assistant(messages, kept)
     _add_to_last_user_message(messages, prompts.render("cut_off", reason=why))
 
 
@@ -206,6 +208,15 @@ def _add(usage: Usage, end: TurnEnd) -> Usage:
         cached_tokens=usage.cached_tokens + end.cached_tokens,
         usd_micros=usage.usd_micros + end.usd_micros,
     )
+
+
+def _say_as_assistant(messages: list[dict[str, Any]], content: list[dict[str, Any]]) -> None:
+    """Append what the model said; after a pause it goes on in the message that it began."""
+    last = messages[-1]
+    if last["role"] == "assistant":
+        messages[-1] = {"role": "assistant", "content": [*last["content"], *content]}
+    else:
+        messages.append({"role": "assistant", "content": content})
 
 
 def _add_to_last_user_message(messages: list[dict[str, Any]], text: str) -> None:

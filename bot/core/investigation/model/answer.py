@@ -67,7 +67,10 @@ class ModelAnswers:
             max_tokens=self._config.budget.max_output_tokens,
         )
         hooks = Hooks(say=prose.say, call_tool=_calls(turn, reading), stopped=turn.stopped)
-        outcome = await converse(self._model, talk, hooks, self._clock)
+        try:
+            outcome = await converse(self._model, talk, hooks, self._clock)
+        finally:
+            turn.spending.usage = talk.spent
         text = await prose.end()
         await self._keep_messages(turn.run, talk.messages[len(history) :], reading.limits)
         gaps = dict(recorder.gaps)

@@ -1,6 +1,6 @@
 """The outside as it is: by sender, how many of its public troubles we take right.
 
-    tests/outside/test_<sender>.py ──pytest──> JUnit's XML ──> tried, right, wrong
+    tests/outside/test_<sender>[_….py] ──pytest──> JUnit's XML ──> tried, right, wrong
 
 Each case is an input that went wrong for somebody in public, with its source in the file that holds
 it. The aim is that none goes wrong; one that could not be tried (a program is missing) is neither.
@@ -51,7 +51,9 @@ def _count(tree: ET.Element) -> tuple[dict[str, dict[str, float]], list[str]]:
     counted: dict[str, dict[str, float]] = defaultdict(lambda: {"tried": 0, "right": 0, "wrong": 0})
     wrong: list[str] = []
     for case in tree.iter("testcase"):
-        sender = case.get("classname", "").rpartition(".")[2].removeprefix("test_")
+        sender = (
+            case.get("classname", "").rpartition(".")[2].removeprefix("test_").partition("_")[0]
+        )
         if case.find("skipped") is not None:
             continue
         failed = case.find("failure") is not None or case.find("error") is not None

@@ -10,12 +10,7 @@ weeks after its rule was deleted, or took kube-state-metrics for the culprit.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,96 +18,17 @@ import pytest
 
 from bot.core.detection.triage import Triage
 from bot.core.shared.silent_reply import SilentReply
-from bot.core.upkeep.api_tokens import Tokens
-from bot.domain.access import AccessConfig, Role, Scope
-from bot.domain.alert import Alert, AlertEnding, Firing, Over
+from bot.domain.alert import AlertEnding, Firing, Over
 from bot.domain.anomaly import Acknowledged, FalseAlarm
-from bot.domain.finding import Finding
 from bot.domain.ids import UserId
 from bot.domain.question import Question
 from sandbox.slack.people import BOB
-from tests.fixtures.bot import calling
-from tests.fixtures.real_prometheus import free_address, program
+from tests.fixtures.alert_sender import Sender, firing, resolved
 from tests.fixtures.shift import PLACE, Shift
-from tests.patience import PATIENCE
 from tools.backends.alertmanager import Alertmanager
 from tools.backends.transport import Connection
 from tools.errors import BackendUnavailableError
 from tools.world import Severity
-
-MINUTE = timedelta(minutes=1)
-FIRED = "2026-11-19T22:20:00.000Z"
-ENDLESS = "0001-01-01T00:00:00Z"
-
-
-class Sender:
-    """Whoever delivers alerts to a bot; what became of them is read from its store."""
-
-    def __init__(self, shift: Shift, client: httpx.AsyncClient, token: str) -> None:
-        self.shift, self._client = shift, client
-        self._auth = {"authorization": f"Bearer {token}"}
-
-    async def post(self, body: dict[str, Any]) -> httpx.Response:
-        return await self._client.post("/api/v1/alerts", headers=self._auth, json=body)
-
-    async def deliver(self, *alerts: Any, **more: Any) -> dict[str, Any]:
-        body = {"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "groupLabels": {}}
-        answer = await self.post({**body, "alerts": list(alerts), **more})
-        assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        await self.shift.bot.work.telling.alerts()
-        return told
-
-    async def alerts(self) -> list[Alert]:
-        async with self.shift.store.begin() as tx:
-            return await tx.alerts.list(active_only=False)
-
-    async def findings(self) -> list[Finding]:
-        async with self.shift.store.begin() as tx:
-            return await tx.findings.list(
-                self.shift.clock.now() - timedelta(days=90), self.shift.clock.now() + MINUTE
-            )
-
-    async def minutes(self, count: float, every: float = 1.0) -> None:
-        """Let time pass, with the jobs that look at alerts."""
-        work, done = self.shift.bot.work, 0.0
-        while done < count:
-            done += every
-            self.shift.clock.advance(minutes=every)
-            await work.alerting.expiry.tick()
-            await work.alerting.heartbeats.tick()
-            await work.telling.alerts()
-
-
-def firing(name: str = "", says: dict[str, Any] | None = None, **labels: Any) -> dict[str, Any]:
-    named = {"alertname": name, **labels} if name else labels
-    return {
-        "status": "firing", "labels": named, "annotations": says or {}, "startsAt": FIRED,
-        "endsAt": ENDLESS, "generatorURL": "http://prom/graph", "fingerprint": "0000000000000000",
-    }  # fmt: skip
-
-
-def resolved(alert: dict[str, Any], ends_at: str) -> dict[str, Any]:
-    return {**alert, "status": "resolved", "endsAt": ends_at}
-
-
-@asynccontextmanager
-async def sending(shift: Shift) -> AsyncIterator[Sender]:
-    """Serve the bot's own API over a real socket, with a token that only reports."""
-    shift.join()
-    secret, _ = await Tokens(shift.store, shift.clock).create(
-        UserId(BOB), "alertmanager", Scope.INGEST
-    )
-    async with calling(shift.bot) as client:
-        yield Sender(shift, client, secret)
-
-
-@pytest.fixture
-async def sender(shift: Shift) -> AsyncIterator[Sender]:
-    shift.stand.configure(access=AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (BOB,)}))
-    async with sending(shift) as made:
-        yield made
-
 
 # ------------------------------------------------------------------------------ one delivery
 
@@ -366,95 +282,6 @@ async def test_who_repeats_a_heartbeat_every_twelve_hours_is_not_called_silent(
         await sender.deliver(watchdog)
         await sender.minutes(12 * 60, every=60)
     assert await sender.findings() == []
-
-
-# ------------------------------------------------------------------------------ the real one
-
-CONFIG = """
-route:
-  receiver: bot
-  group_by: [alertname, service]
-  group_wait: 0s
-  group_interval: 1s
-  repeat_interval: 1s
-receivers:
-- name: bot
-  webhook_configs:
-  - url: http://127.0.0.1:{port}/api/v1/alerts
-    http_config:
-      authorization: {{type: Bearer, credentials: {token}}}
-"""
-
-
-@contextmanager
-def alertmanager(folder: Path, address: str) -> Iterator[str]:
-    """Run a real Alertmanager that keeps its state in a folder; yield its address."""
-    command = [
-        "prometheus-alertmanager",
-        f"--config.file={folder / 'alertmanager.yml'}",
-        f"--storage.path={folder / 'data'}",
-        f"--web.listen-address={address}",
-        "--cluster.listen-address=",
-    ]
-    with program(command, folder / "log", f"http://{address}/-/ready"):
-        yield f"http://{address}"
-
-
-async def put(url: str, *alerts: dict[str, Any]) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.post(f"{url}/api/v2/alerts", json=list(alerts))
-        assert answer.status_code == 200, answer.text
-
-
-@pytest.mark.needs_alertmanager
-async def test_a_real_alertmanager_fires_repeats_is_restarted_and_resolves(
-    sender: Sender, tmp_path: Path
-) -> None:
-    shift = sender.shift
-    await shift.bot.api.start()
-    secret, _ = await Tokens(shift.store, shift.clock).create(UserId(BOB), "am", Scope.INGEST)
-    config = CONFIG.format(port=shift.bot.api.port, token=secret)
-    (tmp_path / "alertmanager.yml").write_text(config, encoding="utf-8")
-    address = free_address()
-    labels = {"alertname": "ShopDown", "service": "shop", "severity": "page"}
-    words = {"summary": "Nothing answers"}
-
-    async def wait(is_it: Callable[[Alert], bool]) -> Alert:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                found = [each for each in await sender.alerts() if is_it(each)]
-                if found:
-                    return found[0]
-                await asyncio.sleep(0.05)
-
-    async def wait_anew() -> Alert:
-        shift.clock.advance(minutes=1)
-        return await wait(lambda alert: alert.heard_at == shift.clock.now())
-
-    try:
-        with alertmanager(tmp_path, address) as url:
-            await put(url, {"labels": labels, "annotations": words})
-            first = await wait(lambda alert: alert.active)
-            assert (first.active, first.summary) == (True, "Nothing answers")
-            source = Alertmanager(Connection(url=url))
-            assert [dict(each) for each in await source.firing()] == [labels]
-            assert (await source.health()).up
-            await source.close()
-            assert (await wait_anew()).id == first.id  # repeated: still the same
-        with alertmanager(tmp_path, address) as url:  # it keeps nothing of the alert itself
-            await put(url, {"labels": labels, "annotations": words})
-            assert (await wait_anew()).id == first.id
-            await shift.bot.work.telling.alerts()
-            await put(url, {"labels": labels, "endsAt": datetime.now(UTC).isoformat()})
-            await wait(lambda alert: not alert.active)
-            await shift.bot.work.telling.alerts()
-    finally:
-        await shift.bot.api.stop()
-    (only,) = await sender.alerts()
-    assert isinstance(only.state, Over)
-    assert only.state.how is AlertEnding.TOLD
-    (finding,) = await sender.findings()
-    assert finding.resolved_at is not None
 
 
 class Asked:

@@ -1,20 +1,32 @@
 """The alert webhook: Alertmanager's (version 4), and of Grafana, whose form is the same.
 
-One alert that cannot be read refuses no other: Alertmanager does not send a refused delivery again.
+One alert that cannot be read refuses no other, and nothing beside an alert refuses one:
+Alertmanager does not send a refused delivery again. Bridges write `null` or `""` where nothing is,
+as Go and PHP do for an empty map.
 """
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from bot.api.schemas.common import At, Out
 from bot.domain.alert import Alert, Over
 from bot.domain.anomaly import Acknowledged, FalseAlarm
 
 MOST_ALERTS = 5_000  # of one delivery; the rest is counted and told
+ZERO = ("0001-", "1970-01-01T00:00:00")
+LONGEST_COUNT = 10  # digits; nobody leaves out more
 
 
 def _text(value: Any) -> Any:
@@ -25,32 +37,75 @@ def _text(value: Any) -> Any:
 
 
 def _no_time(value: Any) -> Any:
-    """Take the zero time of Go, and nothing, as no time."""
-    return None if isinstance(value, str) and (not value or value.startswith("0001-")) else value
+    """Take the zero times of Go and of Unix, and nothing, as no time."""
+    return None if isinstance(value, str) and (not value or value.startswith(ZERO)) else value
+
+
+def _end(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Read when an alert ended; what is no such time (firing for ever, until 9999) is none."""
+    try:
+        return read(_no_time(value))
+    except ValidationError:
+        return None
+
+
+def _without_nothing(value: Any) -> Any:
+    """Leave out labels whose value is nothing."""
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+def _words(value: Any) -> dict[str, str]:
+    """Take what has words; words in another form are shown as they came."""
+    if not isinstance(value, dict):
+        return {}
+    said = {name: _text(words) for name, words in value.items() if words is not None}
+    return {
+        name: words if isinstance(words, str) else json.dumps(words, ensure_ascii=False)
+        for name, words in said.items()
+    }
+
+
+def _said(value: Any) -> str:
+    found = _text(value)
+    return found if isinstance(found, str) else ""
+
+
+def _count(value: Any) -> int:
+    text = _said(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < LONGEST_COUNT else 0
+
+
+def _list(value: Any) -> Any:
+    return [] if value is None else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 Text = Annotated[str, BeforeValidator(_text)]
+Words = Annotated[dict[str, str], BeforeValidator(_words)]
+Said = Annotated[str, BeforeValidator(_said)]
 
 
 class AlertIn(BaseModel):
     """One alert; further fields are left alone."""
 
-    status: Literal["firing", "resolved"]
-    labels: dict[str, Text]
-    annotations: dict[str, Text] = Field(default_factory=dict)
-    startsAt: At  # noqa: N815 - Alertmanager's spelling
-    endsAt: Annotated[At | None, BeforeValidator(_no_time)] = None  # noqa: N815
-    generatorURL: str = ""  # noqa: N815
+    status: Annotated[Literal["firing", "resolved"], BeforeValidator(_lower)]
+    labels: Annotated[dict[str, Text], BeforeValidator(_without_nothing)]
+    annotations: Words = Field(default_factory=dict)
+    startsAt: Annotated[At | None, BeforeValidator(_no_time)] = None  # noqa: N815 - as it is sent
+    endsAt: Annotated[At | None, WrapValidator(_end)] = None  # noqa: N815
+    generatorURL: Said = ""  # noqa: N815
 
 
 class AlertsIn(BaseModel):
-    """One delivery. Its alerts are read one by one."""
+    """One delivery. Its alerts are read one by one; what stands around them refuses none."""
 
-    version: str = "4"
-    groupKey: str = ""  # noqa: N815
-    groupLabels: dict[str, Text] = Field(default_factory=dict)  # noqa: N815
-    truncatedAlerts: int = Field(0, ge=0)  # noqa: N815
-    alerts: list[Any]
+    groupKey: Said = ""  # noqa: N815
+    groupLabels: Words = Field(default_factory=dict)  # noqa: N815
+    truncatedAlerts: Annotated[int, BeforeValidator(_count)] = 0  # noqa: N815
+    alerts: Annotated[list[Any], BeforeValidator(_list)]
 
 
 class RefusedAlert(Out):

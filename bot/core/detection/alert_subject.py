@@ -4,50 +4,26 @@
                                            deployment=…, pod=… and its owners? the service of it
                                            else what the labels call it
 
-kube-state-metrics tells of others' objects. Where Prometheus keeps the exporter's own labels, those
-of the object are called `exported_…`; where it honours the object's, only `job`, `service`,
-`instance` and `endpoint` are the exporter's (Prometheus documentation, `honor_labels`).
+What the labels are called by whom, and which of them are an exporter's, is in `alert_conventions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.core.detection.alert_conventions import (
+    NAMESPACE_LABELS,
+    OWNER_LABELS,
+    PLACE_LABELS,
+    SERVICE_LABELS,
+    WORKLOAD_LABELS,
+    kind_called,
+    of_the_subject,
+)
 from tools.world import Catalogue, ServiceName, ServiceSpec, WorkloadRef, is_namespace
 
 UNKNOWN = ServiceName("unknown")
-EXPORTED = "exported_"
-# Label names by which teams call a service, the most telling first.
-SERVICE_LABELS = (
-    "service", "service_name", "app", "app_kubernetes_io_name", "label_app_kubernetes_io_name",
-    "label_app", "k8s_app", "application", "component", "job",
-)  # fmt: skip
-# Labels of kube-state-metrics (its documentation of metrics) and the kind that each one names.
-WORKLOAD_LABELS: Mapping[str, str] = {
-    "deployment": "Deployment",
-    "statefulset": "StatefulSet",
-    "daemonset": "DaemonSet",
-    "rollout": "Rollout",
-    "cronjob": "CronJob",
-    "job_name": "Job",
-    "replicaset": "ReplicaSet",
-    "horizontalpodautoscaler": "HorizontalPodAutoscaler",
-    "hpa": "HorizontalPodAutoscaler",
-    "poddisruptionbudget": "PodDisruptionBudget",
-    "pod": "Pod",
-    "pod_name": "Pod",
-}
-PLACE_LABELS: Mapping[str, str] = {
-    "persistentvolumeclaim": "PersistentVolumeClaim",
-    "node": "Node",
-    "nodename": "Node",
-    "namespace": "Namespace",
-}
-_OF_THE_TARGET = frozenset({"job", "service", "instance", "endpoint", "app", "k8s_app"})
-_OF_ITS_POD = frozenset({"pod", "pod_name", "namespace", "container", "deployment", "daemonset"})
-_EXPORTERS = frozenset({"kubelet", "cadvisor", "pushgateway", "kube_state_metrics"})
-_ENDINGS = ("kube-state-metrics", "-exporter", "_exporter", "pushgateway", "-kubelet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +34,25 @@ class Naming:
     namespace: str  # where it is, empty: the labels do not say
     workload: WorkloadRef | None  # the object it is about, where one is named
     place: WorkloadRef | None  # a node, a volume, a namespace: no workload
+    above: tuple[WorkloadRef, ...] = ()  # who owns the object, where the labels say so
 
 
 def naming_of(labels: Mapping[str, str], cluster: str) -> Naming:
     """Return what an alert's labels name. `cluster` is where they were observed, empty: unsaid."""
-    own = _of_the_subject(labels)
-    space = own.get("namespace", "")
+    own = of_the_subject(labels)
+    space = next((own[name] for name in NAMESPACE_LABELS if own.get(name)), "")
     space = space if is_namespace(space) else ""  # CloudWatch has `namespace="AWS/RDS"`
-    services = tuple(dict.fromkeys(own[name] for name in SERVICE_LABELS if own.get(name)))
+    above = _owners_in(own, space, cluster)
+    workload = _named(own, WORKLOAD_LABELS, space, cluster) or next(iter(above), None)
+    called = [own[name] for name in SERVICE_LABELS if own.get(name)]
+    if workload is None and own.get("container"):  # of a pod it is the pod that tells more
+        called.append(own["container"])
     return Naming(
-        services,
+        tuple(dict.fromkeys(called)),
         space,
-        _named(own, WORKLOAD_LABELS, space, cluster),
+        workload,
         _named(own, PLACE_LABELS, space, cluster),
+        above,
     )
 
 
@@ -85,11 +67,12 @@ def service_of(
         known = _called(name, catalogue)
         if known is not None and _is_in(known, naming.namespace):
             return catalogue.service_at(known.name, cluster)
-    refs = [*([naming.workload] if naming.workload else []), *owners]
+    refs = [*([naming.workload] if naming.workload else []), *naming.above, *owners]
     for ref in refs:
         found = [spec for spec in catalogue.services.values() if _runs(spec.workloads, ref)]
         if found:
             return found[0].name
+    owners = owners or naming.above
     named = owners[-1] if owners else naming.workload or naming.place
     name = naming.services[0] if naming.services else named.name if named is not None else ""
     known = _called(name, catalogue)
@@ -100,51 +83,6 @@ def service_of(
     return ServiceName(name) if name else UNKNOWN
 
 
-def _of_the_subject(labels: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what says who exported the series; what is left is about its subject."""
-    exported = {
-        name.removeprefix(EXPORTED): value
-        for name, value in labels.items()
-        if name.startswith(EXPORTED)
-    }
-    plain = {name: value for name, value in labels.items() if not name.startswith(EXPORTED)}
-    reporter = next((plain[name] for name in ("job", "service") if _exports(plain, name)), "")
-    if exported:
-        return _without(plain, _OF_THE_TARGET | _OF_ITS_POD) | exported
-    if not reporter:
-        return plain
-    left = _without(plain, _OF_THE_TARGET)
-    if not _tells_of_others(reporter):  # an exporter beside its subject: its pod is its own
-        left = _without(left, _OF_ITS_POD)
-        left["service"] = _beside(reporter)
-    names = (*WORKLOAD_LABELS, *PLACE_LABELS, *SERVICE_LABELS)
-    # With nothing else named it is the exporter that is in trouble.
-    return left if any(left.get(name) for name in names) else plain
-
-
-def _exports(labels: Mapping[str, str], name: str) -> bool:
-    value = labels.get(name, "").lower().rpartition("/")[2]
-    return value in _EXPORTERS or value.endswith(_ENDINGS)
-
-
-def _tells_of_others(reporter: str) -> bool:
-    """Whether its series carry the labels of the objects they tell of."""
-    return not reporter.lower().endswith(("-exporter", "_exporter"))
-
-
-def _beside(reporter: str) -> str:
-    """Return whom an exporter stands beside: `postgres-exporter` tells of postgres."""
-    name = reporter.rpartition("/")[2]
-    for ending in ("-exporter", "_exporter"):
-        name = name.removesuffix(ending)
-    return "" if name.lower().endswith("node") else name
-
-
-def _without(labels: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    left_out = frozenset(names)
-    return {name: value for name, value in labels.items() if name not in left_out}
-
-
 def _named(
     labels: Mapping[str, str], kinds: Mapping[str, str], space: str, cluster: str
 ) -> WorkloadRef | None:
@@ -153,6 +91,17 @@ def _named(
             inside = "" if kind in {"Node", "Namespace"} else space
             return WorkloadRef(cluster, inside, kind, labels[name])
     return None
+
+
+def _owners_in(labels: Mapping[str, str], space: str, cluster: str) -> tuple[WorkloadRef, ...]:
+    """Return the owners that labels name by kind and name."""
+    found = []
+    for kind_label, name_label in OWNER_LABELS.items():
+        kind, name = kind_called(labels.get(kind_label, "")), labels.get(name_label, "")
+        if kind and name:
+            inside = "" if kind == "Node" else space
+            found.append(WorkloadRef(cluster, inside, kind, name))
+    return tuple(found)
 
 
 def _called(name: str, catalogue: Catalogue) -> ServiceSpec | None:

@@ -44,7 +44,7 @@ class ToldAlert:
     name: str
     firing: bool
     labels: Mapping[str, str]
-    starts_at: datetime
+    starts_at: datetime | None = None  # None: not said, so from now on
     ends_at: datetime | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     generator_url: str = ""
@@ -197,7 +197,7 @@ class AlertDesk:
             annotations=labels_of(
                 {k: self._redactor.text(v)[:LONGEST_WORDS] for k, v in told.annotations.items()}
             ),
-            started_at=min(told.starts_at, now),
+            started_at=min(told.starts_at or now, now),
             heard_at=now,
             generator_url=self._redactor.text(told.generator_url)[:LONGEST_WORDS],
             group_key=self._redactor.text(delivery.group_key)[:LONGEST_WORDS],

@@ -155,9 +155,13 @@ async def test_a_time_out_of_range_is_the_senders_mistake(api: World, at: object
     ingest = api.as_(ALICE, Scope.INGEST)
     deployed = {"service": "order-api", "version": "2", "at": at}
     alert = {"status": "firing", "labels": {"alertname": "A"}, "startsAt": at}
-    for path, body in (("deployments", deployed), ("alerts", {"alerts": [alert]})):
+    # Senders of alerts write the zero of their language where they know no beginning.
+    unsaid = str(at).startswith(("0001-01-01", "1970-01-01"))
+    for path, body, code in (
+        ("deployments", deployed, 422), ("alerts", {"alerts": [alert]}, 200 if unsaid else 422)
+    ):  # fmt: skip
         answer = await api.client.post(f"/api/v1/{path}", json=body, headers=ingest)
-        assert answer.status_code == 422, (path, answer.text)
+        assert answer.status_code == code, (path, answer.text)
 
 
 @pytest.mark.parametrize("reason", ["\u200b\u200c", " \u2060 ", "\u3164", "\u202e\ufeff", "\x07"])

@@ -72,6 +72,70 @@ CASES = {
     ),
     "the exporter itself": ({**KSM, "severity": "warning"}, (), "kube-state-metrics"),
     "a push": ({"job": "pushgateway", "exported_job": "checkout"}, (), "checkout"),
+    "kube-state-metrics, told by the labels of its own pod": (
+        {"job": "kubernetes-service-endpoints", "app_kubernetes_io_name": "kube-state-metrics",
+         "app_kubernetes_io_instance": "prom", "namespace": "shop", "deployment": "mail"}, (),
+        "mail",
+    ),
+    "kube-state-metrics, told by a relabelled name": (  # kube-state-metrics #612
+        {"app": "prometheus", "component": "kube-state-metrics", "container": "mail",
+         "job": "kubernetes-service-endpoints", "kubernetes_namespace": "monitoring",
+         "kubernetes_name": "prom-kube-state-metrics", "namespace": "shop", "pod": "mail-0"},
+        (WorkloadRef("", "shop", "StatefulSet", "mail"),), "mail",
+    ),
+    "a recording rule of kubernetes-mixin": (
+        {"namespace": "shop", "workload": "ledger-db", "workload_type": "statefulset"}, (),
+        "ledger",
+    ),
+    "who made a pod": (
+        {**KSM, "namespace": "shop", "created_by_kind": "DaemonSet", "created_by_name": "agent"},
+        (), "agent",
+    ),
+    "an owner of no kind": (
+        {**KSM, "namespace": "shop", "pod": "a-1", "owner_kind": "<none>", "owner_name": "<none>"},
+        (), "a-1",
+    ),
+    "OpenTelemetry's resource, shown by Prometheus": (
+        {"job": "otel-collector", "k8s_namespace_name": "shop", "k8s_deployment_name": "cart-web"},
+        (), "cart",
+    ),
+    "OpenTelemetry's resource, names as they are": (
+        {"service.name": "checkout", "k8s.pod.name": "checkout-7f-x"}, (), "checkout",
+    ),
+    "a mesh": (
+        {"job": "istio-mesh", "reporter": "source", "destination_service_name": "cart",
+         "destination_service_namespace": "shop"}, (), "cart",
+    ),
+    "a probe": (
+        {"job": "blackbox", "instance": "https://status.example.com/health"}, (),
+        "status.example.com",
+    ),
+    "a probe of a name inside the cluster": (
+        {"job": "prometheus-blackbox-exporter", "service": "prometheus-blackbox-exporter",
+         "pod": "prometheus-blackbox-exporter-1", "namespace": "monitoring",
+         "target": "http://cart.shop.svc.cluster.local:8080"}, (), "cart",
+    ),
+    "a host without the name of its node": (
+        {"job": "node-exporter", "instance": "10.0.0.3:9100", "namespace": "monitoring",
+         "pod": "nodes-x", "service": "kps-prometheus-node-exporter"}, (), "10.0.0.3",
+    ),
+    "a host whose owner is written beside it": (
+        {"job": "node", "instance": "db-1:9100", "service": "ledger"}, (), "ledger",
+    ),
+    "an exporter of hosts that is not there": (
+        {"job": "node-exporter", "namespace": "monitoring", "service": "node-exporter"}, (),
+        "node-exporter",
+    ),
+    "a job that is how targets were found": (
+        {"job": "kubernetes-pods", "kubernetes_namespace": "shop",
+         "kubernetes_pod_name": "cart-web-7f9-x2"}, (DEPLOYMENT,), "cart",
+    ),
+    "a container, where nothing else is named": (
+        {"namespace": "shop", "container": "checkout"}, (), "checkout",
+    ),
+    "a release of a chart": (
+        {"app_kubernetes_io_instance": "checkout", "namespace": "shop"}, (), "checkout",
+    ),
     "nothing": ({"severity": "page"}, (), "unknown"),
 }  # fmt: skip
 

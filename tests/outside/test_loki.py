@@ -107,6 +107,37 @@ async def test_a_level_inside_the_lines_is_found_and_a_word_is_no_level(service:
     assert texts(page) == {line.text for line in INSIDE[:4]}
 
 
+FORMS = {  # whose lines look like this, by their documentation or an issue about finding them
+    "zerolog, its JSON with short words": '{"level":"ERR","message":"dial"}',
+    "logrus and k6, on a terminal": "ERRO[0003] dial tcp: refused",
+    "log15 and geth": '{"lvl":"eror","msg":"dial"}',
+    "Python's json loggers": '{"levelname": "ERROR", "message": "boom"}',
+    "Elastic's schema, flat": '{"@timestamp":"x","log.level":"error","message":"boom"}',
+    "Serilog's compact form": '{"@t":"x","@l":"Error","@m":"boom"}',
+    "Monolog, as JSON": '{"message":"boom","level_name":"ERROR","channel":"app"}',
+    "Laravel": "[2026-11-20 14:00:00] production.ERROR: boom",
+    "Spring Boot": "2026-11-20 14:00:00.123 ERROR 1 --- [main] c.e.App : boom",
+    "nginx": "2026/11/20 14:00:00 [error] 7#7: *1 connect() failed",
+    "klog of every Kubernetes component": "E1120 14:00:00.123456       1 reflector.go:1] boom",
+    "Python's basicConfig": "ERROR:root:boom",
+    "PostgreSQL": "2026-11-20 14:00:00.123 UTC [71] FATAL:  the database system is starting up",
+}
+NO_ERRORS = (
+    "2026-11-20 14:00:00.123  INFO 1 --- [main] c.e.App : no ERROR here",
+    "I1120 14:00:00.123456       1 reflector.go:1] ERROR was yesterday",
+    '{"level":"info","msg":"ERROR: quoted"}',
+    "E1 was the first errand",
+    "Errors and errands",
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_level_is_found_in_the_form_that_its_writer_gives_it(form: str) -> None:
+    lines = [Written(FORMS[form], WEB), *(Written(each, WEB) for each in NO_ERRORS)]
+    page = await search(Store(*lines), service="web", level="error")
+    assert texts(page) == {FORMS[form]}
+
+
 SPELLED = ("SEVERE", "eRRor", "E", "50", "err", "emerg", "warn", "Informational", "7")
 
 
@@ -144,6 +175,7 @@ async def test_a_loki_that_cannot_list_values_is_asked_by_every_spelling() -> No
     ("word", "name"),
     [
         ("ERROR3", "error"), ("WARN", "warning"), ("Fatal4", "critical"), ("60", "critical"),
+        ("ERRO", "error"), ("EROR", "error"), ("WRN", "warning"), ("FTL", "critical"),
         ("20", "debug"), ("W", "warning"), ("verbose", "debug"), (" Notice ", "info"),
         ("whatever", "whatever"),
     ],

@@ -17,17 +17,27 @@ TRACE_LABELS = ("trace_id", "traceID", "traceId")  # OpenTelemetry, Grafana's ha
 # How lines carry their level besides a stream's label: Loki's own detection, OpenTelemetry's
 # severity, and what parsers leave.
 LEVEL_NAMES = ("detected_level", "level", "lvl", "severity", "severity_text", "loglevel")
-# Spellings in small letters: words of syslog (RFC 5424), of Java, Go, glog's letters, pino's and
-# bunyan's numbers, OpenTelemetry's SeverityText.
+# Names of JSON's keys besides: Python's, PHP's, Elastic's, Serilog's, OpenTelemetry's.
+_KEYS = (*LEVEL_NAMES, r"log\.level", "levelname", "level_name", "severityText", "@l", "@level")
+# What stands before the level in lines without keys: times, brackets, a channel as PHP's.
+_BEFORE = (
+    r"^[\[\](<|\d\s:.,/TZ+-]{0,48}"
+    r"(?:(?:UTC|GMT|[A-Z]{2,3}T)\s[\[\](\d\s:)-]{0,24})?(?:\w{1,32}\.)?"
+)
+# Spellings in small letters: words of syslog (RFC 5424), of Java, Go and its three and four letters
+# (zerolog, logrus, log15), glog's letters, pino's and bunyan's numbers, OpenTelemetry's words.
 LEVELS: Mapping[str, tuple[str, ...]] = {
     "critical": (
         "critical", "crit", "fatal", "panic", "dpanic", "alert", "emerg", "emergency", "f", "c",
-        "60",
+        "60", "ftl", "pnc",
     ),
-    "error": ("error", "err", "severe", "failure", "e", "50"),
-    "warning": ("warning", "warn", "w", "40"),
-    "info": ("info", "information", "informational", "notice", "i", "n", "30"),
-    "debug": ("debug", "trace", "verbose", "fine", "finer", "finest", "d", "t", "20", "10"),
+    "error": ("error", "err", "erro", "eror", "severe", "failure", "e", "50"),
+    "warning": ("warning", "warn", "wrn", "w", "40"),
+    "info": ("info", "inf", "information", "informational", "notice", "i", "n", "30"),
+    "debug": (
+        "debug", "dbg", "dbug", "trace", "trc", "verbose", "fine", "finer", "finest", "d", "t",
+        "20", "10",
+    ),
 }  # fmt: skip
 _OTEL = ("trace", "debug", "info", "warn", "error", "fatal")  # each also as ERROR2 … ERROR4
 _NUMBERED = re.compile(rf"({'|'.join(_OTEL)})[1-4]")
@@ -82,10 +92,30 @@ def level_filters(level: str, level_label: str) -> tuple[str, ...]:
     names = dict.fromkeys((*LEVEL_NAMES, level_label))
     beside = " or ".join(f"{name}=~{quoted(pattern)}" for name in names)
     no_level = "".join(f' | {name}=""' for name in names)
-    named = "|".join(LEVEL_NAMES)
+    named = "|".join(_KEYS)
     words = pattern.removeprefix("(?i)")
-    inside = rf'(?i)(^|[\s{{,"])({named})"?\s*[=:]\s*"?{words}([\s,"}}]|$)'
+    keyed = rf'(?i:(^|[\s{{,"])({named})"?\s*[=:]\s*"?{words}([\s,"}}]|$))'
+    inside = "|".join([keyed, *_unkeyed(level)])
     return f" | {beside}", f"{no_level} |~ {quoted(inside)}"
+
+
+def _unkeyed(level: str) -> list[str]:
+    """Return how a level stands at the beginning of a line that has no keys.
+
+    As a word in capitals, or in any letters where a bracket or colon says what it is: the prose of
+    a line speaks of errors, too. A letter alone is a level in glog's form only.
+    """
+    name = normal_level(level)
+    both = (name, "critical") if name == "error" else (name,)
+    spelled = [word for each in both for word in LEVELS.get(each, (level,))]
+    words = [_literal(word) for word in spelled if len(word) > 1 and not word.isdigit()]
+    letters = "".join(word.upper() for word in spelled if len(word) == 1 and word.isalpha())
+    shouted = "|".join(word.upper() for word in words)
+    said = "|".join(words)
+    found = (
+        [rf"{_BEFORE}(?:{shouted})[\s\[\]:|>)]", rf"{_BEFORE}(?i:{said})[\]:|>)]"] if words else []
+    )
+    return found + ([rf"^[{letters}]\d{{4}}\s"] if letters else [])
 
 
 def meets(word: str, level: str) -> bool:

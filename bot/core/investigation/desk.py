@@ -192,14 +192,14 @@ class AgentDesk:
                 except ModelUnavailableError as error:
                     log.warning("model.unavailable", run_id=turn.run.id, why=str(error))
                     why_not = turn.texts.say("gap.claude", why=error)
-                # Whatever fails there, the investigator answers. Also a cancellation that nobody
-                # asked of this task: libraries of connections have let theirs escape.
-                except (Exception, asyncio.CancelledError) as error:
-                    if _is_shutdown(error):
+                except asyncio.CancelledError as error:
+                    if _is_shutdown():
                         raise
                     log.exception("model.crashed", run_id=turn.run.id)
-                    why = f"a fault of ours ({type(error).__name__})"
-                    why_not = turn.texts.say("gap.claude", why=why)
+                    why_not = _crashed(turn, error)  # one that escaped a library's connection
+                except Exception as error:  # whatever fails there, the investigator answers
+                    log.exception("model.crashed", run_id=turn.run.id)
+                    why_not = _crashed(turn, error)
                 await turn.reply.take_back()
         absent = {**self._config.gaps, **({"claude": why_not} if why_not else {})}
         return replace(await self._without_model(turn, diagnosis, absent), chart=chart)
@@ -294,10 +294,15 @@ class AgentDesk:
             await tx.audit.append(Event(kind=kind, at=self._clock.now(), actor=BOT, subject=run.id))
 
 
-def _is_shutdown(error: BaseException) -> bool:
+def _is_shutdown() -> bool:
+    """Whether somebody asked for this task's end; libraries have let cancellations escape."""
     task = asyncio.current_task()
-    cancelled = isinstance(error, asyncio.CancelledError)
-    return cancelled and (task is None or task.cancelling() > 0)
+    return task is None or task.cancelling() > 0
+
+
+def _crashed(turn: Turn, error: BaseException) -> str:
+    """Return the gap by which an answer names a fault of ours beside the model."""
+    return turn.texts.say("gap.claude", why=f"a fault of ours ({type(error).__name__})")
 
 
 async def _is_on_record(tx: Transaction, run_id: RunId) -> bool:

@@ -150,12 +150,9 @@ def _scores(rows: Rows) -> dict[str, float]:
     if pod:
         split[pod] = len({workload_of(value) for value in values_of(rows, pod)})
     most = max(split.values(), default=1)
-    alone = len(values_of(rows, address)) if address else 0  # as many as there are targets
-    groups = any(prior(x) > 0 and 1 < count < alone for x, count in split.items())
     return {
         label: prior(label) * (2.0 if prior(label) > 1 else 1.0)
-        - (2.0 if groups and not prior(label) and count == alone else 0.0)  # a machine's name
-        + 3.0 * count / most
+        + 5.0 * count / most  # more than a name says: names are rewritten
         + 1.5 * _wordly(values_of(rows, label))
         - 3.0 * _of_exporters(values_of(rows, label))
         + (3.4 if label == pod else 0.0)  # its workload is a name, where no label says it better
@@ -165,7 +162,7 @@ def _scores(rows: Rows) -> dict[str, float]:
 
 def _wordly(values: set[str]) -> float:
     """Return the share of values that people would write: no word of them mixes in digits."""
-    good = sum(1 for v in values if not any(c.isdigit() for c in v))
+    good = sum(1 for v in values if all(w.isalpha() or w.isdigit() for w in words_of(v)))
     return good / len(values) if values else 0.0
 
 

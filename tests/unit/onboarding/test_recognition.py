@@ -55,6 +55,16 @@ APPS = [f"instance=10.0.0.{i}:80" for i in range(1, 5)]
             "app",
             id="jobs that a machine named",
         ),
+        pytest.param(
+            [
+                f"{a} job={j} xq3={s}"
+                for a, j, s in zip(
+                    APPS, "aabb", ("cart-7", "till-3", "c9x-db", "queue-1"), strict=True
+                )
+            ],
+            "xq3",
+            id="a rewritten name, each service one target, jobs that are groups",
+        ),
         pytest.param([APPS[0], APPS[1]], "instance", id="nothing but addresses"),
     ],
 )

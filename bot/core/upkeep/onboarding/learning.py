@@ -6,11 +6,13 @@ survey ──> drafts of conventions ──verify──> what services have
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.core.upkeep.onboarding.survey import Survey, Surveyor, Tell
 from bot.core.upkeep.onboarding.verifying import DraftCheck, Proposal, Silent
+from tools.errors import BackendError
 from tools.onboarding.conventions import Conventions, load_conventions
 from tools.onboarding.drafts import (
     Alternatives,
@@ -143,21 +145,26 @@ async def _gauges(survey: Survey, metrics: Metrics, clock: Clock) -> list[Altern
     """Return drafts of unknown gauges: those with a maximum, and those that tell what waits."""
     surveyor = Surveyor(metrics, clock, lambda _: None)
     free = [f for f in survey.families.values() if not survey.owned(f.name)]
+    pairs = filled(free)[:MOST_GAUGES]
+    paired = {pair.part.name for pair in pairs}
+    behind = [f for f in free if is_behind(f) and f.name not in paired][:MOST_GAUGES]
+    names = [*(pair.part.name for pair in pairs), *(family.name for family in behind)]
+    subjects = await asyncio.gather(*(_subject(surveyor, n, survey.rule) for n in names))
     found: list[Alternatives] = []
-    for pair in filled(free)[:MOST_GAUGES]:
-        subject = await _subject(surveyor, pair.part.name, survey.rule)
+    for pair, subject in zip(pairs, subjects, strict=False):
         if subject is not None:
             found.append(_saturation(pair.name, pair.part, pair.whole, subject, free=pair.free))
-    paired = {pair.part.name for pair in filled(free)}
-    for family in [f for f in free if is_behind(f) and f.name not in paired][:MOST_GAUGES]:
-        subject = await _subject(surveyor, family.name, survey.rule)
+    for family, subject in zip(behind, subjects[len(pairs) :], strict=True):
         if subject is not None:
             found.append((_lag(family, subject),))
     return found
 
 
 async def _subject(surveyor: Surveyor, name: str, rule: Subject | None) -> Subject | None:
-    rows = await surveyor.sample(name)
+    try:
+        rows = await surveyor.sample(name)
+    except BackendError:  # what nobody described is left out without a word
+        return None
     return subject_of(rows, rule) if rows else None
 
 

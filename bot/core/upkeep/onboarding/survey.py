@@ -133,8 +133,15 @@ class Surveyor:
     ) -> None:
         signs = {name: each.sign_in(names) for name, each in conventions.items()}
         present = [(name, conventions[name], sign) for name, sign in signs.items() if sign]
-        samples = await asyncio.gather(*(self.sample(sign) for _, _, sign in present))
+        samples = await asyncio.gather(
+            *(self.sample(sign) for _, _, sign in present), return_exceptions=True
+        )
         for (name, convention, sign), rows in zip(present, samples, strict=True):
+            if isinstance(rows, BackendError):  # one dear question stops no other
+                found.gaps.append(f"{convention.title}: {sign} could not be sampled: {rows}")
+                continue
+            if isinstance(rows, BaseException):
+                raise rows
             if not rows:
                 found.gaps.append(f"{convention.title}: {sign} is known but has no series now")
                 continue

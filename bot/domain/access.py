@@ -112,6 +112,8 @@ class Someone(Protocol):
     def bot(self) -> bool: ...
     @property
     def groups(self) -> tuple[str, ...]: ...
+    @property
+    def unread(self) -> tuple[str, ...]: ...
 
 
 Holders = Mapping[Role, tuple[str, ...]]  # user groups (S…), people (U…) or "*"
@@ -186,6 +188,8 @@ def has_role(
     why = stranger(person) or f"this needs the role {needed.value}" + (
         f"; yours is {held.value}" if held is not None else "; you hold none here"
     )
+    if person.unread and not stranger(person):
+        why += f" (who is in {', '.join(person.unread)} cannot be read now, so nobody is by that)"
     return Decision(False, needed, held, why)
 
 

@@ -14,6 +14,7 @@ answer nobody will finish: it is deleted before the run, taken over, begins agai
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,7 +85,7 @@ class AnswerMessage:
         arguments: dict[str, Any] = {"channel": self.channel, "thread_ts": self._thread}
         if not self.channel.startswith("D"):
             arguments["recipient_user_id"] = self._run.asked_by
-            arguments["recipient_team_id"] = (await self._workspace.bot.known()).get("team_id")
+            arguments["recipient_team_id"] = await self._team_of_asker()
         try:
             answer: Any = await self._poster.chat_startStream(
                 **arguments, task_display_mode="plan", chunks=first
@@ -118,6 +119,15 @@ class AnswerMessage:
             unfurl_media=False,
         )
         await self._began_as(Ts(answer["ts"]))
+
+    async def _team_of_asker(self) -> str:
+        """Return the workspace of who reads the stream: theirs, in an organisation of several."""
+        if self._run.asked_by is not None:
+            with contextlib.suppress(BackendError, NotFoundError):
+                person = await self._workspace.directory.person(self._run.asked_by)
+                if person.team:
+                    return person.team
+        return str((await self._workspace.bot.known()).get("team_id", ""))
 
     async def _began_as(self, ts: Ts) -> None:
         """Commit where the answer is before anything else is said in it."""

@@ -1,7 +1,8 @@
 """Who people are and what channels are called, from Slack, remembered for five minutes.
 
 users.info + usergroups.users.list ──> Person (guest, external, deleted, bot, groups)
-                                       `confirm` asks both anew and believes no half answer
+                                       `confirm` asks both anew and believes no half answer;
+                                       `person` does without a group that cannot be read
 conversations.list                 ──> `#incidents` is C0INCIDNT
 """
 
@@ -23,15 +24,28 @@ from bot.core.ports import Clock, Message, Person
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import Place
 from bot.slack.failures import failure_of
+from bot.slack.teams import Ours, Teams
 from foundation.nearest import nearest
 from tools.errors import BackendUnavailableError, NotFoundError
 
 log = structlog.get_logger(__name__)
 
 FRESH = timedelta(minutes=5)
+UNREAD_AGAIN = timedelta(seconds=30)  # until groups are asked again of which one did not answer
 PAGE = 200
+GROUP_SECONDS = 5.0  # wall; how long a question waits for a group
 UNKNOWN = frozenset({"user_not_found", "users_not_found", "user_not_visible", "no_such_subteam"})
 CONFIRM_SECONDS = 10.0  # wall; a limit that Slack sets may make its calls wait longer
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A user group that cannot be read."""
+
+    group: str
+    since: datetime  # wall
+    why: str
+    gone: bool  # Slack says that there is no such group
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +58,24 @@ class SlackDirectory:
     """The Directory port over Slack."""
 
     def __init__(
-        self, client: AsyncWebClient, clock: Clock, groups: Callable[[], Collection[str]]
+        self,
+        client: AsyncWebClient,
+        clock: Clock,
+        groups: Callable[[], Collection[str]],
+        teams: Teams | None = None,
     ) -> None:
         """`groups` names the user groups whose membership matters."""
         self._client, self._clock, self._groups = client, clock, groups
+        self._teams = teams or Teams(client, clock)
         self._people: dict[str, _Known] = {}
         self._members: dict[str, frozenset[str]] = {}
         self._members_at: float | None = None
-        self._team = ""
+        self._unread: dict[str, Unread] = {}
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """Return the user groups that could not be read the last time."""
+        return tuple(self._unread.values())
 
     async def person(self, user: UserId) -> Person:
         """Return a person. Raises NotFoundError, BackendUnavailableError."""
@@ -59,7 +83,9 @@ class SlackDirectory:
         now = self._clock.monotonic()
         if known is None or now - known.at > FRESH.total_seconds():
             known = self._people[user] = _Known(await self._look_up(user), now)
-        return replace(known.person, groups=await self._groups_of(user))
+        groups = await self._groups_of(user)
+        unread = tuple(each.group for each in self._unread.values() if not each.gone)
+        return replace(known.person, groups=groups, unread=unread)
 
     async def confirm(self, users: Collection[UserId]) -> Mapping[UserId, Person]:
         """Return those of some people whom Slack knows, read anew with their groups."""
@@ -80,7 +106,8 @@ class SlackDirectory:
             self._people.pop(user, None)
             with suppress(NotFoundError):
                 found[user] = await self._look_up(user)
-        members, now = await self._read_groups() if found else {}, self._clock.monotonic()
+        members = await self._read_groups() if found else {}
+        now = self._clock.monotonic()
         if found:
             self._members, self._members_at = members, now
         self._people |= {user: _Known(person, now) for user, person in found.items()}
@@ -93,42 +120,86 @@ class SlackDirectory:
         return await self._read(answer["user"])
 
     async def _read(self, user: Mapping[str, Any]) -> Person:
-        if not self._team:
-            self._team = str((await self._call(self._client.auth_test, "ourselves"))["team_id"])
+        ours: Ours = await self._call(self._teams.ours, "ourselves")
         profile = user.get("profile") or {}
         return Person(
             id=UserId(user["id"]),
             name=str(profile.get("display_name") or user.get("real_name") or user.get("name", "")),
             email=str(profile.get("email", "")),
             guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
-            external=_is_external(user, self._team),
+            external=not ours.of(user),
+            team=ours.of(user),
             deleted=bool(user.get("deleted")),
             bot=bool(user.get("is_bot")),
         )
 
     async def _groups_of(self, user: str) -> tuple[str, ...]:
         now = self._clock.monotonic()
-        if self._members_at is None or now - self._members_at > FRESH.total_seconds():
-            self._members, self._members_at = await self._read_groups(), now
+        fresh = UNREAD_AGAIN if self._unread else FRESH
+        if self._members_at is None or now - self._members_at > fresh.total_seconds():
+            self._members, self._members_at = await self._readable_groups(), now
         return _groups(self._members, user)
 
+    async def _readable_groups(self) -> dict[str, frozenset[str]]:
+        """Return the members of each group; one that cannot be read, however, has none."""
+        groups = sorted(self._groups())
+        found = await asyncio.gather(*(self.members(group) for group in groups))
+        return dict(zip(groups, found, strict=True))
+
+    async def members(self, group: str) -> frozenset[str]:
+        """Return a group's members; nobody when it cannot be read, which the status tells."""
+        try:
+            async with asyncio.timeout(GROUP_SECONDS):
+                return await self._members_of(group)
+        except TimeoutError:
+            self._note(group, f"no answer within {GROUP_SECONDS:.0f} s")
+        except (BackendUnavailableError, KeyError, TypeError) as error:
+            self._note(group, str(error))
+        return frozenset()
+
     async def _read_groups(self) -> dict[str, frozenset[str]]:
+        """Return the members of each group. Raises when one cannot be read."""
         members: dict[str, frozenset[str]] = {}
         for group in sorted(self._groups()):
             try:
-                answer = await self._call(
-                    self._client.usergroups_users_list, f"group {group!r}", usergroup=group
-                )
-                members[group] = frozenset(answer["users"])
-            except NotFoundError as error:
-                log.warning("slack.group_unknown", group=group, why=str(error))
+                members[group] = await self._members_of(group)
+            except BackendUnavailableError as error:
+                self._note(group, str(error))
+                raise
         return members
+
+    async def _members_of(self, group: str) -> frozenset[str]:
+        """Return a group's members, nobody where Slack knows no such group."""
+        ours: Ours = await self._call(self._teams.ours, "ourselves")
+        for arguments in ours.arguments():
+            try:
+                answer = await self._call(
+                    self._client.usergroups_users_list,
+                    f"group {group!r}",
+                    usergroup=group,
+                    **arguments,
+                )
+            except NotFoundError as error:
+                unknown = str(error)
+                continue
+            members = frozenset(answer["users"])
+            self._unread.pop(group, None)
+            return members
+        self._note(group, unknown if ours.ids else "no workspace is granted", gone=True)
+        return frozenset()
+
+    def _note(self, group: str, why: str, *, gone: bool = False) -> None:
+        """Remember that a group cannot be read, and since when."""
+        log.warning("slack.group_unread", group=group, why=why)
+        before = self._unread.get(group)
+        since = before.since if before is not None else self._clock.wall()
+        self._unread[group] = Unread(group, since, why, gone)
 
     async def _call(
         self, method: Callable[..., Awaitable[Any]], what: str, **arguments: Any
-    ) -> Mapping[str, Any]:
+    ) -> Any:
         try:
-            answer: Mapping[str, Any] = await method(**arguments)
+            answer = await method(**arguments)
         except SlackApiError as error:
             failure = failure_of(error)
             if failure.code in UNKNOWN:
@@ -140,14 +211,6 @@ class SlackDirectory:
         return answer
 
 
-def _is_external(user: Mapping[str, Any], ours: str) -> bool:
-    """Say whether somebody is in no workspace of ours, wherever in an Enterprise Grid they live."""
-    if user.get("is_stranger"):
-        return True
-    home = user.get("team_id") or ours
-    return home != ours and ours not in ((user.get("enterprise_user") or {}).get("teams") or ())
-
-
 def _groups(members: Mapping[str, frozenset[str]], user: str) -> tuple[str, ...]:
     return tuple(group for group, users in members.items() if user in users)
 
@@ -155,10 +218,16 @@ def _groups(members: Mapping[str, frozenset[str]], user: str) -> tuple[str, ...]
 class ChannelBook:
     """Channel names and ids. Loaded when Slack is reached; asked without waiting."""
 
-    def __init__(self, client: AsyncWebClient, clock: Clock) -> None:
+    def __init__(self, client: AsyncWebClient, clock: Clock, teams: Teams | None = None) -> None:
         self._client, self._clock = client, clock
+        self._teams = teams or Teams(client, clock)
         self._ids: dict[str, str] = {}
+        self._private: set[str] = set()  # ids; what was private once is not forgotten
         self._at: float | None = None
+
+    def is_private(self, channel: str) -> bool:
+        """Say whether a channel was seen to be private."""
+        return channel in self._private
 
     def known(self, name: str) -> ChannelId:
         """Return a channel's id if its name is known by now, else the name as it is."""
@@ -182,17 +251,27 @@ class ChannelBook:
     async def load(self) -> None:
         """Read all public channels and the private ones the bot is in."""
         ids: dict[str, str] = {}
-        cursor = ""
-        while True:
-            answer = await self._page(cursor)
-            ids.update({c["name"]: c["id"] for c in answer["channels"] if c.get("name")})
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
-            if not cursor:
-                break
+        for of in (await self._ours()).arguments():
+            cursor = ""
+            while True:
+                answer = await self._page(cursor, of)
+                named = {c["name"]: c["id"] for c in answer["channels"] if c.get("name")}
+                ids = named | ids  # of two workspaces the first has the say
+                self._private |= {c["id"] for c in answer["channels"] if c.get("is_private")}
+                cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
+                if not cursor:
+                    break
         self._ids, self._at = ids, self._clock.monotonic()
 
-    async def _page(self, cursor: str) -> Mapping[str, Any]:
-        arguments: dict[str, Any] = {"limit": PAGE, "exclude_archived": True}
+    async def _ours(self) -> Ours:
+        try:
+            return await self._teams.ours()
+        except SlackApiError as error:
+            why = f"cannot ask who we are: {failure_of(error).text}"
+            raise BackendUnavailableError("slack", why) from error
+
+    async def _page(self, cursor: str, of: Mapping[str, str]) -> Mapping[str, Any]:
+        arguments: dict[str, Any] = {"limit": PAGE, "exclude_archived": True, **of}
         if cursor:
             arguments["cursor"] = cursor
         try:

@@ -18,11 +18,12 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.core.ports import Clock, Directory
+from bot.core.ports import Clock
 from bot.domain.access import AccessConfig
 from bot.slack.channels import SlackChannels
 from bot.slack.config import SlackConfig
 from bot.slack.directory import ChannelBook, SlackDirectory, SlackHistory
+from bot.slack.teams import Teams
 
 
 class BotAccount:
@@ -47,7 +48,7 @@ class Workspace:
     config: SlackConfig
     client: AsyncWebClient  # repeats a call whose connection broke
     poster: AsyncWebClient  # never repeats a post whose fate is unknown
-    directory: Directory
+    directory: SlackDirectory
     history: SlackHistory
     book: ChannelBook
     channels: SlackChannels
@@ -59,12 +60,13 @@ def open_workspace(
 ) -> Workspace:
     """Build a workspace. `groups` names the user groups whose membership matters."""
     client = _client(config, repeats=True)
-    book = ChannelBook(client, clock)
+    teams = Teams(client, clock)
+    book = ChannelBook(client, clock, teams)
     return Workspace(
         config=config,
         client=client,
         poster=_client(config, repeats=False),
-        directory=SlackDirectory(client, clock, groups),
+        directory=SlackDirectory(client, clock, groups, teams),
         history=SlackHistory(client, book),
         book=book,
         channels=SlackChannels(config, book),

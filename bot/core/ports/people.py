@@ -23,13 +23,18 @@ class Person:
     deleted: bool = False
     bot: bool = False
     groups: tuple[str, ...] = ()  # user-group ids
+    unread: tuple[str, ...] = ()  # user groups that could not be read: they may be in these too
+    team: str = ""  # the workspace of ours they are in; empty: none, or not known
 
 
 class Directory(Protocol):
     """Who people are. Raises `NotFoundError` for an unknown id."""
 
     async def person(self, user: UserId) -> Person:
-        """Return a person, from a cache at most five minutes old."""
+        """Return a person, from a cache at most five minutes old.
+
+        A user group that cannot be read costs its members what they hold by it, nobody more.
+        """
         ...
 
     async def confirm(self, users: Collection[UserId]) -> Mapping[UserId, Person]:

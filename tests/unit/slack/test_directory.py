@@ -180,6 +180,68 @@ async def test_a_slack_that_does_not_answer_confirms_nobody(
         await directory.confirm([UserId(ALICE)])
 
 
+class OrgWideSlack(ChangingSlack):
+    """The same, with a token of a whole organisation that was given two workspaces."""
+
+    async def auth_test(self) -> dict[str, Any]:
+        return {"team_id": "E1", "enterprise_id": "E1", "is_enterprise_install": True}
+
+    async def auth_teams_list(self, *, limit: int, cursor: str | None) -> dict[str, Any]:
+        assert limit
+        teams = [{"id": "T2"}] if cursor else [{"id": "T1"}]
+        return {"teams": teams, "response_metadata": {"next_cursor": "" if cursor else "more"}}
+
+    async def usergroups_users_list(self, *, usergroup: str, team_id: str = "") -> dict[str, Any]:
+        if team_id != "T2":
+            raise SlackApiError("", {"error": "no_such_subteam"})  # type: ignore[no-untyped-call]
+        return await super().usergroups_users_list(usergroup=usergroup)
+
+
+@pytest.mark.parametrize(
+    ("account", "team"),
+    [
+        ({"team_id": "T1"}, "T1"),
+        ({"team_id": "T2"}, "T2"),
+        ({"team_id": "T9", "enterprise_user": {"teams": ["T9", "T2"]}}, "T2"),
+        ({"team_id": "T9", "enterprise_user": {"teams": ["T9"]}}, ""),
+        ({"team_id": "E1", "enterprise_user": {"enterprise_id": "E1", "teams": []}}, ""),
+        ({"team_id": "T1", "is_stranger": True}, ""),
+        ({"team_id": None}, ""),
+    ],
+)
+async def test_who_is_in_a_workspace_that_an_organisation_granted_is_ours(
+    account: dict[str, Any], team: str
+) -> None:
+    slack = OrgWideSlack()
+    slack.account |= account
+    directory = SlackDirectory(cast("AsyncWebClient", slack), FakeClock(), lambda: {ONCALL_GROUP})
+    person = await directory.person(UserId(ALICE))
+    assert (person.team, person.external) == (team, not team)
+    assert person.groups == (ONCALL_GROUP,)
+    confirmed = await directory.confirm([UserId(ALICE)])
+    assert confirmed[UserId(ALICE)].groups == (ONCALL_GROUP,)
+
+
+@pytest.mark.parametrize("members", [None, KeyError("users"), TimeoutError()])
+async def test_a_group_that_fails_in_any_way_has_no_members_and_confirms_nobody(
+    members: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slack, directory = changing(FakeClock())
+
+    async def failing(*, usergroup: str) -> dict[str, Any]:
+        if usergroup == "S0OTHER":
+            if isinstance(members, Exception):
+                raise members
+            return {"users": members}
+        return {"users": [ALICE]}
+
+    monkeypatch.setattr(slack, "usergroups_users_list", failing)
+    person = await directory.person(UserId(ALICE))
+    assert (person.groups, person.unread) == ((ONCALL_GROUP,), ("S0OTHER",))
+    with pytest.raises(BackendUnavailableError):
+        await directory.confirm([UserId(ALICE)])
+
+
 async def test_channels_are_found_by_name(client: AsyncWebClient) -> None:
     book = ChannelBook(client, FakeClock())
     assert book.known("#incidents") == "#incidents"

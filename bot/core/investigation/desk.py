@@ -56,6 +56,10 @@ ToolboxOf = Callable[[Running, CauseSheet], Toolbox]
 class AskedBeforeError(Exception):
     """The question is on record, waiting or answered: it is not asked again."""
 
+    def __init__(self, run_id: RunId) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
 
 class AgentDesk:
     """Answers questions."""
@@ -92,9 +96,7 @@ class AgentDesk:
         """
         asked = Queued(
             id=run_id or RunId(mint("RUN")),
-            question=replace(
-                question, text=self._redactor.text(shortened(question.text, LONGEST_QUESTION))
-            ),
+            question=replace(question, text=self._kept(question)),
             started_at=self._clock.now(),
         )
         run = self.start(asked)
@@ -115,6 +117,16 @@ class AgentDesk:
                 )
             )
         return run if started else None
+
+    def _kept(self, question: Question) -> str:
+        """Return what is asked as it is stored."""
+        return self._redactor.text(shortened(question.text, LONGEST_QUESTION))
+
+    async def says_otherwise(self, question: Question, run_id: RunId) -> bool:
+        """Say whether a question that was asked before says something else by now."""
+        async with self._store.begin() as tx:
+            run = await tx.runs.get(run_id)
+        return run.question.text != self._kept(question)
 
     def start(self, run: Queued) -> Running:
         """Return a run as this process answers it; nothing is committed."""

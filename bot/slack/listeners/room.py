@@ -22,7 +22,7 @@ from bot.locale import Texts
 from bot.slack.blocks.text import DAY_AND_TIME, Block, cut, date, escape, heard, section
 from bot.slack.deps import SlackDeps
 from bot.slack.failures import failure_of
-from bot.slack.interactions import COMMAND, SHORTCUT, Interaction
+from bot.slack.interactions import COMMAND, EVENT, SHORTCUT, Interaction
 from bot.slack.outbox import OutboxWorker
 from bot.slack.replies import SlackReplies
 from bot.slack.reporting import report
@@ -184,8 +184,10 @@ class Room:
         )
         try:
             run = await self.deps.questions.open(question, _run_id(given))
-        except AskedBeforeError:
-            return  # before a restart
+        except AskedBeforeError as before:  # before a restart, or it was edited since
+            if await self.deps.questions.says_otherwise(question, before.run_id):
+                await self.say_privately(given, "slack.edited")
+            return
         if run is None:
             await self.mark_seen(given)
             return
@@ -244,5 +246,7 @@ class Room:
 
 
 def _run_id(given: Interaction) -> RunId:
-    """The same envelope worked on twice is one run."""
-    return RunId(f"RUN-{hashlib.sha256(given.key.encode()).hexdigest()[:12]}")
+    """The same message heard twice is one run: its author edited it, or it came again."""
+    said = given.kind == EVENT and given.ts is not None
+    key = f"{given.channel} {given.ts}" if said else given.key
+    return RunId(f"RUN-{hashlib.sha256(key.encode()).hexdigest()[:12]}")

@@ -226,6 +226,8 @@ class SelfMetrics:
         self.usd.set(spent.usd_micros / 1e6)
         self.tokens.labels("input").set(spent.input_tokens)
         self.tokens.labels("output").set(spent.output_tokens)
+        self.backends.clear()  # what was in trouble and is none any more is not named either
+        self.degraded.clear()
         for health in backends:
             if health.configured:
                 self.backends.labels(health.name).set(1 if health.up else 0)

@@ -52,6 +52,7 @@ from bot.settings import Settings, slack_config, with_channel_ids
 from bot.slack.app import SlackRoom
 from bot.slack.config import SlackConfig
 from bot.slack.deps import SlackDeps
+from bot.slack.held import HeldInSlack
 from bot.telemetry import LoopLag, SelfMetrics
 
 log = structlog.get_logger(__name__)
@@ -139,6 +140,9 @@ class _Builder:
         self.texts = Texts(self.settings.installation.locale)
         self.people = people_of(slack, self.settings.access, parts.store, parts.clock)
         self.vitals = Vitals(parts, self.texts)
+        if self.people.slack is not None:
+            workspace = self.people.slack.workspace
+            self.vitals.more = HeldInSlack(workspace, parts.store, parts.clock, self.texts).healths
         self.triage = Triage(parts.store, parts.clock)
         self.alerting = alerting_of(parts, self.texts)
         self.files = Rereading(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,6 +25,7 @@ class Vitals:
         """Not ready until the start-up says so."""
         self._parts, self._texts = parts, texts
         self.ready = False
+        self.more: Callable[[], Awaitable[Sequence[Health]]] = _nothing_more  # Slack's part
         self.scheduler: Scheduler | None = None
         self.last_cycle_at: datetime | None = None
 
@@ -45,7 +46,8 @@ class Vitals:
         """Ask every instance of every configured backend how it is."""
         asked = await asyncio.gather(*(healths_of(each) for each in _backends(self._parts)))
         cut = self._parts.settings.redactor.text
-        told = [replace(each, detail=cut(each.detail)) for found in asked for each in found]
+        found = [each for healths in asked for each in healths]
+        told = [replace(each, detail=cut(each.detail)) for each in [*found, *await self.more()]]
         if refused := self._parts.live_files.refused():
             detail = cut(f"{len(refused)} not taken: " + "; ".join(refused.values()))
             told.append(Health("playbooks", up=True, detail=detail, degraded=True))
@@ -74,6 +76,10 @@ class Vitals:
             off=tuple(sorted(self._parts.settings.off)),
             failing_jobs=failing,
         )
+
+
+async def _nothing_more() -> Sequence[Health]:
+    return ()
 
 
 def told_health(health: Health, texts: Texts) -> str:

@@ -32,6 +32,7 @@ from bot.slack.recovery import Recovery
 from bot.slack.renderers import renderers_over
 from bot.slack.replies import SlackReplies
 from bot.slack.socket_lane import LanedSocket
+from bot.slack.ways import Ways
 from bot.slack.workspace import Workspace
 from foundation.retries import RetryPolicy
 from tools.errors import BackendError
@@ -132,7 +133,8 @@ def build_room(workspace: Workspace, deps: SlackDeps, replies: SlackReplies) -> 
     app = AsyncApp(
         client=workspace.client, signing_secret=config.signing_secret or "unused", logger=quiet
     )
-    outbox = OutboxWorker(workspace, store, clock, renderers_over(config.link_hosts, deps.ruling))
+    renderers = renderers_over(config.link_hosts, deps.ruling)
+    outbox = OutboxWorker(workspace, store, clock, renderers, Ways(workspace, deps.access))
     room = Room(workspace, deps, replies, outbox)
     inbox = InboxWorker(config, store, clock, room, LISTENERS)
     door = FrontDoor(config, store, clock, room, inbox, LISTENERS)

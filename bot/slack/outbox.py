@@ -1,11 +1,13 @@
 """Posts what must be posted exactly once, and keeps it in step with its subject.
 
     claim ──> render ──> upload chart ──> sending ──> chat.postMessage ──> posted (ts)
-                                             └─ fate unknown? look through the thread first
+      ^                                      └─ fate unknown? look through the thread first
+      └── refused: without its chart, then without its blocks, then another way (`bot.slack.ways`)
     dirty ──> render ──> chat.update ──> updated
+      └── refused: told anew in a message of its own
 
-A chart that Slack cannot show yet holds nothing back: the message goes without it, and is drawn
-again with it a little later.
+Nothing that must be told waits for its decoration. A chart that Slack cannot show yet holds nothing
+back: the message goes without it, and is drawn again with it a little later.
 
 Every post carries its row's id as metadata, so that after a crash between post and commit the
 message is found instead of posted again.
@@ -15,22 +17,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
+from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.core.ports import Clock, OutboxRow, StaleError, Store
 from bot.core.shared.keyed_tasks import KeyedTasks
-from bot.domain.ids import ChannelId, Ts
+from bot.domain.ids import ChannelId
+from bot.domain.place import Place
+from bot.locale import Texts
+from bot.slack.blocks.plain import plain
 from bot.slack.blocks.rendered import Rendered
-from bot.slack.blocks.text import MOST_FALLBACK, Block, context, cut, fit, image
-from bot.slack.failures import failure_of
-from bot.slack.metadata import METADATA_POST
+from bot.slack.blocks.text import channel_named, context, cut, escape, fit, image
+from bot.slack.failures import IN_TROUBLE, Failure, failure_of
+from bot.slack.posting import Poster
 from bot.slack.renderers import Renderers
 from bot.slack.reporting import report
-from bot.slack.uploads import is_usable, upload_chart
+from bot.slack.uploads import CHART_ERRORS, is_usable, upload_chart
+from bot.slack.ways import Ways
 from bot.slack.workspace import Workspace
 from foundation.nearest import nearest
 from tools.errors import BackendError, NotFoundError
@@ -38,22 +45,25 @@ from tools.errors import BackendError, NotFoundError
 log = structlog.get_logger(__name__)
 
 LOOPS = 3  # channels posted to at once
-LOOK_BACK = timedelta(minutes=10)  # how far before the attempt a lost post is looked for
 DRAIN = timedelta(seconds=5)
 CHART_LATER = timedelta(seconds=3)  # wall time until a late chart is tried again
 CHART_MISSED = timedelta(minutes=10)  # world time after which none is waited for
-_SLACK_ERRORS = (SlackClientError, OSError, TimeoutError)
+HELD_AGAIN = timedelta(minutes=5)  # wall time until what no way was found for is tried again
+MOST_SURPRISES = 2  # failures that nobody expected, before a row is held
+_SLACK_ERRORS = (SlackClientError, ClientError, OSError, TimeoutError)
 
 
 class OutboxWorker:
     """Works the outbox off."""
 
     def __init__(
-        self, workspace: Workspace, store: Store, clock: Clock, renderers: Renderers
+        self, workspace: Workspace, store: Store, clock: Clock, renderers: Renderers, ways: Ways
     ) -> None:
         self._config, self._client = workspace.config, workspace.poster
         self._book, self._channels = workspace.book, workspace.channels
         self._store, self._clock, self._renderers = store, clock, renderers
+        self._ways = ways
+        self._poster = Poster(workspace, store, clock)
         self._wake = asyncio.Event()
         self._stopping = False
         self._loops: KeyedTasks[int] = KeyedTasks("outbox")
@@ -105,149 +115,191 @@ class OutboxWorker:
             return False
         try:
             await self._work(row)
-        except (NotFoundError, KeyError, ValueError) as error:
-            await self._failed(row, f"{type(error).__name__}: {error}", None)
+            self._wake.set()  # what waits behind it is due
         except (*_SLACK_ERRORS, BackendError) as error:
             await self._trouble(row, error)
+        except StaleError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a row's outer boundary: kept, told in the status
+            await self._surprised(row, error)
         return True
 
     async def _work(self, row: OutboxRow) -> None:
+        try:
+            channel = await self._book.id_of(row.channel)
+        except NotFoundError as error:  # a name that is no channel's, or not one the bot may see
+            await self._elsewhere(row, str(error))
+            return
+        texts = self._channels.texts_of(channel)
+        rendered = await self._rendered(row, texts)
+        if not rendered.chart_id:
+            await self._show(row, channel, rendered, texts)
+            return
+        chart = await self._chart(row, rendered.chart_id)
+        if chart.file_id and await self._with_chart(row, channel, rendered, chart, texts):
+            return
+        missed = row.sent_at is not None and self._clock.now() - row.sent_at > CHART_MISSED
+        note = context(texts.say("slack.chart_missing", alt=escape(chart.alt)))
+        without = rendered.with_chart(note) if missed else rendered
+        again_at = None if missed else self._clock.wall() + CHART_LATER
+        await self._show(row, channel, without, texts, again_at)
+
+    async def _show(
+        self,
+        row: OutboxRow,
+        channel: ChannelId,
+        rendered: Rendered,
+        texts: Texts,
+        again_at: datetime | None = None,
+    ) -> None:
+        """Show a message, as text alone where its blocks are refused.
+
+        `again_at`: then it is drawn again, with what is late; what is refused is not.
+        """
+        blocks = fit(rendered.blocks, texts)
+        try:
+            await self._poster.show(row, channel, rendered.text, blocks, again_at)
+        except SlackApiError as error:
+            failure = failure_of(error)
+            if failure.of_the_place or not self._is_refused(row, failure):
+                raise
+            note = texts.say("slack.plain", why=escape(cut(failure.text, 200)))
+            try:
+                await self._poster.show(row, channel, plain(rendered, note), [])
+            except SlackApiError as again:
+                log.info("outbox.plain_refused", row=row.id, why=failure_of(again).text)
+                raise error from again
+            log.warning("outbox.plain", row=row.id, view=row.view, why=failure.text)
+
+    async def _rendered(self, row: OutboxRow, texts: Texts) -> Rendered:
+        """Draw a row's subject; one that goes elsewhere says where it belongs."""
         renderer = self._renderers.get(row.view)
         if renderer is None:
             raise NotFoundError(
                 f"no view {row.view!r} draws messages.{nearest(row.view, self._renderers)}"
             )
-        channel = await self._book.id_of(row.channel)
-        texts = self._channels.texts_of(channel)
         async with self._store.begin() as tx:
             rendered = await renderer(row, tx, texts)
-        show = self._post if row.ts is None else self._update
-        if not rendered.chart_id:
-            await show(row, channel, rendered, fit(rendered.blocks, texts))
-            return
-        async with self._store.begin() as tx:
-            png, alt = await tx.charts.get(rendered.chart_id)
-        file_id = await self._usable(row, png, rendered.chart_id, alt)
-        if file_id:
-            try:
-                await show(
-                    row, channel, rendered, fit(_insert(rendered, image(file_id, alt)), texts)
-                )
-            except SlackApiError as error:
-                if failure_of(error).code != "invalid_blocks":
-                    raise
-                log.warning("chart.refused", row=row.id, why=failure_of(error).text)
-            else:
-                return
-        missed = row.sent_at is not None and self._clock.now() - row.sent_at > CHART_MISSED
-        note = [context(texts.say("slack.chart_missing", alt=alt))] if missed else []
-        await show(row, channel, rendered, fit(_insert(rendered, *note), texts))
-        if not missed:
-            async with self._store.begin() as tx:
-                await tx.outbox.again(row.id, self._clock.wall() + CHART_LATER)
+        if row.meant is None:
+            return rendered
+        key = "slack.meant.thread" if row.meant.thread_ts else "slack.meant.channel"
+        where, why = channel_named(row.meant.channel), escape(cut(row.meant.why, 200))
+        return rendered.under(context(texts.say(key, channel=where, why=why)))
 
-    async def _usable(self, row: OutboxRow, png: bytes, name: str, alt: str) -> str:
-        """Return the chart's file once Slack can show it, else an empty text."""
+    # ------------------------------------------------------------------ charts
+
+    async def _with_chart(
+        self, row: OutboxRow, channel: ChannelId, rendered: Rendered, chart: _Chart, texts: Texts
+    ) -> bool:
+        """Show a message with its chart; False when Slack refuses it so."""
+        drawn = rendered.with_chart(image(chart.file_id, chart.alt))
         try:
-            file_id = row.file_id or await upload_chart(self._client, png, name, alt)
-            if not row.file_id:
+            await self._poster.show(row, channel, drawn.text, fit(drawn.blocks, texts))
+        except SlackApiError as error:
+            failure = failure_of(error)
+            if not failure.answered or failure.code in IN_TROUBLE or failure.of_the_place:
+                raise
+            log.warning("chart.refused", row=row.id, why=failure.text)
+            return False
+        return True
+
+    async def _chart(self, row: OutboxRow, name: str) -> _Chart:
+        """Return the chart's file once Slack can show it, else an empty one."""
+        alt = name
+        try:
+            async with self._store.begin() as tx:
+                png, alt = await tx.charts.get(name)
+            file_id = row.file_id
+            if not file_id:
+                file_id = await upload_chart(self._client, png, name, alt)
                 async with self._store.begin() as tx:
                     await tx.outbox.uploaded(row.id, file_id)
-            return file_id if await is_usable(self._client, file_id) else ""
-        except _SLACK_ERRORS as error:
+            return _Chart(file_id if await is_usable(self._client, file_id) else "", alt)
+        except CHART_ERRORS as error:
             log.warning("chart.late", row=row.id, why=failure_of(error).text)
-            return ""
+            return _Chart("", alt)
 
-    async def _post(
-        self, row: OutboxRow, channel: ChannelId, rendered: Rendered, blocks: list[Block]
-    ) -> None:
-        if row.sent_at is not None:
-            there = await self._find(row, channel, row.sent_at)
-            if there is not None:
-                log.info("outbox.found", row=row.id, ts=there)
-                await self._posted(row, channel, there)
-                return
-        async with self._store.begin() as tx:
-            await tx.outbox.sending(row.id, self._clock.now())
-        answer = await self._client.chat_postMessage(
-            channel=channel,
-            thread_ts=row.thread_ts,
-            text=cut(rendered.text, MOST_FALLBACK),
-            blocks=blocks or None,
-            unfurl_links=False,
-            unfurl_media=False,
-            metadata={"event_type": METADATA_POST, "event_payload": {"id": row.id}},
-        )
-        await self._posted(row, channel, Ts(answer["ts"]))
+    # ------------------------------------------------------------------ what does not get through
 
-    async def _posted(self, row: OutboxRow, channel: ChannelId, ts: Ts) -> None:
-        try:
-            async with self._store.begin() as tx:
-                await tx.outbox.posted(row.id, ts, self._clock.wall())
-        except StaleError:
-            log.warning("outbox.posted_twice", row=row.id, ts=ts)
-            await self._client.chat_delete(channel=channel, ts=ts)
-        log.info("outbox.posted", row=row.id, view=row.view, ref=row.ref, channel=channel, ts=ts)
-        self._wake.set()
-
-    async def _update(
-        self, row: OutboxRow, channel: ChannelId, rendered: Rendered, blocks: list[Block]
-    ) -> None:
-        try:
-            await self._client.chat_update(
-                channel=channel,
-                ts=str(row.ts),
-                text=cut(rendered.text, MOST_FALLBACK),
-                blocks=blocks or None,
-                metadata={"event_type": METADATA_POST, "event_payload": {"id": row.id}},
-            )
-        except SlackApiError as error:
-            if not failure_of(error).gone:
-                raise
-            log.warning("outbox.message_deleted", row=row.id, channel=channel, ts=row.ts)
-        async with self._store.begin() as tx:
-            await tx.outbox.updated(row.id, self._clock.wall())
-
-    async def _find(self, row: OutboxRow, channel: ChannelId, sent_at: datetime) -> Ts | None:
-        """Look for a post whose fate is unknown: our own message that carries the row's id."""
-        cursor = ""
-        oldest = sent_at - LOOK_BACK
-        while True:
-            arguments: dict[str, Any] = {
-                "channel": channel, "include_all_metadata": True, "limit": 200,
-                "oldest": f"{oldest.astimezone(UTC).timestamp():.6f}",
-            }  # fmt: skip
-            if cursor:
-                arguments["cursor"] = cursor
-            if row.thread_ts is None:
-                answer: Any = await self._client.conversations_history(**arguments)
-            else:
-                answer = await self._client.conversations_replies(ts=row.thread_ts, **arguments)
-            for message in answer["messages"]:
-                metadata = message.get("metadata") or {}
-                payload = metadata.get("event_payload") or {}
-                if metadata.get("event_type") == METADATA_POST and payload.get("id") == row.id:
-                    return Ts(message["ts"])
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
-            if not cursor:
-                return None
+    def _is_refused(self, row: OutboxRow, failure: Failure) -> bool:
+        """Say whether Slack has said no often enough: what may pass is tried for ever."""
+        return failure.answered and row.refused + 1 >= failure.patience
 
     async def _trouble(self, row: OutboxRow, error: Exception) -> None:
-        failure = failure_of(error)
-        if failure.lasting:
-            await self._failed(row, f"{failure.text} (channel {row.channel!r})", None)
+        failure, now = failure_of(error), self._clock.wall()
+        if self._is_refused(row, failure):
+            if failure.of_us:
+                await self._hold(row, failure.text)
+            elif failure.code not in IN_TROUBLE or not await self._is_there(row):
+                await self._elsewhere(row, failure.text)
             return
-        # What may pass is tried for ever: what must be told is never given up for it.
         wait = failure.retry_after or self._config.retry.wait_after(row.attempts)
-        await self._failed(row, failure.text, self._clock.wall() + wait)
-
-    async def _failed(self, row: OutboxRow, why: str, retry_at: datetime | None) -> None:
-        event = "outbox.parked" if retry_at is None else "outbox.retry"
-        log.warning(event, row=row.id, view=row.view, ref=row.ref, channel=row.channel, why=why)
+        log.warning("outbox.retry", row=row.id, channel=row.channel, why=failure.text)
         async with self._store.begin() as tx:
-            await tx.outbox.failed(row.id, why, retry_at)
+            await tx.outbox.failed(row.id, failure.text, now, now + wait, refused=failure.answered)
+
+    async def _is_there(self, row: OutboxRow) -> bool:
+        """Say whether a post that Slack said no to in its trouble is there all the same."""
+        try:
+            return await self._poster.is_there(row, await self._book.id_of(row.channel))
+        except (*_SLACK_ERRORS, BackendError, NotFoundError) as error:
+            log.info("outbox.not_looked_for", row=row.id, why=failure_of(error).text)
+            return False
+
+    async def _elsewhere(self, row: OutboxRow, why: str) -> None:
+        """Send what Slack refuses another way; what there is none for is held, and told so."""
+        if row.ts is not None:
+            await self._anew(row, why)
+            return
+        way = await self._ways.next(row, why)
+        if way is None:
+            await self._hold(row, why)
+            return
+        log.warning("outbox.moved", row=row.id, view=row.view, ref=row.ref, to=way.place.key(),
+                    meant_for=way.meant.channel, why=why)  # fmt: skip
+        async with self._store.begin() as tx:
+            await tx.outbox.moved(row.id, way.place, way.meant, self._clock.wall(), why)
+            for place in way.copies:
+                key = f"{row.key} for {place.channel}"
+                await tx.outbox.post(key, row.view, row.ref, place, row.body, meant=way.meant)
+
+    async def _anew(self, row: OutboxRow, why: str) -> None:
+        """Tell what Slack does not let us rewrite in a message of its own."""
+        log.warning("outbox.told_anew", row=row.id, view=row.view, ref=row.ref, why=why)
+        async with self._store.begin() as tx:
+            place = Place(row.channel, row.thread_ts)
+            await tx.outbox.post(f"{row.key} anew", row.view, row.ref, place, row.body)
+            await tx.outbox.updated(row.id, self._clock.wall())
+
+    async def _hold(self, row: OutboxRow, why: str) -> None:
+        """Keep a message that no way is left for; it is tried again from where it belongs."""
+        log.error("outbox.held", row=row.id, view=row.view, ref=row.ref, channel=row.channel,
+                  why=why)  # fmt: skip
+        now = self._clock.wall()
+        async with self._store.begin() as tx:
+            if row.meant is not None:
+                home = Place(row.meant.channel, row.meant.thread_ts)
+                await tx.outbox.moved(row.id, home, None, now, why)
+            await tx.outbox.held(row.id, why, now, now + HELD_AGAIN)
+
+    async def _surprised(self, row: OutboxRow, error: Exception) -> None:
+        """Keep a message that cannot be drawn: a fault of ours, or a subject nobody proves."""
+        why = f"{type(error).__name__}: {error}"
+        expected = isinstance(error, NotFoundError | ValueError)
+        if not expected:
+            report("outbox.failed", error)
+        now = self._clock.wall()
+        async with self._store.begin() as tx:
+            if expected or row.attempts >= MOST_SURPRISES:
+                log.error("outbox.parked", row=row.id, view=row.view, ref=row.ref,
+                          channel=row.channel, why=why)  # fmt: skip
+                await tx.outbox.held(row.id, why, now, None if expected else now + HELD_AGAIN)
+            else:
+                wait = self._config.retry.wait_after(row.attempts)
+                await tx.outbox.failed(row.id, why, now, now + wait)
 
 
-def _insert(rendered: Rendered, *chart: Block) -> list[Block]:
-    at = rendered.chart_at
-    return [*rendered.blocks[:at], *chart, *rendered.blocks[at:]]
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    file_id: str  # empty: Slack cannot show it now
+    alt: str

@@ -57,6 +57,10 @@ def renderers_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling
     async def draw_digest(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
         return digest.render(row.body, texts, hosts)
 
+    async def draw_chart(row: OutboxRow, tx: Transaction, texts: Texts) -> Rendered:
+        _, alt = await tx.charts.get(row.ref)
+        return notice.late_chart(row.ref, alt, texts)
+
     async def draw_notice(row: OutboxRow, _: Transaction, texts: Texts) -> Rendered:
         return notice.render(row.body, texts)
 
@@ -73,6 +77,7 @@ def renderers_over(hosts: Collection[str], ruling: Callable[[PlanRecord], Ruling
         "answer": draw_answer,
         "postmortem": draw_postmortem,
         "digest": draw_digest,
+        "chart": draw_chart,
         "notice": draw_notice,
         "question": draw_question,
     }

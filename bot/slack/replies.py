@@ -32,7 +32,7 @@ from bot.slack.blocks import answer as view
 from bot.slack.blocks.markdown import markdown, whole
 from bot.slack.blocks.text import Block, context, cut, escape
 from bot.slack.failures import failure_of
-from bot.slack.uploads import becomes_usable, upload_chart
+from bot.slack.uploads import CHART_ERRORS, becomes_usable, upload_chart
 from bot.slack.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -92,6 +92,7 @@ class SlackReply:
         self._began = clock.monotonic()
         self._sent_at = 0.0
         self._stop_offered = False
+        self._uploaded = ""  # the chart's file
         self._lock = asyncio.Lock()
 
     # ------------------------------------------------------------------ the port
@@ -145,6 +146,7 @@ class SlackReply:
         for each in tries:
             if await self._close(view.footer(run.id, answer, self._texts, each)):
                 log.info("answer.shown", run_id=run.id, ts=self._message.ts)
+                await self._chart_later(answer.chart if each is None else "")
                 return
         await self._leave_to_outbox()
 
@@ -160,8 +162,12 @@ class SlackReply:
         await self._message.reopen()
         self._said = answer.text
         chart = await self._chart(answer.chart)
-        if not await self._written(view.footer(self._run.id, answer, self._texts, chart)):
-            await self._leave_to_outbox()
+        tries = [chart, None] if chart else [None]
+        for each in tries:
+            if await self._written(view.footer(self._run.id, answer, self._texts, each)):
+                await self._chart_later(answer.chart if each is None else "")
+                return
+        await self._leave_to_outbox()
 
     # ------------------------------------------------------------------ growing
 
@@ -219,13 +225,16 @@ class SlackReply:
             return
         self._stop_offered = True
         text = self._texts.say("slack.offer_stop")
-        await self._workspace.client.chat_postEphemeral(
-            channel=self._message.channel,
-            user=asker,
-            thread_ts=self._run.place.thread_ts,
-            text=text,
-            blocks=[context(text), view.stop_button(self._run.id, self._texts)],
-        )
+        try:
+            await self._workspace.client.chat_postEphemeral(
+                channel=self._message.channel,
+                user=asker,
+                thread_ts=self._run.place.thread_ts,
+                text=text,
+                blocks=[context(text), view.stop_button(self._run.id, self._texts)],
+            )
+        except SLACK_ERRORS as error:  # what was said is said: it goes on without the button
+            log.info("reply.no_stop", run_id=self._run.id, why=failure_of(error).text)
 
     def _step_lines(self) -> list[Block]:
         lines = [f"{MARKS.get(s.status, '·')} {escape(s.title)}" for s in self._steps.values()]
@@ -271,14 +280,24 @@ class SlackReply:
             async with self._store.begin() as tx:
                 png, alt = await tx.charts.get(chart_id)
             client = self._workspace.client
-            file_id = await upload_chart(client, png, chart_id, alt)
+            file_id = self._uploaded = await upload_chart(client, png, chart_id, alt)
             if await becomes_usable(client, file_id, CHART_PATIENCE):
                 return file_id, alt
             log.warning("chart.late", run_id=self._run.id)
             return None
-        except SLACK_ERRORS as error:
+        except CHART_ERRORS as error:
             log.warning("chart.upload_failed", run_id=self._run.id, why=failure_of(error).text)
             return None
+
+    async def _chart_later(self, chart_id: str) -> None:
+        """Have the chart that an answer had to go without shown below it, when Slack can."""
+        if not chart_id:
+            return
+        run = self._run
+        async with self._store.begin() as tx:
+            row = await tx.outbox.post(f"chart:{run.id}", "chart", chart_id, run.place)
+            if self._uploaded:
+                await tx.outbox.uploaded(row, self._uploaded)
 
     async def _leave_to_outbox(self, apology: str = "") -> None:
         """Slack does not listen now; the answer is posted when it does."""

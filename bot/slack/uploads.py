@@ -1,7 +1,8 @@
 """Charts as private files: uploaded without a channel, shown by id inside a message.
 
 Slack looks through a file after its upload is complete: until then the file has no media type, and
-a message that shows it is refused. How long that takes Slack does not say.
+a message that shows it is refused. How long that takes Slack does not say. A chart is a decoration:
+whatever goes wrong with it is reported, and the message is told without it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,24 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from slack_sdk.errors import SlackApiError
+from aiohttp import ClientError
+from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.failures import failure_of
+from tools.errors import BackendError, NotFoundError
 
 ASK_AGAIN_SECONDS = 0.5
 CANNOT_ASK = frozenset({"missing_scope", "unknown_method", "not_allowed_token_type"})
+# What may go wrong with a chart: Slack, the network, the store, an answer that lacks what it needs.
+CHART_ERRORS = (
+    SlackClientError, ClientError, BackendError, NotFoundError, OSError, TimeoutError,
+    LookupError, TypeError, ValueError,
+)  # fmt: skip
 
 
 async def upload_chart(client: AsyncWebClient, png: bytes, name: str, alt_text: str) -> str:
-    """Upload a PNG and return its file id. Raises what the Slack client raises."""
+    """Upload a PNG and return its file id. Raises what is in `CHART_ERRORS`."""
     answer: Any = await client.files_upload_v2(
         filename=f"{name}.png", content=png, title=alt_text[:200], alt_txt=alt_text[:1000]
     )
@@ -30,7 +38,7 @@ async def upload_chart(client: AsyncWebClient, png: bytes, name: str, alt_text: 
 async def is_usable(client: AsyncWebClient, file_id: str) -> bool:
     """Say whether a message may show a file; who may not ask tries it.
 
-    Raises what the Slack client raises.
+    Raises what is in `CHART_ERRORS`.
     """
     try:
         answer: Any = await client.files_info(file=file_id)
@@ -44,7 +52,7 @@ async def is_usable(client: AsyncWebClient, file_id: str) -> bool:
 
 
 async def becomes_usable(client: AsyncWebClient, file_id: str, patience: timedelta) -> bool:
-    """Wait for a file; False when it took longer. Raises what the Slack client raises."""
+    """Wait for a file; False when it took longer. Raises what is in `CHART_ERRORS`."""
     try:
         async with asyncio.timeout(patience.total_seconds()):
             while not await is_usable(client, file_id):  # noqa: ASYNC110 - Slack tells nobody

@@ -31,6 +31,7 @@ class RowSeal:
     purpose: Purpose
     key: str  # the column that names a row
     columns: tuple[str, ...]  # what is sealed, the key included
+    later: tuple[str, ...] = ()  # columns that came later: sealed where they hold something
 
     def mac(self, keyring: Keyring, values: Mapping[str, Any]) -> str:
         """Return the seal of these values; a column that is not named is empty."""
@@ -42,7 +43,9 @@ class RowSeal:
         return keyring.holds(values["mac"], self.purpose, *self._parts(values))
 
     def _parts(self, values: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(_told(values.get(name)) for name in self.columns)
+        told = [_told(values.get(name)) for name in self.columns]
+        held = [name for name in self.later if values.get(name) is not None]
+        return (*told, *(f"{name}{_told(values[name])}" for name in held))
 
     async def is_genuine(self, session: Session, keyring: Keyring, key: str) -> bool:
         """Say whether we wrote the row of a key as it stands."""

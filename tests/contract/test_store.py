@@ -12,7 +12,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-from bot.core.ports import ApiToken, Feedback, Mute, PlanRecord, StaleError
+from bot.core.ports import (
+    ApiToken,
+    Detour,
+    Feedback,
+    HeldBack,
+    Mute,
+    PlanRecord,
+    StaleError,
+)
 from bot.domain import run as runs
 from bot.domain.access import Scope
 from bot.domain.alert import AlertEnding, acknowledge_alert, end_unheard, mark_false_alert
@@ -284,15 +292,76 @@ async def test_posts_of_a_channel_leave_in_order_and_channels_do_not_wait_for_ea
         assert across is not None
         assert across.ref == "c"
         assert await tx.outbox.claim("z", NOW, LEASE) is None
-        await tx.outbox.failed(first.id, "ratelimited", NOW + MINUTE)
+        await tx.outbox.failed(first.id, "ratelimited", NOW, NOW + MINUTE)
         assert await tx.outbox.claim("z", NOW, LEASE) is None
         again = await tx.outbox.claim("z", NOW + MINUTE, LEASE)
         assert again is not None
         assert (again.ref, again.attempts) == ("a", 2)
-        await tx.outbox.failed(first.id, "channel_not_found", None)
+        await tx.outbox.held(first.id, "channel_not_found", NOW, None)
         after = await tx.outbox.claim("z", NOW + MINUTE, LEASE)
         assert after is not None
         assert after.ref == "b"
+
+
+async def test_neither_what_is_refused_nor_what_is_tried_for_long_holds_the_others_back(
+    store: SqlStore,
+) -> None:
+    async with store.begin() as tx:
+        for key in "abc":
+            await tx.outbox.post(key, "notice", key, PLACE)
+        first = await tx.outbox.claim("x", NOW, LEASE)
+        assert first is not None
+        await tx.outbox.failed(first.id, "a_new_word", NOW, NOW + 99 * MINUTE, refused=True)
+        for again in range(8):
+            at = NOW + again * MINUTE
+            row = await tx.outbox.claim("x", at, LEASE)
+            assert row is not None
+            assert row.ref == "b"
+            assert await tx.outbox.claim("x", at, LEASE) is None
+            await tx.outbox.failed(row.id, "unreachable", at, at + MINUTE)
+        for ref in "bc":
+            row = await tx.outbox.claim("x", NOW + 8 * MINUTE, LEASE)
+            assert row is not None
+            assert row.ref == ref
+
+
+async def test_what_no_way_is_left_for_is_told_by_channel_and_tried_again(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        for key in "ab":
+            await tx.outbox.post(key, "notice", key, PLACE)
+            row = await tx.outbox.claim("x", NOW, LEASE)
+            assert row is not None
+            await tx.outbox.held(row.id, f"is_archived {key}", NOW, NOW + MINUTE)
+        assert await tx.outbox.claim("x", NOW, LEASE) is None
+        (told,) = await tx.outbox.held_back(NOW - MINUTE, NOW - MINUTE)
+        assert told == HeldBack(PLACE.channel, 2, NOW, "is_archived b")
+        row = await tx.outbox.claim("x", NOW + MINUTE, LEASE)
+        assert row is not None
+        await tx.outbox.posted(row.id, Ts("1.1"), NOW + MINUTE)
+        (told,) = await tx.outbox.held_back(NOW - MINUTE, NOW - MINUTE)
+        assert told.count == 1
+
+
+async def test_a_message_goes_elsewhere_and_those_below_it_follow(store: SqlStore) -> None:
+    meant = Detour(PLACE.channel, None, "is_archived")
+    async with store.begin() as tx:
+        await tx.outbox.post("root", "notice", "root", Place(PLACE.channel))
+        await tx.outbox.post("below", "notice", "below", Place(PLACE.channel), behind="root")
+        row = await tx.outbox.claim("x", NOW, LEASE)
+        assert row is not None
+        await tx.outbox.sending(row.id, NOW)
+        await tx.outbox.moved(row.id, Place(ChannelId("C2")), meant, NOW, "is_archived")
+        moved = await tx.outbox.claim("x", NOW, LEASE)
+        assert moved is not None
+        assert (moved.channel, moved.meant, moved.sent_at) == ("C2", meant, None)
+        await tx.outbox.posted(moved.id, Ts("7.7"), NOW)
+        below = await tx.outbox.claim("x", NOW, LEASE)
+        assert below is not None
+        assert (below.ref, below.channel, below.thread_ts) == ("below", "C2", "7.7")
+        assert await tx.outbox.told_elsewhere(NOW) == [
+            HeldBack(PLACE.channel, 1, NOW, "is_archived")
+        ]
+        assert [r.event.kind for r in await tx.audit.tail()].count("outbox.moved") == 1
 
 
 async def test_a_reply_waits_for_the_message_above_it_and_takes_its_ts(store: SqlStore) -> None:

@@ -6,7 +6,16 @@ message whose block shows the file is refused: `invalid_blocks`, `invalid slack 
 
 Enterprise Grid (api.slack.com/types/user and api.slack.com/enterprise-grid, read 27 November 2026):
 a person has one home workspace in `team_id` and may work in several of the same organisation; an
-`enterprise_user` lists these. Who comes through Slack Connect is in none of ours.
+`enterprise_user` lists these. Who comes through Slack Connect is in none of ours. An app of a whole
+organisation names a workspace to some methods, and `auth.teams.list` tells which it was given
+(api.slack.com/enterprise/apps/changes-apis, read 27 November 2026).
+
+Refusals (docs.slack.dev/reference/methods/chat.postMessage, read 27 November 2026): the list of
+error words is open, others may come, and after `internal_error` and `fatal_error` the message may
+be there all the same.
+
+Edits (bolt-js #960, slack-go #961, read 27 November 2026): a mention that its author edits comes
+again as an `app_mention` with a new event id, the same `ts`, and `edited`.
 """
 
 from __future__ import annotations
@@ -16,11 +25,24 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
 
-from bot.domain.ids import AnomalyId, UserId
+from bot.core.ports import Person
+from bot.domain.access import AccessConfig, Role
+from bot.domain.ids import AnomalyId, ChannelId, Ts, UserId
 from bot.domain.place import Place
 from bot.slack import outbox as worker
-from sandbox.slack.people import CAROL, OTHER_TEAM_ID, TEAM_ID
+from sandbox.slack.people import (
+    ALICE,
+    BOB,
+    BOT_USER_ID,
+    CAROL,
+    DIGEST,
+    INCIDENTS,
+    ONCALL_GROUP,
+    OTHER_TEAM_ID,
+    TEAM_ID,
+)
 from tests.fixtures.nouns import a_finding, a_verdict, an_anomaly
 from tests.fixtures.shift import PLACE, Shift
 from tests.patience import PATIENCE
@@ -153,3 +175,290 @@ async def test_a_colleague_of_the_same_organisation_is_not_an_outsider(
     )
     person = await shift.room.workspace.directory.person(UserId(CAROL))
     assert person.external is external
+
+
+# --- refusals ------------------------------------------------------------------------------
+
+
+class Refusing:
+    """A Slack that says no to posts in some channels, in threads or with blocks; words by these."""
+
+    def __init__(self, shift: Shift, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.words: dict[str, str] = {}
+        self.asked = 0
+        poster = shift.room.workspace.poster
+        self._post = poster.chat_postMessage
+        monkeypatch.setattr(poster, "chat_postMessage", self._judge)
+
+    async def _judge(self, **given: Any) -> Any:
+        self.asked += 1
+        named = [given["channel"]]
+        named += ["thread"] if given.get("thread_ts") else []
+        named += ["blocks"] if given.get("blocks") else []
+        for name in named:
+            if name in self.words:
+                raise SlackApiError("", {"ok": False, "error": self.words[name]})  # type: ignore[no-untyped-call]
+        return await self._post(**given)
+
+
+@pytest.fixture
+def refusing(shift: Shift, monkeypatch: pytest.MonkeyPatch) -> Refusing:
+    shift.stand.configure(
+        access=AccessConfig({Role.VIEWER: ("*",), Role.ADMIN: (ALICE, BOB, CAROL)})
+    )
+    shift.join()
+    return Refusing(shift, monkeypatch)
+
+
+async def ask_for(
+    shift: Shift, text: str, channel: str = DIGEST, thread: str | None = None
+) -> None:
+    async with shift.store.begin() as tx:
+        place = Place(ChannelId(channel), Ts(thread) if thread else None)
+        await tx.outbox.post(f"n:{text}", "notice", text, place, {"text": text})
+
+
+async def settled(shift: Shift) -> None:
+    """Work the outbox off, with all that it tries again within a few seconds."""
+    for _ in range(8):
+        await shift.room.outbox.drain()
+        shift.clock.advance(seconds=2)
+
+
+def said(shift: Shift, channel: str, user: str = "alice") -> list[str]:
+    shown = shift.slack.messages(channel, user=shift.slack.user_id(user))
+    return [
+        str(message["blocks"] if message.get("blocks") else message["text"]) for message in shown
+    ]
+
+
+@pytest.mark.parametrize("word", ["is_archived", "not_in_channel", "a_word_of_tomorrow"])
+async def test_what_a_channel_refuses_is_told_in_the_default_one_and_the_status_says_so(
+    shift: Shift, refusing: Refusing, word: str
+) -> None:
+    refusing.words[DIGEST] = word
+    await ask_for(shift, "the disk is full")
+    await settled(shift)
+    (told,) = said(shift, "#incidents")
+    assert "the disk is full" in told
+    assert f"meant for <#{DIGEST}>, where Slack does not let me write: {word}." in told
+    status = (await shift.bot.vitals.status())["slack outbox"]
+    assert f"1 told elsewhere that belong to {DIGEST}" in status
+    assert word in status
+    assert ("/invite" in status or "invite the bot" in status) is (word != "a_word_of_tomorrow")
+
+
+async def test_a_channel_that_nobody_knows_is_named_where_its_message_goes(
+    shift: Shift, refusing: Refusing
+) -> None:
+    await ask_for(shift, "lost?", "#incidnets")
+    await settled(shift)
+    (told,) = said(shift, "#incidents")
+    assert "meant for #incidnets" in told
+    assert "Did you mean 'incidents'?" in told
+    assert refusing.asked == 1
+
+
+async def test_what_a_thread_refuses_is_told_in_its_channel(
+    shift: Shift, refusing: Refusing
+) -> None:
+    refusing.words["thread"] = "a_word_of_tomorrow"
+    await ask_for(shift, "it is over", thread="1700000000.000100")
+    await settled(shift)
+    (told,) = said(shift, DIGEST)
+    assert "it is over" in told
+    assert f"belongs to a thread in <#{DIGEST}>" in told
+
+
+async def test_what_every_channel_refuses_is_told_to_each_admin(
+    shift: Shift, refusing: Refusing
+) -> None:
+    refusing.words |= {DIGEST: "is_archived", INCIDENTS: "is_archived"}
+    await ask_for(shift, "the disk is full")
+    await settled(shift)
+    for admin in ("alice", "bob", "carol"):
+        (told,) = said(shift, "dm", admin)
+        assert "the disk is full" in told
+        assert f"meant for <#{DIGEST}>" in told
+
+
+async def test_what_no_way_is_left_for_is_in_the_status_and_goes_when_it_is_mended(
+    shift: Shift, refusing: Refusing
+) -> None:
+    shift.slack.fail("conversations.open", 100, error="a_word_of_tomorrow")
+    refusing.words |= {DIGEST: "is_archived", INCIDENTS: "is_archived"}
+    await ask_for(shift, "the disk is full")
+    began = shift.clock.wall()
+    await settled(shift)
+    status = (await shift.bot.vitals.status())["slack outbox"]
+    assert f"1 held back that belong to {DIGEST}, since {began:%Y-%m-%d %H:%M} UTC" in status
+    assert "is_archived" in status
+    assert "unarchive the channel" in status
+    (health,) = [h for h in await shift.bot.vitals.backends() if h.name == "slack outbox"]
+    assert (health.word, health.since) == ("degraded", began)
+    refusing.words.clear()
+    shift.clock.advance(worker.HELD_AGAIN)
+    await settled(shift)
+    (told,) = said(shift, DIGEST)
+    assert "meant for" not in told
+    assert "slack outbox" not in await shift.bot.vitals.status()
+
+
+async def test_a_refused_head_holds_nothing_back_behind_it(
+    shift: Shift, refusing: Refusing
+) -> None:
+    refusing.words["thread"] = "a_word_of_tomorrow"
+    await ask_for(shift, "refused", thread="1700000000.000100")
+    await ask_for(shift, "behind it")
+    await shift.room.outbox.drain()  # nothing is tried a second time yet
+    assert ["behind it" in each for each in said(shift, DIGEST)] == [True]
+
+
+async def test_what_is_meant_for_few_is_told_to_no_wider_circle(
+    shift: Shift, refusing: Refusing
+) -> None:
+    own = {Role.ADMIN: (BOB,), Role.VIEWER: (BOB,)}
+    closed = AccessConfig({Role.VIEWER: ("*",), Role.ADMIN: (ALICE,)}, channels={DIGEST: own})
+    words = {DIGEST: "is_archived"}
+    shift.join(access=closed)
+    poster = shift.room.workspace.poster
+    post = poster.chat_postMessage
+
+    async def judge(**given: Any) -> Any:
+        if given["channel"] in words:
+            raise SlackApiError("", {"ok": False, "error": words[given["channel"]]})  # type: ignore[no-untyped-call]
+        return await post(**given)
+
+    object.__setattr__(poster, "chat_postMessage", judge)
+    await ask_for(shift, "the wallet is empty")
+    direct = shift.slack.channel_id("dm", CAROL)
+    words[direct] = "a_word_of_tomorrow"
+    await ask_for(shift, "between us", direct)
+    await settled(shift)
+    assert said(shift, "#incidents") == said(shift, "dm", "alice") == []
+    (told,) = said(shift, "dm", "bob")
+    assert "the wallet is empty" in told
+    status = (await shift.bot.vitals.status())["slack outbox"]
+    assert f"1 held back that belong to {direct}" in status
+
+
+@pytest.mark.parametrize("word", ["invalid_blocks", "a_word_of_tomorrow"])
+async def test_what_is_refused_for_its_blocks_is_told_as_text(
+    shift: Shift, refusing: Refusing, word: str
+) -> None:
+    refusing.words["blocks"] = word
+    await tell(shift)
+    await ask_for(shift, "in short", INCIDENTS)
+    await settled(shift)
+    messages = shift.slack.messages("#incidents")
+    assert len(messages) == 2
+    text = next(m["text"] for m in messages if "in short" not in m["text"])
+    assert "order_latency_p99" in text
+    assert word in text
+    assert not any(message.get("blocks") for message in messages)
+
+
+async def test_what_may_not_be_rewritten_any_more_is_told_anew(
+    shift: Shift, refusing: Refusing
+) -> None:
+    await ask_for(shift, "it began", INCIDENTS)
+    await settled(shift)
+    shift.slack.fail("chat.update", 100, error="a_word_of_tomorrow")
+    async with shift.store.begin() as tx:
+        await tx.outbox.refresh("notice", "it began", {"text": "it is over"})
+    await settled(shift)
+    assert ["it is over" in each for each in said(shift, "#incidents")] == [False, True]
+    assert refusing.asked == 2
+
+
+@pytest.mark.parametrize("how", ["nobody kept it", "an answer without a file"])
+async def test_nothing_that_is_wrong_with_a_chart_keeps_its_message(
+    shift: Shift, refusing: Refusing, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nonsense(**_: Any) -> Any:
+        return {"ok": True}
+
+    await tell(shift)
+    if how == "nobody kept it":
+        async with shift.store.begin() as tx:
+            finding = await tx.findings.get(a_finding().id)
+            await tx.findings.save(replace(finding, chart="CHT-gone"))
+    else:
+        monkeypatch.setattr(shift.room.workspace.poster, "files_upload_v2", nonsense)
+    await shift.room.outbox.drain()
+    assert refusing.asked == 1
+    assert "order_latency_p99" in said(shift, "#incidents")[0]
+
+
+async def test_an_answer_is_given_at_once_and_its_late_chart_comes_below_it(shift: Shift) -> None:
+    shift.slack.parts.files.late_seconds = NEVER
+    async with shift.store.begin() as tx:
+        await tx.charts.save("CHT-1", PNG, "Chart of p99", shift.clock.now())
+        await tx.outbox.post("chart:RUN-1", "chart", "CHT-1", Place(ChannelId(INCIDENTS)))
+    await settled(shift)
+    (before,) = shift.slack.messages("#incidents")
+    assert pictures(before) == []
+    assert "Chart of p99" in before["text"]
+    shift.slack.parts.files.look_through()
+    await settled(shift)
+    (after,) = shift.slack.messages("#incidents")
+    assert pictures(after) == ["Chart of p99"]
+
+
+# --- what people do ------------------------------------------------------------------------
+
+
+def again(shift: Shift, ts: str, text: str, **more: Any) -> None:
+    """Send the event that Slack sends when a mention is edited."""
+    event = {
+        "type": "app_mention", "user": ALICE, "channel": INCIDENTS, "ts": ts, "event_ts": ts,
+        "text": f"<@{BOT_USER_ID}> {text}", "edited": {"user": ALICE, "ts": "1795183300.000000"},
+    }  # fmt: skip
+    body = {"type": "event_callback", "team_id": TEAM_ID, "event_time": 1_795_183_300, **more}
+    shift.slack.parts.socket.send_event({**body, "event_id": f"Ev{text[:8]}{ts}", "event": event})
+
+
+async def test_a_mention_that_its_author_edits_is_answered_once(shift: Shift) -> None:
+    async with shift.running() as room:
+        ts = shift.slack.post_as("alice", "#incidents", "@sre is shop healty?")
+        await shift.answer_in(ts)
+        again(shift, ts, "is shop healty?")
+        again(shift, ts, "is billing healthy?")
+        told = await shift.told("alice", "You changed your question")
+        await room.inbox.idle()
+    assert "Mention me in the thread" in told
+    assert len(await shift.runs()) == 1
+    assert len(shift.slack.thread("#incidents", ts)) == 2
+
+
+async def test_an_event_of_another_workspace_of_the_organisation_is_answered(
+    shift: Shift,
+) -> None:
+    granted = {
+        "enterprise_id": "E0NOVAORG", "team_id": OTHER_TEAM_ID, "user_id": BOT_USER_ID,
+        "is_bot": True, "is_enterprise_install": True,
+    }  # fmt: skip
+    async with shift.running():
+        ts = shift.slack.post_as("alice", "#incidents", "good morning")
+        again(shift, ts, "is shop healthy?", team_id=OTHER_TEAM_ID, authorizations=[granted],
+              enterprise_id="E0NOVAORG", is_enterprise_install=True)  # fmt: skip
+        await shift.answer_in(ts)
+
+
+@pytest.mark.parametrize("how", [{"error": "a_word_of_tomorrow"}, {"status": 503}])
+async def test_a_user_group_that_cannot_be_read_costs_no_viewer_an_answer(
+    shift: Shift, how: dict[str, Any]
+) -> None:
+    shift.join(access=AccessConfig({Role.VIEWER: ("*",), Role.APPROVER: (ONCALL_GROUP, CAROL)}))
+    shift.slack.fail("usergroups.users.list", 1000, **how)
+    directory = shift.room.workspace.directory
+    person = await directory.person(UserId(ALICE))
+    assert (person.groups, person.unread) == ((), (ONCALL_GROUP,))
+    assert isinstance(await directory.person(UserId(CAROL)), Person)
+    status = (await shift.bot.vitals.status())["slack user groups"]
+    assert ONCALL_GROUP in status
+    assert "hold no role by it" in status
+    shift.slack.fail("usergroups.users.list", 0)
+    shift.clock.advance(minutes=1)
+    assert (await directory.person(UserId(ALICE))).groups == (ONCALL_GROUP,)
+    assert "slack user groups" not in await shift.bot.vitals.status()

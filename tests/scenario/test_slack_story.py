@@ -457,19 +457,6 @@ async def test_a_finding_is_posted_acknowledged_and_redrawn(story: Story) -> Non
     assert mute.service == "order-api"
 
 
-async def test_a_row_for_a_channel_nobody_knows_is_parked_with_the_nearest_name(
-    story: Story, capsys: pytest.CaptureFixture[str]
-) -> None:
-    room = story.room
-    async with story.store.begin() as tx:
-        place = Place(ChannelId("#incidnets"))
-        await tx.outbox.post("n:2", "notice", "n", place, {"text": "lost?"})
-    assert await room.outbox.drain() == 1
-    assert "Did you mean 'incidents'?" in capsys.readouterr().out
-    async with story.store.begin() as tx:
-        assert await tx.outbox.backlog() == 0
-
-
 async def test_the_home_tab_shows_what_waits(story: Story) -> None:
     async with story.running():
         plan = await story.planned("rollback")

@@ -2,6 +2,7 @@
 
 envelope --add--> inbox --claim--> done | failed (again, or parked for a person)
 subject --post--> outbox --claim--> sending --> posted --refresh--> updated
+                               └ refused: moved (another way), or held (told in the status)
 """
 
 from __future__ import annotations
@@ -65,6 +66,29 @@ class Inbox(Protocol):
         """Return how many items wait."""
         ...
 
+    async def parked(self, since: datetime) -> list[HeldBack]:
+        """Return what was given up of what came since then (wall), by kind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """What does not get where it belongs, for one place."""
+
+    where: str  # the channel it belongs to, as it was asked for; of envelopes their kind
+    count: int
+    since: datetime  # wall: the oldest of them
+    why: str  # of the latest
+
+
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """Where a message belongs, when it goes elsewhere."""
+
+    channel: ChannelId
+    thread_ts: Ts | None
+    why: str  # Slack's words
+
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
@@ -75,6 +99,7 @@ class OutboxRow:
     """
 
     id: str
+    key: str
     view: str  # "finding", "plan", "notice", "digest", "postmortem", …
     ref: str
     channel: ChannelId
@@ -84,6 +109,8 @@ class OutboxRow:
     attempts: int = 0
     file_id: str = ""  # uploaded chart, so that it is uploaded once
     sent_at: datetime | None = None  # a post was attempted: look before posting again
+    refused: int = 0  # times in a row that Slack's API said no to it here
+    meant: Detour | None = None  # where it belongs, when that is not here
 
 
 class Outbox(Protocol):
@@ -98,11 +125,12 @@ class Outbox(Protocol):
         body: Mapping[str, Any] | None = None,
         *,
         behind: str = "",
+        meant: Detour | None = None,
     ) -> str:
         """Ask for one message; the same key twice is one message. Returns the row's id.
 
         `behind` is the key of a row whose ts becomes this row's thread_ts once it is posted
-        (a reply below a message that does not exist yet).
+        (a reply below a message that does not exist yet); it goes where that one went.
         """
         ...
 
@@ -134,8 +162,37 @@ class Outbox(Protocol):
         """Remember the uploaded chart."""
         ...
 
-    async def failed(self, row_id: str, error: str, retry_at: datetime | None) -> None:
-        """Note a failure; with no `retry_at` the row is parked for a person."""
+    async def failed(
+        self,
+        row_id: str,
+        error: str,
+        at: datetime,
+        retry_at: datetime,
+        *,
+        refused: bool = False,
+    ) -> None:
+        """Note a failure at a time (wall). What was refused holds back nobody behind it."""
+        ...
+
+    async def held(self, row_id: str, error: str, at: datetime, retry_at: datetime | None) -> None:
+        """Note that there is no way: it holds nobody back. Without `retry_at` never again."""
+        ...
+
+    async def moved(
+        self, row_id: str, place: Place, meant: Detour | None, at: datetime, error: str
+    ) -> None:
+        """Send a message that is not posted another way, or back to where it belongs."""
+        ...
+
+    async def held_back(self, before: datetime, lately: datetime) -> list[HeldBack]:
+        """Return what is held, or in trouble since before then, by the channel it is for.
+
+        Times are wall; what is never tried again is told when it happened after `lately`.
+        """
+        ...
+
+    async def told_elsewhere(self, since: datetime) -> list[HeldBack]:
+        """Return what was posted elsewhere since then (wall), by the channel it is for."""
         ...
 
     async def find(self, key: str) -> OutboxRow | None:

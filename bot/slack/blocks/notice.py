@@ -42,3 +42,9 @@ def question(body: Mapping[str, Any], texts: Texts) -> Rendered:
         "slack.asked", user=_mention(body.get("user", "")), text=escape(body.get("text", ""))
     )
     return Rendered(text, [section(text)])
+
+
+def late_chart(chart_id: str, alt: str, texts: Texts) -> Rendered:
+    """Return the message below an answer whose chart Slack could not show in time."""
+    text = texts.say("slack.late_chart", alt=escape(alt))
+    return Rendered(text, [section(text)], chart_id, 1)

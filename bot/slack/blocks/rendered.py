@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.slack.blocks.text import Block
 
@@ -15,3 +15,12 @@ class Rendered:
     blocks: list[Block] = field(default_factory=list)
     chart_id: str = ""
     chart_at: int = 0
+
+    def under(self, note: Block) -> Rendered:
+        """Return it with a note on top."""
+        return replace(self, blocks=[note, *self.blocks], chart_at=self.chart_at + 1)
+
+    def with_chart(self, block: Block) -> Rendered:
+        """Return it with a block where its chart belongs."""
+        before, after = self.blocks[: self.chart_at], self.blocks[self.chart_at :]
+        return replace(self, blocks=[*before, block, *after])

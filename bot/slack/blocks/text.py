@@ -57,6 +57,11 @@ def called(name: object) -> str:
     return f"<!subteam^{text}>" if re.fullmatch(r"S[A-Z0-9]{6,}", text) else escape(text)
 
 
+def channel_named(name: str) -> str:
+    """Return a channel by id as a link, and any other name as text."""
+    return f"<#{name}>" if re.fullmatch(r"[CG][A-Z0-9]{6,}", name) else escape(name)
+
+
 def code(text: object) -> str:
     """Return foreign text as inline code on one line."""
     flat = " ".join(str(text).replace("`", "'").split())

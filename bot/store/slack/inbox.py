@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Index, Row, func, or_, select, update
 from sqlalchemy import text as sql
 
-from bot.core.ports import Audit, InboxItem
+from bot.core.ports import Audit, HeldBack, InboxItem
 from bot.domain.audit import BOT, Event
 from bot.domain.keyring import Keyring, Purpose
 from bot.store.codec import from_json, to_json
@@ -31,6 +31,7 @@ from bot.store.schema import Base, clean_text, number_column, table_of, text_col
 from bot.store.session import Session
 
 OPEN = "done_at IS NULL AND parked_error IS NULL"
+PARKED = "done_at IS NULL AND parked_error IS NOT NULL"
 UNPROVED = "nothing proves that Slack sent it"
 AGAIN = "it was carried out before, and somebody put its row back"
 TALK = "event"  # what people say; all else asks for a deed
@@ -43,6 +44,12 @@ class InboxRow(Base, table=True):
     __tablename__ = "slack_inbox"
     __table_args__ = (
         Index("ix_slack_inbox_open", "id", sqlite_where=sql(OPEN), postgresql_where=sql(OPEN)),
+        Index(
+            "ix_slack_inbox_parked",
+            "received_at",
+            sqlite_where=sql(PARKED),
+            postgresql_where=sql(PARKED),
+        ),
         {"sqlite_autoincrement": True},
     )
     id: int | None = number_column(default=None, primary_key=True)
@@ -174,6 +181,15 @@ class SqlInbox:
     async def backlog(self) -> int:
         """Return how many items wait, those being worked on included, parked ones not."""
         return int(await self._session.value(select(func.count()).select_from(T).where(*_open())))
+
+    async def parked(self, since: datetime) -> list[HeldBack]:
+        """Return what was given up of what came since then (wall), by kind."""
+        given_up = (T.c.parked_error.is_not(None), T.c.done_at.is_(None), T.c.received_at >= since)
+        found: dict[str, HeldBack] = {}
+        for row in await self._session.all(select(T).where(*given_up).order_by(T.c.id)):
+            known = found.get(row.kind, HeldBack(row.kind, 0, row.received_at, ""))
+            found[row.kind] = HeldBack(row.kind, known.count + 1, known.since, row.parked_error)
+        return list(found.values())
 
 
 async def adopt_envelopes(session: Session, keyring: Keyring) -> int:

@@ -1,13 +1,16 @@
 """slack_outbox: what Slack must show.
 
 asked --claim--> leased --sending--> attempted --posted--> shown
-                    |--- failed: again at `retry_at`, or parked for a person
+                    |--- failed: again at `retry_at`
+                    |--- moved: asked again, for another place; `meant` keeps where it belongs
+                    |--- held: no way is left; again at `retry_at`, without one never
 shown --refresh--> dirty --claim--> leased --updated--> shown
 
 Posts of a channel leave in the order they were asked for; an older row that is being sent or
-waits for its retry holds the younger ones back, a parked one does not. `revision` rises with
-every refresh; what was claimed is remembered, so a refresh during a post or an update is not
-lost: the row is dirty while `shown < revision`.
+waits for its retry holds the younger ones back. One that was refused, that is held, or that was
+tried often does not: an order is worth less than being told. `revision` rises with every refresh;
+what was claimed is remembered, so a refresh during a post or an update is not lost: the row is
+dirty while `shown < revision`.
 
 A row is sealed when it is asked for, and anew with what becomes of it: what it shows, where, and
 which message it is. One that somebody else wrote, or changed, is neither posted nor updated; it is
@@ -18,7 +21,7 @@ before, put back, is not posted a second time.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,7 +40,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
-from bot.core.ports import Audit, OutboxRow, StaleError
+from bot.core.ports import Audit, Detour, HeldBack, OutboxRow, StaleError
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, Ts
 from bot.domain.keyring import Keyring, Purpose
@@ -50,6 +53,8 @@ from tools.errors import NotFoundError
 
 UNPOSTED = sql("ts IS NULL")
 DIRTY = sql("shown < revision")
+TROUBLED = sql("troubled_at IS NOT NULL")
+ELSEWHERE = sql("meant IS NOT NULL")
 
 
 class MessageRow(Base, table=True):
@@ -65,6 +70,18 @@ class MessageRow(Base, table=True):
             postgresql_where=UNPOSTED,
         ),
         Index("ix_slack_outbox_dirty", "seq", sqlite_where=DIRTY, postgresql_where=DIRTY),
+        Index(
+            "ix_slack_outbox_troubled",
+            "troubled_at",
+            sqlite_where=TROUBLED,
+            postgresql_where=TROUBLED,
+        ),
+        Index(
+            "ix_slack_outbox_elsewhere",
+            "posted_at",
+            sqlite_where=ELSEWHERE,
+            postgresql_where=ELSEWHERE,
+        ),
         Index("ix_slack_outbox_subject", "view", "ref"),
         Index("ux_slack_outbox_message", "channel", "ts", unique=True),
         {"sqlite_autoincrement": True},
@@ -93,6 +110,9 @@ class MessageRow(Base, table=True):
     posted_at: datetime | None = time_column()
     updated_at: datetime | None = time_column()
     mac: str | None = text_column()  # NULL: nothing proves it; so before `0010_more_seals`
+    refused: int | None = number_column()  # NULL: never
+    troubled_at: datetime | None = time_column()  # the first failure since it was shown
+    meant: str | None = text_column()  # NULL: it is where it belongs
 
 
 T = table_of(MessageRow)
@@ -101,11 +121,14 @@ SEAL = RowSeal(
     Purpose.MESSAGE,
     "id",
     ("id", "key", "view", "ref", "channel", "thread_ts", "behind", "body", "ts", "file_id"),
+    later=("meant",),
 )
 UNPROVED = "nothing proves that we asked for it"
 AGAIN = "it was posted before, and somebody put its row back"
-REFUSED, POSTED = "outbox.refused", "outbox.posted"  # kinds of audit rows
+REFUSED, POSTED, MOVED = "outbox.refused", "outbox.posted", "outbox.moved"  # kinds of audit rows
 FREE = {"owner": "", "lease_until": None}
+WELL: dict[str, Any] = {"attempts": 0, "refused": None, "troubled_at": None, "retry_at": None}
+HOLDS_FOR = 8  # claims, about four minutes of backing off: then the younger ones go first
 
 
 def _parent_posted(row: FromClause) -> ColumnElement[bool]:
@@ -123,6 +146,8 @@ def _held_back() -> ColumnElement[bool]:
         older.c.seq < T.c.seq,
         older.c.ts.is_(None),
         older.c.parked.is_(False),
+        older.c.refused.is_(None),
+        older.c.attempts <= HOLDS_FOR,
         _parent_posted(older),
     )
 
@@ -130,6 +155,7 @@ def _held_back() -> ColumnElement[bool]:
 def _row(row: Row[Any]) -> OutboxRow:
     return OutboxRow(
         id=row.id,
+        key=row.key,
         view=row.view,
         ref=row.ref,
         channel=row.channel,
@@ -139,7 +165,35 @@ def _row(row: Row[Any]) -> OutboxRow:
         attempts=row.attempts,
         file_id=row.file_id,
         sent_at=row.sent_at,
+        refused=row.refused or 0,
+        meant=_detour(row.meant),
     )
+
+
+def _detour(text: str | None) -> Detour | None:
+    if text is None:
+        return None
+    kept = from_json(text)
+    thread = kept.get("thread_ts")
+    return Detour(ChannelId(kept["channel"]), Ts(thread) if thread else None, kept["why"])
+
+
+def _kept(meant: Detour | None) -> str | None:
+    if meant is None:
+        return None
+    return to_json({"channel": meant.channel, "thread_ts": meant.thread_ts, "why": meant.why})
+
+
+def _by_channel(rows: Iterable[tuple[Row[Any], datetime, str]]) -> list[HeldBack]:
+    """Count rows with their time and trouble by the channel that they belong to."""
+    found: dict[str, HeldBack] = {}
+    for row, at, trouble in rows:
+        meant = _detour(row.meant)
+        where = str(meant.channel if meant is not None else row.channel)
+        before = found.get(where, HeldBack(where, 0, at, ""))
+        why = trouble or (meant.why if meant is not None else "")
+        found[where] = HeldBack(where, before.count + 1, min(before.since, at), why)
+    return list(found.values())
 
 
 class SqlOutbox:
@@ -157,6 +211,7 @@ class SqlOutbox:
         body: Mapping[str, Any] | None = None,
         *,
         behind: str = "",
+        meant: Detour | None = None,
     ) -> str:
         """Ask for one message; the same key twice is one message."""
         values = {
@@ -177,6 +232,7 @@ class SqlOutbox:
             "owner": "",
             "last_error": "",
             "parked": False,
+            "meant": _kept(meant),
         }
         sealed = {**values, "mac": SEAL.mac(self._keyring, values)}
         if await self._session.add_new(T, sealed, ["key"]):
@@ -226,14 +282,14 @@ class SqlOutbox:
         return ""
 
     async def _park(self, row: Row[Any], why: str, at: datetime) -> None:
-        parked = {"parked": True, "last_error": why, "mac": None, **FREE}
+        parked = {"parked": True, "last_error": why, "mac": None, "retry_at": None, **FREE}
         await self._session.run(update(T).where(T.c.seq == row.seq).values(**parked))
         facts = {"view": row.view, "ref": row.ref, "channel": row.channel}
         await self._audit.append(Event(REFUSED, at, BOT, row.id, why, facts=facts))
 
     async def _next(self, at: datetime) -> Row[Any] | None:
         free = (
-            T.c.parked.is_(False),
+            or_(T.c.parked.is_(False), T.c.retry_at.is_not(None)),
             or_(T.c.lease_until.is_(None), T.c.lease_until <= at),
             or_(T.c.retry_at.is_(None), T.c.retry_at <= at),
         )
@@ -248,24 +304,27 @@ class SqlOutbox:
         return None
 
     async def _take(self, row: Row[Any], owner: str, until: datetime) -> OutboxRow:
-        thread = row.thread_ts or await self._thread_behind(row.behind)
-        values = {
+        values: dict[str, Any] = {
             "owner": owner,
             "lease_until": until,
             "attempts": T.c.attempts + 1,
             "claimed": T.c.revision,
-            **(await self._sealed(row.id, thread_ts=thread) if thread != row.thread_ts else {}),
         }
+        if row.thread_ts is None and row.ts is None and row.meant is None:
+            values |= await self._below(row)
         await self._session.run(update(T).where(T.c.seq == row.seq).values(**values))
         return await self._get(row.id)
 
-    async def _thread_behind(self, key: str) -> str | None:
-        """Return the thread below the message of a key: its own thread if it is a reply."""
-        if not key:
-            return None
-        thread = select(func.coalesce(T.c.thread_ts, T.c.ts)).where(T.c.key == key)
-        found: str | None = await self._session.value(thread)
-        return found
+    async def _below(self, row: Row[Any]) -> dict[str, Any]:
+        """Return the thread below the message that a row goes behind, wherever that one went."""
+        if not row.behind:
+            return {}
+        above = await self._session.first(select(T).where(T.c.key == row.behind))
+        if above is None:
+            return {}
+        return await self._sealed(
+            row.id, channel=above.channel, thread_ts=above.thread_ts or above.ts
+        )
 
     async def _get(self, row_id: str) -> OutboxRow:
         row = await self._session.first(select(T).where(T.c.id == row_id))
@@ -288,7 +347,7 @@ class SqlOutbox:
     async def posted(self, row_id: str, ts: Ts, at: datetime) -> None:
         """Commit where the message is; StaleError when it was posted elsewhere already."""
         first = update(T).where(T.c.id == row_id, or_(T.c.ts.is_(None), T.c.ts == ts))
-        told = {"posted_at": at, "shown": T.c.claimed, "attempts": 0, "retry_at": None}
+        told = {"posted_at": at, "shown": T.c.claimed, **WELL}
         told |= await self._sealed(row_id, ts=ts)
         if await self._session.run(first.values(last_error="", parked=False, **told, **FREE)) == 0:
             there = (await self._get(row_id)).ts
@@ -297,7 +356,7 @@ class SqlOutbox:
 
     async def updated(self, row_id: str, at: datetime) -> None:
         """Clear the dirty mark (unless it was set again meanwhile)."""
-        told = {"updated_at": at, "shown": T.c.claimed, "attempts": 0, "retry_at": None}
+        told = {"updated_at": at, "shown": T.c.claimed, "parked": False, **WELL}
         await self._change(row_id, last_error="", **told, **FREE)
 
     async def again(self, row_id: str, at: datetime) -> None:
@@ -308,10 +367,51 @@ class SqlOutbox:
         """Remember the uploaded chart."""
         await self._change(row_id, **await self._sealed(row_id, file_id=file_id))
 
-    async def failed(self, row_id: str, error: str, retry_at: datetime | None) -> None:
-        """Note a failure; with no `retry_at` the row is parked for a person."""
-        parked = retry_at is None
-        await self._change(row_id, last_error=error, retry_at=retry_at, parked=parked, **FREE)
+    async def failed(
+        self,
+        row_id: str,
+        error: str,
+        at: datetime,
+        retry_at: datetime,
+        *,
+        refused: bool = False,
+    ) -> None:
+        """Note a failure at a time (wall). What was refused holds back nobody behind it."""
+        counted = {"refused": func.coalesce(T.c.refused, 0) + 1} if refused else {}
+        trouble = {"last_error": error, "troubled_at": func.coalesce(T.c.troubled_at, at)}
+        await self._change(row_id, retry_at=retry_at, **trouble, **counted, **FREE)
+
+    async def held(self, row_id: str, error: str, at: datetime, retry_at: datetime | None) -> None:
+        """Note that there is no way: it holds nobody back. Without `retry_at` never again."""
+        trouble = {"last_error": error, "troubled_at": func.coalesce(T.c.troubled_at, at)}
+        await self._change(row_id, retry_at=retry_at, parked=True, **trouble, **FREE)
+
+    async def moved(
+        self, row_id: str, place: Place, meant: Detour | None, at: datetime, error: str
+    ) -> None:
+        """Send a message that is not posted another way, or back to where it belongs."""
+        before = await self._get(row_id)
+        new = {"channel": place.channel, "thread_ts": place.thread_ts, "meant": _kept(meant)}
+        trouble = {"last_error": error, "troubled_at": func.coalesce(T.c.troubled_at, at)}
+        anew = {"attempts": 0, "refused": None, "retry_at": None, "sent_at": None, **trouble}
+        await self._change(row_id, **await self._sealed(row_id, **new), **anew, **FREE)
+        facts = {"from": Place(before.channel, before.thread_ts).key(), "to": place.key()}
+        await self._audit.append(Event(MOVED, at, BOT, row_id, error, facts=facts))
+
+    async def held_back(self, before: datetime, lately: datetime) -> list[HeldBack]:
+        """Return what is held, or in trouble since before then, by the channel it is for."""
+        unshown = or_(T.c.ts.is_(None), T.c.shown < T.c.revision)
+        stuck = or_(T.c.parked.is_(True), T.c.troubled_at <= before)
+        awaited = or_(T.c.retry_at.is_not(None), T.c.troubled_at >= lately)
+        troubled = (T.c.troubled_at.is_not(None), unshown, stuck, awaited)
+        rows = await self._session.all(select(T).where(*troubled).order_by(T.c.seq))
+        return _by_channel((row, row.troubled_at, row.last_error) for row in rows)
+
+    async def told_elsewhere(self, since: datetime) -> list[HeldBack]:
+        """Return what was posted elsewhere since then (wall), by the channel it is for."""
+        there = (T.c.meant.is_not(None), T.c.ts.is_not(None), T.c.posted_at >= since)
+        rows = await self._session.all(select(T).where(*there).order_by(T.c.seq))
+        return _by_channel((row, row.posted_at, "") for row in rows)
 
     async def find(self, key: str) -> OutboxRow | None:
         """Return the row of a key, if we wrote it."""

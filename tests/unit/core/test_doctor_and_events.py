@@ -119,6 +119,8 @@ async def test_self_metrics_count_what_happened_and_what_waits(store: SqlStore) 
         await tx.inbox.add("Ev1", "event", {}, NOW)
     backends = [Health("prometheus", up=True), Health("loki", up=False)]
     backends.append(Health("kubernetes", up=False, configured=False))
+    mended = Health("slack outbox", up=True, degraded=True)
+    await metrics.collect(store, FakeClock(NOW), [*backends, mended])
     await metrics.collect(store, FakeClock(NOW), backends)
     text = generate_latest(metrics.registry).decode()
     for line in (
@@ -134,6 +136,7 @@ async def test_self_metrics_count_what_happened_and_what_waits(store: SqlStore) 
     ):
         assert line in text
     assert 'name="kubernetes"' not in text
+    assert 'name="slack outbox"' not in text
 
 
 def test_logs_are_json_lines_without_secrets_even_in_a_stack_trace() -> None:

@@ -245,6 +245,8 @@ WRITTEN = {
     "another channel": "UPDATE slack_outbox SET channel = 'C2'",
     "another card": "UPDATE slack_outbox SET view = 'plan', ref = 'PLAN-1'",
     "another picture": "UPDATE slack_outbox SET file_id = 'F0EVE'",
+    "another home": """UPDATE slack_outbox SET meant =
+        '{"channel": "C2", "thread_ts": null, "why": "call +1 555"}'""",
     "posted already": "UPDATE slack_outbox SET ts = '1732099200.000900', revision = 2",
 }
 

@@ -18,7 +18,7 @@ from sandbox.prometheus.server import Metadata, PrometheusServer
 from sandbox.tempo.server import TempoServer
 from sandbox.tempo.traces import Traces
 from sandbox.world.faults import FaultLog
-from sandbox.world.files import load_scenario
+from sandbox.world.files import DEFAULT_WORLD, load_world
 from sandbox.world.scenario import Story
 from sandbox.world.world import SEED, World
 from tests.fakes.clock import FakeClock
@@ -50,20 +50,22 @@ class Platform:
     def tell(self, scenario: str) -> None:
         """Begin a story now."""
         self._tick()
-        self.world.tell(Story(load_scenario(scenario), self.clock.now().timestamp()))
+        told = self.world.blueprint.get_scenario(scenario)
+        self.world.tell(Story(told, self.clock.now().timestamp()))
 
     def _tick(self) -> None:
         self.cluster.tick(self.clock.now().timestamp())
 
 
 @asynccontextmanager
-async def platform(folder: Path) -> AsyncIterator[Platform]:
+async def platform(folder: Path, name: str = DEFAULT_WORLD) -> AsyncIterator[Platform]:
     """Start Prometheus, Loki and Kubernetes; stop them at the end."""
     ours, clock = FakeClock(START), ManualClock(START.timestamp())
     ours.followers.append(clock.advance)
     faults = FaultLog(folder / "faults.json")
-    cluster = Cluster(faults, clock.now())
-    world = World(clock, faults, cluster)
+    blueprint = load_world(name)
+    cluster = Cluster(faults, clock.now(), blueprint=blueprint)
+    world = World(clock, faults, cluster, blueprint=blueprint)
 
     def tick() -> None:
         cluster.tick(clock.now())

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.composition.process import Bot
-from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.ports import Mute
 from bot.core.remediation.planning.planner import Origin
-from bot.core.shared.stored_ports import StoredBaselines
 from bot.domain.ids import PlanId, UserId
 from bot.domain.place import TERMINAL
 from bot.domain.plans.plan import PlanStatus
 from bot.store.store import SqlStore
 from tests.fakes.decision import library
-from tests.fakes.workers import QuickWorkers
-from tests.fixtures.bot import BotStand
 from tests.fixtures.profile import trading_catalogue
+from tests.fixtures.watch import Watch, watching
 from tests.sandboxed import Platform
 from tools.act.actions import ACTIONS
 from tools.act.contract import Actors, bind, parse_parameters
-from tools.backends.kubernetes.actor import KubernetesActor
-from tools.backends.kubernetes.config import KubernetesConfig
-from tools.backends.kubernetes.reader import KubernetesReader
 from tools.backends.prometheus.adapter import Prometheus
 from tools.backends.prometheus.config import PrometheusConfig
 from tools.world import (
@@ -43,37 +36,7 @@ from tools.world import (
 pytestmark = pytest.mark.slow
 
 WATCHED = ("order_latency_p99", "order_error_rate", "api_error_rate", "api_latency_p99")
-MINUTE = 60.0
 LEARNED: list[Baseline] = []
-
-
-@dataclass
-class Watch:
-    """A bot that watches the imitated production, and what it told."""
-
-    bot: Bot
-    outside: Platform
-    store: SqlStore
-    actor: KubernetesActor
-
-    @property
-    def cycle(self) -> DetectionCycle:
-        assert self.bot.work.cycle is not None
-        return self.bot.work.cycle
-
-    async def minutes(self, count: int, every: int = 1) -> list[CycleReport]:
-        """Let world minutes pass with a cycle after every `every` of them."""
-        reports = []
-        for _ in range(count // every):
-            self.outside.advance(every * MINUTE)
-            reports.append(await self.cycle.run())
-        return reports
-
-    async def posts(self) -> list[str]:
-        async with self.store.begin() as tx:
-            findings = await tx.findings.open()
-            rows = [r for f in findings for r in await tx.outbox.of("finding", f.id)]
-        return [r.ref for r in rows]
 
 
 def catalogue() -> Catalogue:
@@ -92,33 +55,9 @@ async def roll_back(watch: Watch) -> None:
 
 @pytest.fixture
 async def watch(outside: Platform, store: SqlStore, tmp_path: Path) -> AsyncIterator[Watch]:
-    prometheus = Prometheus(PrometheusConfig(url=outside.prometheus_url))
-    reading = KubernetesConfig(kubeconfig=str(outside.kubernetes.reader_kubeconfig))
-    acting = KubernetesConfig(kubeconfig_act=str(outside.kubernetes.actor_kubeconfig))
-    reader, actor = KubernetesReader(reading), KubernetesActor(acting)
-    stand = BotStand(
-        store,
-        tmp_path,
-        clock=outside.clock,
-        metrics=prometheus,
-        cluster=reader,
-        actors={"default": actor},
-        workers=QuickWorkers(),
-        catalogue=catalogue(),
-        library=library(),
-    )
-    bot = stand.join()
-    if not LEARNED:  # the same world has the same history: one lesson serves every story
-        assert bot.work.learner is not None
-        report = await bot.work.learner.run()
-        assert report.learned > 0
-        assert not report.failed
-        LEARNED.extend(await StoredBaselines(store).all())
-    await StoredBaselines(store).save(LEARNED)
-    yield Watch(bot, outside, store, actor)
-    await reader.close()
-    await actor.close()
-    await prometheus.close()
+    described = {"catalogue": catalogue(), "library": library()}
+    async with watching(outside, store, tmp_path, LEARNED, **described) as made:
+        yield made
 
 
 async def test_a_bad_deploy_is_told_once_within_three_minutes_and_names_the_deploy(

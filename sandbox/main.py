@@ -117,6 +117,7 @@ async def up(  # noqa: PLR0913 - all that whoever starts it may choose
     cluster = Cluster(faults, state.clock.now(), path=state.cluster_path, blueprint=blueprint)
     world = World(state.clock, faults, cluster, origin=state.origin, blueprint=blueprint)
     world.resume(state.stories)
+    cluster.drive_autoscalers(world.cpu_of_request)
     sandbox = Sandbox(state.clock, world, cluster, state, "", {})
     async with AsyncExitStack() as unless_all_listen:
         unless_all_listen.push_async_callback(sandbox.close)

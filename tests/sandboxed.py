@@ -66,6 +66,7 @@ async def platform(folder: Path, name: str = DEFAULT_WORLD) -> AsyncIterator[Pla
     blueprint = load_world(name)
     cluster = Cluster(faults, clock.now(), blueprint=blueprint)
     world = World(clock, faults, cluster, blueprint=blueprint)
+    cluster.drive_autoscalers(world.cpu_of_request)
 
     def tick() -> None:
         cluster.tick(clock.now())

@@ -40,6 +40,7 @@ LogProvider = Callable[[str, str, str, float, float], list[tuple[float, str]]]
 # (namespace, pod, container, since, until) -> [(time, line)]
 
 MAX_PASSES = 40  # controllers settle in a handful; more means they fight each other
+LOOK_SECONDS = 30.0  # how often a driven autoscaler looks
 STORY_TIMERS = ("story.deploy", "story.config", "pod.oom")
 
 
@@ -99,6 +100,21 @@ class Cluster:
         self.engine.now = max(self.engine.now, now)
         self._settle()
 
+    def drive_autoscalers(self, used: CpuProbe) -> None:
+        """Let autoscalers that follow measured use ask `used` for it from now on."""
+        driven = {
+            s.workload for s in self.blueprint.workloads if s.autoscaled and s.autoscaled.driven
+        }
+        if not driven:
+            return
+
+        def measured(workload: str, at: float) -> float | None:
+            return used(workload, at) if workload in driven else None
+
+        self.cpu_probe = measured
+        if not self.engine.has_timer("hpa.look"):
+            self.engine.later(LOOK_SECONDS, "hpa.look")
+
     def commit(self) -> None:
         """Let the controllers answer to a change made through the API, and save."""
         self._reconcile()
@@ -117,6 +133,8 @@ class Cluster:
                     "pod.gone": kubelet.remove,
                     "pod.finish": kubelet.finish,
                 }[kind](engine, pod)
+        elif kind == "hpa.look":  # what follows a timer, looks: _reconcile
+            engine.later(LOOK_SECONDS, "hpa.look")
         elif kind.startswith("hpa."):
             settled = kind == "hpa.settle"
             controllers.sync_autoscaler(engine, args[0], args[1], self.cpu_probe, settled=settled)

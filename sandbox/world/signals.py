@@ -146,6 +146,12 @@ class Signals:
         full = shape.cpu_limit_cores * shape.replicas
         return full * shape.cpu_ratio * busy * noise * factor
 
+    def cpu_of_request(self, service: str, replicas: int, at: float) -> float:
+        """Share of what its pods request that a service uses; they request half their limit."""
+        limit = self.blueprint.services[service].cpu_limit_cores
+        used = float(self.cpu(service, np.array([at]))[0])
+        return used / (replicas * limit / 2)
+
     def gauge(
         self, service: str, name: str, times: Floats, slow: float, fast: float, signal: str = ""
     ) -> Floats:

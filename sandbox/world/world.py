@@ -57,6 +57,11 @@ class World:
         self.timeline = Timeline(faults, cluster, self.origin, blueprint=self.blueprint)
         self.signals = Signals(self.timeline, seed)
 
+    def cpu_of_request(self, workload: str, at: float) -> float:
+        """Share of their request that the pods serving now use, for an autoscaler."""
+        serving = self.timeline.view.replicas_history(workload)[-1][1]
+        return self.signals.cpu_of_request(workload, max(serving, 1), at)
+
     @property
     def stories(self) -> tuple[Story, ...]:
         """Every story told so far, oldest first."""

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from sandbox.clock import ManualClock
+from sandbox.kubernetes.cluster import Cluster
 from sandbox.loki.lines import Logs
 from sandbox.prometheus import evaluate
 from sandbox.prometheus.values import Vector
@@ -151,7 +152,8 @@ def test_callers_feel_a_slow_provider_and_others_do_not(shop: World) -> None:
     before, now = asked(shop, mean, NOW - 1200), asked(shop, mean, NOW)
     assert now["payments"] > 8 * before["payments"]
     assert now["orders"] < 1.2 * before["orders"]
-    buckets = "sum by (job, le) (rate(http_server_request_duration_seconds_bucket[5m]))"
+    name = "http_server_request_duration_seconds_bucket"
+    buckets = f'sum by (job, le) (rate({name}{{job=~"shop/c.*"}}[5m]))'
     p99 = f"histogram_quantile(0.99, {buckets})"
     before, now = asked(shop, p99, NOW - 1200), asked(shop, p99, NOW)
     assert now["shop/checkout"] > 3 * before["shop/checkout"]
@@ -229,3 +231,17 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: object) -> None:
     (folder / "odd.yaml").write_bytes(b"title: \xff")
     with pytest.raises(WorldError, match=r"odd\.yaml"):
         load_world("odd", folder)
+
+
+def test_an_autoscaler_that_is_driven_follows_the_evening_and_others_do_not() -> None:
+    evening = NOW + 3 * 3600
+    clock = ManualClock(evening)
+    cluster = Cluster(FaultLog(), evening, blueprint=SHOP)
+    world = World(clock, cluster.faults, cluster, blueprint=SHOP)
+    cluster.drive_autoscalers(world.cpu_of_request)
+    world.tell(Story(SHOP.get_scenario("busy_evening"), evening))
+    for _ in range(20):
+        clock.advance(120)
+        cluster.tick(clock.now())
+    assert max(count for _, count in cluster.replicas_history("storefront")) > 4
+    assert {count for _, count in cluster.replicas_history("edge")} == {3}

@@ -8,8 +8,8 @@ Carol  developer, may not approve
 from dataclasses import dataclass, replace
 
 TEAM_ID = "T0NOVAEX1"
-TEAM_NAME = "nova exchange"
-TEAM_DOMAIN = "nova-exchange"
+TEAM_NAME = "nova"
+TEAM_DOMAIN = "nova"
 OTHER_TEAM_ID = "T0PARTNER"
 ENTERPRISE_ID = "E0NOVAORG"
 ENTERPRISE_NAME = "nova group"
@@ -72,7 +72,7 @@ PEOPLE: tuple[Person, ...] = (
         "#0ea5a4", "bob@nova.example", on_page=True,
     ),
     Person(
-        CAROL, "carol", "Carol Diaz", "Developer, order API", "May ask and read, may not approve",
+        CAROL, "carol", "Carol Diaz", "Developer", "May ask and read, may not approve",
         "#e5734b", "carol@nova.example", on_page=True,
     ),
     Person(
@@ -147,7 +147,7 @@ CHANNELS: tuple[Channel, ...] = (
     Channel(INCIDENTS, "incidents", "channel", "What is broken, and what we do about it", _STAFF),
     Channel(DIGEST, "sre-digest", "channel", "What changed since the last working day", _STAFF),
     Channel(
-        GENERAL, "general", "channel", "Everyone at nova exchange, and partners",
+        GENERAL, "general", "channel", "Everyone at nova, and partners",
         (*_STAFF, GUEST, STRANGER), is_shared=True,
     ),
     *(

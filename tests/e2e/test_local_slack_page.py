@@ -193,7 +193,7 @@ async def test_markup_in_a_message_is_shown_as_text(
     for index in range(3):
         await expect(bodies.nth(index)).to_contain_text("<img src=x onerror=")
     await expect(bodies.locator("img, script, b, a[href^=javascript]")).to_have_count(0)
-    assert await page.title() == "#incidents · nova exchange"
+    assert await page.title() == "#incidents · nova"
 
 
 async def test_a_reply_is_written_in_the_thread_and_counted_in_the_channel(

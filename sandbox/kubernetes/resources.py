@@ -91,6 +91,9 @@ STATEFUL_SETS = Resource(
     subresources=("scale", "status"),
     categories=("all",),
 )
+DAEMON_SETS = Resource(  # served, though no world has one yet: a client that lists them finds none
+    APPS, "v1", "daemonsets", "DaemonSet", ("ds",), subresources=("status",), categories=("all",)
+)
 REVISIONS = Resource(APPS, "v1", "controllerrevisions", "ControllerRevision", has_status=False)
 HPAS = Resource(
     HPA_GROUP,
@@ -116,7 +119,7 @@ PG_CLUSTERS = Resource(
 STORED: tuple[Resource, ...] = (
     PODS, EVENTS, CONFIG_MAPS, SECRETS, SERVICES, NAMESPACES, NODES,
     DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, REVISIONS, HPAS, JOBS, CRON_JOBS, BUDGETS,
-    PG_CLUSTERS,
+    PG_CLUSTERS, DAEMON_SETS,
 )  # fmt: skip
 REVIEW = "selfsubjectaccessreviews"
 RULES_REVIEW = "selfsubjectrulesreviews"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -101,7 +102,13 @@ def _next(settings: Settings, wish: InitWish, proposed: ProposedFiles) -> list[s
     config = wish.folder / "config.yaml" if wish.folder is not None else settings.files.config
     named = "" if config == Path("config/config.yaml") else f"SRE_AGENT_CONFIG={config} "
     if wish.dry_run and proposed.first:
-        return [f"python -m bot init{folder}"]
-    ask = f'{named}python -m bot ask "{FIRST_QUESTION}"'
+        return [f"{_python()} -m bot init{folder}"]
+    ask = f'{named}{_python()} -m bot ask "{FIRST_QUESTION}"'
     settled = proposed.first or wish.apply or proposed.nothing
-    return [ask] if settled else [f"python -m bot init{folder} --apply", ask]
+    return [ask] if settled else [f"{_python()} -m bot init{folder} --apply", ask]
+
+
+def _python() -> str:
+    """Return the interpreter as a person types it here: `.venv/bin/python`, where that runs."""
+    path = Path(sys.executable)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else "python"

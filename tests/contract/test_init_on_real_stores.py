@@ -167,7 +167,7 @@ def test_the_command_writes_once_and_then_proposes(
     assert main(["init", str(folder)]) == 0
     told = capsys.readouterr().out
     assert "services     4; 4 take requests, of 4 rate, errors and duration are told" in told
-    assert f"SRE_AGENT_CONFIG={folder}/config.yaml python -m bot ask" in told
+    assert f"next         SRE_AGENT_CONFIG={folder}/config.yaml " in told
     catalogue = load_catalogue(folder / "metrics.yaml", folder / "services.yaml")
     assert {name: spec.team for name, spec in catalogue.services.items()} == {
         "cart": "front", "till": "money", "stock": "", "main-db": "",

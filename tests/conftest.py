@@ -130,8 +130,10 @@ def pytest_configure(config: pytest.Config) -> None:
     socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign, assignment]
     socket.socket.sendto = _sendto  # type: ignore[method-assign, assignment]
     socket.getaddrinfo = _getaddrinfo
-    ssl.SSLContext.load_verify_locations = _locations  # type: ignore[method-assign]
-    ssl.SSLContext.set_default_verify_paths = _no_default_paths  # type: ignore[method-assign]
+    ssl.SSLContext.load_verify_locations = _locations  # type: ignore[method-assign, assignment]
+    ssl.SSLContext.set_default_verify_paths = (  # type: ignore[method-assign]
+        _no_default_paths  # type: ignore[assignment]
+    )
     for proxy in ("http_proxy", "https_proxy", "all_proxy"):
         os.environ.pop(proxy, None)
         os.environ.pop(proxy.upper(), None)

@@ -39,7 +39,7 @@ class Subject:
 
     labels: tuple[str, ...]
     pod: str = ""  # which of them names pods, whose workload is meant
-    spaced: frozenset[str] = frozenset()  # which of them put a namespace before: `shop/cart`
+    spaced: frozenset[str] = frozenset()  # which of them put a namespace before: `main/my-api`
 
     @property
     def group_by(self) -> str:

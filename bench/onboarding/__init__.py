@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.onboarding import newcomer, truths
 from bench.onboarding.judge import Verdicts, judge
 from bench.onboarding.stage import STORES, Stage, given_stage, missing, standing
-from bench.onboarding.usefulness import why_not_useful
+from bench.onboarding.usefulness import NO_FIGURE, why_not_useful
 from bench.report import Aim, Report
 
 WARM_SECONDS = 240.0  # how old the history is when init comes: a rate over 5 minutes is low before
@@ -40,6 +40,7 @@ class Try:
     strangers: list[str] = field(default_factory=list)
     ask_seconds: float = 0.0
     asked: int = 0
+    named_seconds: float = math.nan  # until an answer named the right service, whatever figure
     why: list[str] = field(default_factory=list)  # why answers were not useful
 
     @property
@@ -119,6 +120,8 @@ def inquire(stage: Stage, store: str, each: Try) -> None:
         why = why_not_useful(answer, fault, names.values())
         say(f"{store}: {asked} ({took:.1f} s) {fault}\n    {answer.get('conclusion', '')!r}: "
             f"{why or 'useful'}")  # fmt: skip
+        if why in ("", NO_FIGURE) and math.isnan(each.named_seconds):
+            each.named_seconds = each.init_seconds + each.ask_seconds
         if not why:
             return
         each.why.append(f"{asked} {why}")
@@ -138,6 +141,7 @@ def report(stage: str, there: Stage, tries: Mapping[str, Try], untold: list[str]
             "services_with_red": verdicts.red_share,
             "queries_with_data": verdicts.data_share,
             "useful_seconds": each.useful_seconds,
+            "named_seconds": each.named_seconds,
             "init_seconds": each.init_seconds,
             "asked": each.asked,
             "red_parts": verdicts.part_share,

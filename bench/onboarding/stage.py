@@ -201,7 +201,7 @@ def _stores(place: Place, config: str) -> dict[str, str]:
 
 def _traffic(url: str, per_second: float, stop: threading.Event) -> None:
     """Ask again and again, at a rate and never more than a few at once, until told to stop."""
-    with ThreadPoolExecutor(8) as hands, httpx.Client(trust_env=False, timeout=15) as client:
+    with httpx.Client(trust_env=False, timeout=15) as client, ThreadPoolExecutor(8) as hands:
         due = time.monotonic()
         while not stop.wait(max(0.0, due - time.monotonic())):
             due = max(due, time.monotonic() - 1) + 1 / per_second

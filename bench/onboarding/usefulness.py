@@ -22,6 +22,7 @@ _FIGURE = re.compile(
     r"(?:\w+)/s|(?:\w+) per second|a second)?"
 )
 THIRD = 1 / 3
+NO_FIGURE = "no figure beside its name is the fault's"  # the service is named rightly
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def why_not_useful(answer: Mapping[str, Any], fault: Fault, services: Iterable[s
         return "it has no evidence"
     lines = [e for e in f"{conclusion}\n{whole}".splitlines() if first_named(e, [fault.service])]
     if not any(_fits(number, unit, fault) for line in lines for number, unit in figures(line)):
-        return "no figure beside its name is the fault's"
+        return NO_FIGURE
     return ""
 
 

@@ -18,7 +18,7 @@ import structlog
 
 from bot.__main__ import main as bot
 from sandbox.__main__ import main as sandbox
-from tests.fixtures.profile import METRICS, PLAYBOOKS
+from tests.fixtures.profile import CONFIG, METRICS, PLAYBOOKS
 
 ROOT = Path(__file__).parents[2]
 OURS = ("SLACK_", "ANTHROPIC", "SRE_AGENT_", "PROMETHEUS_", "LOKI_", "KUBE", "API_", "AUDIT_")
@@ -154,6 +154,7 @@ def test_a_port_in_use_is_named_with_what_changes_it(
     env: dict[str, str], complains: Complains, taken: int, tmp_path: Path
 ) -> None:
     env["API_PORT"] = str(taken)
+    env["SRE_AGENT_CONFIG"] = str(CONFIG)  # without a catalogue a bot warns of that first
     said = complaint(env, "run")
     assert str(taken) in said
     assert "API_PORT" in said

@@ -192,6 +192,15 @@ class Logs(HasHealth, Protocol):
         ...
 
 
+@runtime_checkable
+class TellsLabels(Protocol):
+    """A log store that says how its streams are labelled (for `init`)."""
+
+    async def label_values(self, window: Window) -> Mapping[str, tuple[str, ...]]:
+        """Return each label that streams had in the window, with its values."""
+        ...
+
+
 class Traces(HasHealth, Protocol):
     """A trace store (Tempo, Jaeger)."""
 

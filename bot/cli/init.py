@@ -66,6 +66,8 @@ def _show(report: InitReport, *, diffs: bool) -> None:
         f"services     {report.services}; {report.served} take requests, of "
         f"{report.served - len(report.lacking)} rate, errors and duration are told"
     )
+    if report.logs:
+        typer.echo(f"logs         {one_line(report.logs)}")
     for gap in report.lacking:
         typer.echo(f"not told     {gap.service}: {', '.join(gap.roles)} ({gap.why})")
     for text in report.gaps:
@@ -79,12 +81,16 @@ def _show(report: InitReport, *, diffs: bool) -> None:
         typer.echo(f"stays out    {one_line(text)} (you took it out)")
     for path in report.written:
         typer.echo(f"wrote        {path}")
+    _outcome(report)
+    for command in report.next:
+        typer.echo(f"next         {command}")
+
+
+def _outcome(report: InitReport) -> None:
     if report.nothing_new:
         typer.echo("nothing new: the files say it already")
     elif not report.written:
         typer.echo("nothing is written")
-    for command in report.next:
-        typer.echo(f"next         {command}")
 
 
 def _as_object(report: InitReport) -> dict[str, Any]:
@@ -99,6 +105,7 @@ def _as_object(report: InitReport) -> dict[str, Any]:
             for each in report.lacking
         ],
         "gaps": report.gaps,
+        "logs": report.logs,
         "no_data": report.silent,
         "kept": report.kept,
         "removed": report.removed,

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import structlog
@@ -60,6 +61,8 @@ class LokiConfig(Connection):
     grafana: GrafanaExplore | None = None  # where links lead; None: no links
     cluster: str = ""  # the cluster whose logs it keeps; empty: not known
 
+
+MOST_LABELS = 50  # whose values are asked for when the store says how it labels
 
 _SKEWED = (
     "{} lines carry a time outside of the window asked for and were left out: a machine that "
@@ -177,6 +180,22 @@ class Loki:
         except (BackendRefusedError, AttributeError, TypeError) as error:
             log.info("loki.levels_unavailable", why=str(error))
             return None
+
+    async def label_values(self, window: Window) -> Mapping[str, tuple[str, ...]]:
+        """Return each label that streams had in the window, with its values.
+
+        Only the first `MOST_LABELS` by name are asked for: a store with more has labels of single
+        requests. Raises BackendError.
+        """
+        between = _between(window)
+        told = await self._http.ask("GET", "/loki/api/v1/labels", between)
+        names = sorted(str(each) for each in told.get("data") or ())[:MOST_LABELS]
+        found: dict[str, tuple[str, ...]] = {}
+        for name in names:
+            path = f"/loki/api/v1/label/{quote(name, safe='')}/values"
+            answer = await self._http.ask("GET", path, between)
+            found[name] = tuple(str(value) for value in answer.get("data") or ())
+        return found
 
     async def health(self) -> Health:
         return await self._http.health("/ready")

@@ -46,6 +46,7 @@ class InitReport:
     first: bool = True
     nothing_new: bool = False
     next: tuple[str, ...] = field(default=())  # commands
+    logs: str = ""  # how the log store names services, and what to write; empty: it was not asked
 
     @property
     def red_ratio(self) -> float:
@@ -59,6 +60,7 @@ def report_of(
     gaps: Sequence[str],
     written: Sequence[Path],
     next_steps: Sequence[str],
+    logs: str = "",
 ) -> InitReport:
     """Return the report of a run."""
     served = learned.served()
@@ -86,4 +88,5 @@ def report_of(
         first=proposed.first,
         nothing_new=proposed.nothing,
         next=tuple(next_steps),
+        logs=logs,
     )

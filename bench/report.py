@@ -71,7 +71,9 @@ class Report:
         if self.details:
             names = list(dict.fromkeys(name for row in self.details.values() for name in row))
             console.print(_table("", self.details, names))
-        figures = list(dict.fromkeys([*self.ours, *(k for p in self.peers.values() for k in p)]))
+        # An aim whose figure was never measured is missed, and must be seen to be.
+        named = [*self.ours, *(k for p in self.peers.values() for k in p), *self.aims]
+        figures = list(dict.fromkeys(named))
         columns = {"ours": self.ours, **self.peers}
         summary = Table()
         summary.add_column("")

@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from bench.onboarding.drawn import draw, scrape_config
 from bench.onboarding.judge import Proposal, Resource, Sample, Truth, Verdicts, Wanted, judge
@@ -11,7 +13,7 @@ from bench.onboarding.programs import Target
 from bench.onboarding.stage import given_stage, missing
 from bench.onboarding.truths import roles, the_list
 from bench.onboarding.usefulness import Fault, why_not_useful
-from bench.report import Aim
+from bench.report import Aim, Report
 from foundation.yaml_file import parse_yaml
 
 RATE = "sum by (app) (rate(shop_requests_total[5m]))"
@@ -173,3 +175,11 @@ def test_every_program_of_a_stage_is_on_the_list_and_every_draw_can_be_scraped(n
 def test_a_stage_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(SystemExit, match="no stage 'mixd'; there are depot, mixed"):
         given_stage("mixd")
+
+
+def test_an_aim_that_was_never_measured_is_shown_as_missed() -> None:
+    shown = Console(file=StringIO(), width=120)
+    report = Report("onboarding", "", {"red": 1.0}, {}, {"useful_seconds": Aim(most=180)})
+    report.show(shown)
+    assert report.missed == ("useful_seconds",)
+    assert "≤ 180 missed" in shown.file.getvalue()  # type: ignore[attr-defined]

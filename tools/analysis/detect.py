@@ -292,14 +292,17 @@ def _judge(
         abnormal = abnormal & (seen.badness > 0) & _is_material(seen, spec)
     abnormal = abnormal[known]
     start = _run_starts(abnormal, raw[known])[-1]
-    at = int(known[-1])
-    expected, sigma = _expected(seen, at, baseline, spec, abnormal=bool(abnormal[-1]))
+    at, bad = int(known[-1]), bool(abnormal[-1])
+    expected, sigma = _expected(seen, at, baseline, spec, abnormal=bad)
+    # The median of three lags by a sample: what is bad by itself is told as it is now.
+    newest = float(series.values[at])
+    is_over = spec.is_beyond(newest) if baseline is None else bool(raw[at])
     return Verdict(
         metric=spec.name,
         labels=series.labels,
         service=spec.service_of(series.labels),
         at=_time(series.times[at]),
-        observed=float(seen.values[at]),
+        observed=newest if bad and is_over else float(seen.values[at]),
         expected=expected,
         deviation_sigma=sigma,
         votes=tuple(
@@ -307,7 +310,7 @@ def _judge(
             for name, scores, threshold, marks in columns
             if not np.isnan(scores[at])
         ),
-        anomalous=bool(abnormal[-1]),
+        anomalous=bad,
         started_at=_time(series.times[known[start]]),
         method=_method(baseline, spec),
         unit=spec.unit or series.unit,

@@ -165,6 +165,22 @@ def test_one_wild_sample_is_not_an_anomaly_at_short_steps() -> None:
     assert not verdict.anomalous
 
 
+@pytest.mark.parametrize("young", [True, False])
+def test_trouble_that_grows_is_told_as_it_is_now(young: bool) -> None:
+    """The median of three, by which it is judged, lags by a sample: a figure that is too low."""
+    series = recent()
+    series.values[-3:] = (0.6, 0.9, 1.4)
+    limited = replace(LATENCY, threshold=0.5)
+    verdict = newest(series, None if young else baseline(), limited)
+    assert verdict is not None
+    assert verdict.anomalous
+    assert verdict.observed == 1.4
+    series.values[-1] = 0.1  # it ends: what is well again is not told for the trouble
+    verdict = newest(series, None if young else baseline(), limited)
+    assert verdict is not None
+    assert verdict.observed == 0.6
+
+
 def test_a_good_direction_is_never_an_anomaly() -> None:
     now = recent(lift=-0.09, since_minutes=10)
     up = newest(now, baseline(), LATENCY)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.core.investigation.investigator.diagnosis import Diagnosis
 from bot.core.investigation.investigator.intent import Intent, Kind
-from bot.core.investigation.investigator.investigator import Diagnosis, Investigator
+from bot.core.investigation.investigator.investigator import Investigator
 from bot.core.investigation.recorder import Recorder
 from bot.domain.secrets.redaction import Redactor
 from tests.fakes.baselines import FakeBaselines

@@ -21,8 +21,9 @@ from bot.core.investigation.causes import CauseSheet
 from bot.core.investigation.day_budget import used_up
 from bot.core.investigation.investigator.answer_chart import draw_answer
 from bot.core.investigation.investigator.answer_text import compose
+from bot.core.investigation.investigator.diagnosis import Diagnosis
 from bot.core.investigation.investigator.intent import Intent, parse
-from bot.core.investigation.investigator.investigator import Diagnosis, Investigator
+from bot.core.investigation.investigator.investigator import Investigator
 from bot.core.investigation.model.agent_loop import RunStoppedError
 from bot.core.investigation.model.answer import ModelAnswers
 from bot.core.investigation.model.limits import Limits

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.core.investigation.investigator.answer_text import compose, confidence_word, plain
+from bot.core.investigation.investigator.diagnosis import Diagnosis, Observed
 from bot.core.investigation.investigator.intent import Intent, parse
-from bot.core.investigation.investigator.investigator import Diagnosis, Observed
 from bot.locale import LANGUAGES, Texts
 from tests.fixtures.profile import trading_catalogue
 from tools.analysis.scan import AnomalousSpan

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.investigation.investigator.investigator import Observed
+from bot.core.investigation.investigator.diagnosis import Observed
 from tests.fixtures.profile import trading_catalogue
 from tests.unit.core.test_telling import VERDICT, told
 from tools.analysis.symptoms import SeenVerdict

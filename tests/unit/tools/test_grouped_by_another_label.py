@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bot.core.investigation.investigator.answer_text import compose
+from bot.core.investigation.investigator.diagnosis import Diagnosis, Observed
 from bot.core.investigation.investigator.intent import parse
-from bot.core.investigation.investigator.investigator import Diagnosis, Observed
 from bot.core.reports.breach_forecasts import foresee
 from bot.locale import Texts
 from tests.fakes.baselines import FakeBaselines

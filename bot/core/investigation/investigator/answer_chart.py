@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from dataclasses import replace
 
-from bot.core.investigation.investigator.investigator import Diagnosis
+from bot.core.investigation.investigator.diagnosis import Diagnosis
 from bot.core.shared.charts import ChartDesk
 from bot.core.shared.isolation import isolated
 from bot.domain.chart import ChartSpec, ForecastBand, ShadedSpan

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from bot.core.investigation.investigator.diagnosis import Diagnosis
 from bot.core.investigation.investigator.intent import Kind
-from bot.core.investigation.investigator.investigator import Diagnosis
 from bot.core.shared.wording import clock, gap_text, limit_text, window_text
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from bot.core.investigation.investigator.diagnosis import Diagnosis, Observed
 from bot.core.investigation.investigator.intent import Intent, Kind
-from bot.core.investigation.investigator.objects import seen_objects, unwell_objects
+from bot.core.investigation.investigator.objects import seen_objects
 from bot.core.investigation.recorder import Called, Recorder
-from bot.domain.answer import Conclusion
 from tools.analysis.patterns import Burst
 from tools.analysis.rca import rank_causes
 from tools.analysis.scan import AnomalousSpan
@@ -30,21 +29,17 @@ from tools.analysis.symptoms import (
     SeenVerdict,
     Symptoms,
 )
-from tools.doctor import Found
 from tools.observe.objects import Examined
 from tools.tracing import TraceStudy
 from tools.world import (
     Catalogue,
-    Cause,
     Change,
     ClusterEvent,
     FiringAlert,
     Forecast,
     MetricName,
     MetricRole,
-    Series,
     ServiceName,
-    Severity,
     SimilarCase,
     Verdict,
 )
@@ -52,122 +47,8 @@ from tools.world import (
 CHANGE_LOOKBACK = timedelta(hours=3)  # a change this long before the window may be behind it
 MOST_SERVICES = 3  # looked at closely
 TRACED = (MetricRole.LATENCY, MetricRole.ERRORS)  # what single requests explain
-SURE, HALF_SURE, UNSURE = 0.9, 0.6, 0.3  # that nothing is wrong, by what it rests on
 FILLS_UP = (MetricRole.SATURATION, MetricRole.LAG)  # what a forecast says most about
 Asked = tuple[str, dict[str, Any]]  # a tool's name and its arguments
-
-
-@dataclass(slots=True)
-class Observed:
-    """What was seen, each with the id of its evidence."""
-
-    verdicts: list[SeenVerdict] = field(default_factory=list)
-    spans: list[tuple[AnomalousSpan, str]] = field(default_factory=list)
-    changes: list[SeenChange] = field(default_factory=list)
-    events: list[SeenEvent] = field(default_factory=list)
-    patterns: list[SeenPattern] = field(default_factory=list)
-    traces: list[SeenTraces] = field(default_factory=list)
-    forecasts: list[tuple[Forecast, str]] = field(default_factory=list)
-    cases: list[tuple[SimilarCase, str]] = field(default_factory=list)
-    summaries: list[tuple[str, str]] = field(default_factory=list)  # metric summaries, evidence id
-    series: list[Series] = field(default_factory=list)  # asked for, for the chart
-    unknown: list[tuple[str, str]] = field(default_factory=list)  # why a name is none, evidence id
-    peaks: list[SeenVerdict] = field(default_factory=list)  # the spans as verdicts at their peak
-    alerts: list[tuple[FiringAlert, str]] = field(default_factory=list)  # that fire, gravest first
-    examined: list[tuple[Examined, str]] = field(default_factory=list)  # clusters, object by object
-    checked: int = 0  # series judged
-    by_limit: int = 0  # of those, too young for what is usual: against their limits alone
-    unjudged: int = 0  # series that are too young and have no limit
-    judged_by: str = ""  # evidence id of that judgement
-
-    @property
-    def abnormal(self) -> list[SeenVerdict]:
-        """The abnormal verdicts, strongest first."""
-        found = [v for v in self.verdicts if v.verdict.anomalous]
-        return sorted(found, key=lambda v: -abs(v.verdict.deviation_sigma))
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What the investigator makes of it: causes best first, and whether anything is wrong."""
-
-    intent: Intent
-    observed: Observed
-    causes: tuple[Cause, ...]
-    missing: bool = False  # something that is configured could not be looked at
-
-    @property
-    def healthy(self) -> bool:
-        """Whether nothing abnormal was seen, no object is unwell, and no grave alert fires."""
-        seen = self.observed
-        return not (seen.abnormal or seen.spans or self.alarming or self.unwell)
-
-    @property
-    def unwell(self) -> list[tuple[Found, str]]:
-        """What is wrong now with objects of the services that were asked about, or of all."""
-        return unwell_objects(self.observed.examined, self.intent.services)
-
-    @property
-    def alarming(self) -> list[tuple[FiringAlert, str]]:
-        """The grave alerts of the services that were asked about, or of all."""
-        asked = self.intent.services
-        return [
-            (alert, evidence)
-            for alert, evidence in self.observed.alerts
-            if alert.severity.rank >= Severity.HIGH.rank and (not asked or alert.service in asked)
-        ]
-
-    @property
-    def asked_is_normal(self) -> bool:
-        """Whether a past window was unusual, but not in the metrics that were asked about."""
-        seen, asked = self.observed, self.intent.metrics
-        return bool(
-            asked
-            and seen.spans
-            and not self.causes
-            and not seen.abnormal
-            and not any(span.metric in asked for span, _ in seen.spans)
-        )
-
-    @property
-    def verdict(self) -> Conclusion:
-        """What it comes to."""
-        seen = self.observed
-        if self.causes:
-            return Conclusion.CAUSE if self.causes[0].proved else Conclusion.SUSPECTS
-        if seen.abnormal or self.alarming or self.unwell or not seen.checked:
-            return Conclusion.CANNOT_TELL
-        if seen.spans and not self.asked_is_normal:
-            return Conclusion.RECOVERED
-        return Conclusion.CANNOT_TELL if self.missing else Conclusion.HEALTHY
-
-    @property
-    def confidence(self) -> float:
-        """Confidence in the first cause, or in health when nothing was abnormal."""
-        if self.causes:
-            return self.causes[0].confidence
-        normal = self.healthy or self.asked_is_normal
-        if not normal or not self.asked_was_judged:
-            return UNSURE
-        seen = self.observed
-        partly = 2 * seen.by_limit > seen.checked or seen.unjudged > seen.checked
-        # of what was not looked at nobody can be sure either
-        return HALF_SURE if partly or self.missing else SURE
-
-    @property
-    def asked_was_judged(self) -> bool:
-        """Whether what was asked about could be judged: a young series without a limit cannot."""
-        seen, intent = self.observed, self.intent
-        if not seen.checked:
-            return False
-        if not seen.verdicts or not (intent.metrics or intent.services):
-            return True  # a past window was scanned, or the platform was asked about
-        return any(
-            v.verdict.judged
-            and (not intent.metrics or v.verdict.metric in intent.metrics)
-            and (not intent.services or v.verdict.service in intent.services)
-            for v in seen.verdicts
-        )
 
 
 class Investigator:

@@ -17,7 +17,7 @@ from bot.core.investigation.causes import record_causes
 from bot.core.investigation.day_budget import budget_reached
 from bot.core.investigation.figures import Release
 from bot.core.investigation.investigator.answer_text import plain
-from bot.core.investigation.investigator.investigator import Diagnosis
+from bot.core.investigation.investigator.diagnosis import Diagnosis
 from bot.core.investigation.model.agent_loop import CallTool, Hooks, Talk, converse
 from bot.core.investigation.model.conversation import is_whole, told_again
 from bot.core.investigation.model.limits import Limits

@@ -139,6 +139,19 @@ def hear_resolved(known: Alert, ended_at: datetime) -> Alert:
     return replace(known, state=Over(ended_at, AlertEnding.TOLD))
 
 
+def ended_unheard(known: Alert | None, told: Alert, ended_at: datetime) -> Alert | None:
+    """Take the end of a spell whose beginning nobody told us: it may come after, late.
+
+    None: it is no spell of its own, but one that is known, or over before.
+    """
+    match known.state if known is not None else None:
+        case Firing() | Acknowledged():
+            return None
+        case Over(at) | FalseAlarm(_, at) if told.started_at <= at:
+            return None
+    return replace(told, state=Over(ended_at, AlertEnding.TOLD))
+
+
 def end_unheard(alert: Alert, at: datetime, how: AlertEnding) -> Alert:
     """End an alert that nobody told us is over."""
     return replace(alert, state=Over(at, how)) if alert.active else alert

@@ -222,7 +222,7 @@ class ChannelBook:
         self._client, self._clock = client, clock
         self._teams = teams or Teams(client, clock)
         self._ids: dict[str, str] = {}
-        self._private: set[str] = set()  # ids; what was private once is not forgotten
+        self._private: set[str] = set()  # ids and #names; what was private once is not forgotten
         self._at: float | None = None
 
     def is_private(self, channel: str) -> bool:
@@ -244,9 +244,13 @@ class ChannelBook:
         if bare not in self._ids:
             raise NotFoundError(
                 f"there is no channel {name!r} that the bot can see; invite it there or mend the "
-                f"configuration.{nearest(bare, self._ids)}"
+                f"configuration.{nearest(bare, self._public())}"
             )
         return ChannelId(self._ids[bare])
+
+    def _public(self) -> list[str]:
+        """Return the names that everybody may read."""
+        return [name for name, channel in self._ids.items() if channel not in self._private]
 
     async def load(self) -> None:
         """Read all public channels and the private ones the bot is in."""
@@ -257,7 +261,9 @@ class ChannelBook:
                 answer = await self._page(cursor, of)
                 named = {c["name"]: c["id"] for c in answer["channels"] if c.get("name")}
                 ids = named | ids  # of two workspaces the first has the say
-                self._private |= {c["id"] for c in answer["channels"] if c.get("is_private")}
+                private = [c for c in answer["channels"] if c.get("is_private")]
+                self._private |= {c["id"] for c in private}
+                self._private |= {f"#{c['name']}" for c in private if c.get("name")}
                 cursor = (answer.get("response_metadata") or {}).get("next_cursor", "")
                 if not cursor:
                     break

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from slack_sdk.errors import SlackApiError
 
 UNREACHABLE = "unreachable"
+MOST_WAIT = timedelta(hours=1)  # wall; who asks for more is asked again all the same
 GONE = frozenset({"message_not_found", "thread_not_found", "cant_update_message"})
 LASTING = frozenset(
     {
@@ -78,6 +80,20 @@ class Failure:
         return self.code in GONE
 
 
+def wait_asked(headers: Mapping[str, Any]) -> timedelta:
+    """Return how long an answer asks to wait.
+
+    A second where it does not say, or not in seconds: proxies write dates.
+    """
+    said: Any = next((v for k, v in headers.items() if k.lower() == "retry-after"), "1")
+    said = said[0] if isinstance(said, list) and said else said  # the client's own form
+    try:
+        seconds = float(said)
+    except (TypeError, ValueError):
+        seconds = 1.0
+    return timedelta(seconds=min(seconds, MOST_WAIT.total_seconds()) if seconds >= 0 else 1.0)
+
+
 def failure_of(error: Exception) -> Failure:
     """Say what an error of the Slack client means."""
     if not isinstance(error, SlackApiError):
@@ -92,7 +108,5 @@ def failure_of(error: Exception) -> Failure:
     messages = (said.get("response_metadata") or {}).get("messages") or []
     text = "; ".join([code, *(str(m) for m in messages[:3])])
     if status == 429 or code == "ratelimited":
-        headers = getattr(error.response, "headers", None) or {}
-        seconds = headers.get("Retry-After") or headers.get("retry-after") or "1"
-        return Failure(code, text, timedelta(seconds=float(seconds)))
+        return Failure(code, text, wait_asked(getattr(error.response, "headers", None) or {}))
     return Failure(code, text, None, code in LASTING, answered=True)

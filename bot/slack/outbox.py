@@ -277,7 +277,7 @@ class OutboxWorker:
                   why=why)  # fmt: skip
         now = self._clock.wall()
         async with self._store.begin() as tx:
-            if row.meant is not None:
+            if row.meant is not None and row.ts is None:  # what is posted stays where it is
                 home = Place(row.meant.channel, row.meant.thread_ts)
                 await tx.outbox.moved(row.id, home, None, now, why)
             await tx.outbox.held(row.id, why, now, now + HELD_AGAIN)

@@ -15,18 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from slack_sdk.errors import SlackClientError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.core.ports import Detour, OutboxRow
 from bot.domain.access import AccessConfig, Role, stranger
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import Place
+from bot.slack.failures import failure_of
 from bot.slack.workspace import Workspace
 from tools.errors import BackendError, NotFoundError
 
 log = structlog.get_logger(__name__)
 
 MOST_ADMINS = 5  # who are told, each in a direct message
+HIDDEN = frozenset({"channel_not_found", "not_in_channel"})  # asked for what a channel is
 NOBODY_ELSES = frozenset({"question"})  # views that only make sense where they were asked for
 _ERRORS = (SlackClientError, BackendError, NotFoundError, OSError, TimeoutError)
 
@@ -80,7 +82,9 @@ class Ways:
             return bool(answer["channel"].get("is_private"))
         except (*_ERRORS, KeyError) as error:
             log.info("ways.unknown_channel", channel=channel, why=str(error))
-            return False
+            # Public ones are shown to every bot: an id that is not is private, or out of reach.
+            hidden = isinstance(error, SlackApiError) and failure_of(error).code in HIDDEN
+            return hidden and not known.startswith("#")  # a name may as well be misspelt
 
     async def _admins(self, channel: ChannelId) -> list[Place]:
         """Return the direct messages of the admins of a channel."""

@@ -7,11 +7,15 @@ the room (`bot.slack.app`) is built over core and the workspace
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from slack_sdk.errors import SlackClientError
+from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryState
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncRateLimitErrorRetryHandler,
@@ -23,7 +27,40 @@ from bot.domain.access import AccessConfig
 from bot.slack.channels import SlackChannels
 from bot.slack.config import SlackConfig
 from bot.slack.directory import ChannelBook, SlackDirectory, SlackHistory
+from bot.slack.failures import wait_asked
 from bot.slack.teams import Teams
+
+WAITED_OUT = timedelta(seconds=30)  # wall; of a longer limit the caller is told, which has a lease
+
+
+class RateLimits(AsyncRateLimitErrorRetryHandler):
+    """Waits a short limit out. The library's own waits for any time, and fails over a date."""
+
+    async def _can_retry_async(
+        self,
+        *,
+        state: RetryState,  # noqa: ARG002 - the library's signature
+        request: HttpRequest,  # noqa: ARG002
+        response: HttpResponse | None = None,
+        error: Exception | None = None,  # noqa: ARG002
+    ) -> bool:
+        if response is None or response.status_code != 429:
+            return False
+        return wait_asked(response.headers) <= WAITED_OUT
+
+    async def prepare_for_next_attempt_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,  # noqa: ARG002
+        response: HttpResponse | None = None,
+        error: Exception | None = None,  # noqa: ARG002
+    ) -> None:
+        """Wait."""
+        state.next_attempt_requested = True
+        wait = wait_asked(response.headers) if response is not None else timedelta(0)
+        await asyncio.sleep(wait.total_seconds() + random.random())  # noqa: S311 - spread
+        state.increment_current_attempt()
 
 
 class BotAccount:
@@ -96,7 +133,7 @@ async def check_slack(config: SlackConfig) -> tuple[bool, str]:
 
 
 def _client(config: SlackConfig, *, repeats: bool) -> AsyncWebClient:
-    handlers: list[Any] = [AsyncRateLimitErrorRetryHandler(max_retry_count=2)]
+    handlers: list[Any] = [RateLimits(max_retry_count=2)]
     if repeats:
         handlers.insert(0, AsyncConnectionErrorRetryHandler())
     return AsyncWebClient(

@@ -362,6 +362,11 @@ async def test_a_message_goes_elsewhere_and_those_below_it_follow(store: SqlStor
             HeldBack(PLACE.channel, 1, NOW, "is_archived")
         ]
         assert [r.event.kind for r in await tx.audit.tail()].count("outbox.moved") == 1
+        with pytest.raises(StaleError, match=r"message 7\.7 already"):  # by a process that slept
+            await tx.outbox.moved(row.id, Place(ChannelId("C3")), meant, NOW, "is_archived")
+        there = await tx.outbox.find("root")
+        assert there is not None
+        assert (there.channel, there.ts) == ("C2", "7.7")
 
 
 async def test_a_reply_waits_for_the_message_above_it_and_takes_its_ts(store: SqlStore) -> None:

@@ -202,6 +202,22 @@ async def test_a_resolve_ends_it_in_its_thread_and_a_late_firing_opens_nothing(
     assert len(await sender.findings()) == 1
 
 
+async def test_an_end_that_overtakes_its_beginning_leaves_nothing_open(sender: Sender) -> None:
+    """A pair, or a queue between: the resolve is here first, and nobody will say it again."""
+    down = firing("ShopDown", service="shop", severity="critical")
+    over = resolved(down, "2026-11-19T22:25:00Z")
+    for _ in range(2):
+        await sender.deliver(over, down, over)
+    (alert,) = await sender.alerts()
+    assert isinstance(alert.state, Over)
+    again = {**down, "startsAt": "2026-11-19T22:26:00Z"}
+    await sender.deliver(resolved(again, "2026-11-19T22:27:00Z"))
+    told = await sender.deliver(again)
+    assert (told["opened"], await sender.findings()) == ([], [])
+    told = await sender.deliver({**down, "startsAt": "2026-11-19T22:28:00Z"})
+    assert len(told["opened"]) == 1
+
+
 async def test_an_alert_that_nobody_ends_is_over_after_a_while_and_the_thread_says_how(
     sender: Sender,
 ) -> None:

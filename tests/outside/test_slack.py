@@ -342,6 +342,38 @@ async def test_what_is_meant_for_few_is_told_to_no_wider_circle(
     assert f"1 held back that belong to {direct}" in status
 
 
+async def test_what_slack_hides_from_the_bot_is_told_to_no_wider_circle(
+    shift: Shift, refusing: Refusing
+) -> None:
+    """A public channel is shown to every bot: who is refused its very name was put out of it."""
+    hidden = ChannelId("C0PRIVATE")
+    refusing.words[hidden] = "channel_not_found"
+    await ask_for(shift, "the wallet is empty", hidden)
+    shift.room.workspace.book._private.add("#wages")  # seen while the bot was in it
+    await ask_for(shift, "nobody was paid", "#wages")
+    await settled(shift)
+    assert said(shift, "#incidents") == []
+    told = " ".join(said(shift, "dm", "alice"))
+    assert "the wallet is empty" in told
+    assert "nobody was paid" in told
+
+
+async def test_a_message_told_elsewhere_is_rewritten_where_it_is_once_the_token_is_mended(
+    shift: Shift, refusing: Refusing
+) -> None:
+    refusing.words[DIGEST] = "is_archived"
+    await ask_for(shift, "half of it")
+    await settled(shift)
+    async with shift.store.begin() as tx:
+        await tx.outbox.refresh("notice", "half of it", {"text": "all of it"})
+    shift.slack.fail("chat.update", error="token_revoked")
+    await settled(shift)
+    shift.clock.advance(worker.HELD_AGAIN)
+    await settled(shift)
+    (told,) = said(shift, "#incidents")
+    assert "all of it" in told
+
+
 @pytest.mark.parametrize("word", ["invalid_blocks", "a_word_of_tomorrow"])
 async def test_what_is_refused_for_its_blocks_is_told_as_text(
     shift: Shift, refusing: Refusing, word: str

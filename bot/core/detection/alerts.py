@@ -22,7 +22,7 @@ from bot.core.detection.alert_severity import SeverityTable
 from bot.core.detection.alert_subject import Naming, naming_of, service_of
 from bot.core.detection.heartbeats import Heartbeats
 from bot.core.ports import Clock, Store, Transaction
-from bot.domain.alert import Alert, hear_again, hear_resolved
+from bot.domain.alert import Alert, ended_unheard, hear_again, hear_resolved
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import AlertId, mint
 from bot.domain.secrets.redaction import Redactor
@@ -136,9 +136,15 @@ class AlertDesk:
     async def _take(self, tx: Transaction, told: ToldAlert, alert: Alert, done: _Sorted) -> None:
         known = await tx.alerts.latest(alert.fingerprint)
         if not told.firing:
+            ended = min(told.ends_at or self._clock.now(), self._clock.now())
+            if told.starts_at is not None and told.starts_at <= ended:
+                unheard = ended_unheard(known, alert, ended)
+                if unheard is not None:
+                    await tx.alerts.save(unheard)
+                    await tx.audit.append(event_of("alert.resolved", unheard, self._clock.now()))
+                    return
             if known is None:
                 return
-            ended = min(told.ends_at or self._clock.now(), self._clock.now())
             changed = hear_resolved(known, ended)
             if changed is not known:
                 await tx.alerts.save(changed)

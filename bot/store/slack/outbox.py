@@ -389,12 +389,18 @@ class SqlOutbox:
     async def moved(
         self, row_id: str, place: Place, meant: Detour | None, at: datetime, error: str
     ) -> None:
-        """Send a message that is not posted another way, or back to where it belongs."""
+        """Send a message that is not posted another way, or back to where it belongs.
+
+        StaleError when it was posted meanwhile: then it is where it is.
+        """
         before = await self._get(row_id)
         new = {"channel": place.channel, "thread_ts": place.thread_ts, "meant": _kept(meant)}
         trouble = {"last_error": error, "troubled_at": func.coalesce(T.c.troubled_at, at)}
         anew = {"attempts": 0, "refused": None, "retry_at": None, "sent_at": None, **trouble}
-        await self._change(row_id, **await self._sealed(row_id, **new), **anew, **FREE)
+        unposted = update(T).where(T.c.id == row_id, T.c.ts.is_(None))
+        sealed = await self._sealed(row_id, **new)
+        if await self._session.run(unposted.values(**sealed, **anew, **FREE)) == 0:
+            raise StaleError(f"{row_id} is message {before.ts} already; leave it where it is")
         facts = {"from": Place(before.channel, before.thread_ts).key(), "to": place.key()}
         await self._audit.append(Event(MOVED, at, BOT, row_id, error, facts=facts))
 

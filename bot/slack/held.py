@@ -68,11 +68,20 @@ class HeldInSlack:
         return self.texts.say(
             f"slack.held.{key}",
             count=held.count,
-            where=held.where,
+            where=self._where(held.where),
             since=f"{held.since:%Y-%m-%d %H:%M} UTC",
-            why=held.why[:LONGEST_WHY],
+            why=self._without_name(held)[:LONGEST_WHY],
             hint=self.texts.say(f"slack.held.hint.{hint}"),
         )
+
+    def _where(self, where: str) -> str:
+        """Name a channel to every viewer: not one whose very name Slack hides from them."""
+        hidden = where.startswith("#") and self.workspace.book.is_private(where)
+        return self.texts.say("slack.held.private") if hidden else where
+
+    def _without_name(self, held: HeldBack) -> str:
+        """Return why, in words that may quote the name of the channel."""
+        return held.why.replace(held.where, self._where(held.where)) if held.where else held.why
 
     def _told(self, lines: Sequence[str]) -> str:
         more = len(lines) - MOST_NAMED

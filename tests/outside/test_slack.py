@@ -356,6 +356,9 @@ async def test_what_slack_hides_from_the_bot_is_told_to_no_wider_circle(
     told = " ".join(said(shift, "dm", "alice"))
     assert "the wallet is empty" in told
     assert "nobody was paid" in told
+    status = (await shift.bot.vitals.status())["slack outbox"]
+    assert "belong to a private channel" in status
+    assert "wages" not in status  # every viewer reads it
 
 
 async def test_a_message_told_elsewhere_is_rewritten_where_it_is_once_the_token_is_mended(

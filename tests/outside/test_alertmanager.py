@@ -218,6 +218,16 @@ async def test_an_end_that_overtakes_its_beginning_leaves_nothing_open(sender: S
     assert len(told["opened"]) == 1
 
 
+async def test_an_end_of_a_sender_without_beginnings_ends_it_though_its_clock_is_behind(
+    sender: Sender,
+) -> None:
+    down = {**firing("ShopDown", service="shop", severity="critical"), "startsAt": None}
+    await sender.deliver(down)
+    await sender.minutes(5)
+    told = await sender.deliver(resolved(down, "2026-11-19T12:00:00Z"))
+    assert len(told["resolved"]) == 1
+
+
 async def test_an_alert_that_nobody_ends_is_over_after_a_while_and_the_thread_says_how(
     sender: Sender,
 ) -> None:

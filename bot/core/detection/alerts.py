@@ -145,6 +145,8 @@ class AlertDesk:
                     return
             if known is None:
                 return
+            if told.starts_at is None:  # then it began by our clock, maybe ahead of theirs
+                ended = max(ended, known.started_at)
             changed = hear_resolved(known, ended)
             if changed is not known:
                 await tx.alerts.save(changed)

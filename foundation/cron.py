@@ -18,7 +18,9 @@ from zoneinfo import ZoneInfo
 
 SECOND = timedelta(seconds=1)
 MINUTE, HOUR, WEEKDAYS = 0, 1, 4  # places of fields
-TO_SUNDAY = re.compile(r"-sun\b", re.IGNORECASE)  # a range may end with the week
+TO_SUNDAY = re.compile(r"(?<!sun)-sun\b", re.IGNORECASE)  # a range may end with the week
+STEP = re.compile(r"/(\d+)")
+SIZES = (60, 24, 31, 12, 7)  # of minute, hour, day, month, weekday
 
 
 class CronError(ValueError):
@@ -113,5 +115,12 @@ def _checked(expression: str) -> str:
             f"cron {expression!r} names weekdays by digits ({weekdays!r}), which mean different "
             "days in different schedulers; write names, such as mon-fri"
         )
+    for field, size in zip(fields, SIZES, strict=True):
+        step = next((int(n) for n in STEP.findall(field) if int(n) > size), None)
+        if step is not None:
+            raise CronError(
+                f"cron {expression!r}: a step of {step} ({field!r}) is longer than its field, "
+                f"which begins anew after {size}; write two schedules, or a step of at most {size}"
+            )
     fields[WEEKDAYS] = TO_SUNDAY.sub("-7", weekdays)
     return " ".join(fields)

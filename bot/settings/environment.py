@@ -33,13 +33,14 @@ def with_files(environ: Mapping[str, str], referred: Collection[str]) -> dict[st
 
     Raises ConfigError for a file that cannot be read.
     """
-    found = dict(environ)
+    # A secret made by `echo` ends its line, which no header and no address may.
+    found = {name: value.rstrip("\r\n") for name, value in environ.items()}
     for name in sorted({*SECRET_NAMES, "DATABASE_URL", *referred}):
         path = environ.get(f"{name}_FILE")
         if not path or environ.get(name):
             continue
         try:
-            with Path(path).open(encoding="utf-8") as file:  # a pipe too: FILE=<(command)
+            with Path(path).open(encoding="utf-8-sig") as file:  # a pipe too: FILE=<(command)
                 found[name] = file.read(LONGEST_SECRET + 1).strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"

@@ -151,11 +151,13 @@ async def test_the_bot_lives_through_a_night_when_the_clocks_change(
 
 @pytest.mark.parametrize("expression", ["0 0 30 2 *", "0 0 31 4,6 *"])
 def test_a_day_that_never_comes_is_refused(expression: str) -> None:
+    """croniter #34, cron-parser #115: 31 February and 31 April were looked for without end."""
     with pytest.raises(CronError, match=r"cannot be read|never comes"):
         Cron(expression)
 
 
 def test_a_week_may_end_on_sunday() -> None:
+    """systemd-cron #136: Friday to Sunday was refused."""
     cron = Cron("0 9 * * sat-sun")
     friday = datetime(2026, 11, 27, 12, tzinfo=UTC)
     assert [f"{slot:%a}" for slot in told(cron, friday, friday + 7 * DAY)] == ["Sat", "Sun"]

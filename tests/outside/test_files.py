@@ -133,6 +133,7 @@ def test_what_editors_and_tools_write_is_read(tmp_path: Path, content: str | byt
         ("api: {port: 0120}", "octal to some readers"),
         ("anomaly_detection: {zscore_threshold: .inf}", "no number to compare with"),
         ("api: {port: true}", "api.port"),
+        # crops-parser #48: Norway, in a list of countries, became false.
         ("auto_remediation: {blacklist: {namespaces: [no, 0120]}}", "octal|no text|string"),
         ("- app\n", "config.yaml"),
         ("app: staging\n", "app"),

@@ -99,6 +99,7 @@ async def ask(metrics: object, expression: str, window: str = "30m") -> ToolResu
 @pytest.mark.parametrize(
     ("expression", "why"),
     [
+        # sloth #440, kuma #16493: without any error the numerator has no series at all.
         ('sum(rate(http_requests_total{code=~"5.."}[5m]))', "its code is '200'"),
         (
             'rate(http_requests_total{code=~"5.."}[5m]) / rate(http_requests_total[5m])',
@@ -107,13 +108,16 @@ async def ask(metrics: object, expression: str, window: str = "30m") -> ToolResu
         ('http_requests_total{service="wbe"}', "its service is 'api', 'web'"),
         ('http_requests_total{team="a"}', "they have no label team"),
         ('http_requests_total{service="web",instance="api-1"}', "its service is 'api'"),
+        # prometheus #1428, #3194 and #8001: a minute's range over a minute's scrapes.
         ("rate(http_requests_total[15s])", "shorter than two scrapes, which are about 15s apart"),
         ("sum(irate(http_requests_total[10s]))", "take [60s] or more"),
+        # open-bank-oss #5048: no consumer that lags was taken for a broken panel.
         ("queue_depth > 1000", "the comparison leaves none: queue_depth{} lies between 5 and 5"),
         (
             "rate(http_requests_total[5m]) / queue_depth",
             "the left has (code, instance, service), the right (__name__, service)",
         ),
+        # thanos-io/promql-engine #130: that the series have a label le was taken for granted.
         (
             "histogram_quantile(0.9, sum by (service) (rate(latency_bucket[5m])))",
             "histogram_quantile needs the label le",
@@ -159,6 +163,7 @@ async def test_no_error_is_a_ratio_of_nothing_where_there_is_traffic(
 async def test_a_week_says_its_true_peak_and_when_it_was(
     prometheus: Prometheus, tmp_path: Path, tool: str
 ) -> None:
+    """grafana #16388, grafana-dashboards-kubernetes #181: a wide window skips what is short."""
     (tmp_path / "metrics.yaml").write_text(METRICS, encoding="utf-8")
     catalogue = Catalogue(load_metrics(tmp_path / "metrics.yaml"), {})
     if tool == "query_metric":

@@ -58,6 +58,12 @@ def ago(stamped: str, now: datetime) -> str:
     return f"{seconds:.0f} s ago"
 
 
+def _due(stamped: str, now: datetime) -> str:
+    """Return when something is due: a pod's deletion is dated at the end of its grace period."""
+    left = (datetime.fromisoformat(stamped) - now).total_seconds()
+    return f"in {left:.0f} s" if left > 0 else ago(stamped, now)
+
+
 def _head(row: Row, now: datetime) -> str:
     parts = [_count(row, now)]
     if row["phase"]:
@@ -119,7 +125,7 @@ def _pod(pod: Row, now: datetime) -> Iterator[str]:
     yield f"{text} – {_said(pod['message'])}" if pod["message"] else text
     if pod["deleted_at"]:
         held = ", ".join(pod["finalizers"])
-        yield f"    to be deleted by {pod['deleted_at']} ({ago(pod['deleted_at'], now)})" + (
+        yield f"    to be deleted by {pod['deleted_at']} ({_due(pod['deleted_at'], now)})" + (
             f", held by its finalizers {_said(held)}" if held else ""
         )
     for each in pod["containers"]:

@@ -8,6 +8,7 @@ What both tell is one event, by uid.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from tools.backends.kubernetes.failures import Object
 from tools.kubernetes_conditions import time_of
@@ -54,7 +55,7 @@ def event_of(item: Object, cluster: str) -> ClusterEvent | None:
     series = item.get("series") or {}
     own = item.get("metadata") or {}
     made = own.get("creationTimestamp")
-    at = time_of(series.get("lastObservedTime") or _first(item, STAMPS) or made)
+    at = _first(series.get("lastObservedTime"), *map(item.get, STAMPS), made)
     if at is None:
         return None
     about = item.get("involvedObject") or item.get("regarding") or {}
@@ -72,7 +73,7 @@ def event_of(item: Object, cluster: str) -> ClusterEvent | None:
         reason=item.get("reason") or "",
         message=item.get("message") or item.get("note") or "",
         count=int(count),
-        first=time_of(_first(item, FIRST) or made),
+        first=_first(*map(item.get, FIRST), made),
     )
 
 
@@ -94,5 +95,6 @@ def told_once(items: Iterable[Object], cluster: str) -> list[ClusterEvent]:
     return sorted(once, key=lambda event: event.at, reverse=True)
 
 
-def _first(item: Object, names: Iterable[str]) -> str | None:
-    return next((str(item[name]) for name in names if item.get(name)), None)
+def _first(*stamps: str | None) -> datetime | None:
+    """Return the first that is a time; who leaves one out writes null, or the zero of Go."""
+    return next((at for stamp in stamps if (at := time_of(stamp))), None)

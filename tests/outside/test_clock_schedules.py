@@ -47,7 +47,7 @@ TOLD: dict[str, tuple[str, str, datetime, list[str]]] = {
         "0 9 * * tue/2", "UTC", datetime(2026, 11, 23, tzinfo=UTC),
         ["2026-11-24 09:00", "2026-11-26 09:00", "2026-11-28 09:00", "2026-12-01 09:00"],
     ),
-    "Cronos #95: Sunday to Sunday is Sunday (ours was every day)": (
+    "Cronos #95: of its kind, a range from Sunday: sun-sun (ours: every day)": (
         "0 9 * * sun-sun", "UTC", datetime(2026, 11, 23, tzinfo=UTC),
         ["2026-11-29 09:00", "2026-12-06 09:00"],
     ),

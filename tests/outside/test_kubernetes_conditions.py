@@ -31,7 +31,7 @@ CONDITIONS: dict[str, tuple[str, list[Json], list[str]]] = {
     "enhancements #5089 (1.33): a resize that failed stands as in progress (ours hid it)": (
         "Pod", [says("PodResizeInProgress", "True", "Error", "memory is in use")],
         ["PodResizeInProgress"]),
-    "kubernetes #123441: a resize that goes on is no failure": (
+    "known from practice: a resize that goes on is no failure": (
         "Pod", [says("PodResizeInProgress", "True")], []),
     "kubernetes #134345 (1.35): all containers have been restarted (ours called that trouble)": (
         "Pod", [says("AllContainersRestarting", "False")], []),

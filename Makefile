@@ -14,8 +14,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PACKAGES := $(patsubst %/,%,$(wildcard bot/ tools/ knowledge/ playbooks/ prompts/ foundation/ sandbox/ bench/))
 PYTEST_ARGS ?=
-# one more than there are cores: stories wait for processes and for the world's time, and a core is idle then
-PYTEST_WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+# two more than there are cores: stories wait for processes and for the world's time, and a core is idle then
+PYTEST_WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 # a test run starts dozens of Python processes; each would compile all of its libraries again
 unexport PYTHONDONTWRITEBYTECODE
 DEMO_ARGS ?= --speed 5 --at 300
@@ -67,7 +67,7 @@ bench: setup ## measurements against peers (NAME=nab; BENCH_DATA=folder of recor
 
 # ---------------------------------------------------------------------------------------------- judge
 
-test: setup ## all tests, a worker per core and one more, with coverage data and seconds per folder; what needs a missing program skips
+test: setup ## all tests, a worker per core and two more, with coverage data and seconds per folder; what needs a missing program skips
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(foreach package,$(filter-out bench,$(PACKAGES)),--cov=$(package)) --cov-branch --cov-report= $(PYTEST_ARGS)
 
 check: lint types imports docs ## everything CI checks besides the tests

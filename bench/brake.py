@@ -67,7 +67,7 @@ def peak_mb(series: int) -> float:
 async def _halt_behind(events: int) -> float:
     from bot.core.remediation.guarding.halts import HALT
     from bot.domain.access import AccessConfig, Role
-    from sandbox.slack.people import ALICE, BOT_USER_ID
+    from sandbox.slack.chat.people import ALICE, BOT_USER_ID
     from tests.fakes.clock import FakeClock
     from tests.fixtures.database import sqlite_store
     from tests.fixtures.shift import Shift, local_slack

@@ -51,8 +51,8 @@ from bot.scheduler import Scheduler
 from bot.settings import Settings, slack_config, with_channel_ids
 from bot.slack.app import SlackRoom
 from bot.slack.config import SlackConfig
+from bot.slack.delivery.held import HeldInSlack
 from bot.slack.deps import SlackDeps
-from bot.slack.held import HeldInSlack
 from bot.telemetry import LoopLag, SelfMetrics
 
 log = structlog.get_logger(__name__)

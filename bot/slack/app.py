@@ -22,17 +22,17 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackClientError
 
+from bot.slack.delivery.outbox import OutboxWorker
+from bot.slack.delivery.renderers import renderers_over
+from bot.slack.delivery.ways import Ways
 from bot.slack.deps import SlackDeps
 from bot.slack.front_door import FrontDoor
 from bot.slack.inbox import InboxWorker
 from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import LISTENERS
-from bot.slack.outbox import OutboxWorker
 from bot.slack.recovery import Recovery
-from bot.slack.renderers import renderers_over
 from bot.slack.replies import SlackReplies
 from bot.slack.socket_lane import LanedSocket
-from bot.slack.ways import Ways
 from bot.slack.workspace import Workspace
 from foundation.retries import RetryPolicy
 from tools.errors import BackendError

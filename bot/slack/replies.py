@@ -31,8 +31,8 @@ from bot.slack.answer_message import (
 from bot.slack.blocks import answer as view
 from bot.slack.blocks.markdown import markdown, whole
 from bot.slack.blocks.text import Block, context, cut, escape
+from bot.slack.delivery.uploads import CHART_ERRORS, becomes_usable, upload_chart
 from bot.slack.failures import failure_of
-from bot.slack.uploads import CHART_ERRORS, becomes_usable, upload_chart
 from bot.slack.workspace import Workspace
 
 log = structlog.get_logger(__name__)

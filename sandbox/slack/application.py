@@ -10,11 +10,11 @@ from pathlib import Path
 
 from aiohttp import web
 
+from sandbox.slack.chat.wire import Refusal
 from sandbox.slack.page import Page, only_our_page
 from sandbox.slack.parts import Parts
 from sandbox.slack.responses import Responses
 from sandbox.slack.webapi import WebApi
-from sandbox.slack.wire import Refusal
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_UPLOAD_BYTES = 64 * 1024 * 1024

@@ -7,6 +7,7 @@ view   ──check_view────> faults ──> `invalid_arguments`
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.slack.chat.wire import Json
 from sandbox.slack.elements import (
     ANY_TEXT,
     IN_ACTIONS,
@@ -20,7 +21,6 @@ from sandbox.slack.elements import (
     check_image_source,
     check_text,
 )
-from sandbox.slack.wire import Json
 
 MOST_IN_MESSAGE = 50
 MOST_IN_VIEW = 100

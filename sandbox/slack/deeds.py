@@ -9,19 +9,19 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
+from sandbox.slack.chat.people import Channel
+from sandbox.slack.chat.typed import rich_text, to_wire
+from sandbox.slack.chat.wire import Json, Refusal, mint
+from sandbox.slack.chat.workspace import Message
 from sandbox.slack.events import Events
 from sandbox.slack.forms import complaints, form_values
 from sandbox.slack.identity import find_element
 from sandbox.slack.methods.streams import end_stream
 from sandbox.slack.parts import Parts
-from sandbox.slack.people import Channel
 from sandbox.slack.responses import Responses
 from sandbox.slack.socket_mode import NotAcknowledgedError
 from sandbox.slack.triggers import Trigger
-from sandbox.slack.typed import rich_text, to_wire
-from sandbox.slack.wire import Json, Refusal, mint
-from sandbox.slack.workspace import Message
 
 _CHOSEN = (
     "value", "selected_option", "selected_options", "selected_user", "selected_users",

@@ -5,12 +5,12 @@ A mention in a channel is two events, `app_mention` and `message`; in a direct m
 
 from dataclasses import dataclass
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
+from sandbox.slack.chat.people import Channel
+from sandbox.slack.chat.typed import mentions
+from sandbox.slack.chat.wire import Json, mint
+from sandbox.slack.chat.workspace import Change, Message
 from sandbox.slack.parts import Parts
-from sandbox.slack.people import Channel
-from sandbox.slack.typed import mentions
-from sandbox.slack.wire import Json, mint
-from sandbox.slack.workspace import Change, Message
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from sandbox.slack.chat.wire import Json
 from sandbox.slack.elements import STATEFUL
 from sandbox.slack.identity import find_element, interactive
-from sandbox.slack.wire import Json
 
 _EMPTY: dict[str, str] = {
     "static_select": "selected_option", "radio_buttons": "selected_option",

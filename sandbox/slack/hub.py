@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from sandbox.slack.wire import Json
+from sandbox.slack.chat.wire import Json
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.slack.chat.wire import Json, mint
 from sandbox.slack.elements import IN_CONTEXT_ACTIONS, IN_INPUT, IN_SECTION
-from sandbox.slack.wire import Json, mint
 
 _INTERACTIVE = (IN_SECTION | IN_INPUT | IN_CONTEXT_ACTIONS) - {"image"}
 _INSIDE = ("elements", "actions", "child_blocks", "accessory", "element")

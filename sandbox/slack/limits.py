@@ -7,7 +7,7 @@ Slack is one workspace with one app; Slack counts per method, workspace and app.
 import math
 from dataclasses import dataclass, field
 
-from sandbox.slack.wire import Json
+from sandbox.slack.chat.wire import Json
 
 PER_MINUTE = {1: 1, 2: 20, 3: 50, 4: 100}  # tier -> calls that always pass
 DISTRIBUTED = frozenset({"conversations.history", "conversations.replies"})

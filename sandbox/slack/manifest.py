@@ -8,7 +8,7 @@ Without a dict the repository's `slack-manifest.yaml` is read; without that file
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.slack.wire import Json
+from sandbox.slack.chat.wire import Json
 
 _FILE = Path(__file__).resolve().parents[2] / "slack-manifest.yaml"
 

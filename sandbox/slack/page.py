@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientConnectionResetError, web
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
+from sandbox.slack.chat.people import Channel
+from sandbox.slack.chat.wire import Json, Refusal
+from sandbox.slack.chat.workspace import Change, wire_reactions
 from sandbox.slack.deeds import DeedError, Deeds
 from sandbox.slack.parts import Parts
-from sandbox.slack.people import Channel
 from sandbox.slack.webapi import WebApi
-from sandbox.slack.wire import Json, Refusal
-from sandbox.slack.workspace import Change, wire_reactions
 
 _CLOCK_SECONDS = 5.0  # how often an idle page is told the world's time
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sandbox.slack import people
-from sandbox.slack.files import Files
+from sandbox.slack.chat import people
+from sandbox.slack.chat.files import Files
+from sandbox.slack.chat.people import Channel
+from sandbox.slack.chat.shelf import Shelf
+from sandbox.slack.chat.wire import Json, Refusal, WorldClock
+from sandbox.slack.chat.workspace import Message, Workspace
 from sandbox.slack.hub import Hub
 from sandbox.slack.manifest import Manifest
-from sandbox.slack.people import Channel
-from sandbox.slack.shelf import Shelf
 from sandbox.slack.socket_mode import SocketMode
 from sandbox.slack.tenant import ONE_WORKSPACE, Tenant
 from sandbox.slack.triggers import Triggers
 from sandbox.slack.views import Views
-from sandbox.slack.wire import Json, Refusal, WorldClock
-from sandbox.slack.workspace import Message, Workspace
 
 STREAM_SECONDS = 300.0  # Slack closes a stream about five minutes after it began
 

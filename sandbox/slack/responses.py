@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
+from sandbox.slack.chat.wire import Json, Refusal
+from sandbox.slack.chat.workspace import Message
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.chat import thread_parent
 from sandbox.slack.methods.content import bot_body, content_body, read_content
 from sandbox.slack.parts import Parts
-from sandbox.slack.wire import Json, Refusal
-from sandbox.slack.workspace import Message
 
 
 @dataclass(frozen=True)

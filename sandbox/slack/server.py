@@ -12,11 +12,13 @@ from typing import TypeVar
 from aiohttp import web
 
 from sandbox.clock import Clock
-from sandbox.slack import people
 from sandbox.slack.application import application
+from sandbox.slack.chat import people
+from sandbox.slack.chat.files import FILE_SECONDS, Files
+from sandbox.slack.chat.wire import Json, WorldClock
+from sandbox.slack.chat.workspace import Message, open_workspace
 from sandbox.slack.deeds import DeedError, Deeds
 from sandbox.slack.events import Events
-from sandbox.slack.files import FILE_SECONDS, Files
 from sandbox.slack.hub import Hub
 from sandbox.slack.identity import interactive
 from sandbox.slack.limits import RateLimits
@@ -29,8 +31,6 @@ from sandbox.slack.tenant import ONE_WORKSPACE, Tenant
 from sandbox.slack.triggers import TRIGGER_SECONDS, Triggers
 from sandbox.slack.views import Views
 from sandbox.slack.webapi import WebApi
-from sandbox.slack.wire import Json, WorldClock
-from sandbox.slack.workspace import Message, open_workspace
 
 BOT_TOKEN = "xoxb-sandbox-bot"
 APP_TOKEN = "xapp-sandbox-app"

@@ -19,8 +19,8 @@ from itertools import count
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
-from sandbox.slack.people import APP_ID
-from sandbox.slack.wire import Json, mint
+from sandbox.slack.chat.people import APP_ID
+from sandbox.slack.chat.wire import Json, mint
 
 ACK_SECONDS = 3.0
 RETRY_SECONDS = (0.0, 60.0, 300.0)  # Slack's: nearly at once, one minute, five minutes

@@ -7,7 +7,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from sandbox.slack.wire import Refusal, mint
+from sandbox.slack.chat.wire import Refusal, mint
 
 TRIGGER_SECONDS = 3.0
 RESPONSE_SECONDS = 30 * 60.0

@@ -4,15 +4,15 @@ open ──> [root]      push ──> [root, second]      update: in place, guar
 submit / close take the top away; `clear` empties the stack
 """
 
-from sandbox.slack import people
 from sandbox.slack.blockkit import check_view
+from sandbox.slack.chat import people
+from sandbox.slack.chat.files import Files
+from sandbox.slack.chat.shelf import Shelf
+from sandbox.slack.chat.wire import Json, Refusal, WorldClock, mint
 from sandbox.slack.elements import Check
-from sandbox.slack.files import Files
 from sandbox.slack.hub import Hub
 from sandbox.slack.identity import name_blocks
-from sandbox.slack.shelf import Shelf
 from sandbox.slack.triggers import Trigger
-from sandbox.slack.wire import Json, Refusal, WorldClock, mint
 
 MOST_STACKED = 3
 MOST_VIEW_BYTES = 250_000

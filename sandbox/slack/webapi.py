@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from sandbox.slack.chat.wire import Json, Refusal
 from sandbox.slack.limits import RateLimits
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.table import METHODS, Method
 from sandbox.slack.parts import Parts, refuse_without
-from sandbox.slack.wire import Json, Refusal
 
 APP_SCOPES = frozenset({"connections:write"})
 

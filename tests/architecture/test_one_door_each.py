@@ -69,7 +69,7 @@ BROAD_EXCEPT: dict[str, str] = {
     "bot/slack/front_door.py": "a listener that fails is told to its person; the rest is heard",
     "bot/slack/inbox.py": "a listener that fails is told to its person; the loop goes on hearing",
     "bot/slack/listeners/room.py": "a background run; the desk told its row and thread",
-    "bot/slack/outbox.py": "the loop that posts goes on posting",
+    "bot/slack/delivery/outbox.py": "the loop that posts goes on posting",
     "tools/extensions.py": "a team's own module may fail in any way; the error names its line",
 }
 

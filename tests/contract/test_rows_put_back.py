@@ -19,7 +19,7 @@ from bot.domain.plans.plan import PlanStatus, StepPhase
 from bot.domain.plans.policy import rule
 from bot.domain.plans.risk import Tier
 from bot.locale import Texts
-from bot.slack.renderers import renderers_over
+from bot.slack.delivery.renderers import renderers_over
 from bot.store.store import SqlStore
 from tests.contract.test_forged_approvals import Attacker, nothing_runs, restore, snapshot
 from tests.fakes.decision import ADA, ANN, INCIDENTS, RAY, START, Production

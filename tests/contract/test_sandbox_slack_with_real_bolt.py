@@ -17,8 +17,8 @@ from slack_sdk.models.messages.chunk import TaskUpdateChunk
 from slack_sdk.web.async_client import AsyncWebClient
 
 from sandbox.clock import ManualClock
+from sandbox.slack.chat.people import ALICE, BOT_USER_ID, INCIDENTS, TEAM_ID
 from sandbox.slack.manifest import BUILT_IN
-from sandbox.slack.people import ALICE, BOT_USER_ID, INCIDENTS, TEAM_ID
 from sandbox.slack.server import SlackServer, start_slack
 from tests.fixtures.slack_timing import PATIENT
 from tests.patience import PATIENCE

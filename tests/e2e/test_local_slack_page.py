@@ -12,7 +12,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
 from sandbox.slack.server import SlackServer, Timing, start_slack
 from tests.patience import PATIENCE
 

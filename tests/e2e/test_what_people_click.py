@@ -22,7 +22,7 @@ from bot.main import open_database
 from bot.settings import Settings, load_settings
 from bot.slack import replies
 from sandbox.main import Ports, Sandbox, up
-from sandbox.slack import people
+from sandbox.slack.chat import people
 from tests.fixtures.nouns import a_baseline, a_finding, a_verdict, an_anomaly
 from tests.fixtures.slack_timing import UNHURRIED
 from tests.patience import PATIENCE

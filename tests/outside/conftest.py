@@ -10,7 +10,7 @@ import pytest
 from bot.domain.access import AccessConfig, Role
 from bot.store.store import SqlStore
 from sandbox.model.server import ModelServer, start_model
-from sandbox.slack.people import BOB
+from sandbox.slack.chat.people import BOB
 from sandbox.slack.server import SlackServer
 from tests.fakes.changes import FakeChanges
 from tests.fakes.clock import FakeClock

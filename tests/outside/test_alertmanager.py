@@ -22,7 +22,7 @@ from bot.domain.alert import AlertEnding, Firing, Over
 from bot.domain.anomaly import Acknowledged, FalseAlarm
 from bot.domain.ids import UserId
 from bot.domain.question import Question
-from sandbox.slack.people import BOB
+from sandbox.slack.chat.people import BOB
 from tests.fixtures.alert_sender import Sender, firing, resolved
 from tests.fixtures.shift import PLACE, Shift
 from tools.backends.alertmanager import Alertmanager

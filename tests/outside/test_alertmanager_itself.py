@@ -22,7 +22,7 @@ from bot.core.upkeep.api_tokens import Tokens
 from bot.domain.access import Scope
 from bot.domain.alert import Alert, AlertEnding, Over
 from bot.domain.ids import UserId
-from sandbox.slack.people import BOB
+from sandbox.slack.chat.people import BOB
 from tests.fixtures.alert_sender import Sender
 from tests.fixtures.real_prometheus import free_address, program
 from tests.fixtures.shift import Shift

@@ -21,7 +21,7 @@ from bot.domain.place import Place
 from sandbox.model.protocol import check_request
 from sandbox.model.script import Turn, garbled_tool_use, text, thinking, tool_use
 from sandbox.model.server import ModelServer, start_model
-from sandbox.slack.people import INCIDENTS
+from sandbox.slack.chat.people import INCIDENTS
 from tests.fixtures.nouns import NOW
 from tests.fixtures.shift import Shift
 

@@ -31,8 +31,8 @@ from bot.core.ports import Person
 from bot.domain.access import AccessConfig, Role
 from bot.domain.ids import AnomalyId, ChannelId, Ts, UserId
 from bot.domain.place import Place
-from bot.slack import outbox as worker
-from sandbox.slack.people import (
+from bot.slack.delivery import outbox as worker
+from sandbox.slack.chat.people import (
     ALICE,
     BOB,
     BOT_USER_ID,

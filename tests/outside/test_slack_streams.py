@@ -18,7 +18,7 @@ from bot.domain.answer import Answer, Usage
 from bot.domain.ids import ChannelId, Ts, UserId
 from bot.domain.place import Place
 from bot.domain.run import Running, finish
-from sandbox.slack.people import ALICE, INCIDENTS
+from sandbox.slack.chat.people import ALICE, INCIDENTS
 from tests.fixtures.nouns import a_run
 from tests.fixtures.shift import Shift
 

@@ -25,8 +25,8 @@ from bot.slack.ids import EventType
 from bot.slack.interactions import EVENT
 from bot.slack.listeners.table import LISTENERS
 from bot.store.store import SqlStore
+from sandbox.slack.chat.people import ALICE, INCIDENTS
 from sandbox.slack.manifest import EVENT_SCOPES, read_manifest
-from sandbox.slack.people import ALICE, INCIDENTS
 from tests.architecture.source import ROOT
 from tests.fakes.clock import FakeClock
 from tests.fixtures.nouns import a_run

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.model.script import Turn, text, tool_use
-from sandbox.slack.people import ALICE
+from sandbox.slack.chat.people import ALICE
 from tests.safety.outside import LARGE, SMALL
 from tests.safety.texts import CALLS, Hostile
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.domain.ids import ChannelId, PlanId, UserId
 from bot.domain.plans.plan import PlanStatus
-from sandbox.slack.people import ALICE, CAROL, INCIDENTS
+from sandbox.slack.chat.people import ALICE, CAROL, INCIDENTS
 from tests.safety.canaries import CANARIES
 from tests.safety.stage import Stage
 from tests.safety.texts import Hostile

@@ -32,8 +32,8 @@ from bot.locale import Texts
 from bot.store.store import SqlStore, open_store
 from playbooks.loader import parse
 from sandbox.main import Ports, Sandbox, up
+from sandbox.slack.chat.people import INCIDENTS
 from sandbox.slack.deeds import DeedError
-from sandbox.slack.people import INCIDENTS
 from tests.fakes.decision import FakeDirectory, service
 from tests.fixtures.database import postgres_copy
 from tests.fixtures.postgres import postgres_server

@@ -17,7 +17,7 @@ from bot.core.upkeep.api_tokens import sha256_of
 from bot.domain.access import AccessConfig, Role, Scope
 from bot.domain.ids import AnomalyId, ChannelId, IncidentId, Ts, UserId
 from bot.domain.place import Place
-from sandbox.slack.people import ALICE, INCIDENTS
+from sandbox.slack.chat.people import ALICE, INCIDENTS
 from sandbox.slack.server import SlackServer
 from tests.fakes.clock import FakeClock
 from tests.fixtures.bot import BotStand, calling, room_of

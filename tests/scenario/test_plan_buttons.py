@@ -21,7 +21,7 @@ from bot.domain.plans.plan import PlanStatus
 from bot.domain.plans.policy import PolicyConfig
 from bot.slack.app import SlackRoom
 from bot.slack.directory import FRESH
-from sandbox.slack.people import ALICE, BOB, CAROL, INCIDENTS, ONCALL_GROUP
+from sandbox.slack.chat.people import ALICE, BOB, CAROL, INCIDENTS, ONCALL_GROUP
 from sandbox.slack.server import SlackServer
 from tests.fakes.decision import SCALE, library
 from tests.fixtures.shift import PLACE, Shift

@@ -23,7 +23,7 @@ from bot.domain.question import Question
 from bot.domain.run import Done, Running
 from bot.slack import replies
 from bot.store.store import SqlStore
-from sandbox.slack.people import (
+from sandbox.slack.chat.people import (
     ALICE,
     BOB,
     BOT_USER_ID,

@@ -31,7 +31,7 @@ from bot.slack.listeners.room import Room
 from bot.slack.listeners.table import Table
 from bot.store.store import SqlStore
 from bot.telemetry import LoopLag
-from sandbox.slack.people import ALICE, CAROL, INCIDENTS
+from sandbox.slack.chat.people import ALICE, CAROL, INCIDENTS
 from tests.fakes.clock import FakeClock
 from tests.fixtures.database import sqlite_store
 from tests.fixtures.full_disk import full_disk, locked

@@ -20,10 +20,10 @@ from bot.domain.question import Question
 from bot.domain.run import Running
 from bot.locale import Texts
 from bot.slack.blocks.text import DAY_AND_TIME, Block, cut, date, escape, heard, section
+from bot.slack.delivery.outbox import OutboxWorker
 from bot.slack.deps import SlackDeps
 from bot.slack.failures import failure_of
 from bot.slack.interactions import COMMAND, EVENT, SHORTCUT, Interaction
-from bot.slack.outbox import OutboxWorker
 from bot.slack.replies import SlackReplies
 from bot.slack.reporting import report
 from bot.slack.workspace import Workspace

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from sandbox.slack.chat.wire import Json, Refusal
+from sandbox.slack.chat.workspace import Message
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.chat import thread_parent
 from sandbox.slack.parts import Parts
-from sandbox.slack.wire import Json, Refusal
-from sandbox.slack.workspace import Message
 
 _MOST_PROMPTS = 4
 _MOST_LOADING = 10

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.slack.wire import Json, Refusal, is_moment, is_ts, truth
+from sandbox.slack.chat.wire import Json, Refusal, is_moment, is_ts, truth
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 import re
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
+from sandbox.slack.chat.wire import Json, Refusal
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.conversations import channel_wire
 from sandbox.slack.parts import Parts
-from sandbox.slack.wire import Json, Refusal
 
 _MOST_NAME = 80
 _MOST_INVITED = 1_000

@@ -1,12 +1,12 @@
 """chat.*: post, change, delete, whisper, link."""
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
+from sandbox.slack.chat.people import Channel
+from sandbox.slack.chat.wire import Json, Refusal, is_ts
+from sandbox.slack.chat.workspace import Message
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.content import bot_body, content_body, read_content
 from sandbox.slack.parts import Parts
-from sandbox.slack.people import Channel
-from sandbox.slack.wire import Json, Refusal, is_ts
-from sandbox.slack.workspace import Message
 
 _MOST_UPDATED_TEXT = 4_000  # chat.update is stricter than chat.postMessage
 

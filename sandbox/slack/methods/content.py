@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.slack import people
 from sandbox.slack.blockkit import MOST_MARKDOWN, check_blocks, markdown_length
+from sandbox.slack.chat import people
+from sandbox.slack.chat.wire import Json, Refusal
 from sandbox.slack.elements import Check
 from sandbox.slack.identity import name_blocks
 from sandbox.slack.methods.args import Args
 from sandbox.slack.parts import Parts
-from sandbox.slack.wire import Json, Refusal
 
 MOST_TEXT = 40_000
 _MOST_ATTACHMENTS = 100

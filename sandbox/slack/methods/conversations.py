@@ -1,12 +1,12 @@
 """conversations.*: what channels exist, who is in them, what was said."""
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
+from sandbox.slack.chat.people import Channel
+from sandbox.slack.chat.wire import Json, Refusal, is_ts, micros_from_ts
+from sandbox.slack.chat.workspace import Message
 from sandbox.slack.limits import DISTRIBUTED_PAGE
 from sandbox.slack.methods.args import Args
 from sandbox.slack.parts import Parts, conversations, page_of
-from sandbox.slack.people import Channel
-from sandbox.slack.wire import Json, Refusal, is_ts, micros_from_ts
-from sandbox.slack.workspace import Message
 
 _KINDS = {"public_channel": "channels", "private_channel": "groups", "im": "im", "mpim": "mpim"}
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from sandbox.slack import people
+from sandbox.slack.chat import people
+from sandbox.slack.chat.people import Person, UserGroup
+from sandbox.slack.chat.wire import Json, Refusal
 from sandbox.slack.methods.args import Args
 from sandbox.slack.parts import Parts, page_of
-from sandbox.slack.people import Person, UserGroup
-from sandbox.slack.wire import Json, Refusal
 
 
 async def auth_test(parts: Parts, _args: Args) -> Json:

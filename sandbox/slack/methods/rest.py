@@ -3,14 +3,14 @@
 import re
 from typing import Any
 
-from sandbox.slack import people
-from sandbox.slack.files import MOST_BYTES
+from sandbox.slack.chat import people
+from sandbox.slack.chat.files import MOST_BYTES
+from sandbox.slack.chat.wire import Json, Refusal, is_ts
+from sandbox.slack.chat.workspace import wire_reactions
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.chat import thread_parent
 from sandbox.slack.methods.content import bot_body
 from sandbox.slack.parts import Parts
-from sandbox.slack.wire import Json, Refusal, is_ts
-from sandbox.slack.workspace import wire_reactions
 
 _EMOJI = re.compile(r"^[a-z0-9_+'-]{1,100}(::skin-tone-[2-6])?$")
 _MOST_REACTIONS = 50

@@ -11,15 +11,15 @@ title and status and *appends* to its details, as Slack does.
 import asyncio
 from typing import Any
 
-from sandbox.slack import people
 from sandbox.slack.blockkit import MOST_IN_MESSAGE, MOST_MARKDOWN
+from sandbox.slack.chat import people
+from sandbox.slack.chat.wire import Json, Refusal
+from sandbox.slack.chat.workspace import Message
 from sandbox.slack.identity import name_blocks
 from sandbox.slack.methods.args import Args
 from sandbox.slack.methods.chat import thread_parent
 from sandbox.slack.methods.content import bot_body, judge_blocks, read_content
 from sandbox.slack.parts import OpenStream, Parts
-from sandbox.slack.wire import Json, Refusal
-from sandbox.slack.workspace import Message
 
 _STATUSES = frozenset({"pending", "in_progress", "complete", "error"})
 _MODES = ("timeline", "plan", "dense")

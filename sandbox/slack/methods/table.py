@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from sandbox.slack.chat.wire import Json
 from sandbox.slack.methods import agents, channels, chat, conversations, members, rest, streams
 from sandbox.slack.methods.args import Args
 from sandbox.slack.parts import Parts
-from sandbox.slack.wire import Json
 
 Run = Callable[[Parts, Args], Awaitable[Json]]
 

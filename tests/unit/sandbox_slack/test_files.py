@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.slack.people import INCIDENTS
+from sandbox.slack.chat.people import INCIDENTS
 from sandbox.slack.server import LIKE_SLACK
 from tests.unit.sandbox_slack.conftest import PNG, Api, Json, an_api
 

@@ -3,10 +3,7 @@
 import aiohttp
 
 from sandbox.clock import ManualClock
-from sandbox.slack.limits import DISTRIBUTED_PAGE, RateLimits
-from sandbox.slack.manifest import BUILT_IN
-from sandbox.slack.methods.table import METHODS
-from sandbox.slack.people import (
+from sandbox.slack.chat.people import (
     CAROL,
     COLLEAGUE,
     ENTERPRISE_ID,
@@ -15,6 +12,9 @@ from sandbox.slack.people import (
     STRANGER,
     TEAM_ID,
 )
+from sandbox.slack.limits import DISTRIBUTED_PAGE, RateLimits
+from sandbox.slack.manifest import BUILT_IN
+from sandbox.slack.methods.table import METHODS
 from sandbox.slack.server import LIKE_SLACK, start_slack
 from sandbox.slack.tenant import Tenant
 from tests.fixtures.slack_timing import PATIENT

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from sandbox.clock import ManualClock
+from sandbox.slack.chat.people import ALICE, BOB, CAROL, GENERAL, INCIDENTS, STRANGER, TEAM_ID
 from sandbox.slack.manifest import BUILT_IN
-from sandbox.slack.people import ALICE, BOB, CAROL, GENERAL, INCIDENTS, STRANGER, TEAM_ID
 from sandbox.slack.server import start_slack
 from tests.patience import PATIENCE
 from tests.unit.sandbox_slack.conftest import Api, Json

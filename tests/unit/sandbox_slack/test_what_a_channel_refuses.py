@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.slack.chat.people import ALICE, BOB, CAROL, GENERAL, GUEST, INCIDENTS, TEAM_ID
 from sandbox.slack.manifest import BUILT_IN
-from sandbox.slack.people import ALICE, BOB, CAROL, GENERAL, GUEST, INCIDENTS, TEAM_ID
 from tests.unit.sandbox_slack.conftest import Api, Json, an_api
 
 HERE = {"channel": INCIDENTS}

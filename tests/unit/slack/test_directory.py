@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.ids import ChannelId, UserId
 from bot.domain.place import Place
 from bot.slack.directory import FRESH, ChannelBook, SlackDirectory, SlackHistory
-from sandbox.slack.people import (
+from sandbox.slack.chat.people import (
     ALICE,
     COLLEAGUE,
     GUEST,

@@ -19,7 +19,7 @@ from bot.slack.listeners.listener import Listener
 from bot.slack.listeners.plans import of_card
 from bot.slack.listeners.room import Room
 from bot.store.store import SqlStore
-from sandbox.slack.people import ALICE, CAROL, INCIDENTS
+from sandbox.slack.chat.people import ALICE, CAROL, INCIDENTS
 from tests.architecture.source import imported_names, sources
 from tests.fakes.clock import FakeClock
 from tests.fixtures.bot import BotStand, room_of

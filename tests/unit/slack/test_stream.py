@@ -20,7 +20,7 @@ from bot.domain.place import TERMINAL, Place
 from bot.domain.run import Running
 from bot.slack.app import SlackRoom
 from bot.store.store import SqlStore
-from sandbox.slack.people import ALICE, INCIDENTS
+from sandbox.slack.chat.people import ALICE, INCIDENTS
 from sandbox.slack.server import SlackServer
 from tests.fakes.clock import FakeClock
 from tests.fixtures.bot import BotStand, room_of

@@ -21,7 +21,7 @@ from bot.domain.plans.policy import rule
 from bot.domain.plans.risk import Tier, Trend
 from bot.domain.run import finish, start
 from bot.locale import Texts
-from bot.slack.renderers import renderers_over
+from bot.slack.delivery.renderers import renderers_over
 from bot.store import adoption
 from bot.store.store import SqlStore
 from tests.contract.test_forged_approvals import Attacker, restore, snapshot

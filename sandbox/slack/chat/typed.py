@@ -6,9 +6,9 @@
 import re
 from collections.abc import Iterable
 
-from sandbox.slack.people import Channel, Person, UserGroup
-from sandbox.slack.wire import Json, mint
-from sandbox.slack.workspace import names_of
+from sandbox.slack.chat.people import Channel, Person, UserGroup
+from sandbox.slack.chat.wire import Json, mint
+from sandbox.slack.chat.workspace import names_of
 
 _TOKEN = re.compile(r"(<[@#!][^<>\s]+>|<https?://[^<>\s]+>)")
 _LINK = re.compile(r"(?<![<|\w])https?://[^\s<>]+[^\s<>.,;:!?)\]'\"]")

@@ -2,7 +2,7 @@
 
     claim ──> render ──> upload chart ──> sending ──> chat.postMessage ──> posted (ts)
       ^                                      └─ fate unknown? look through the thread first
-      └── refused: without its chart, then without its blocks, then another way (`bot.slack.ways`)
+      └── refused: without its chart, then without its blocks, then another way (`ways`)
     dirty ──> render ──> chat.update ──> updated
       └── refused: told anew in a message of its own
 
@@ -32,12 +32,12 @@ from bot.locale import Texts
 from bot.slack.blocks.plain import plain
 from bot.slack.blocks.rendered import Rendered
 from bot.slack.blocks.text import channel_named, context, cut, escape, fit, image
+from bot.slack.delivery.posting import Poster
+from bot.slack.delivery.renderers import Renderers
+from bot.slack.delivery.uploads import CHART_ERRORS, is_usable, upload_chart
+from bot.slack.delivery.ways import Ways
 from bot.slack.failures import IN_TROUBLE, Failure, failure_of
-from bot.slack.posting import Poster
-from bot.slack.renderers import Renderers
 from bot.slack.reporting import report
-from bot.slack.uploads import CHART_ERRORS, is_usable, upload_chart
-from bot.slack.ways import Ways
 from bot.slack.workspace import Workspace
 from foundation.nearest import nearest
 from tools.errors import BackendError, NotFoundError

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from urllib.parse import quote
 
-from sandbox.slack.people import BOT_USER_ID
-from sandbox.slack.shelf import Shelf
-from sandbox.slack.wire import Json, Refusal, mint
+from sandbox.slack.chat.people import BOT_USER_ID
+from sandbox.slack.chat.shelf import Shelf
+from sandbox.slack.chat.wire import Json, Refusal, mint
 
 MOST_BYTES = 1_000_000_000  # Slack's limit
 FILE_SECONDS = 2.0  # until a file was looked through; Slack does not say how long that takes

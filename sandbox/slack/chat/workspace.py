@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sandbox.slack import people as seed
-from sandbox.slack.people import Channel, Person, UserGroup
-from sandbox.slack.shelf import Shelf
-from sandbox.slack.wire import Json, Refusal, WorldClock, micros_from_ts, mint, ts_from_micros
+from sandbox.slack.chat import people as seed
+from sandbox.slack.chat.people import Channel, Person, UserGroup
+from sandbox.slack.chat.shelf import Shelf
+from sandbox.slack.chat.wire import Json, Refusal, WorldClock, micros_from_ts, mint, ts_from_micros
 
 ChangeKind = Literal["posted", "streamed", "edited", "deleted", "reacted", "joined", "left"]
 

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from sandbox.slack.wire import Json
+from sandbox.slack.chat.wire import Json
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (

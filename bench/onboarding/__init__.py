@@ -13,7 +13,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from bench.report import Aim, Report
 WARM_SECONDS = 240.0  # how old the history is when init comes: a rate over 5 minutes is low before
 RIPE_SECONDS = 75.0  # how old the fault is when somebody asks
 RED_LEAST, DATA_LEAST, USEFUL_MOST_SECONDS = 0.9, 0.95, 180.0
+WORSE: Mapping[str, Callable[[list[float]], float]] = {  # of two stores
+    "services_with_red": min, "queries_with_data": min, "useful_seconds": max,
+}  # fmt: skip
 QUESTIONS = ("What is wrong right now?", "What is wrong with {service}?")
 
 
@@ -164,6 +167,10 @@ def report(stage: str, there: Stage, tries: Mapping[str, Try], untold: list[str]
             short = "P" if store == STORES[0] else "V"
             row |= {f"{part} {short}": float(not why) for part, why in parts.items()}
         notes += [f"{store}: {line}" for line in _told(each, verdicts)]
+    for name, worse in WORSE.items():  # of the two stores, under the names of the protocol
+        both = [ours[f"{store} {name}"] for store in STORES if f"{store} {name}" in ours]
+        if len(both) == len(STORES):
+            ours["seconds" if name == "useful_seconds" else name] = worse(both)
     return Report(
         bench="onboarding",
         data=f"stage {stage}, {there.drawn.told()}",

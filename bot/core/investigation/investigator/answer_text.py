@@ -29,11 +29,13 @@ def compose(
     """Return (Markdown, conclusion): conclusion first, evidence cited, gaps named."""
     lead = _lead(diagnosis, texts)
     lines = [lead, *_bullets(diagnosis, catalogue, texts)]
+    # a line of its own, else each of these would be taken for more of the last point
     if gaps:
         told = "; ".join(f"{name}: {why}" for name, why in sorted(gaps.items()))
-        lines.append(texts.say("answer.gap", gaps=told))
-    lines += _basis(diagnosis, texts)
-    lines.append("")  # else it would be taken for more of the last point
+        lines += ["", texts.say("answer.gap", gaps=told)]
+    if basis := _basis(diagnosis, texts):
+        lines += ["", *basis]
+    lines.append("")
     lines.append(texts.say("answer.confidence", word=confidence_word(diagnosis.confidence, texts)))
     return "\n".join(lines), plain(lead)
 

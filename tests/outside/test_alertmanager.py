@@ -62,6 +62,7 @@ async def test_a_delivery_of_which_nothing_can_be_read_is_refused_and_says_why(
 async def test_what_has_alertmanagers_form_is_taken_whatever_its_version_says(
     sender: Sender,
 ) -> None:
+    # webdevops/alertmanager2es #4: Grafana says version "1", and every delivery was thrown away.
     grafana = {**firing("DiskFull", service="shop", severity="high"), "values": {"A": 97}}
     told = await sender.deliver(grafana, version="1", orgId=1, title="[FIRING:1] DiskFull")
     assert len(told["opened"]) == 1
@@ -197,7 +198,8 @@ async def test_a_resolve_ends_it_in_its_thread_and_a_late_firing_opens_nothing(
         notice = await tx.outbox.find(f"finding-resolved:{finding.id}")
     assert notice is not None  # it resolves when its series vanish, too: nobody knows more
     assert notice.body["text"] == f"✅ shop: ShopDown stopped firing after 5 min ({finding.id})."
-    told = await sender.deliver(alert)  # Alertmanager's second of a pair was slower
+    # alertmanager #2447: the other one of the pair sends what it still holds, after the end.
+    told = await sender.deliver(alert)
     assert (told["opened"], told["unchanged"]) == ([], 1)
     assert len(await sender.findings()) == 1
 

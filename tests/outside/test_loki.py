@@ -107,18 +107,28 @@ async def test_a_level_inside_the_lines_is_found_and_a_word_is_no_level(service:
     assert texts(page) == {line.text for line in INSIDE[:4]}
 
 
-FORMS = {  # whose lines look like this, by their documentation or an issue about finding them
+# Whose lines look like this. Where a comment names an issue or a page, it speaks of this very form;
+# the others are known from practice.
+FORMS = {
     "zerolog, its JSON with short words": '{"level":"ERR","message":"dial"}',
+    # sirupsen/logrus #407: the level is cut to four letters, and who looks for ERROR finds nothing.
     "logrus and k6, on a terminal": "ERRO[0003] dial tcp: refused",
+    # grafana/grafana #27015: Grafana's own lines in Loki say `lvl=eror`, and mean to.
     "log15 and geth": '{"lvl":"eror","msg":"dial"}',
+    # saleor #19699: a platform that looks at `level` alone knows no level of Python's JSON.
     "Python's json loggers": '{"levelname": "ERROR", "message": "boom"}',
+    # grafana/grafana #25678: a field `log.level` of ERROR was shown as a line without a level.
     "Elastic's schema, flat": '{"@timestamp":"x","log.level":"error","message":"boom"}',
+    # serilog-formatting-compact's README, "Reified properties": the level is `@l`.
     "Serilog's compact form": '{"@t":"x","@l":"Error","@m":"boom"}',
     "Monolog, as JSON": '{"message":"boom","level_name":"ERROR","channel":"app"}',
     "Laravel": "[2026-11-20 14:00:00] production.ERROR: boom",
+    # grafana/loki #17531: no level was found where neither a colon nor `=` follows the word.
     "Spring Boot": "2026-11-20 14:00:00.123 ERROR 1 --- [main] c.e.App : boom",
     "nginx": "2026/11/20 14:00:00 [error] 7#7: *1 connect() failed",
+    # Kubernetes' documentation, "System Logs": one letter before the date is all there is.
     "klog of every Kubernetes component": "E1120 14:00:00.123456       1 reflector.go:1] boom",
+    # Python's Logging HOWTO, "A simple example": `WARNING:root:` without a time.
     "Python's basicConfig": "ERROR:root:boom",
     "PostgreSQL": "2026-11-20 14:00:00.123 UTC [71] FATAL:  the database system is starting up",
 }
@@ -128,6 +138,12 @@ NO_ERRORS = (
     '{"level":"info","msg":"ERROR: quoted"}',
     "E1 was the first errand",
     "Errors and errands",
+    # grafana/loki #16611: an access log was an error because an address in it spoke of errors.
+    '{"http_referer":"https://g/explore?var-levels=detected_level%7C%3D%7Cerror","status":200}',
+    # grafana/alloy #2752: every line ended with the field `error=0000`, and every one was red.
+    "2026-11-20 14:00:00 transfer done error=0000 file=a",
+    # akash-network/console #1857: a debug line whose level stands one object deeper.
+    '{"stream":"stdout","log":{"level":"debug","context":"POSTGRES","sql":"select error"}}',
 )
 
 
@@ -136,6 +152,31 @@ async def test_a_level_is_found_in_the_form_that_its_writer_gives_it(form: str) 
     lines = [Written(FORMS[form], WEB), *(Written(each, WEB) for each in NO_ERRORS)]
     page = await search(Store(*lines), service="web", level="error")
     assert texts(page) == {FORMS[form]}
+
+
+OTHERS = (  # levels besides error that were not known, or taken for errors
+    # grafana/loki #17833: Serilog's long form says "Information"; only its errors were known.
+    ("info", '{"Timestamp":"2026-11-20T14:00:00Z","Level":"Information","Message":"hi"}', WEB),
+    # grafana/loki #14428: WARN without a colon was unknown to one and an error to another.
+    ("warning", "2026-11-20 14:00:00 WARN disk is nearly full", WEB),
+    # grafana/grafana #82945: an application's own `verbose` was shown as unknown.
+    ("debug", "level=verbose msg=hi", WEB),
+    # grafana/grafana #26488: with a label `lvl`, INF was unknown.
+    ("info", "hi", {**WEB, "lvl": "INF"}),
+    # python-logging-loki #17: the handler's label is `severity`; pages looked at `level` alone.
+    ("error", "boom", {**WEB, "severity": "error"}),
+)
+
+
+@pytest.mark.parametrize("service", ["web", ""])
+@pytest.mark.parametrize(("level", "text", "labels"), OTHERS)
+async def test_a_level_is_found_where_others_saw_none_and_is_no_other(
+    service: str, level: str, text: str, labels: dict[str, str]
+) -> None:
+    store = Store(Written(text, labels), Written("no level at all", WEB))
+    assert texts(await search(store, service=service, level=level)) == {text}
+    other = "info" if level == "error" else "error"
+    assert texts(await search(store, service=service, level=other)) == set()
 
 
 SPELLED = ("SEVERE", "eRRor", "E", "50", "err", "emerg", "warn", "Informational", "7")
@@ -196,6 +237,7 @@ COLOURED = Written("\x1b[31mERROR\x1b[0m: \x1b[1;33mconnection\x1b[0m refused", 
 
 
 async def test_colours_are_not_shown_and_hide_no_word() -> None:
+    """grafana/loki #2861: a text that spans two colours was marked on the page and never found."""
     store = Store(COLOURED, Written("all is well", WEB))
     page = await search(store, service="web", text="error: connection refused")
     assert texts(page) == {"ERROR: connection refused"}

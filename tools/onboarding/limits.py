@@ -1,7 +1,8 @@
 """Limits: where a metric begins to be bad, proposed from its history or from what is usual.
 
     a day of history and more    beyond what 99.5 % of it stayed within, with room
-    less                         what is usual for its kind, or room above the little that was seen
+    less                         what is usual for its kind, or room above the little that was seen;
+                                 one service far from all others does not raise it
 
 A limit belongs to all services of a metric: the one that is worst by nature sets it.
 """
@@ -28,6 +29,7 @@ class LimitPolicy:
     quantile: float = 0.995  # of the history of the worst service
     room: float = 1.5  # how far beyond it a limit stands
     young_room: float = 3.0  # the same for minutes of history
+    apart: float = 10.0  # times the usual service: minutes of one so far away may be its trouble
     quiet: float = 0.1  # of the usual traffic of the least busy service
     latency_seconds: float = 1.0  # usual while nobody knows better
     errors_ratio: float = 0.05
@@ -59,16 +61,25 @@ def limit_of(
         return Limit(usual, "usual for its kind")
     if draft.direction is Direction.DOWN:
         return _low(draft, values, usual, policy, told)
-    high = max(float(np.quantile(each, policy.quantile)) for each in values)
+    highs = sorted(float(np.quantile(each, policy.quantile)) for each in values)
+    high = highs[-1]
     if draft.unit == "ratio":
         return _of_ratio(usual, high, told, young=young)
     if young and usual is not None and high * policy.young_room / 2 <= usual:
         return Limit(usual, f"usual for its kind; only {told}")
+    if young and usual is not None and _stands_alone(highs, policy):
+        raised = max(usual, rounded_up(highs[-2] * policy.young_room))
+        return Limit(raised, f"as for the others; one service is far above in {told}, look at it")
     room = policy.young_room if young else policy.room
     if high <= 0:
         return Limit(usual, f"usual for its kind; it was 0 in {told}")
     how = f"{room:g} × the {policy.quantile:.1%} quantile of {told}"
     return Limit(rounded_up(high * room), how)
+
+
+def _stands_alone(highs: Sequence[float], policy: LimitPolicy) -> bool:
+    """Say whether the worst of at least three services is far from every other."""
+    return len(highs) > 2 and highs[-1] >= policy.apart * highs[-2] > 0
 
 
 def _of_ratio(usual: float | None, high: float, told: str, *, young: bool) -> Limit:

@@ -11,7 +11,7 @@ what its name begins with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tools.onboarding.families import words_of
@@ -108,9 +108,12 @@ def choose(rows: Rows) -> Subject | None:
 
 def subject_of(rows: Rows, rule: Subject | None) -> Subject | None:
     """Return what names the services of a family's rows, by the platform's rule where it holds."""
-    calls = _told_by_one_target(rows, rule)
-    if calls:
-        return named_by((calls,), rows)
+    own = _said_by_programs(rows, rule)
+    if own:
+        rest = [row for row in rows if not row.get(own)]
+        others = rule.labels if rule is not None else ()
+        used_by_rest = [x for x in others if any(row.get(x) for row in rest)]
+        return named_by((own, *used_by_rest), rows)
     if rule is None:
         return choose(rows)
     used = [next((x for x in rule.labels if row.get(x)), "") for row in rows]
@@ -118,6 +121,33 @@ def subject_of(rows: Rows, rule: Subject | None) -> Subject | None:
         return choose(rows)
     labels = tuple(label for label in rule.labels if label in used)
     return named_by(labels, rows, rule.pod if rule.pod in labels else "")
+
+
+def learned_from(
+    samples: Iterable[Rows], targets: Rows, rule: Subject
+) -> tuple[Subject, list[dict[str, str]]]:
+    """Return the rule with the label by which programs name themselves, and targets that carry it.
+
+    What one family says of a target holds for all that is scraped there.
+    """
+    every = list(samples)
+    for rows in every:
+        own = _said_by_programs(rows, rule)
+        carry = [each for each in every if own and any(row.get(own) for row in each)]
+        if own and own not in rule.labels and all(_says_itself(each, own) for each in carry):
+            said = {row[_address(each)]: row[own] for each in carry for row in each if row.get(own)}
+            known = [
+                next(({**row, own: said[v]} for v in row.values() if v in said), dict(row))
+                for row in targets
+            ]
+            return Subject((own, *rule.labels), rule.pod, rule.spaced), known
+    return rule, [dict(row) for row in targets]
+
+
+def _says_itself(rows: Rows, own: str) -> bool:
+    """Say whether each target has one value of a label, and an address to know it by."""
+    address = _address(rows)
+    return all(row.get(address) for row in rows) and _one_each(rows, address, own)
 
 
 def target_of(rows: Rows, rule: Subject | None) -> Subject | None:
@@ -194,16 +224,18 @@ def _one_each(rows: Rows, address: str, label: str) -> bool:
     )
 
 
-def _told_by_one_target(rows: Rows, rule: Subject | None) -> str:
-    """Return the label by which single targets tell of many services; empty when none does."""
-    address = _address(rows)
+def _said_by_programs(rows: Rows, rule: Subject | None) -> str:
+    """Return the label by which programs name more services than the platform's rule does.
+
+    A collector tells of many; programs of one job each of itself (`app_name`), which no target's
+    label knows. Empty when there is none.
+    """
     known = {rule.of(row) for row in rows} if rule is not None else {""}
     found: Sequence[str] = [
         label
         for label in labels_in(rows)
         if set(words_of(label)) & listed("label_many")
         and (prior(label) > 1 or label.startswith("exported_"))
-        and not _one_each(rows, address, label)
         and all(is_name(value) for value in values_of(rows, label))
     ]
     best = max(found, key=lambda label: len(values_of(rows, label)), default="")

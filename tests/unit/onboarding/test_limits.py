@@ -52,6 +52,14 @@ def test_the_worst_service_sets_the_limit_of_all() -> None:
     assert limit_of(draft(MetricRole.LATENCY, "seconds"), both, WEEK).value == 6.0
 
 
+def test_minutes_of_one_service_in_trouble_raise_no_limit_of_the_others() -> None:
+    three = [np.full(50, 0.1), np.full(50, 0.12), np.full(50, 4.9)]
+    latency = draft(MetricRole.LATENCY, "seconds")
+    assert limit_of(latency, three, MINUTES).value == 1.0
+    assert limit_of(latency, three, WEEK).value == 7.4  # a week of it is its nature
+    assert limit_of(latency, three[1:], MINUTES).value == 15.0  # of two, nobody knows which is odd
+
+
 def test_a_conventions_own_limit_serves_first() -> None:
     proposed = limit_of(draft(MetricRole.SATURATION, "ratio", 0.85), seen(0.2), MINUTES)
     assert proposed.value == 0.85

@@ -16,7 +16,7 @@ from tools.onboarding.conventions import (
 from tools.onboarding.families import FamilyShape, families_of
 from tools.onboarding.label_shapes import is_name, kind_of, workload_of
 from tools.onboarding.statuses import failing_of
-from tools.onboarding.subjects import Subject, choose, subject_of, target_of
+from tools.onboarding.subjects import Subject, choose, learned_from, subject_of, target_of
 from tools.onboarding.unknown import filled, is_behind
 from tools.ports import MetricAbout
 
@@ -113,6 +113,32 @@ def test_a_collector_that_tells_of_many_services_names_them_itself() -> None:
     inside = rows("instance=10.0.0.1:80 job=cart component=parser",
                   "instance=10.0.0.1:80 job=cart component=writer")  # fmt: skip
     assert subject_of(inside, rule) == rule
+
+
+def test_programs_of_one_job_that_name_themselves_are_told_apart() -> None:
+    rule = Subject(("job",))
+    names = ("admission", "labs", "pharmacy", "labs")
+    told = rows(*(f"{a} job=wards app_name={n} op=x" for a, n in zip(APPS, names, strict=True)))
+    assert subject_of(told, rule) == Subject(("app_name",))
+    one_silent = [*told, *rows("instance=10.0.0.9:80 job=printers")]
+    subject = subject_of(one_silent, rule)
+    assert subject is not None
+    assert subject.of(one_silent[0]) == "admission"
+    assert subject.of(one_silent[-1]) == "printers"
+    already = rows(f"{APPS[0]} job=labs app_name=labs", f"{APPS[1]} job=pharmacy app_name=pharmacy")
+    assert subject_of(already, rule) == rule
+
+
+def test_what_one_family_says_of_a_target_holds_for_all_that_is_scraped_there() -> None:
+    targets = rows(f"{APPS[0]} job=apps squad=a", f"{APPS[1]} job=apps squad=b", "instance=n job=n")
+    asked = rows(f"{APPS[0]} job=apps app_name=labs", f"{APPS[1]} job=apps app_name=hl7-worker")
+    alone = rows(f"{APPS[2]} job=apps app_name=queue-runner queue=adt")
+    targets += rows(f"{APPS[2]} job=apps squad=b")
+    rule, known = learned_from([asked, alone], targets, Subject(("job",)))
+    assert [rule.of(row) for row in known] == ["labs", "hl7-worker", "n", "queue-runner"]
+    assert subject_of(alone, rule) == Subject(("app_name",))
+    collector = rows("instance=c:1 job=otel service_name=a", "instance=c:1 job=otel service_name=b")
+    assert learned_from([collector], targets, Subject(("job",)))[0] == Subject(("job",))
 
 
 def test_a_namespace_before_a_name_is_left_out_where_no_two_meet() -> None:

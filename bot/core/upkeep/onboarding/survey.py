@@ -22,7 +22,14 @@ from tools.onboarding.families import (
     unit_of_bounds,
 )
 from tools.onboarding.label_shapes import mappings, pod_label
-from tools.onboarding.subjects import Subject, choose, named_by, subject_of, target_of
+from tools.onboarding.subjects import (
+    Subject,
+    choose,
+    learned_from,
+    named_by,
+    subject_of,
+    target_of,
+)
 from tools.onboarding.unknown import worth_asking
 from tools.ports import Clock, MetricAbout, Metrics, SaysAllMetadata
 from tools.world import Labels
@@ -172,6 +179,7 @@ class Surveyor:
             *(self.sample(family.sampled, told.where) for family, told, _, _ in asked),
             return_exceptions=True,
         )
+        self._learn_names(found, [each for each in samples if isinstance(each, list)])
         for (family, told, category, by), rows in zip(asked, samples, strict=True):
             if isinstance(rows, BackendError):
                 found.gaps.append(f"{family.name} could not be sampled: {rows}")
@@ -184,6 +192,15 @@ class Surveyor:
                 title = by.convention.title if by is not None else ""
                 found.counted.append(counted_of(timed, rows, subject, told, title))
                 found.category[family.name] = category
+
+    def _learn_names(self, found: Survey, samples: Sequence[list[dict[str, str]]]) -> None:
+        """Add to the rule what programs call themselves where no target's label says it."""
+        if found.rule is None:
+            return
+        before = found.rule
+        found.rule, found.targets = learned_from(samples, found.targets, before)
+        if found.rule != before:
+            self._tell(f"programs name themselves by {found.rule.labels[0]}")
 
     async def _with_unit(self, family: Family, told: Requests, found: Survey) -> Family:
         """Return a family whose durations have a unit: where nobody says it, its bounds do."""

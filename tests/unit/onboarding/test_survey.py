@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
+from bot.core.upkeep.onboarding.files import ProposedFiles
 from bot.core.upkeep.onboarding.learning import learn
+from bot.core.upkeep.onboarding.reporting import report_of
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.metrics import FakeMetrics
-from tools.errors import BackendUnavailableError, NotFoundError
-from tools.world import Labels
+from tools.errors import AnswerTooLargeError, BackendUnavailableError, NotFoundError
+from tools.world import Labels, Series, Window
 
 TIMES = [START.timestamp() - 30.0 * k for k in range(60, -1, -1)]
 
@@ -32,7 +34,9 @@ class Store(FakeMetrics):
         known = name in self.series and ("topk" in promql or promql == name)
         return await super().query(name, at) if known else []
 
-    async def query_range(self, promql, window, step=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    async def query_range(
+        self, promql: str, window: Window, step: timedelta | None = None
+    ) -> list[Series]:
         bare = promql.replace("min by (job) (", "").replace("avg by (job) (", "").rstrip(")")
         return await super().query_range(bare, window, step)
 
@@ -47,6 +51,48 @@ async def test_what_a_convention_asks_in_vain_is_not_proposed() -> None:
     learned = await learn(Store(), FakeClock(), lambda _: None)
     assert {"postgres_up", "redis_up", "targets_up"} == {each.name for each in learned.proposals}
     assert "postgres_rate" in {each.draft.name for each in learned.silent}
+
+
+class DyingStore(Store):
+    """Stops for good once the proposed metrics are asked for."""
+
+    dead = False
+
+    async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
+        if self.dead:
+            raise BackendUnavailableError("prometheus", "connection refused")
+        return await super().query(promql, at)
+
+    async def query_range(
+        self, promql: str, window: Window, step: timedelta | None = None
+    ) -> list[Series]:
+        self.dead = self.dead or "redis" in promql
+        if self.dead:
+            raise BackendUnavailableError("prometheus", "connection refused")
+        return await super().query_range(promql, window, step)
+
+
+async def test_of_a_store_that_dies_meanwhile_no_half_catalogue_is_learned() -> None:
+    with pytest.raises(BackendUnavailableError, match="refused"):
+        await learn(DyingStore(), FakeClock(), lambda _: None)
+
+
+class NarrowStore(Store):
+    """Has more series of Redis than may be read at once."""
+
+    async def query_range(
+        self, promql: str, window: Window, step: timedelta | None = None
+    ) -> list[Series]:
+        if "redis_up" in promql:
+            raise AnswerTooLargeError("prometheus", "too many series")
+        return await super().query_range(promql, window, step)
+
+
+async def test_what_was_refused_is_told_with_the_reason_not_as_missing_data() -> None:
+    learned = await learn(NarrowStore(), FakeClock(), lambda _: None)
+    told = report_of(learned, ProposedFiles((), first=True, state={}), [], [], [])
+    assert any(gap.startswith("redis_up:") and "too many series" in gap for gap in told.gaps)
+    assert not any(each.startswith("redis_up") for each in told.silent)
 
 
 async def test_an_empty_store_is_told_as_such() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.core.upkeep.onboarding.survey import Survey, Surveyor, Tell
 from bot.core.upkeep.onboarding.verifying import DraftCheck, Proposal, Silent
-from tools.errors import BackendError
+from tools.errors import BackendError, BackendUnavailableError
 from tools.onboarding.conventions import Conventions, load_conventions
 from tools.onboarding.drafts import (
     Alternatives,
@@ -78,6 +78,8 @@ async def learn(
         failed |= {families[each.draft.name] for each in silent}
         if not silent or before == {each.name for each in learned.proposals}:
             break
+    if any(isinstance(each.error, BackendUnavailableError) for each in learned.silent):
+        await metrics.query("max(up)", clock.now())  # raises: half a platform is no catalogue
     return learned
 
 

@@ -69,6 +69,7 @@ def report_of(
         for name, roles in served.items()
         if (missing := [each for each in RED if each not in roles])
     ]
+    refused = [f"{each.draft.name}: {each.why}" for each in learned.silent if each.error]
     outcomes = [(c.path.name, o) for c in proposed.changes for o in c.merged.outcomes]
     services = next((c for c in proposed.changes if c.path.name.startswith("services")), None)
     return InitReport(
@@ -76,11 +77,11 @@ def report_of(
             each.convention.title for each in learned.survey.recognised if not each.convention.quiet
         ),
         metrics=len(learned.proposals),
-        silent=tuple(f"{each.draft.name}: {each.why}" for each in learned.silent),
+        silent=tuple(f"{each.draft.name}: {each.why}" for each in learned.silent if not each.error),
         services=len(services.merged.outcomes) if services else 0,
         served=len(served),
         lacking=tuple(lacking),
-        gaps=(*learned.survey.gaps, *gaps),
+        gaps=(*learned.survey.gaps, *refused, *gaps),
         diffs=tuple(each.diff for each in proposed.changes if each.diff),
         kept=tuple(f"{file}: {o.name}: {o.detail}" for file, o in outcomes if o.fate is Fate.KEPT),
         removed=tuple(f"{file}: {o.name}" for file, o in outcomes if o.fate is Fate.REMOVED),

@@ -46,6 +46,7 @@ class Silent:
 
     draft: Draft
     why: str
+    error: BackendError | None = None  # the store refused or failed; without: it has no data
 
 
 class DraftCheck:
@@ -74,16 +75,17 @@ class DraftCheck:
         return good, [each for each in found if isinstance(each, Silent)]
 
     async def _first(self, alternatives: Alternatives) -> Proposal | Silent:
-        why = "no data in the last hour"
+        failed: BackendError | None = None
         for draft in alternatives:
             try:
                 found = await self._ask(draft)
             except BackendError as error:
-                why = str(error)
+                failed = error
                 continue
             if found is not None:
                 return found
-        return Silent(alternatives[0], why)
+        why = "no data in the last hour" if failed is None else str(failed)
+        return Silent(alternatives[0], why, failed)
 
     async def _ask(self, draft: Draft) -> Proposal | None:
         now = self._clock.now()

@@ -102,6 +102,17 @@ async def test_a_level_beside_the_lines_is_found(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["web", ""])
+async def test_the_senders_own_word_outweighs_what_loki_guessed(service: str) -> None:
+    """grafana/loki #15444: `detected_level` said error where OpenTelemetry's severity was INFO."""
+    guessed = Written("no errors", WEB, {"detected_level": "error", "severity_text": "INFO"})
+    unknown = Written("boom", WEB, {"detected_level": "error", "severity_text": "Fehler"})
+    store = Store(guessed, unknown)
+    assert texts(await search(store, service=service, level="error")) == {"boom"}
+    (line,) = (await search(store, service=service, level="info")).lines
+    assert (line.text, line.level) == ("no errors", "info")
+
+
+@pytest.mark.parametrize("service", ["web", ""])
 async def test_a_level_inside_the_lines_is_found_and_a_word_is_no_level(service: str) -> None:
     page = await search(Store(*INSIDE), service=service, level="error")
     assert texts(page) == {line.text for line in INSIDE[:4]}

@@ -17,6 +17,7 @@ TRACE_LABELS = ("trace_id", "traceID", "traceId")  # OpenTelemetry, Grafana's ha
 # How lines carry their level besides a stream's label: Loki's own detection, OpenTelemetry's
 # severity, and what parsers leave.
 LEVEL_NAMES = ("detected_level", "level", "lvl", "severity", "severity_text", "loglevel")
+SAID_BY_SENDER = "severity_text"  # OpenTelemetry's own word, which Loki's detection may contradict
 # Names of JSON's keys besides: Python's, PHP's, Elastic's, Serilog's, OpenTelemetry's.
 _KEYS = (*LEVEL_NAMES, r"log\.level", "levelname", "level_name", "severityText", "@l", "@level")
 # What stands before the level in lines without keys: times, brackets, a channel as PHP's.
@@ -96,7 +97,16 @@ def level_filters(level: str, level_label: str) -> tuple[str, ...]:
     words = pattern.removeprefix("(?i)")
     keyed = rf'(?i:(^|[\s{{,"])({named})"?\s*[=:]\s*"?{words}([\s,"}}]|$))'
     inside = "|".join([keyed, *_unkeyed(level)])
-    return f" | {beside}", f"{no_level} |~ {quoted(inside)}"
+    return f" | {beside}{_not_denied(level)}", f"{no_level} |~ {quoted(inside)}"
+
+
+def _not_denied(level: str) -> str:
+    """Return the filter against lines whose sender names another level than Loki detected."""
+    if normal_level(level) not in LEVELS:
+        return ""
+    others = [word for name in LEVELS if not meets(name, level) for word in LEVELS[name]]
+    spelled = "|".join(_literal(word) + ("[1-4]?" if word in _OTEL else "") for word in others)
+    return f" | {SAID_BY_SENDER}!~{quoted(f'(?i)({spelled})')}"
 
 
 def _unkeyed(level: str) -> list[str]:
@@ -116,6 +126,13 @@ def _unkeyed(level: str) -> list[str]:
         [rf"{_BEFORE}(?:{shouted})[\s\[\]:|>)]", rf"{_BEFORE}(?i:{said})[\]:|>)]"] if words else []
     )
     return found + ([rf"^[{letters}]\d{{4}}\s"] if letters else [])
+
+
+def told_level(labels: Mapping[str, str], level_label: str) -> str:
+    """Return the level that a line's labels tell: the sender's word before what Loki guessed."""
+    names = (level_label, SAID_BY_SENDER, *LEVEL_NAMES)
+    words = [normal_level(labels[name]) for name in names if labels.get(name)]
+    return next((word for word in words if word in LEVELS), words[0] if words else "")
 
 
 def meets(word: str, level: str) -> bool:

@@ -23,13 +23,12 @@ from foundation.together import all_or_none
 from tools.backends.condition import Condition
 from tools.backends.grafana import GrafanaExplore
 from tools.backends.logql import (
-    LEVEL_NAMES,
     labelled_selector,
     level_filters,
     line_filter,
     meets,
-    normal_level,
     selector,
+    told_level,
     trace_filters,
     without_colours,
 )
@@ -312,13 +311,11 @@ class Loki:
             ) from error
 
     def _line(self, row: _Row) -> LogLine:
-        names = (self._config.level_label, *LEVEL_NAMES)
-        level = next((row.labels[name] for name in names if row.labels.get(name)), "")
         return LogLine(
             at=_EPOCH + timedelta(microseconds=row.at // 1000),
             service=row.labels.get(self._config.service_label, ""),
             text=without_colours(shortened(row.text, LONGEST_LINE)),
-            level=normal_level(level),
+            level=told_level(row.labels, self._config.level_label),
             labels=labels_of(row.labels),
         )
 

@@ -82,6 +82,9 @@ class Claude:
             raise ModelUnavailableError(f"Claude cannot be used: {error}") from error
         except ValueError as error:  # the SDK reads a tool call's arguments while they come
             raise ModelUnavailableError(f"Claude's tool call is no JSON: {error}") from error
+        for each in message.content:
+            if each.type == "tool_use":
+                _require_object(each.name, each.input)
         content = [b.model_dump(mode="json", exclude_none=True) for b in message.content]
         for block in content:
             block.pop("parsed_output", None)
@@ -145,6 +148,13 @@ class Claude:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+
+def _require_object(tool: str, arguments: Any) -> None:
+    """Refuse arguments that are JSON, but no object: the API would refuse to be told them again."""
+    if not isinstance(arguments, dict):
+        told = f"{tool} was given {arguments!r:.80}"
+        raise ModelUnavailableError(f"Claude's tool call has no named arguments: {told}")
 
 
 def _definition(tool: Any) -> dict[str, Any]:

@@ -59,10 +59,17 @@ FAULTS: dict[str, list[Turn]] = {
     "tool arguments that are no JSON (31)": [
         Turn([garbled_tool_use("recent_changes", '{"service": order-api]]')])
     ],
+    # lijunzh/koda #501: no object but a text or null, and the API refuses to be told it again.
+    "tool arguments that are a list": [Turn([garbled_tool_use("recent_changes", '["api"]')])],
+    "tool arguments that are a text": [Turn([garbled_tool_use("recent_changes", '"api"')])],
+    "tool arguments that are null": [Turn([garbled_tool_use("recent_changes", "null")])],
     "an answer without content (32)": [LOOK, Turn([])],
+    # home-assistant/core #175637, opencode #31259: white space alone passes for content of a turn,
+    # and the API refuses every request that tells it again.
     "an answer of white space": [LOOK, Turn([text(" \n ")])],
     "thinking and no answer": [Turn([thinking("Hm.")])],
     "a refusal in the middle of prose (34)": [Turn([text(HALF)], stop_reason="refusal")],
+    # earendil-works/pi #1869: a loop that did not know this reason to stop crashed on it.
     "cut by the context window before a word": [
         Turn([thinking("Long.")], stop_reason="model_context_window_exceeded")
     ],
@@ -137,6 +144,7 @@ async def test_a_call_that_was_cut_off_is_not_run_with_half_its_arguments(
 async def test_half_an_answer_is_taken_back_when_the_stream_breaks(
     shift: Shift, model: ModelServer, kind: str
 ) -> None:
+    """strands-agents/harness-sdk #1868 (`cut`): a stream that ended before its `message_stop`."""
     model.fail(kind, after_events=8)
     model.push([Turn([text(HALF + "it is late. " * 30)])])
     async with shift.running():

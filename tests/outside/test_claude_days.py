@@ -45,14 +45,16 @@ class Broken:
 
 
 ERRORS: dict[str, Callable[[], BaseException]] = {
-    # anthropic-sdk-python: events of a kind that a version does not know end in one of these.
+    # anthropic-sdk-python #1472, #1806: an error as the first event, or a beginning without usage,
+    # and the library's own reading of the stream raises this.
     "a field that is not there": lambda: AttributeError("'NoneType' has no attribute 'usage'"),
     "an assertion of a library": lambda: AssertionError("unreachable"),
     "several at once": lambda: ExceptionGroup("streams", [OSError("reset"), ValueError("odd")]),
     "a tree that is too deep": lambda: RecursionError("maximum recursion depth exceeded"),
     "no memory": MemoryError,
     "a generator that ended": StopAsyncIteration,
-    # anyio (issues of its cancel scopes): a cancellation leaks out of a connection's own scope.
+    # IBM/mcp-context-forge #3737: a request failed in a transport's own scope, and its cancellation
+    # reached the task that waited for an answer.
     "a cancellation that nobody asked for": lambda: asyncio.CancelledError("a scope of its own"),
 }
 
@@ -93,7 +95,7 @@ async def test_a_shutdown_is_no_fault_of_the_model(office: Office) -> None:
 async def test_arguments_of_any_form_are_told_to_the_model_or_end_in_an_answer(
     office: Office, arguments: Any
 ) -> None:
-    """LiteLLM and gateways: the arguments of a call arrive as a text, a list or nothing."""
+    """A model behind the port whose arguments are a text, a list, nothing, or wrong within."""
     use = ToolUse("toolu_1", "query_metric", arguments)
     block = {"type": "tool_use", "id": use.id, "name": use.name, "input": arguments}
     called = TurnEnd("tool_use", [block], model="m", **USAGE)
@@ -119,7 +121,7 @@ async def test_arguments_of_any_form_are_told_to_the_model_or_end_in_an_answer(
 async def test_what_a_failed_talk_cost_is_booked_and_counts_against_the_day(
     office: Office, claude: ModelServer
 ) -> None:
-    """Agents that retried beyond their budget: only good answers were counted."""
+    """Systemorph/MeshWeaver #595: a round that ended in an error left no usage behind."""
     look = Turn([tool_use("recent_changes", {})])
     claude.push([look, Turn([text(HALF)], stop_reason="refusal")])
     answer, _ = await office.ask()
@@ -132,6 +134,8 @@ async def test_what_a_failed_talk_cost_is_booked_and_counts_against_the_day(
 
 
 async def test_what_a_stopped_run_cost_is_booked(office: Office, claude: ModelServer) -> None:
+    """claude-agent-acp #844, synaplan #1146: who stops before the end spends beside the budget."""
+
     class Stopping(KeptReply):
         async def step(self, update: Any) -> None:
             await super().step(update)
@@ -211,7 +215,7 @@ async def test_an_empty_answer_after_tools_is_ours_to_give(
 
 
 def test_two_calls_of_one_id_are_never_told_again() -> None:
-    """Gateways give calls ids of their own, some of them twice: the API refuses such a thread."""
+    """claude-code #21317, litellm #23510: one id for two calls, and the API refuses the thread."""
     twice = [tool_use("recent_changes", {}, "toolu_1") for _ in range(2)]
     kept = [
         {"role": "user", "content": [text("why?")]},

@@ -145,6 +145,7 @@ async def test_a_finding_is_told_though_nothing_of_its_chart_works(
 async def test_an_installation_without_the_new_scope_tries_and_tells_all_the_same(
     shift: Shift,
 ) -> None:
+    """node-slack-sdk #1620: without `files:read` the file arrives, and its look-up is refused."""
     shift.slack.fail("files.info", 100, error="missing_scope")
     shift.slack.parts.files.late_seconds = NEVER
     await tell(shift)
@@ -377,6 +378,18 @@ async def test_a_message_told_elsewhere_is_rewritten_where_it_is_once_the_token_
     assert "all of it" in told
 
 
+async def test_a_message_whose_answer_was_lost_on_its_way_back_is_there_once(
+    shift: Shift, refusing: Refusing
+) -> None:
+    """slack-api-specs #10, openclaw #22780: Slack took it, nobody heard so, it was sent again."""
+    shift.slack.lose("chat.postMessage")
+    await ask_for(shift, "the disk is full")
+    await settled(shift)
+    (told,) = said(shift, DIGEST)
+    assert "the disk is full" in told
+    assert shift.slack.api.switches.lost.get("chat.postMessage", 0) == 0  # it did happen
+
+
 @pytest.mark.parametrize("word", ["invalid_blocks", "a_word_of_tomorrow"])
 async def test_what_is_refused_for_its_blocks_is_told_as_text(
     shift: Shift, refusing: Refusing, word: str
@@ -451,6 +464,53 @@ def again(shift: Shift, ts: str, text: str, **more: Any) -> None:
     }  # fmt: skip
     body = {"type": "event_callback", "team_id": TEAM_ID, "event_time": 1_795_183_300, **more}
     shift.slack.parts.socket.send_event({**body, "event_id": f"Ev{text[:8]}{ts}", "event": event})
+
+
+@pytest.mark.parametrize("ids", [("EvA", "EvB"), ("EvA", "EvA")], ids=["of its own", "the same"])
+async def test_a_mention_that_slack_sends_again_is_answered_once(
+    shift: Shift, ids: tuple[str, str]
+) -> None:
+    """node-slack-sdk #2141: one message in up to eleven events, each id new, none marked a retry.
+
+    bolt-js #2487: the same event again within seconds.
+    """
+    async with shift.running() as room:
+        ts = shift.slack.post_as("alice", "#incidents", "good morning")
+        event = {
+            "type": "app_mention", "user": ALICE, "channel": INCIDENTS, "ts": ts, "event_ts": ts,
+            "text": f"<@{BOT_USER_ID}> is shop healthy?",
+        }  # fmt: skip
+        body = {"type": "event_callback", "team_id": TEAM_ID, "event_time": 1_795_183_300}
+        for event_id in ids:
+            shift.slack.parts.socket.send_event({**body, "event_id": event_id, "event": event})
+        await shift.answer_in(ts)
+        await shift.wait_for(lambda: len(delivered(shift, ts)) == len(ids))
+        await room.inbox.idle()
+    assert len(await shift.runs()) == 1
+    assert len(shift.slack.thread("#incidents", ts)) == 2
+
+
+def delivered(shift: Shift, ts: str) -> list[str]:
+    """Return the ids of the events of this message that went out."""
+    sent = (envelope["payload"] for envelope in shift.slack.parts.socket.delivered)
+    return [body["event_id"] for body in sent if body.get("event", {}).get("ts") == ts]
+
+
+async def test_a_mention_that_comes_first_as_a_retry_is_answered(shift: Shift) -> None:
+    """vercel/chat #666: what was said while nobody was connected comes only as a retry."""
+    async with shift.running():
+        socket = shift.slack.parts.socket
+        ts = shift.slack.post_as("alice", "#incidents", "good morning")
+        event = {
+            "type": "app_mention", "user": ALICE, "channel": INCIDENTS, "ts": ts, "event_ts": ts,
+            "text": f"<@{BOT_USER_ID}> is shop healthy?",
+        }  # fmt: skip
+        body = {"type": "event_callback", "team_id": TEAM_ID, "event_id": "EvA", "event": event}
+        again = {"retry_attempt": 1, "retry_reason": "timeout"}
+        envelope = {"type": "events_api", "payload": {**body, "event_time": 1_795_183_300}, **again}
+        assert await socket._send(envelope, accepts_response=False) is not None
+        await shift.answer_in(ts)
+    assert len(await shift.runs()) == 1
 
 
 async def test_a_mention_that_its_author_edits_is_answered_once(shift: Shift) -> None:

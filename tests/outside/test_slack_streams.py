@@ -1,10 +1,11 @@
 """A growing answer on a Slack that keeps to its documentation.
 
-docs.slack.dev/reference/methods/chat.startStream, chat.appendStream and chat.stopStream, read
-27 November 2026: a call carries `chunks` or `markdown_text`, never both; how a stream began is how
-it goes on; a task's texts hold 256 characters; blocks 50; a person may stop the agent, after which
-nothing can be added. Seen by others (python-slack-sdk #1859, node-slack-sdk #2702): Slack ends a
-stream about five minutes after it began.
+docs.slack.dev/reference/methods/chat.startStream, chat.appendStream and chat.stopStream, and
+docs.slack.dev/reference/events/agent_session_stopped, read 27 November 2026: a call carries
+`chunks` or `markdown_text`, never both; how a stream began is how it goes on; a task's texts hold
+256 characters; blocks 50; a person may stop the agent, after which nothing can be added. Seen by
+others (python-slack-sdk #1859, node-slack-sdk #2702): Slack ends a stream about five minutes after
+it began.
 """
 
 from __future__ import annotations
@@ -141,11 +142,13 @@ async def test_an_answer_whose_second_message_is_refused_is_still_there_once(shi
 
 
 async def test_a_message_that_is_full_before_we_think_so_goes_on_in_the_next(shift: Shift) -> None:
+    """openclaw #143882: `msg_too_long` from some 10,600 bytes on, which no page names."""
     shift.slack.fail("chat.appendStream", 1, error="msg_too_long")
     assert is_whole(await tell(shift))
 
 
 async def test_an_answer_that_its_reader_stopped_ends_with_the_apology(shift: Shift) -> None:
+    """Stop work and say so: docs.slack.dev/reference/events/agent_session_stopped, as above."""
     run, reply = await begun(shift)
     await reply.step(StepUpdate("s1", "Reading metric", "in_progress"))
     ended = shift.slack.stop_agent("alice", "#incidents", str(run.place.thread_ts))

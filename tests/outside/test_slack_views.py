@@ -121,6 +121,7 @@ def test_no_app_has_both_views() -> None:
 async def test_a_thread_goes_on_though_its_history_cannot_be_read(
     store: SqlStore, tmp_path: Path
 ) -> None:
+    """bolt-js-assistant-template #41: one call of `conversations.replies` a minute."""
     async with a_shift(store, tmp_path, our_manifest()) as shift:
         for method in ("conversations.history", "conversations.replies"):
             shift.slack.fail(method, 1_000, error="ratelimited")

@@ -58,6 +58,10 @@ def causes(
     named = _named(state, lines)
     explained = _explained(all_found)
     wanted = _wanted(state)
+    shown: dict[Object, list[Found]] = {}
+    for each in all_found:
+        if each.present and each.by.role is Link.SHOW:
+            shown.setdefault(each.sign.subject, []).append(each)
     chosen: dict[Object, ObjectCause] = {}
     for each in all_found:
         if not each.starts or _key(each) in explained:
@@ -72,9 +76,7 @@ def causes(
             felt = Felt.IN_LINES
         if each.by.felt_in_objects and (about & ill or each.sign.subject.kind == "Node"):
             felt = Felt.IN_OBJECTS
-        shows = tuple(
-            s for s in all_found if s.present and s.by.role is Link.SHOW and s.sign.subject in about
-        )
+        shows = tuple(s for subject in sorted(about) for s in shown.get(subject, ()))
         cause = ObjectCause(each, felt, shows, count)
         old = chosen.get(each.sign.subject)
         if old is None or _order(cause) < _order(old):
@@ -133,11 +135,8 @@ def _wanted(state: ClusterState) -> set[str]:
 def _ways(state: ClusterState, found: Found) -> set[str]:
     """Return names under which others reach what a sign is about."""
     about = {found.sign.subject, *found.sign.victims}
-    names = {each.name for each in about}
-    for service in state.of("Service"):
-        if any(state.workload_of(pod) in about for pod in state.selected(service)):
-            names.add(str(meta(service).get("name", "")))
-    return names | set(found.sign.names)
+    fronts = {name for each in about for name in state.fronts(each)}
+    return {each.name for each in about} | fronts | set(found.sign.names)
 
 
 def _named(state: ClusterState, lines: Mapping[Blame, int]) -> dict[str, int]:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
 
 from tools.doctor.named import Object
 from tools.kubernetes_objects import Json, meta
@@ -103,9 +102,18 @@ class ClusterState:
             ref = event.workload
             self._events[Object(ref.kind, ref.namespace, ref.name)].append(event)
         self._alive = tuple(p for p in self._objects.get("Pod", ()) if not is_over(p))
+        self._owners: dict[Object, Object] = {}  # of pods: asked for again and again
         self._pods: dict[Object, list[Json]] = defaultdict(list)
         for pod in self._alive:
             self._pods[self.workload_of(pod)].append(pod)
+        self._containers = tuple(each for pod in self._alive for each in containers_of(pod))
+        services = self._objects.get("Service", ())
+        self._selected = {object_of(each, "Service"): self._select(each) for each in services}
+        fronts: dict[Object, dict[str, None]] = defaultdict(dict)
+        for service, pods in self._selected.items():
+            for pod in pods:
+                fronts[self.workload_of(pod)][service.name] = None
+        self._fronts = {workload: tuple(names) for workload, names in fronts.items()}
 
     def reads(self, *kinds: str) -> bool:
         """Say whether all these kinds were listed."""
@@ -126,8 +134,7 @@ class ClusterState:
 
     def containers(self) -> Iterator[Container]:
         """Every container of every pod that is not over, of all classes."""
-        for pod in self._alive:
-            yield from containers_of(pod)
+        yield from self._containers
 
     def owner_of(self, item: Json, kind: str) -> Object:
         """Return the top of an object's owners, itself when it has none."""
@@ -145,7 +152,10 @@ class ClusterState:
 
     def workload_of(self, pod: Json) -> Object:
         """Return the workload a pod belongs to, the pod itself when it has none."""
-        return self.owner_of(pod, "Pod")
+        own = object_of(pod, "Pod")
+        if own not in self._owners:
+            self._owners[own] = self.owner_of(pod, "Pod")
+        return self._owners[own]
 
     def pods_of(self, workload: Object) -> list[Json]:
         """Return the pods of a workload that are not over."""
@@ -153,6 +163,13 @@ class ClusterState:
 
     def selected(self, service: Json) -> list[Json]:
         """Return the pods that a Service's selector takes; none without a selector."""
+        return self._selected.get(object_of(service, "Service"), [])
+
+    def fronts(self, workload: Object) -> tuple[str, ...]:
+        """Return the names of the Services that select pods of a workload."""
+        return self._fronts.get(workload, ())
+
+    def _select(self, service: Json) -> list[Json]:
         wanted = (service.get("spec") or {}).get("selector") or {}
         space = meta(service).get("namespace", "")
         return [
@@ -197,14 +214,6 @@ def object_of(item: Json, kind: str) -> Object:
     """Return how an object is named."""
     own = meta(item)
     return Object(kind, own.get("namespace", "") or "", own.get("name", ""))
-
-
-def time_of(stamp: Any) -> datetime | None:
-    """Read an API timestamp, None when there is none or it is none."""
-    try:
-        return datetime.fromisoformat(stamp) if stamp else None
-    except (TypeError, ValueError):
-        return None
 
 
 def _controller(item: Json) -> Json | None:

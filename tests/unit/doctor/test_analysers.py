@@ -376,11 +376,50 @@ def test_a_way_that_leads_to_nobody_is_a_suspect_until_lines_blame_it() -> None:
 def test_a_node_explains_what_its_pods_show() -> None:
     lab = Lab()
     _condition("Ready", "False", "container runtime is down")(lab)
-    lab.is_not_ready(state={"running": {}})
+    lab.ended(3)
     state = lab.state()
-    (first, *_) = causes(state, examine(state), {})
+    (first,) = causes(state, examine(state), {})
     assert first.found.sign.subject == WORKER
     assert BACK in first.found.sign.victims
+
+
+def test_what_only_a_callers_lines_can_show_is_not_felt_by_a_pod_that_is_ill() -> None:
+    lab = Lab()
+    _calling("attic:80")(lab)
+    ill = lab.get("Pod", "front-1-a")["status"]["containerStatuses"][0]
+    end = {"terminated": {"exitCode": 3, "finishedAt": NOW.isoformat()}}
+    ill |= {"ready": False, "restartCount": 2, "state": {"waiting": {}}, "lastState": end}
+    state = lab.state()
+    (only,) = causes(state, examine(state), {})
+    assert (only.found.by.name, only.felt) == ("exits-with-error", Felt.IN_OBJECTS)
+
+
+def test_a_full_quota_is_felt_where_somebody_lacks_a_service_that_nobody_calls() -> None:
+    lab = Lab()
+    _quota_full(lab)
+    lab.objects["Service"] = []
+    lab.get("Pod", "front-1-a")["spec"]["containers"][0]["env"] = []
+    state = lab.state()
+    (first, *_) = causes(state, examine(state), {})
+    assert (first.found.by.name, first.felt) == ("quota-services-full", Felt.WANTED)
+    assert set(first.found.sign.victims) == {BACK, FRONT}
+
+
+def test_a_service_that_several_call_is_missing_and_not_each_callers_address_wrong() -> None:
+    lab = Lab()
+    for name in ("front", "back"):
+        env = lab.get("Pod", f"{name}-1-a")["spec"]["containers"][0]["env"]
+        env[:] = [{"name": "ATTIC", "value": "attic:80"}]
+    named = [(each.by.name, each.sign.subject.name) for each in starts(lab)]
+    assert named == [("service-missing", "attic")]
+
+
+def test_a_probe_that_failed_once_on_a_container_that_is_well_is_no_trouble() -> None:
+    lab = Lab()
+    lab.container["livenessProbe"] = lab.container["readinessProbe"] = _probe(**HTTP)
+    for kind in ("Liveness", "Readiness"):
+        lab.said("Pod", "back-1-a", "Unhealthy", f"{kind} probe failed: {MALFORMED}")
+    assert starts(lab) == []
 
 
 def test_the_same_state_gives_the_same_answer_whatever_the_order_of_objects() -> None:

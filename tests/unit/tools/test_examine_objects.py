@@ -92,7 +92,7 @@ async def test_a_healthy_cluster_gives_no_cause_and_shows_nothing() -> None:
     assert (seen_objects(told, []), unwell_objects(told, ())) == ([], [])
 
 
-@pytest.mark.parametrize(("before", "kind"), [(3, "deploy"), (40, "object")])
+@pytest.mark.parametrize(("before", "kind"), [(3, "deploy"), (40, "object"), (-4.5, "object")])
 async def test_a_change_shortly_before_is_what_is_behind_it(before: float, kind: str) -> None:
     lab = crashed(Lab())
     end = lab.pod["status"]["containerStatuses"][0]["lastState"]["terminated"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tools.doctor.sign import Analyser, Link, Sign
-from tools.doctor.state import FRESH, ClusterState, Container, time_of
+from tools.doctor.state import FRESH, ClusterState, Container
+from tools.kubernetes_conditions import time_of
 from tools.kubernetes_objects import Json, meta
 
 NOT_THERE = ("executable file not found", "no such file or directory")

@@ -10,7 +10,8 @@ import re2
 from tools.doctor.named import Object
 from tools.doctor.scheduling.placement import message_of, unplaced
 from tools.doctor.sign import Analyser, Link, Sign
-from tools.doctor.state import ClusterState, time_of
+from tools.doctor.state import ClusterState
+from tools.kubernetes_conditions import time_of
 from tools.kubernetes_objects import meta
 
 UNSEEN_FOR = timedelta(seconds=30)  # a scheduler looks at a new pod within seconds

@@ -13,7 +13,8 @@ import re2
 
 from tools.doctor.scheduling.fits import Bar, bars, is_control_plane, requested
 from tools.doctor.sign import Analyser, Link, Sign
-from tools.doctor.state import ClusterState, object_of, time_of
+from tools.doctor.state import ClusterState, object_of
+from tools.kubernetes_conditions import time_of
 from tools.kubernetes_objects import Json, meta
 
 _WORDS = {

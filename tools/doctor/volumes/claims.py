@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from tools.doctor.named import Object
 from tools.doctor.quantities import number_of
 from tools.doctor.sign import Analyser, Link, Sign
-from tools.doctor.state import ClusterState, object_of, time_of
+from tools.doctor.state import ClusterState, object_of
 from tools.doctor.words import shortened
+from tools.kubernetes_conditions import time_of
 from tools.kubernetes_objects import Json, meta
 
 MANUAL = "kubernetes.io/no-provisioner"

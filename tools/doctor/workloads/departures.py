@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from tools.doctor.named import Object
 from tools.doctor.sign import Analyser, Link, Sign
-from tools.doctor.state import FRESH, ClusterState, time_of
+from tools.doctor.state import FRESH, ClusterState
 from tools.doctor.words import shortened
+from tools.kubernetes_conditions import time_of
 from tools.kubernetes_objects import Json, meta
 
 

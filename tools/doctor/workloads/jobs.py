@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tools.doctor.sign import Analyser, Link, Sign
-from tools.doctor.state import ClusterState, object_of, time_of
+from tools.doctor.state import ClusterState, object_of
 from tools.doctor.words import shortened
+from tools.kubernetes_conditions import time_of
 
 _GAVE_UP = ("BackoffLimitExceeded", "PodFailurePolicy", "MaxFailedIndexesExceeded")
 

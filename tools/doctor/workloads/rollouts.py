@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from tools.doctor.named import Object
 from tools.doctor.sign import Analyser, Link, Sign
-from tools.doctor.state import ClusterState, object_of, time_of
+from tools.doctor.state import ClusterState, object_of
+from tools.kubernetes_conditions import time_of
 from tools.kubernetes_objects import Json
 from tools.ownership import wanted_pods
 

@@ -35,6 +35,7 @@ from tools.world import ROLE, Change, ChangeKind, ServiceName, Verdict
 
 CHANGE_LOOKBACK = timedelta(hours=3)
 CHANGE_TOLERANCE = timedelta(minutes=3)  # a change may be recorded a little after its effect
+APART = 0.4  # what is left of an object's word about services that do not depend on it
 TRIGGER_WITHIN = timedelta(minutes=15)  # a change so long before an object went wrong is behind it
 CHANGE_HALF_LIFE_SECONDS = 45 * 60.0
 MEMORY, AVAILABILITY = f"{ROLE}saturation:memory", f"{ROLE}availability"  # what kills show in
@@ -160,6 +161,9 @@ def from_objects(scene: Scene, candidates: Candidates) -> None:
     for seen in scene.symptoms.objects:
         for key in [k for k in candidates if k[:2] == (seen.service, "resource")]:
             del candidates[key]
+        weight = seen.weight
+        if not _reaches(scene, seen):
+            weight *= APART  # it is wrong, and nothing says that what is abnormal comes from it
         change = _trigger(scene, seen)
         candidate = None if change is None else _of_change(candidates, change)
         if candidate is None:
@@ -168,10 +172,15 @@ def from_objects(scene: Scene, candidates: Candidates) -> None:
                 remediation=list(seen.remediation),
             )  # fmt: skip
             candidates[seen.service, "object", seen.kind] = candidate
-            candidate.add(seen.weight, "", (seen.evidence,))
-            candidate.stated = True
+            candidate.add(weight, "", (seen.evidence,))
+            candidate.stated = weight == seen.weight
         else:
-            candidate.add(seen.weight, seen.sentence, (seen.evidence,))
+            candidate.add(weight, seen.sentence, (seen.evidence,))
+
+
+def _reaches(scene: Scene, seen: SeenObject) -> bool:
+    """Say whether something abnormal is the object's service or calls it, or nothing is."""
+    return not scene.abnormal or any(affected_by(scene, each) for each in seen.services)
 
 
 def _trigger(scene: Scene, seen: SeenObject) -> SeenChange | None:

@@ -71,11 +71,16 @@ class SeenObject:
 
     kind: str  # the analyser that saw it
     sentence: str
-    service: ServiceName  # empty: a node, a namespace, nobody's
+    services: tuple[ServiceName, ...]  # its own, those that suffer from it; none: nobody's
     weight: float
     since: datetime | None = None
     remediation: tuple[str, ...] = ()
     evidence: str = ""
+
+    @property
+    def service(self) -> ServiceName:
+        """The service it is told of, empty when it is nobody's."""
+        return self.services[0] if self.services else ServiceName("")
 
 
 @dataclass(frozen=True, slots=True)

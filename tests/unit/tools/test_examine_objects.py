@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from bot.core.investigation.investigator.diagnosis import Observed
+from bot.core.investigation.investigator.investigator import Investigator
 from bot.core.investigation.investigator.objects import seen_objects, unwell_objects
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
+from tests.fixtures.profile import trading_catalogue
+from tests.unit.core.test_telling import VERDICT, asked
 from tests.unit.doctor.worlds import NOW, SPACE, Lab
 from tools.analysis.rca import rank_causes
-from tools.analysis.symptoms import SeenChange, SeenPattern, Symptoms
+from tools.analysis.symptoms import SeenChange, SeenPattern, SeenVerdict, Symptoms
 from tools.contract import ToolResult
 from tools.errors import BackendDeniedError, NotFoundError
 from tools.observe.objects import examine_objects
@@ -117,3 +122,30 @@ async def test_lines_of_a_caller_make_a_cause_of_a_way_that_leads_nowhere() -> N
     assert seen_objects(told, []) == []
     (seen,) = seen_objects(told, [pattern])
     assert (seen.kind, seen.service) == ("address-of-nobody", FRONT)
+
+
+@pytest.mark.parametrize(("abnormal", "proved"), [("front", True), ("back", True), ("far", False)])
+async def test_an_object_proves_nothing_about_services_that_do_not_depend_on_it(
+    abnormal: str, proved: bool
+) -> None:
+    told = [(one, "E1") for one in (await examined(Listing(crashed(Lab())))).value]
+    slow = replace(VERDICT, service=ServiceName(abnormal))
+    graph = {FRONT: [BACK]}
+    causes = rank_causes(
+        Symptoms([SeenVerdict(slow, "E2")], objects=seen_objects(told, []), dependencies=graph)
+    )
+    (of_object,) = (cause for cause in causes if cause.kind == "object")
+    assert of_object.proved == proved
+    assert (of_object.confidence >= 0.75) == proved
+
+
+@pytest.mark.parametrize(("asked_about", "found"), [("front", 1), ("back", 1), ("far", 0)])
+async def test_a_question_about_one_service_is_not_answered_with_anothers_trouble(
+    asked_about: str, found: int
+) -> None:
+    told = [(one, "E1") for one in (await examined(Listing(crashed(Lab())))).value]
+    intent = replace(
+        asked(trading_catalogue(), "is all well?"), services=(ServiceName(asked_about),), metrics=()
+    )
+    investigator = Investigator(lambda: CATALOGUE)
+    assert len(investigator._relevant_objects(intent, Observed(examined=told))) == found

@@ -24,6 +24,7 @@ from tools.analysis.symptoms import (
     Rule,
     SeenChange,
     SeenEvent,
+    SeenObject,
     SeenPattern,
     SeenTraces,
     SeenVerdict,
@@ -79,7 +80,7 @@ class Investigator:
                 events=observed.events,
                 patterns=observed.patterns,
                 traces=observed.traces,
-                objects=seen_objects(observed.examined, observed.patterns),
+                objects=self._relevant_objects(intent, observed),
                 dependencies=self._catalogue.topology(),
                 rules=self._rules(),
             )
@@ -95,13 +96,33 @@ class Investigator:
         if not intent.metrics and not intent.services:
             return observed.peaks
         asked = [p.verdict.service for p in observed.peaks if _is_asked(p.verdict, intent)]
-        reach: dict[ServiceName, None] = {}
-        while asked:
-            name = asked.pop()
-            if name not in reach:
-                reach[name] = None
-                asked += self._catalogue.dependencies(name)
+        reach = self._reach(asked)
         return [p for p in observed.peaks if p.verdict.service in reach]
+
+    def _relevant_objects(self, intent: Intent, observed: Observed) -> list[SeenObject]:
+        """Return what objects say of the services that were asked about, and of their callees.
+
+        Something somewhere in a namespace is always broken: it explains no other question.
+        """
+        found = seen_objects(observed.examined, observed.patterns)
+        if not intent.metrics and not intent.services:
+            return found
+        asked = [
+            *intent.services,
+            *(v.verdict.service for v in observed.verdicts if _is_asked(v.verdict, intent)),
+        ]
+        reach = self._reach(asked)
+        return [each for each in found if reach & set(each.services)]
+
+    def _reach(self, names: Iterable[ServiceName]) -> set[ServiceName]:
+        """Return services with all that they call, at any depth."""
+        waiting, reach = list(names), set[ServiceName]()
+        while waiting:
+            name = waiting.pop()
+            if name not in reach:
+                reach.add(name)
+                waiting += self._catalogue.dependencies(name)
+        return reach
 
     async def _measure(
         self, intent: Intent, window: Mapping[str, str], observed: Observed, recorder: Recorder

@@ -53,11 +53,11 @@ def unwell_objects(
 
 def _seen(cause: ObjectCause, one: Examined, evidence: str) -> SeenObject:
     sign, by = cause.found.sign, cause.found.by
-    hit = (one.service(each) for each in (sign.subject, *sign.victims))
+    hit = dict.fromkeys(one.service(each) for each in (sign.subject, *sign.victims))
     return SeenObject(
         kind=by.name,
         sentence=sign.sentence,
-        service=next((name for name in hit if name), ServiceName("")),
+        services=tuple(name for name in hit if name),
         weight=SURE[cause.felt],
         since=sign.since,
         remediation=by.remedies,

@@ -188,6 +188,14 @@ def test_other_causes_carry_a_word_of_confidence_and_no_figure_of_ours(
     assert line.endswith("(confidence: medium)")
 
 
+def test_the_symptom_told_is_of_the_service_that_was_asked_about(catalogue: Catalogue) -> None:
+    loud = replace(VERDICT, service=ServiceName("gateway"), deviation_sigma=99.0)
+    observed = Observed(verdicts=[SeenVerdict(loud, "E1"), SeenVerdict(VERDICT, "E2")], checked=2)
+    lines = told(catalogue, observed, CAUSE, text="why is order-api unwell?")
+    assert "of order-api is" in lines[0]
+    assert "[E2]" in lines[0]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_tells_every_sort_of_answer(catalogue: Catalogue, language: str) -> None:
     texts = Texts(language)

@@ -132,9 +132,13 @@ def _because(diagnosis: Diagnosis, texts: Texts) -> str:
     """Return the first cause with the symptom it explains."""
     best = diagnosis.causes[0]
     cause = best.cause.rstrip(".")
-    asked = diagnosis.intent.metrics
+    metrics, services = diagnosis.intent.metrics, diagnosis.intent.services
     symptoms = diagnosis.observed.abnormal or diagnosis.observed.peaks
-    told = [v for v in symptoms if v.verdict.metric in asked] or symptoms
+    # what was asked about is told, not what is loudest elsewhere
+    told = sorted(
+        symptoms,
+        key=lambda v: (v.verdict.metric not in metrics, v.verdict.service not in services),
+    )
     if not told:
         return texts.say("answer.cause_alone", cause=cause, evidence=", ".join(best.evidence))
     verdict = told[0].verdict

@@ -10,6 +10,7 @@ UTF-8 bytes, which no byte-level encoding exceeds.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 MOST_TOKENS = 4_000  # of one tool result, as the model reads it
 _PIECE = re.compile(r"[A-Z]?[a-z]{1,64}|[A-Z]{1,64}|[ \t]{1,64}|[^A-Za-z]", re.DOTALL)
@@ -38,6 +39,19 @@ def fit(text: str, budget: int) -> tuple[str, str]:
             inside = match.start()
             return text[:inside], text[inside:]
     return text, ""
+
+
+def shares(wanted: Sequence[int], budget: int) -> list[int]:
+    """Part a budget among texts: who wants less than an equal share leaves the rest to the others.
+
+    Each gets what it wants, or the same as every other that wants more; together at most `budget`.
+    """
+    given, left = [0] * len(wanted), budget
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    for position, index in enumerate(order):
+        given[index] = min(wanted[index], left // (len(order) - position))
+        left -= given[index]
+    return given
 
 
 def _cost(piece: str) -> int:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import anthropic
 
 
+_CACHED: Mapping[str, Any] = {"cache_control": {"type": "ephemeral"}}  # a prefix that comes again
+_MARKABLE = frozenset({"text", "tool_use", "tool_result"})
+
+
 @dataclass(frozen=True, slots=True)
 class ClaudeConfig:
     """How Claude is reached. `timeout_seconds` bounds one request, `max_retries` its repeats."""
@@ -93,16 +97,16 @@ class Claude:
         yield self._end(message, content)
 
     def _parameters(self, request: ModelRequest) -> dict[str, Any]:
-        cached = {"cache_control": {"type": "ephemeral"}}
         parameters: dict[str, Any] = {
             "model": self._config.model,
             "max_tokens": request.max_tokens,
-            "system": [{"type": "text", "text": request.system, **cached}],
-            "messages": list(request.messages),
+            "system": [{"type": "text", "text": request.system, **_CACHED}],
+            "messages": _marked(request.messages),
             "thinking": {"type": "adaptive"},
         }
         if request.tools:
-            parameters["tools"] = [_definition(tool) for tool in request.tools]
+            tools = [_definition(tool) for tool in request.tools]
+            parameters["tools"] = [*tools[:-1], {**tools[-1], **_CACHED}]
             parameters["tool_choice"] = {"type": "auto" if request.allow_tools else "none"}
         return parameters
 
@@ -148,6 +152,22 @@ class Claude:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+
+def _marked(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return messages with a cache mark at their end: the next request of the talk repeats them.
+
+    Thinking takes no mark. The caller's messages stay as they are: a mark that is stored would
+    stand in the middle of later requests, where only four are allowed.
+    """
+    found = [dict(each) for each in messages]
+    content = found[-1]["content"] if found else ""
+    if isinstance(content, str):
+        if content:
+            found[-1]["content"] = [{"type": "text", "text": content, **_CACHED}]
+    elif content and content[-1]["type"] in _MARKABLE:
+        found[-1]["content"] = [*content[:-1], {**content[-1], **_CACHED}]
+    return found
 
 
 def _require_object(tool: str, arguments: Any) -> None:

@@ -231,7 +231,6 @@ def curious(request: Mapping[str, Any]) -> Turn:
     return Turn([text("**It is as it is.**\nConfidence: low")])
 
 
-LISTS = ("causes", "services", "kinds", "confidences", "evidence")
 Asked = tuple[tuple[str, dict[str, Any]], ...]
 ASKED_ABOUT_SERVICES: Asked = (
     ("detect_anomalies", {"window": "1h"}), ("query_metric", {"metric": "order_errors"}),
@@ -247,7 +246,7 @@ NEEDS_ONE = {"query_traces", "describe_workload", "forecast_metric", "propose_pl
 ASKED_ONCE: Asked = (
     ("get_time", {}), ("list_metrics", {}), ("search_incidents", {"text": "could not be found"}),
     ("query_promql", {"expression": QUERY}), ("query_traces", {"trace_id": "a" * 32}),
-    ("record_causes", {each: [] for each in LISTS}),
+    ("record_causes", {"causes": []}),
     ("query_metric", {"metric": "order_errors_of_nobody"}),
 )  # fmt: skip
 

@@ -242,4 +242,7 @@ async def test_where_nothing_is_limited_claude_reads_what_people_read(
     answer, _ = await production.ask("what is wrong?", Turn([SEARCH]), Turn([DONE]))
     said = "".join(json.dumps(each, ensure_ascii=False) for each in production.model.requests)
     for each in answer.evidence:
-        assert json.dumps(for_model(each), ensure_ascii=False)[1:-1] in said
+        first = for_model(each).split("\n")[1]  # of the brief the first lines, of a call all
+        assert json.dumps(first, ensure_ascii=False)[1:-1] in said
+    called = for_model(answer.evidence[-1])
+    assert json.dumps(called, ensure_ascii=False)[1:-1] in said

@@ -1,4 +1,4 @@
-"""The causes a model concludes: it notes them with a tool of its own run, right before it answers.
+"""The causes a model concludes: it notes them with a tool of its own run, beside its answer.
 
 record_causes(…) ──> CauseSheet of the run ──> Answer.causes
 """
@@ -8,45 +8,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from tools.contract import Risk, Tool, ToolResult, tool
 from tools.world import Cause, ServiceName
 
 
 @dataclass(slots=True)
 class CauseSheet:
-    """Where the model's `record_causes` call is kept for the structured answer."""
+    """Where the model's `record_causes` call is kept for the structured answer.
 
-    causes: tuple[Cause, ...] = ()
+    `causes` is None until it was called; empty means that the model found nothing wrong.
+    """
+
+    causes: tuple[Cause, ...] | None = None
+
+
+class NotedCause(BaseModel):
+    """One cause as the model notes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cause: str = Field(description="One sentence a person can act on.")
+    service: str = Field(description="The guilty service, by its catalogue name.")
+    kind: str = Field(description="deploy, config, resource, dependency, traffic, data or unknown.")
+    confidence: float = Field(description="Between 0 and 1.")
+    evidence: list[str] = Field(description='Ids of the evidence behind it, such as "E1".')
 
 
 @tool(risk=Risk.READ)
 async def record_causes(  # noqa: D417 - the sheet is injected, not described to the model
-    sheet: CauseSheet,
-    /,
-    causes: list[str],
-    services: list[str],
-    kinds: list[str],
-    confidences: list[float],
-    evidence: list[str],
+    sheet: CauseSheet, /, causes: list[NotedCause]
 ) -> ToolResult:
-    """Note the causes you concluded, best first, right before you answer.
+    """Note the causes you concluded. Call it in the same turn as your answer, after its text.
 
-    The five lists run in parallel, one entry per cause. Call it once, with empty lists when
-    nothing is wrong.
+    The turn ends with it: nothing that you write later is read. An empty list says that nothing
+    is wrong.
 
     Args:
-        causes: one sentence each, as a person could act on it.
-        services: the guilty service of each cause, by its catalogue name.
-        kinds: deploy, config, resource, dependency, traffic, data or unknown.
-        confidences: between 0 and 1.
-        evidence: for each cause the evidence ids behind it, joined by commas, such as "E1,E4".
+        causes: The causes, best first.
     """
-    rows = zip(causes, services, kinds, confidences, evidence, strict=False)
-    sheet.causes = tuple(
-        Cause(c, ServiceName(s), k, min(1.0, max(0.0, p)), tuple(e.replace(" ", "").split(",")))
-        for c, s, k, p, e in rows
+    sheet.causes = tuple(map(_cause, causes))
+    told = [noted.model_dump() for noted in causes]
+    return ToolResult(f"{len(causes)} cause(s) noted", {"causes": told})
+
+
+def _cause(noted: NotedCause) -> Cause:
+    return Cause(
+        noted.cause,
+        ServiceName(noted.service),
+        noted.kind,
+        min(1.0, max(0.0, noted.confidence)),
+        tuple(dict.fromkeys(each.strip(" []") for each in noted.evidence)),
     )
-    return ToolResult(f"{len(sheet.causes)} cause(s) noted", {"causes": causes})
 
 
 def usable(tools: Sequence[Tool]) -> tuple[Tool, ...]:

@@ -7,7 +7,9 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from bot.core.investigation.desk import (
     AskedBeforeError,
 )
 from bot.core.ports import Budget, StepUpdate
+from bot.domain.answer import Conclusion
 from bot.domain.chart import ChartSpec
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, RunId, Ts
@@ -42,6 +45,7 @@ from tests.fixtures.office import (
 )
 from tests.patience import PATIENCE
 from tools.errors import BackendUnavailableError
+from tools.world import Change, ChangeKind
 
 
 def misdraw(_spec: ChartSpec) -> bytes:
@@ -147,6 +151,13 @@ async def test_what_is_not_configured_stands_among_the_gaps(office: Office) -> N
 # ------------------------------------------------------------------------------- with Claude
 
 
+def noted(cause: str, *evidence: str) -> dict[str, Any]:
+    return {
+        "cause": cause, "service": "order-api", "kind": "resource", "confidence": 0.7,
+        "evidence": list(evidence),
+    }  # fmt: skip
+
+
 async def test_claude_reads_the_brief_calls_tools_and_its_answer_is_released(
     office: Office, claude: ModelServer
 ) -> None:
@@ -156,19 +167,16 @@ async def test_claude_reads_the_brief_calls_tools_and_its_answer_is_released(
             tool_use("recent_changes", {"service": "order-api", "window": "3h"}),
         ]),
         Turn([
-            tool_use("record_causes", {
-                "causes": ["orders queue in the pool"], "services": ["order-api"],
-                "kinds": ["resource"], "confidences": [0.7], "evidence": ["E2"],
-            }),
+            text("**Order latency is 910 ms [E1].**\nConfidence: high"),
+            tool_use("record_causes", {"causes": [noted("orders queue in the pool", "E2")]}),
         ]),
-        Turn([text("**Order latency is 910 ms [E1].**\nConfidence: high")]),
     ])  # fmt: skip
     answer, reply = await office.ask()
     assert answer.mode == "claude"
     assert answer.conclusion == "Order latency is 910 ms [E1]."
     assert [c.cause for c in answer.causes] == ["orders queue in the pool"]
     assert answer.confidence == pytest.approx(0.9)
-    assert answer.usage.steps == 3
+    assert answer.usage.steps == 2  # what it concludes comes with the answer
     assert answer.usage.usd_micros > 0
     assert answer.chart
     assert reply.text.strip() == answer.text
@@ -187,6 +195,65 @@ async def test_a_sentence_with_an_invented_figure_is_withheld_and_counted(
     assert "910 ms" in answer.text
     assert "Stay calm." in answer.text
     assert "1 sentence(s) left out" in answer.text
+
+
+async def test_the_end_of_a_request_is_cached_and_what_goes_before_is_said_again_unchanged(
+    office: Office, claude: ModelServer
+) -> None:
+    looks = [Turn([tool_use("recent_changes", {"window": f"{n}h"})]) for n in (1, 2, 3)]
+    claude.push([*looks, Turn([text("**Order latency is 910 ms [E1].**")])])
+    await office.ask()
+    sent = [as_cached(each) for each in claude.requests]
+    assert len(sent) == 4
+    for before, after in pairwise(sent):
+        assert after[: len(before)] == before  # all of it, the minute included
+    for request in claude.requests:
+        marked = [json.dumps(part) for part in parts(request) if "cache_control" in part]
+        last = [request["tools"][-1], request["system"][-1], request["messages"][-1]["content"][-1]]
+        assert marked == [json.dumps(part) for part in last]
+
+
+def parts(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the blocks of a request in the order in which its prefix is read."""
+    blocks = [block for message in request["messages"] for block in message["content"]]
+    return [*request["tools"], *request["system"], *blocks]
+
+
+def as_cached(request: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in part.items() if k != "cache_control"} for part in parts(request)]
+
+
+async def test_two_questions_of_different_minutes_share_tools_and_system(
+    office: Office, claude: ModelServer
+) -> None:
+    claude.push([Turn([text("**It is up [E1].**")]), Turn([text("**It still is.**")])])
+    await office.ask()
+    office.clock.advance(minutes=7)
+    await office.ask("and now?")
+    first, second = claude.requests
+    assert (first["tools"], first["system"]) == (second["tools"], second["system"])
+    assert "World time: 2026-11-20 14:07 UTC" in second["messages"][-1]["content"][0]["text"]
+
+
+def a_deploy() -> Change:
+    at = NOW - timedelta(minutes=16)
+    return Change(at, ChangeKind.DEPLOY, "order-api", "2.14.0 rolls out", "2.13.0", "2.14.0")
+
+
+async def test_no_cause_noted_means_healthy_and_the_answer_says_what_was_computed(
+    office: Office, claude: ModelServer
+) -> None:
+    office.changes.changes.append(a_deploy())
+    claude.push(
+        [
+            Turn([text("**Nothing is wrong.**"), tool_use("record_causes", {"causes": []})]),
+        ]
+    )
+    answer, reply = await office.ask()
+    assert answer.causes == ()
+    assert answer.verdict is Conclusion.HEALTHY
+    assert "Against the computed ranking, which has first: Deploy of order-api" in answer.text
+    assert reply.text.strip() == answer.text
 
 
 async def test_causes_that_cannot_be_read_are_told_to_claude_and_end_no_run(
@@ -457,7 +524,6 @@ async def test_who_had_to_wait_is_asked_for_by_name_in_their_own_language(
     question = Question("and since when?", THREAD, "mention", BOB, "Bob Li", voice=voice)
     told = await ask_while_busy(office, claude, question)
     assert '<question from="Bob Li">\nand since when?\n</question>' in told
-    assert "Asked by: Bob Li." in told
     assert "Answer in Chinese. Times are in Asia/Shanghai." in told
     assert "the detector" not in told.replace("or a detector found something", "")
 

@@ -4,7 +4,8 @@
         ^             └──────> tool calls ──> all at once ──> one user message of results
         └────────────────────────────────────────────┘
 
-The loop holds no power: tools read or propose. It ends by itself, by budget or by a stop.
+The loop holds no power: tools read or propose. It ends by itself, by budget or by a stop. An answer
+may come with a closing call (what it concludes, for programs): it costs no further request.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Hooks:
     say: Callable[[str], Awaitable[None]]
     call_tool: CallTool
     stopped: Callable[[], Awaitable[bool]]
+    closing: frozenset[str] = frozenset()  # tools that end the talk when they come with a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ async def converse(model: Model, talk: Talk, hooks: Hooks, clock: Clock) -> Talk
             talk.spent = _add(talk.spent, response.end)
         end = _judged(response)
         content, cut = without_blanks(end.content), _why_cut(end.stop_reason, talk)
-        if response.uses and not over:
+        closes = await _close(response, end, hooks)
+        if response.uses and not (over or closes):
             if end.stop_reason in COMPLETE:
                 _say_as_assistant(talk.messages, content)
                 results = await _results(response.uses, hooks)
@@ -116,6 +119,18 @@ async def converse(model: Model, talk: Talk, hooks: Hooks, clock: Clock) -> Talk
         seconds = clock.monotonic() - started
         usage = replace(talk.spent, seconds=seconds)
         return TalkOutcome(response.text, usage, end.model, cut or over)
+
+
+async def _close(response: _Response, end: TurnEnd, hooks: Hooks) -> bool:
+    """Make the closing calls of a turn that holds the answer; say whether it was one.
+
+    One that fails is not asked for again: the answer was read by people already.
+    """
+    closing = bool(response.uses) and all(use.name in hooks.closing for use in response.uses)
+    if not (closing and response.text.strip() and end.stop_reason in COMPLETE):
+        return False
+    await asyncio.gather(*map(hooks.call_tool, response.uses))
+    return True
 
 
 def _judged(response: _Response) -> TurnEnd:

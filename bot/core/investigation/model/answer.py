@@ -8,6 +8,7 @@ thread so far + question + brief ──converse──> text ──Release──>
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -19,16 +20,24 @@ from bot.core.investigation.figures import Release
 from bot.core.investigation.investigator.answer_text import plain
 from bot.core.investigation.investigator.diagnosis import Diagnosis
 from bot.core.investigation.model.agent_loop import CallTool, Hooks, Talk, converse
+from bot.core.investigation.model.concluding import Concluded, concluded
 from bot.core.investigation.model.conversation import is_whole, told_again
 from bot.core.investigation.model.limits import Limits
 from bot.core.investigation.model.reading import ModelReading, told_kept
+from bot.core.investigation.model.what_there_is import (
+    absences_told,
+    metrics_told,
+    services_told,
+    without_absent,
+)
 from bot.core.investigation.turn import DeskConfig, Turn, told
 from bot.core.ports import Clock, Model, Store, ToolUse
-from bot.domain.answer import Answer, Conclusion
+from bot.domain.answer import Answer
 from bot.domain.run import Running
 from bot.domain.secrets.redaction import Redactor
+from tools.contract import Tool, Toolbox
 from tools.errors import ToolError
-from tools.world import Catalogue, Cause
+from tools.world import Catalogue
 
 log = structlog.get_logger(__name__)
 
@@ -58,20 +67,26 @@ class ModelAnswers:
         reading = ModelReading(
             Limits(self._catalogue()), self._store, turn.run.place, recorder.own_words
         )
-        history, first = await self._messages(turn, reading)
+        history, first = await self._messages(turn, reading, diagnosis)
         talk = Talk(
             system=self._system(turn, reading),
             messages=[*history, first],
-            tools=recorder.toolbox.tools,
+            tools=_described(recorder.toolbox),
             budget=self._config.budget,
             max_tokens=self._config.budget.max_output_tokens,
         )
-        hooks = Hooks(say=prose.say, call_tool=_calls(turn, reading), stopped=turn.stopped)
+        hooks = Hooks(
+            say=prose.say,
+            call_tool=_calls(turn, reading),
+            stopped=turn.stopped,
+            closing=frozenset({record_causes.name}),
+        )
         try:
             outcome = await converse(self._model, talk, hooks, self._clock)
         finally:
             turn.spending.usage = talk.spent
-        text = await prose.end()
+        causes = concluded(turn.sheet.causes, diagnosis, _ids(turn))
+        text = await prose.end(_note(causes, turn))
         await self._keep_messages(turn.run, talk.messages[len(history) :], reading.limits)
         gaps = dict(recorder.gaps)
         if reading.kept:
@@ -85,17 +100,17 @@ class ModelAnswers:
             text=text,
             conclusion=plain(text.partition("\n")[0]),
             confidence=_confidence(text, diagnosis.confidence),
-            causes=turn.sheet.causes or diagnosis.causes,
+            causes=causes.causes,
             evidence=tuple(recorder.evidence),
             mode="claude",
             usage=outcome.usage,
             gaps=told(self._config.gaps, gaps),
             plan_id=recorder.plan_id,
-            verdict=_verdict(turn.sheet.causes, diagnosis),
+            verdict=causes.verdict,
         )
 
     async def _messages(
-        self, turn: Turn, reading: ModelReading
+        self, turn: Turn, reading: ModelReading, diagnosis: Diagnosis
     ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Return the thread so far, and this question with its brief.
 
@@ -107,8 +122,10 @@ class ModelAnswers:
         text = prompts.render(
             "question",
             asker=turn.question.asker,
+            place=turn.question.trigger,
+            now=f"{self._clock.now():%Y-%m-%d %H:%M} UTC",
             question=turn.question.text,
-            brief=await reading.brief(turn.recorder.evidence),
+            brief=self._redactor.text(await reading.brief(turn.recorder.evidence, diagnosis)),
         )
         return history, {"role": "user", "content": [{"type": "text", "text": text}]}
 
@@ -134,19 +151,17 @@ class ModelAnswers:
                 )
 
     def _system(self, turn: Turn, reading: ModelReading) -> str:
-        absent = {**reading.unavailable(self._config.gaps), **turn.recorder.toolbox.absent}
+        """Return what stays the same from question to question, so that it is read from a cache."""
+        catalogue, toolbox = self._catalogue(), turn.recorder.toolbox
         return prompts.render(
             "investigate",
             platform=self._config.platform,
             language="Chinese" if turn.texts.language == "zh" else "English",
             timezone=turn.question.voice.timezone,
-            now=f"{self._clock.now():%Y-%m-%d %H:%M} UTC",
-            asker=turn.question.asker,
-            place=turn.question.trigger,
-            services=", ".join(sorted(self._catalogue().services)) or "none",
-            metrics=", ".join(sorted(self._catalogue().metrics)) or "none",
+            services=services_told(catalogue),
+            metrics=metrics_told(catalogue),
             playbooks=", ".join(self._config.playbooks()) or "none",
-            gaps="; ".join(f"{k}: {v}" for k, v in absent.items()) or "nothing",
+            gaps=absences_told(reading.unavailable(self._config.gaps), toolbox.absent),
         )
 
 
@@ -162,12 +177,14 @@ class _Prose:
         """Take a piece; show the sentences that it completes and that may be shown."""
         await self._show(self._release.push(text))
 
-    async def end(self) -> str:
-        """Show the rest and how much was withheld; return everything that was shown."""
+    async def end(self, note: str = "") -> str:
+        """Show the rest, how much was withheld, and a note; return everything that was shown."""
         await self._show(self._release.flush())
         text = "".join(self._said).strip()
         if self._release.withheld:
-            note = self._turn.texts.say("answer.withheld", count=len(self._release.withheld))
+            withheld = self._turn.texts.say("answer.withheld", count=len(self._release.withheld))
+            note = f"{note}\n{withheld}" if note else withheld
+        if note:
             text = f"{text}\n{note}"
             await self._turn.reply.say(f"\n{note}")
         return text
@@ -195,12 +212,26 @@ def _calls(turn: Turn, reading: ModelReading) -> CallTool:
     return call
 
 
-def _verdict(causes: tuple[Cause, ...], diagnosis: Diagnosis) -> Conclusion:
-    """Return what the model's answer comes to: proved is what the brief proved."""
-    if not causes:
-        return diagnosis.verdict
-    proved = {cause.service for cause in diagnosis.causes if cause.proved}
-    return Conclusion.CAUSE if causes[0].service in proved else Conclusion.SUSPECTS
+def _described(toolbox: Toolbox) -> tuple[Tool, ...]:
+    """Return the usable tools; none of them sends the model to one that is not there."""
+    names = {each.name for each in toolbox.tools}
+    return tuple(
+        replace(each, description=without_absent(each.description, names)) for each in toolbox.tools
+    )
+
+
+def _ids(turn: Turn) -> set[str]:
+    """Return the ids of the thread's evidence: they are numbered from E1 on."""
+    newest = max((int(each.id[1:]) for each in turn.recorder.evidence), default=0)
+    return {f"E{n}" for n in range(1, newest + 1)}
+
+
+def _note(found: Concluded, turn: Turn) -> str:
+    """Say where the answer and the computed ranking differ."""
+    if found.computed is None:
+        return ""
+    cited = ", ".join(found.computed.evidence)
+    return turn.texts.say(found.note, cause=found.computed.cause.rstrip("."), evidence=cited)
 
 
 def _confidence(text: str, otherwise: float) -> float:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import prompts
+from bot.core.investigation.investigator.diagnosis import Diagnosis
+from bot.core.investigation.model.computed import computed
 from bot.core.investigation.model.figures_only import Reduced, reduced
 from bot.core.investigation.model.limits import UNPLACED, Limits, strictest
 from bot.core.investigation.model.mixing import mixes_series
@@ -36,6 +38,8 @@ SHIPPED = frozenset(each.name for each in ALL)
 NOBODYS = frozenset({get_time.name, list_metrics.name})  # they say nothing of production
 NAMED_BY = {service_map.name: "name"}  # the key that names an item's service, where it is not usual
 ON_PAGES = frozenset({"points", "votes"})  # left to the further pages: many, and seldom asked for
+BRIEF_TOKENS = 2_500  # of the triage brief, marks and all
+_AROUND = 60  # tokens of the marks around a piece of evidence, and of how to read it whole
 SHOWN = 25  # items of one list
 _ROOM = 300  # tokens kept free for the words around a result
 _TOLD = {
@@ -54,32 +58,42 @@ class ModelReading:
     own_words: Collection[EvidenceId] = ()  # failures that are told in words of ours
     kept: dict[str, ModelData] = field(default_factory=dict)  # by service
 
-    async def brief(self, evidence: Sequence[Evidence]) -> str:
-        """Return the triage brief as the model may read it.
+    async def brief(self, evidence: Sequence[Evidence], diagnosis: Diagnosis) -> str:
+        """Return the triage brief as the model may read it, within `BRIEF_TOKENS`.
 
         The investigator looks closely at what is abnormal, so that it looked at all says
-        something: what it asked about a closed service is left out, and told to people.
+        something: what it asked about a closed service is left out, and told to people. A cause
+        goes with what it rests on: it is told only where all of its evidence is.
         """
-        told = []
+        told, whole = list[Evidence](), set[EvidenceId]()
         for each in evidence:
             if closed := self._closed(each):
                 self._told(dict.fromkeys(closed, ModelData.NOTHING))
-            else:
-                told.append(await self.read(each))
-        return "\n".join(told)
+                continue
+            shown = await self._seen(each)
+            told.append(shown)
+            if shown.summary == each.summary:
+                whole.add(each.id)
+        head = computed(diagnosis, whole)
+        left = BRIEF_TOKENS - tokens.estimate(head) - _AROUND * len(told)
+        sizes = [tokens.estimate(shown.summary) for shown in told]
+        parts = zip(told, tokens.shares(sizes, max(left, 0)), strict=True)
+        return "\n".join([head, *(for_model(_briefly(shown, share)) for shown, share in parts)])
 
     async def read(self, evidence: Evidence) -> str:
         """Return a piece of evidence as the model may read it."""
+        return for_model(await self._seen(evidence))
+
+    async def _seen(self, evidence: Evidence) -> Evidence:
+        """Return a piece of evidence with what the model may read of it as its summary."""
         if self.limits.none or evidence.tool in NOBODYS:
-            return for_model(evidence)
+            return evidence
         if evidence.failed:
-            return for_model(self._failed(evidence))
+            return self._failed(evidence)
         if evidence.tool == read_evidence.name:
-            return for_model(await self._page(evidence))
+            return await self._page(evidence)
         found = await asyncio.to_thread(self._reduced, evidence)
-        if found.level is ModelData.ALL:
-            return for_model(evidence)
-        return for_model(self._shown(evidence, found))
+        return evidence if found.level is ModelData.ALL else self._shown(evidence, found)
 
     def unavailable(self, gaps: Mapping[str, str]) -> Mapping[str, str]:
         """Return what is down as the model may hear it: a backend's own words may quote anybody."""
@@ -173,6 +187,15 @@ class ModelReading:
             return replace(turned, summary=f"{wanted} has no page {number}", rest="")
         end = "the last page" if page.is_last else f"next is page {page.number + 1}"
         return replace(turned, summary=f"{wanted}, page {page.number}; {end}\n{page.text}", rest="")
+
+
+def _briefly(evidence: Evidence, most: int) -> Evidence:
+    """Return evidence with its first lines alone, and how to read it whole."""
+    kept, rest = tokens.fit(evidence.summary, most)
+    if not rest:
+        return evidence
+    more = f'(whole: read_evidence(evidence_id="{evidence.id}", page=1))'
+    return replace(evidence, summary=f"{kept}\n{more}", rest="")
 
 
 def told_kept(kept: Mapping[str, ModelData], texts: Texts) -> str:

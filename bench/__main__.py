@@ -19,10 +19,11 @@ BENCHES = {
     "texts": "hostile texts, load and memory: what leaks, stalls or waits",
     "outside": "public troubles of senders, stores, clusters, Slack: how many we take right",
     "cloudops": "recorded incidents of a Kubernetes application: is the cause named; needs --data",
+    "petshop": "recorded slow calls of a shop: which service began it; needs --data",
     "onboarding": "a strange platform of real programs: what `init` finds, how soon it is useful",
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }
-BY_NAME = frozenset({"mutants", "cloudops", "onboarding"})  # only when it is asked for
+BY_NAME = frozenset({"mutants", "cloudops", "petshop", "onboarding"})  # only when it is asked for
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
     "onboarding": ("seed", "stage"),
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "name",
         nargs="?",
         default="",
-        help="which bench; all but cloudops, onboarding and mutants when left out",
+        help="which bench; all but those that need --data, onboarding and mutants when left out",
     )
     add("--data", type=Path, help="folder of recorded data; else it is generated")
     add("--json", action="store_true", help="print one JSON object as last line")

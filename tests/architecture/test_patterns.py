@@ -32,6 +32,7 @@ BOUNDED = {
     "bot/slack/interactions.py": ONE_FIELD,
     "bot/slack/listeners/commands.py": ONE_FIELD,
     "bot/store/audit_chain.py": ONE_FIELD,
+    "tools/analysis/metric_facts/onset.py": OWN_FILE,
     "foundation/cron.py": OWN_FILE,
     "foundation/yaml_file.py": "looks for one character",
     "foundation/yaml_edit.py": "looks at the beginning of each line, once",

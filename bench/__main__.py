@@ -20,6 +20,7 @@ BENCHES = {
     "outside": "public troubles of senders, stores, clusters, Slack: how many we take right",
     "cloudops": "recorded incidents of a Kubernetes application: is the cause named; needs --data",
     "petshop": "recorded slow calls of a shop: which service began it; needs --data",
+    "figures": "sentences about evidence: wrong figures marked, right ones left alone",
     "onboarding": "a strange platform of real programs: what `init` finds, how soon it is useful",
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from tools.analysis.rca.facts import Link
 from tools.doctor.named import Object
 from tools.doctor.state import ClusterState
-
-
-class Link(StrEnum):
-    """What a sign can be in a chain from trigger to symptom."""
-
-    START = "start"  # may be the cause: it needs nothing before it
-    CARRY = "carry"  # something made it so
-    SHOW = "show"  # a symptom: never a cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +53,6 @@ class Found:
     def starts(self) -> bool:
         """Whether it may be a cause: it is so now and needs nothing before it."""
         return self.present and self.by.role is Link.START
+
+
+__all__ = ["Analyser", "Found", "Link", "Sign"]

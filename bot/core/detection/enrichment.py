@@ -23,7 +23,7 @@ from bot.domain.signal import Signal, alerts_in, anomalies_in
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach, forecast
 from tools.analysis.patterns import burst
-from tools.analysis.rca import rank_causes
+from tools.analysis.ranking import rank_causes
 from tools.analysis.symptoms import Rule, SeenChange, SeenEvent, SeenPattern, SeenVerdict, Symptoms
 from tools.fleet import Fleet, members_of, pick
 from tools.ports import Changes, Cluster, History, Logs, Metrics, Workers

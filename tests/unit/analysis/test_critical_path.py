@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.traces import span
 from tools.analysis.critical_path import critical_path, hot_spots
-from tools.analysis.rca import rank_causes
+from tools.analysis.ranking import rank_causes
 from tools.analysis.symptoms import SeenChange, SeenTraces, SeenVerdict, Symptoms
 from tools.tracing import Span, Trace, TraceStudy
 from tools.world import Change, ChangeKind, MetricName, ServiceName, Verdict

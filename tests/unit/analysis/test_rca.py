@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures import profile
-from tools.analysis.rca import rank_causes
+from tools.analysis.ranking import rank_causes
 from tools.analysis.symptoms import SeenChange, SeenEvent, SeenPattern, SeenVerdict, Symptoms
 from tools.rules import RuleError, load_rules
 from tools.world import (

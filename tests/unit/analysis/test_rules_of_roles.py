@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.source import ROOT
 from tests.unit.analysis.test_rca import seen
-from tools.analysis.rca import rank_causes
+from tools.analysis.ranking import rank_causes
 from tools.analysis.symptoms import SeenVerdict, Symptoms
 from tools.rules import load_rules
 from tools.world import MetricName, MetricRole, MetricSpec

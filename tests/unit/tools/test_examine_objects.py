@@ -17,7 +17,7 @@ from tests.fakes.cluster import FakeCluster
 from tests.fixtures.profile import trading_catalogue
 from tests.unit.core.test_telling import VERDICT, asked
 from tests.unit.doctor.worlds import NOW, SPACE, Lab
-from tools.analysis.rca import rank_causes
+from tools.analysis.ranking import rank_causes
 from tools.analysis.symptoms import SeenChange, SeenPattern, SeenVerdict, Symptoms
 from tools.contract import ToolResult
 from tools.errors import BackendDeniedError, NotFoundError

@@ -18,7 +18,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
 from tools.analysis.detect import DetectorSettings
-from tools.analysis.rca import rank_causes
+from tools.analysis.ranking import rank_causes
 from tools.analysis.symptoms import SeenVerdict, Symptoms
 from tools.catalog import ALL
 from tools.contract import Toolbox

@@ -18,7 +18,7 @@ from bot.core.investigation.investigator.intent import Intent, Kind
 from bot.core.investigation.investigator.objects import seen_objects
 from bot.core.investigation.recorder import Called, Recorder
 from tools.analysis.patterns import Burst
-from tools.analysis.rca import rank_causes
+from tools.analysis.ranking import rank_causes
 from tools.analysis.scan import AnomalousSpan
 from tools.analysis.symptoms import (
     Rule,

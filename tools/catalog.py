@@ -18,6 +18,7 @@ from tools.observe.cluster import list_events, recent_changes
 from tools.observe.evidence import read_evidence
 from tools.observe.knowledge import get_time, search_incidents, service_map
 from tools.observe.logs import log_patterns, search_logs
+from tools.observe.metric_facts import examine_metrics
 from tools.observe.metrics import list_metrics, query_metric, query_promql
 from tools.observe.objects import examine_objects
 from tools.observe.propose import propose_plan, run_playbook
@@ -29,6 +30,7 @@ ALL: tuple[Tool, ...] = (
     service_map,
     list_metrics,
     detect_anomalies,
+    examine_metrics,
     list_alerts,
     query_metric,
     recent_changes,

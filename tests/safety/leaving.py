@@ -237,7 +237,7 @@ ASKED_ABOUT_SERVICES: Asked = (
     ("list_alerts", {}), ("recent_changes", {}), ("log_patterns", {}), ("search_logs", {}),
     ("list_events", {}),
     ("service_map", {}), ("query_traces", {}), ("open_tickets", {}), ("describe_workload", {}),
-    ("examine_objects", {}),
+    ("examine_objects", {}), ("examine_metrics", {}),
     ("forecast_metric", {"metric": "order_errors"}),
     ("propose_plan", {"playbook": "pod_restart", "reason": "it fails"}),
     ("run_playbook", {"playbook_id": "pod_restart", "reason": "it fails"}),

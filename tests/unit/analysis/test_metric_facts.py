@@ -277,3 +277,12 @@ def test_the_trouble_of_a_window_is_that_of_its_worse_half() -> None:
     assert sick.strength == pytest.approx(np.log(4), rel=0.1)
     assert sick.excess == pytest.approx(3.0, rel=0.1)
     assert well.strength == 0
+
+
+def test_trouble_that_began_before_the_window_is_told_from_where_it_began() -> None:
+    values = steady()
+    values[-ASKED - 45 :] *= 4
+    readings = readings_of(values)
+    (found,) = stretches(readings)
+    assert abs(found.since - float(readings.times[-ASKED - 45])) <= STEP
+    assert found.until is None

@@ -30,6 +30,7 @@ MORE = 1.25  # times that: the next of many spikes is no news
 WHOLES = {"ratio": 1.0, "percent": 100.0, "%": 100.0}  # what a share is a share of, by unit
 TINY_SCALE = 1e-9
 FROM_NOTHING = 0.05  # of a value stands in for nothing
+HOLE = 4  # samples: what is unusual again after fewer is one stretch
 COARSE = 240.0  # seconds of a step from which on fewer samples suffice
 
 
@@ -60,17 +61,17 @@ def unusual(readings: Readings, usual: Usual, since: float) -> list[Stretch]:
     beyond = away > bar
     level = _held(np.where(np.isnan(away), -np.inf, away), readings.step_seconds)
     past = readings.times < since
-    news = level > np.maximum(bar, _own_past(level, past)[:, None])
+    news = level > np.maximum(bar, _own_past(level, level > bar, past)[:, None])
     by_limit = _beyond_limit(readings, badness)
     for row, rung in enumerate(usual.rungs):
         if rung is Rung.YOUNG:
             beyond[row] = by_limit[row]
             held = np.where(by_limit[row : row + 1], 1.0, 0.0)
             news[row] = _held(held, readings.step_seconds)[0] > 0.5
-    news &= readings.times >= since
+    asked = news & (readings.times >= since)
     found = [
         _stretch(readings, usual, row, beyond[row], news[row], badness[row])
-        for row in np.flatnonzero(news.any(axis=1)).tolist()
+        for row in np.flatnonzero(asked.any(axis=1)).tolist()
     ]
     return sorted(found, key=lambda each: (-each.log_ratio, each.labels))
 
@@ -114,12 +115,19 @@ def _held(away: Floats, step: float) -> Floats:
     return level
 
 
-def _own_past(level: Floats, past: Mask) -> Floats:
-    """Return the level that the past itself exceeds one time in fifty."""
+def _own_past(level: Floats, held: Mask, past: Mask) -> Floats:
+    """Return the level that the past itself exceeds one time in fifty.
+
+    What lasts from before to the window's begin is no past: it is the trouble.
+    """
     if not past.any():
         return np.full(level.shape[0], -np.inf)
-    before = np.sort(level[:, past], axis=1)
-    at: Floats = before[:, min(math.ceil(OWN_PAST * before.shape[1]), before.shape[1] - 1)]
+    lasting = np.cumprod(held[:, past][:, ::-1], axis=1)[:, ::-1].astype(bool)
+    before = np.sort(np.where(lasting, np.nan, level[:, past]), axis=1)
+    count = (~np.isnan(before)).sum(axis=1)
+    place = np.maximum(np.minimum(np.ceil(OWN_PAST * count).astype(np.int64), count - 1), 0)
+    at = before[np.arange(before.shape[0]), place]
+    at = np.where(np.isnan(at), -np.inf, at)
     return np.where(at > 0, MORE * at, at)
 
 
@@ -137,8 +145,8 @@ def _stretch(
 ) -> Stretch:
     hits = np.flatnonzero(news)
     last = int(hits[-1])
-    first = _first_of(hits, 4)
-    while first > 0 and first > int(hits[0]) - 4 and beyond[first - 1]:
+    first = start = _first_of(hits, HOLE)
+    while first > max(start - HOLE, 0) and beyond[first - 1]:
         first -= 1
     center = usual.center[row]
     young = usual.rungs[row] is Rung.YOUNG

@@ -1,0 +1,316 @@
+"""From judged metrics to facts: what starts something, what carries it, what only shows it.
+
+    judged metrics ──own trouble of latency and errors (explain-away over calls)──┐
+                   ──saturation, throttling, lag, growth, surge, holders──────────┴─> facts, gaps
+
+A latency is a start when at least 30 % of it is its service's own and nothing the service has used
+up says why; else it is shown. A surge starts where none of the callers surged. An unknown role
+starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from tools.analysis.metric_facts import words
+from tools.analysis.metric_facts.holders import holders_of
+from tools.analysis.metric_facts.judged import JudgedMetric
+from tools.analysis.metric_facts.own import Distress, OwnTrouble, own_troubles
+from tools.analysis.metric_facts.parts import FAILING, OWNED, part_of_chain
+from tools.analysis.metric_facts.roles import is_mean, resource_of
+from tools.analysis.metric_facts.twins import replica_of
+from tools.analysis.metric_facts.unusual import Stretch
+from tools.analysis.metric_facts.whose import SOURCE, gaps_of, measured_of, no_graph, subject_of
+from tools.analysis.rca.facts import (
+    Edge,
+    Fact,
+    FactSubject,
+    Gap,
+    Link,
+    Measured,
+    StartClass,
+    service,
+)
+from tools.world import MetricRole
+
+COURSE = 60  # newest samples that a fact carries
+TIMES = {"seconds": 1.0, "s": 1.0, "milliseconds": 1e-3, "ms": 1e-3}
+Calls = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFacts:
+    """What the metrics of a question say."""
+
+    facts: tuple[Fact, ...]
+    edges: tuple[Edge, ...]
+    gaps: tuple[Gap, ...]
+    measured: tuple[Measured, ...]
+
+
+def metric_facts(judged: Sequence[JudgedMetric], calls: Calls) -> MetricFacts:
+    """Return facts, edges, gaps and what is as usual, each in a total order."""
+    slow = _own(judged, calls, (MetricRole.LATENCY,))
+    failing = _own(judged, calls, FAILING)
+    surging = _surging(judged)
+    facts: list[Fact] = []
+    edges: list[Edge] = []
+    for each in judged:
+        owns = slow if each.role is MetricRole.LATENCY else failing
+        facts += [
+            _of_stretch(each, stretch, owns.get(each.subjects[stretch.row]))
+            for stretch in each.stretches
+        ]
+        facts += [_of_surge(each, stretch, surging, calls) for stretch in each.surges]
+        facts += [_of_growth(each, place) for place in range(len(each.growths))]
+        facts += [_chronic(each, row, value) for row, value in each.chronic]
+        for fact, edge in holders_of(each):
+            facts.append(fact)
+            edges.append(edge)
+    facts = _once([each for each in facts if each.subject.name])
+    split, parts = _replicas(judged, facts)
+    facts = _drivers_first(_once([*facts, *split]))
+    unusual = {(each.subject, each.metric) for each in facts}
+    gaps = [*gaps_of(judged), *no_graph(facts, calls)]
+    return MetricFacts(
+        facts=tuple(sorted(facts, key=_order)),
+        edges=tuple(sorted({*edges, *parts})),
+        gaps=tuple(sorted(set(gaps))),
+        measured=tuple(
+            sorted({m for m in measured_of(judged) if (m.subject, m.metric) not in unusual})
+        ),
+    )
+
+
+def _own(
+    judged: Sequence[JudgedMetric], calls: Calls, roles: Sequence[MetricRole]
+) -> dict[str, OwnTrouble]:
+    """Return how much of each service's latency, or of its failures, is its own."""
+    best: dict[str, tuple[bool, Distress]] = {}
+    traffic = _traffic(judged)
+    for each in judged:
+        if each.role not in roles or not _is_told_of_requests(each):
+            continue
+        mean = is_mean(each.spec)
+        scale = TIMES.get(each.spec.unit, 1.0)
+        for row, distress in enumerate(each.distress):
+            name = each.subjects[row]
+            scaled = replace(
+                distress, excess=distress.excess * scale, traffic=traffic.get(name, np.nan)
+            )
+            old = best.get(name)
+            # Means add up along calls; without one the worst statistic speaks.
+            if old is None or (mean, distress.strength) > (old[0], old[1].strength):
+                best[name] = (mean, scaled)
+    told = {name: distress for name, (_, distress) in best.items() if name}
+    return {each.service: each for each in own_troubles(told, calls)}
+
+
+def _is_told_of_requests(judged: JudgedMetric) -> bool:
+    """Say whether a metric is a latency, or a share of requests."""
+    return judged.role is MetricRole.LATENCY or judged.spec.unit in {"ratio", "percent", "%"}
+
+
+def _traffic(judged: Sequence[JudgedMetric]) -> dict[str, float]:
+    """Return what is usual of the traffic metric that most services have: one unit for all."""
+    metrics = [each for each in judged if each.role is MetricRole.TRAFFIC]
+    widest = max(metrics, key=lambda each: (len(set(each.subjects)), each.spec.name), default=None)
+    found: dict[str, float] = {}
+    if widest is not None:
+        for row, name in enumerate(widest.subjects):
+            usual = float(np.abs(widest.usual.center[row, -1]))
+            if name and np.isfinite(usual):
+                found[name] = found.get(name, 0.0) + usual
+    return found
+
+
+# ---------------------------------------------------------------- facts
+
+
+def _of_stretch(judged: JudgedMetric, stretch: Stretch, own: OwnTrouble | None) -> Fact:
+    predicate, role, start_class = part_of_chain(judged.spec, judged.role, stretch, own)
+    note = ""
+    if own is not None and own.explained_by and role is Link.SHOW and judged.role in OWNED:
+        note = f"{own.explained_by} explains it"
+    fact = _fact(judged, stretch, predicate, role, note)
+    if judged.role in OWNED and own is not None:
+        fact = replace(fact, unexplained=round(own.share, 3), explained_by=own.explained_by)
+    return replace(fact, start_class=start_class)
+
+
+def _of_surge(judged: JudgedMetric, stretch: Stretch, surging: set[str], calls: Calls) -> Fact:
+    who = judged.subjects[stretch.row]
+    callers = sorted(caller for caller, callees in calls.items() if who in callees)
+    passed_on = [caller for caller in callers if caller in surging and caller != who]
+    role = Link.CARRY if passed_on else Link.START
+    note = f"{passed_on[0]} asks more as well" if passed_on else ""
+    fact = _fact(judged, stretch, "traffic-surge", role, note)
+    return replace(fact, start_class=StartClass.DRIVER)
+
+
+def _surging(judged: Sequence[JudgedMetric]) -> set[str]:
+    return {each.subjects[stretch.row] for each in judged for stretch in each.surges}
+
+
+def _fact(
+    judged: JudgedMetric, stretch: Stretch, predicate: str, role: Link, note: str = ""
+) -> Fact:
+    subject = subject_of(judged, stretch.row)
+    return Fact(
+        subject=subject,
+        predicate=predicate,
+        role=role,
+        sentence=words.said(
+            predicate, subject.name, judged.spec, stretch.value, stretch.usual, note
+        ),
+        source=SOURCE,
+        writer=words.writer_of(judged.spec, subject.name),
+        value=stretch.value,
+        usual=stretch.usual,
+        unit=judged.spec.unit,
+        log_ratio=round(stretch.log_ratio, 4),
+        since=_time(stretch.since),
+        tolerance=timedelta(seconds=stretch.tolerance),
+        until=None if stretch.until is None else _time(stretch.until),
+        metric=judged.spec.name,
+        course=course_of(judged, stretch.row),
+    )
+
+
+def _of_growth(judged: JudgedMetric, place: int) -> Fact:
+    growth = judged.growths[place]
+    subject = subject_of(judged, growth.row)
+    lag = judged.role is MetricRole.LAG
+    predicate = "queue-growing" if lag else f"{resource_of(judged.spec) or 'resource'}-growing"
+    stretch = next((each for each in judged.stretches if each.row == growth.row), None)
+    return Fact(
+        subject=subject,
+        predicate=predicate,
+        role=Link.CARRY,
+        sentence=words.grows(subject.name, judged.spec, growth.first, growth.last, judged.role),
+        source=SOURCE,
+        writer=words.writer_of(judged.spec, subject.name),
+        value=growth.last,
+        usual=growth.first,
+        unit=judged.spec.unit,
+        log_ratio=round(stretch.log_ratio, 4) if stretch is not None else 0.0,
+        since=_time(growth.since),
+        tolerance=timedelta(seconds=2 * judged.readings.step_seconds),
+        metric=judged.spec.name,
+        course=course_of(judged, growth.row),
+    )
+
+
+def _chronic(judged: JudgedMetric, row: int, value: float) -> Fact:
+    """Return the fact of a limit that is crossed as ever: it is true, and it is no news."""
+    subject = subject_of(judged, row)
+    return Fact(
+        subject=subject,
+        predicate="limit-crossed-for-long",
+        role=Link.CARRY,
+        sentence=words.said(
+            "limit-crossed-for-long", subject.name, judged.spec, value, None,
+            "beyond its limit as long as it is known",
+        ),
+        source=SOURCE,
+        writer=words.writer_of(judged.spec, subject.name),
+        value=value,
+        unit=judged.spec.unit,
+        metric=judged.spec.name,
+        course=course_of(judged, row),
+    )  # fmt: skip
+
+
+def course_of(judged: JudgedMetric, row: int) -> tuple[tuple[float, float], ...]:
+    """Return the newest known samples of a series."""
+    values = judged.readings.values[row]
+    known = np.flatnonzero(~np.isnan(values))[-COURSE:]
+    times = judged.readings.times[known].tolist()
+    return tuple(zip(times, values[known].tolist(), strict=True))
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+# ---------------------------------------------------------------- together
+
+
+def _order(fact: Fact) -> tuple[bool, int, float, str]:
+    """Return what facts are told by: what is so now, what starts, the worst first."""
+    return fact.until is not None, list(Link).index(fact.role), -fact.log_ratio, fact.id
+
+
+def _once(facts: Sequence[Fact]) -> list[Fact]:
+    """Return one fact per subject, predicate and metric: what is so now, then the worst."""
+    best: dict[tuple[FactSubject, str, str], Fact] = {}
+    for each in sorted(facts, key=lambda one: (one.until is not None, -one.log_ratio, one.id)):
+        best.setdefault((each.subject, each.predicate, each.metric), each)
+    return list(best.values())
+
+
+def _drivers_first(facts: Sequence[Fact]) -> list[Fact]:
+    """Return the same; what a used-up resource of the same service says why is no start."""
+    used_up = [
+        each for each in facts
+        if each.role is Link.START and each.start_class is StartClass.EXHAUSTED
+    ]  # fmt: skip
+    found = []
+    for each in facts:
+        why = next((one for one in used_up if _says_why(one, each)), None)
+        found.append(each if why is None else _shown(each))
+    return found
+
+
+def _says_why(resource: Fact, slow: Fact) -> bool:
+    if slow.role is not Link.START or slow.start_class is not StartClass.UNEXPLAINED:
+        return False
+    if resource.subject != slow.subject or resource.since is None or slow.since is None:
+        return False
+    if slow.present and not resource.present:
+        return False
+    return resource.since <= slow.since + resource.tolerance + slow.tolerance
+
+
+def _shown(fact: Fact) -> Fact:
+    return replace(
+        fact,
+        predicate=fact.predicate.replace("-unexplained", "-high"),
+        role=Link.SHOW,
+    )
+
+
+def _replicas(
+    judged: Sequence[JudgedMetric], facts: Sequence[Fact]
+) -> tuple[list[Fact], list[Edge]]:
+    """Return facts of single replicas where only some of a service's are sick."""
+    found, edges = [], []
+    for each in judged:
+        for stretch in each.stretches:
+            count, name = each.replicas[stretch.row], each.subjects[stretch.row]
+            if not name or not count.only_some:
+                continue
+            whole = next(
+                (f for f in facts if (f.subject, f.metric) == (service(name), each.spec.name)), None
+            )
+            if whole is None or whole.predicate.endswith("-growing"):
+                continue
+            pod = FactSubject("pod", replica_of(stretch.labels), name)
+            sick = _fact(each, stretch, whole.predicate, whole.role, f"{count} of {name}")
+            found.append(
+                replace(
+                    sick,
+                    subject=pod,
+                    sentence=words.said(
+                        whole.predicate, f"{name} in {pod.name}", each.spec, stretch.value,
+                        stretch.usual, f"{count}",
+                    ),
+                    start_class=whole.start_class,
+                )
+            )  # fmt: skip
+            edges.append(Edge(pod, service(name), "part_of", SOURCE))
+    return found, edges

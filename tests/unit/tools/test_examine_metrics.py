@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,8 @@ import pytest
 from tests.fakes.baselines import FakeBaselines
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
+from tools.analysis.metric_facts.facts import metric_facts
+from tools.analysis.metric_facts.judged import measure
 from tools.analysis.rca.facts import Edge, Fact, FactSubject, Link, StartClass, service
 from tools.contract import ToolResult
 from tools.errors import BackendRefusedError, BackendUnavailableError
@@ -24,6 +27,7 @@ from tools.world import (
     MetricSpec,
     ServiceName,
     ServiceSpec,
+    Window,
 )
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -306,3 +310,48 @@ async def test_a_refusal_of_yesterday_changes_nothing() -> None:
 
     found = await looked(Young().tell("latency", 0.3, times(4), service="front"))
     assert predicates(found) == {("front", "latency-unexplained")}
+
+
+async def test_what_leaks_until_nothing_is_left_starts_however_slowly() -> None:
+    def leak(values: Floats) -> None:
+        values[-240:] = np.linspace(0.4, 0.97, 240)
+
+    found = await looked(Store().tell("pool", 0.4, leak, service="api"))
+    fact = the(found, "api", "connections-exhausted")
+    assert (fact.role, fact.start_class) == (Link.START, StartClass.EXHAUSTED)
+    assert fact.since is not None
+    assert NOW - fact.since > timedelta(hours=3)
+
+
+async def test_what_fills_and_is_freed_every_hour_does_not_grow() -> None:
+    def saw(values: Floats) -> None:
+        values[:] = 0.3 + 0.4 * (np.arange(values.size) % 45) / 45
+
+    found = await looked(Store().tell("pool", 0.4, saw, service="api"))
+    assert found.facts == ()
+
+
+async def test_the_work_on_a_thousand_series_is_a_bounded_number_of_steps_each() -> None:
+    store = Store()
+    rows = 60
+    for place in range(rows):
+        store.tell("latency", 0.3, times(3) if place % 10 == 0 else None, service=f"s{place}")
+    answer = await store.query_range("latency", Window(NOW - timedelta(hours=6), NOW))
+    names = [f"s{place}" for place in range(rows)]
+
+    def judge() -> None:
+        metric_facts([measure(SPECS[0], answer, names, NOW.timestamp() - 3600)], {})
+
+    judge()
+    steps = 0
+
+    def count(_frame: object, event: str, _what: object) -> None:
+        nonlocal steps
+        steps += event == "call"
+
+    sys.setprofile(count)
+    try:
+        judge()
+    finally:
+        sys.setprofile(None)
+    assert steps / rows < 120

@@ -21,7 +21,7 @@ from tools.analysis.metric_facts.holders import holders_of
 from tools.analysis.metric_facts.judged import JudgedMetric
 from tools.analysis.metric_facts.own import Distress, OwnTrouble, own_troubles
 from tools.analysis.metric_facts.parts import FAILING, OWNED, part_of_chain
-from tools.analysis.metric_facts.roles import is_mean, resource_of
+from tools.analysis.metric_facts.roles import is_exhausted, is_mean, resource_of
 from tools.analysis.metric_facts.twins import replica_of
 from tools.analysis.metric_facts.unusual import Stretch
 from tools.analysis.metric_facts.whose import SOURCE, gaps_of, measured_of, no_graph, subject_of
@@ -61,6 +61,7 @@ def metric_facts(judged: Sequence[JudgedMetric], calls: Calls) -> MetricFacts:
     edges: list[Edge] = []
     for each in judged:
         owns = slow if each.role is MetricRole.LATENCY else failing
+        owns = owns if is_told_of_requests(each) else {}
         facts += [
             _of_stretch(each, stretch, owns.get(each.subjects[stretch.row]))
             for stretch in each.stretches
@@ -93,7 +94,7 @@ def _own(
     best: dict[str, tuple[bool, Distress]] = {}
     traffic = _traffic(judged)
     for each in judged:
-        if each.role not in roles or not _is_told_of_requests(each):
+        if each.role not in roles or not is_told_of_requests(each):
             continue
         mean = is_mean(each.spec)
         scale = TIMES.get(each.spec.unit, 1.0)
@@ -110,8 +111,10 @@ def _own(
     return {each.service: each for each in own_troubles(told, calls)}
 
 
-def _is_told_of_requests(judged: JudgedMetric) -> bool:
+def is_told_of_requests(judged: JudgedMetric) -> bool:
     """Say whether a metric is a latency, or a share of requests."""
+    if judged.role not in OWNED:
+        return False
     return judged.role is MetricRole.LATENCY or judged.spec.unit in {"ratio", "percent", "%"}
 
 
@@ -184,13 +187,16 @@ def _fact(
 def _of_growth(judged: JudgedMetric, place: int) -> Fact:
     growth = judged.growths[place]
     subject = subject_of(judged, growth.row)
+    resource = resource_of(judged.spec) or "resource"
     lag = judged.role is MetricRole.LAG
-    predicate = "queue-growing" if lag else f"{resource_of(judged.spec) or 'resource'}-growing"
+    full = not lag and is_exhausted(judged.spec, growth.last)
+    predicate = "queue-growing" if lag else f"{resource}-{'exhausted' if full else 'growing'}"
     stretch = next((each for each in judged.stretches if each.row == growth.row), None)
     return Fact(
         subject=subject,
         predicate=predicate,
-        role=Link.CARRY,
+        role=Link.START if full else Link.CARRY,
+        start_class=StartClass.EXHAUSTED,
         sentence=words.grows(subject.name, judged.spec, growth.first, growth.last, judged.role),
         source=SOURCE,
         writer=words.writer_of(judged.spec, subject.name),

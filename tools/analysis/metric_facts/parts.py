@@ -33,7 +33,8 @@ def part_of_chain(
     if named := _by_name(spec, stretch):
         return named
     if role in {MetricRole.LATENCY, MetricRole.ERRORS}:
-        starts = own is not None and own.share >= OWN
+        # Errors that are counted, not a share, cannot be compared with a callee's.
+        starts = own is None or own.share >= OWN
         what = role.value
         return (
             (f"{what}-unexplained", Link.START, _NONE)

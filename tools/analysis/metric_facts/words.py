@@ -36,7 +36,7 @@ def _head(predicate: str, who: str, spec: MetricSpec, now: str) -> str:
         of_all = spec.unit in {"ratio", "percent", "%"}
         return f"{now} of what {who} is asked fails" if of_all else f"{who} fails {now}"
     if what == "exhausted":
-        return f"{who} has no {resource} left, {now}"
+        return f"{who} is out of {resource}, {now}"
     if what == "filling" and resource != "resource":
         return f"{who} uses {now} of {resource}"
     if predicate == "lag-high":

@@ -21,7 +21,7 @@ from tools.analysis.candidates import (
     callees_of,
     strength,
 )
-from tools.analysis.patterns import BAD_LEVELS
+from tools.analysis.patterns import BAD_LEVELS, QUIET_LEVELS
 from tools.analysis.symptoms import (
     Correlated,
     Rule,
@@ -283,7 +283,7 @@ def _match(rule: Rule, service: ServiceName, symptoms: Symptoms) -> list[str] | 
 def from_patterns(scene: Scene, candidates: Candidates) -> None:
     """Log bursts strengthen candidates of their service, and the change whose version they name."""
     for seen in scene.symptoms.patterns:
-        if not seen.is_burst or (seen.level and seen.level.lower() not in BAD_LEVELS):
+        if not seen.is_burst or seen.level.lower() in QUIET_LEVELS:
             continue
         quoted = f"{seen.count} log lines like “{_short(seen.template)}”"
         versions = set(_VERSION.findall(writable(seen.sample)))

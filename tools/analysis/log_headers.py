@@ -27,12 +27,13 @@ MAX_WORDS = 5  # in a row
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _CLOCK = r"\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,:]\d+)?)?(?:\s?(?:Z|UTC|[+-]\d\d:?\d\d)\b)?"
+_NAMED_DATE = rf"(?:{_DAY},?\s+)?{_MONTH}\s+\d\d?,?(?:\s+\d{{4}})?"
 _DATE = (
     rf"(?:\d{{4}}[-./]\d\d?[-./]\d\d?|\d\d?[-./]\d\d?[-./]\d{{2,4}}|\d\d?[-./](?:\d\d?|{_MONTH})"
-    rf"(?:[-./]\d{{4}})?|(?:{_DAY},?\s+)?{_MONTH}\s+\d\d?,?(?:\s+\d{{4}})?|\d{{8}})"
+    rf"(?:[-./]\d{{4}})?|\d\d?\s{_MONTH}\s\d{{4}}|{_NAMED_DATE}|\d{{8}})"
 )
 _TIME = (
-    rf"(?:{_DATE}[T\s:\-]\s*{_CLOCK}(?:\s+\d{{4}})?|{_DATE}(?:-\d\d\.\d\d\.\d\d[.\d]*)?|{_CLOCK}"
+    rf"(?:{_NAMED_DATE}\s+{_CLOCK}(?:\s+\d{{4}})?|{_DATE}[T\s:\-]\s*{_CLOCK}|{_DATE}(?:-\d\d\.\d\d\.\d\d[.\d]*)?|{_CLOCK}"
     r"|\d{6}\s\d{6}|1\d{9}(?:\d{3}|\.\d+)?)"
 )
 _LEVEL = (

@@ -4,15 +4,18 @@ r"""The variable parts of one log line masked by their looks, without knowing ot
        --holds a digit, path, URL--> took | <*>, | peer=<*> | (<*> | KB)
        --runs of wildcards, amounts--> took | <*> peer=<*>
 
-Only tokens that hold a digit or a separator are looked at closely, and each token once: the words
-of a log repeat, so a table of known tokens answers for most of them.
+A date inside a sentence is one wildcard whatever its words. Where writing has no blanks (Chinese,
+Japanese, Thai) a token ends where digits or Latin letters begin; in JSON without blanks, behind
+each member. Only tokens that hold a digit or a separator are looked at closely, and each token
+once: the words of a log repeat, so a table of known tokens answers for most of them.
 """
 
 from __future__ import annotations
 
 import re
 
-WILDCARD = "<*>"
+from tools.analysis.log_rules import RULES, WILDCARD, LogRules
+
 MAX_TOKENS = 60  # the rest of a line does not tell groups apart
 MAX_KNOWN = 50_000  # tokens in the table; it is emptied when full
 OPENING, CLOSING = "([{<\"'`#", ")]}>\"'`,;:.!?"
@@ -21,14 +24,23 @@ _OPEN_ENDS = (WILDCARD, WILDCARD + ",")
 _ONE_DIGIT = str.maketrans("123456789", "000000000")
 _DIGIT = re.compile(r"\d")
 _HEX = re.compile(r"[0-9a-fA-F]{8,}")
-_KEY = re.compile(r"[A-Za-z_][\w.\-]*(?:=|:(?=[^/\\:]))")  # key=value, key:value; not scheme://
+_KEY = re.compile(  # key=value, key:value, "key":value; not scheme://
+    r"[A-Za-z_][\w.\-]*(?:=|\"?:(?=[^/\\:]))"
+)
 _HOST = re.compile(r"[\w\-]+(?:\.[\w\-]+)+:\d+")  # a host with its port is no key with its value
-_PATH = re.compile(r"(?:[A-Za-z]:)?[/\\]\S+|[a-z][a-z0-9+]*:/\S+")
-_NAMED_VALUE = frozenset({"user", "username", "uid"})  # the word after these names somebody
+_PATH = re.compile(r"(?:[A-Za-z]:)?[/\\]\S*|[a-z][a-z0-9+]*:/\S+")
+_NAME = re.compile(r"[^\W_][\w.-]*")
 _AFTER_NAME = frozenset({"unknown", "name", "not", "is", "request", "authentication"})
+UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_STOPS = r"\u3001-\u3002\uff01\uff08-\uff09\uff0c\uff1a-\uff1b\uff1f"  # of full width
+_JOINT = re.compile(
+    rf"(?<=[{UNSPACED}])(?=[0-9A-Za-z])|(?<=[0-9A-Za-z%])(?=[{UNSPACED}])"
+    rf"|(?<=[{_STOPS}])(?=[^\s{_STOPS}])|(?<=[^\s{_STOPS}])(?=[{_STOPS}])"
+    r"|(?<=[\u3040-\u30ff])(?=[\u3400-\u9fff])|(?<=[\u3400-\u9fff])(?=[\u3040-\u30ff])"
+)
 _UNIT = re.compile(
     r"(?:[KMGTP]i?)?B(?:ytes?)?|bytes?|ns|us|µs|ms|s|secs?|seconds?|msecs?|milliseconds?|minutes?"
-    r"|mins?|hours?|days?|%",
+    r"|mins?|hours?|days?|%|UTC|GMT",
     re.IGNORECASE,
 )
 
@@ -36,12 +48,17 @@ _UNIT = re.compile(
 class Masker:
     """Masks lines and remembers tokens; one per stream, for the table is its only state."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: LogRules = RULES) -> None:
         """Start with an empty table."""
+        self._rules = rules
         self._known: dict[str, tuple[str, int]] = {}  # by token, its digits all zero
 
     def mask(self, text: str) -> tuple[str, ...]:
         """Return the tokens of a line without its header, variable parts replaced by `<*>`."""
+        if not text.isascii():
+            text = _JOINT.sub(" ", text)
+        if ',"' in text:
+            text = text.replace(',"', ', "')
         tokens = text.split(None, MAX_TOKENS)[:MAX_TOKENS]
         if "[" in text and "," in text:
             tokens = _fold_lists(tokens)
@@ -54,18 +71,28 @@ class Masker:
                 shape = token.translate(_ONE_DIGIT)
                 seen = known.get(shape) or self._look(shape)
             masked, is_good_for = seen
+            if before & DATE and is_good_for & BARE:
+                self._take_date(kept)
+                before = OPEN
             if before and is_good_for & (BARE | UNIT | NAME):
                 before = _join(kept, masked, before, is_good_for)
                 continue
             kept.append(masked)
-            before = is_good_for & (OPEN | NAMES)
+            before = is_good_for & (OPEN | NAMES | DATE)
         return tuple(kept)
+
+    def _take_date(self, kept: list[str]) -> None:
+        """Let the names of a day and a month at the end be a wildcard: Fri Jun 17, 17 Jun 2005."""
+        while kept and kept[-1].rstrip(",") in self._rules.date_words:
+            kept.pop()
+        if not (kept and kept[-1].endswith(_OPEN_ENDS)):
+            kept.append(WILDCARD)
 
     def _look(self, token: str) -> tuple[str, int]:
         masked = mask_token(token)
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
-        seen = self._known[token] = (masked, _good_for(masked))
+        seen = self._known[token] = (masked, _good_for(masked, self._rules))
         return seen
 
 
@@ -75,9 +102,10 @@ BARE = 2  # nothing but a wildcard: goes on with the amount or list before it
 UNIT = 4  # a unit behind an amount
 NAMES = 8  # the next word names somebody
 NAME = 16  # a word that could be a name
+DATE = 32  # the name of a day or a month
 
 
-def _good_for(masked: str) -> int:
+def _good_for(masked: str, rules: LogRules) -> int:
     bits = 0
     if masked.endswith(_OPEN_ENDS):
         bits |= OPEN
@@ -85,10 +113,12 @@ def _good_for(masked: str) -> int:
         bits |= BARE
     if _UNIT.fullmatch(masked.rstrip(CLOSING)):
         bits |= UNIT
-    if masked in _NAMED_VALUE:
+    if masked in rules.naming:
         bits |= NAMES
-    if masked.isalnum() and masked not in _AFTER_NAME:
+    if _NAME.fullmatch(masked) and masked not in _AFTER_NAME:
         bits |= NAME
+    if masked.rstrip(",") in rules.date_words:
+        bits |= DATE
     return bits
 
 
@@ -109,7 +139,7 @@ def _join(kept: list[str], masked: str, before: int, bits: int) -> int:
         kept.append(WILDCARD)
         return 0
     kept.append(masked)
-    return bits & (OPEN | NAMES)
+    return bits & (OPEN | NAMES | DATE)
 
 
 def mask_token(token: str) -> str:
@@ -129,7 +159,8 @@ def mask_token(token: str) -> str:
         if key and not _HOST.fullmatch(bare) and not _DIGIT.search(key[0]):
             value = bare[key.end() :]
             if value and _is_variable(value):
-                return f"{opening}{key[0]}{WILDCARD}{closing}"
+                quote = value[0] if value[0] in "\"'" else ""
+                return f"{opening}{key[0]}{quote}{WILDCARD}{closing}"
             return token
     if _is_variable(bare):
         return f"{opening}{WILDCARD}{closing}"

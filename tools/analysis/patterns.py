@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tools.analysis.log_headers import LEARN_LINES, Header, learn
-from tools.analysis.log_masks import WILDCARD, Masker
+from tools.analysis.log_masks import Masker
+from tools.analysis.log_rules import RULES, WILDCARD, LogRules
 from tools.analysis.log_templates import Form, merge
 from tools.world import LogLine
 
@@ -22,6 +23,7 @@ MAX_FORMS = 20_000  # of one grouping; past it a new form is known by its first 
 BURST_RATIO = 4.0  # times as frequent as before
 BURST_MINIMUM = 5  # lines
 BAD_LEVELS = frozenset({"error", "critical", "fatal", "warn", "warning"})
+QUIET_LEVELS = frozenset({"info", "information", "notice", "debug", "trace", "verbose"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,10 @@ class PatternMiner:
     there are when patterns are first asked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rules: LogRules = RULES) -> None:
         """Start without groups."""
-        self._masker = Masker()
+        self._rules = rules
+        self._masker = Masker(rules)
         self._headers: dict[str, Header] = {}
         self._waiting: dict[str, list[LogLine]] = {}
         self._seen: dict[_Key, _Seen] = {}
@@ -175,7 +178,8 @@ class PatternMiner:
             self._templates = {}
             for level in {key[0] for key in self._seen}:
                 forms = [key[1] for key in self._seen if key[0] == level]
-                for form, template in zip(forms, merge(forms), strict=True):
+                counts = [self._seen[level, form].count for form in forms]
+                for form, template in zip(forms, merge(forms, counts, self._rules), strict=True):
                     self._templates[level, form] = template
         return self._templates
 
@@ -202,12 +206,12 @@ def burst(
     *,
     old_window: timedelta,
     new_window: timedelta,
-    levels: frozenset[str] = BAD_LEVELS,
+    quiet: frozenset[str] = QUIET_LEVELS,
 ) -> list[Burst]:
     """Return templates of `new` that are new or sharply increased over `old`, loudest first.
 
-    Both are grouped together so that a template means the same in both; lines of other levels
-    than `levels` are left out, lines without a level are kept.
+    Both are grouped together so that a template means the same in both; lines of `quiet` levels
+    are left out. A level that nobody knows is kept, and so are lines without one.
     """
     names = PatternMiner().group([*old, *new])
     before = _counts(old, names[: len(old)])
@@ -216,7 +220,7 @@ def burst(
     new_minutes = max(new_window.total_seconds() / 60, 1e-9)
     found = []
     for key, pattern in after.items():
-        if pattern.count < BURST_MINIMUM or (pattern.level and pattern.level not in levels):
+        if pattern.count < BURST_MINIMUM or pattern.level in quiet:
             continue
         earlier = before.get(key)
         earlier_rate = earlier.count / old_minutes if earlier else 0.0

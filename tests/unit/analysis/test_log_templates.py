@@ -87,6 +87,18 @@ def test_kinds_name_what_a_line_begins_with() -> None:
         ("session of user alice closed", "session of user <*> closed"),
         ("user unknown", "user unknown"),
         ("[a, b", "[a, b"),
+        ("from 10.0.0.7 at Fri Jun 17 07:07:00 2005", "from <*> at <*>"),
+        ("expires 17 Jun 2026 07:00:00 GMT or later", "expires <*> or later"),
+        ("in May we", "in May we"),
+        ("session of user svc-billing closed", "session of user <*> closed"),
+        ("GET / HTTP/1.1", "GET <*>"),
+        ("订单4711创建成功，用户张伟", "订单 <*> 创建成功 ， 用户张伟"),
+        ("ユーザー山田が3回失敗", "ユーザー 山田 が <*> 回失敗"),
+        ("ผู้ใช้99เข้าสู่ระบบ", "ผู้ใช้ <*> เข้าสู่ระบบ"),
+        (
+            '{"level":"warn","ts":"2026-09-21T12:00:00Z","msg":"slow fdatasync","took":"2.1s"}',
+            '{"level":"warn", "ts":"<*>", "msg":"slow fdatasync", "took":"<*>"}',
+        ),
     ],
 )
 def test_what_looks_variable_is_masked(text: str, expected: str) -> None:
@@ -101,6 +113,42 @@ def test_names_of_things_merge_and_states_stay_apart() -> None:
     assert templates(classes) == {"Registering class <*> for class <*>"}
     apart = [s.replace("X", "NEW").replace("Y", "RUNNING").replace("Z", "DONE") for s in states]
     assert templates(apart) == set(apart)
+
+
+def test_a_few_values_that_come_again_and_again_are_states_and_new_ones_are_parameters() -> None:
+    states = [f"machine {i} was {s} (lifecycle event)" for i in range(30) for s in ("up", "down")]
+    states += [f"machine {i} was paused (lifecycle event)" for i in range(30)]
+    assert templates(states) == {
+        f"machine <*> was {state} (lifecycle event)" for state in ("up", "down", "paused")
+    }
+    four = [f"machine {i} was {name} (lifecycle event)" for i, name in enumerate("wxyz")]
+    assert templates(four) == {"machine <*> was <*> (lifecycle event)"}
+
+
+def test_the_first_word_says_what_happened_and_varies_only_when_very_many_do() -> None:
+    daemons = [f"{name}d startup succeeded" for name in "abcdefghijkl"]
+    assert templates(daemons) == set(daemons)
+
+
+def test_an_empty_value_is_like_one_that_is_there() -> None:
+    hosts = [f"connection from 10.0.0.{i} ({h}) closed" for i, h in enumerate(("", "a7.test", ""))]
+    assert templates(hosts) == {"connection from <*> (<*>) closed"}
+
+
+def test_words_of_unspaced_writing_vary_inside() -> None:
+    names = ("张伟", "王芳", "李娜", "刘洋", "陈静")
+    assert templates([f"用户{name}登录失败，剩余{i}次" for i, name in enumerate(names)]) == {
+        "用户<*>登录失败 ， 剩余 <*> 次"
+    }
+
+
+def test_a_number_behind_the_time_is_no_year_of_it() -> None:
+    texts = [
+        f"api.log.1 2026-09-21 12:00:00.008 {pid} INFO app.server [{box}] {SENTENCES[i % 3]}"
+        for i, (pid, box) in enumerate([(25746, "req-1 - -"), (2931, "-")] * 60)
+    ]
+    assert learn(texts).kinds == ("words", "time", "number", "level", "words", "box")
+    assert learn(texts).message_of(texts[0]) == SENTENCES[0]
 
 
 def test_a_value_of_one_or_several_words_is_one_parameter() -> None:
@@ -163,7 +211,19 @@ def test_merging_does_not_depend_on_the_order_of_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a." * 5_000 + "!", "a:" * 5_000, "[" * 5_000, "1:" * 5_000, "- " * 5_000, "/" * 9_000]
+    "text",
+    [
+        "a." * 5_000 + "!",
+        "A." * 5_000 + "!",
+        '",' * 5_000,
+        "张1" * 5_000,
+        "Mon " * 5_000,
+        "a:" * 5_000,
+        "[" * 5_000,
+        "1:" * 5_000,
+        "- " * 5_000,
+        "/" * 9_000,
+    ],
 )
 def test_a_hostile_line_does_not_stall_the_reading(text: str) -> None:
     began = time.process_time()

@@ -79,3 +79,9 @@ def test_a_sharp_increase_bursts_and_harmless_levels_do_not() -> None:
     assert not found[0].is_new
     assert found[0].before_per_minute == 0.1
     assert burst([], [], old_window=HOUR, new_window=HOUR) == []
+
+
+def test_a_level_that_nobody_knows_may_burst() -> None:
+    new = [line(f"disk {i} is on fire", i / 10, level="ouch") for i in range(20)]
+    (found,) = burst([], new, old_window=HOUR, new_window=HOUR)
+    assert found.pattern.level == "ouch"

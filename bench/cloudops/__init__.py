@@ -1,6 +1,7 @@
-"""Recorded incidents of one Kubernetes application: does the state doctor name object and cause?
+"""Recorded incidents of one Kubernetes application: are object and cause named?
 
-    case ──own process──> ClusterState ──examine, causes──> first cause ──kinds──> right | wrong
+    case ──own process──> ClusterState ──examine, causes──┐
+                     └──> series ──metric facts──starts───┴> first cause ──kinds──> right | wrong
 
 `--data` is a folder that holds `benchmark/boutique/<category>/<id>/` or the archive of it. Ids
 that three divides are never looked at while rules are written: they are printed apart.
@@ -20,12 +21,14 @@ from pathlib import Path
 
 from bench.cloudops.case import Case
 from bench.cloudops.kinds import is_right
+from bench.cloudops.metrics import starts_of
 from bench.report import Aim, Report
 from tools.analysis.blame import count_blamed
 from tools.doctor import examine
 from tools.doctor.causes import causes
 
 HOLD_OUT = 3  # every id that it divides
+SLOW = "latency-unexplained"  # right as far as metrics go: see kinds.py
 MOST_LINES = 2_000  # newest log lines per service, as the log tools read
 PUBLISHED = {
     "DeepSeek-V3.2": {"a1": 0.73},
@@ -75,25 +78,27 @@ def judge(folder: Path) -> Judged:
     began = time.perf_counter()
     found = examine(state)
     blamed = count_blamed(line for lines in logs.values() for line in lines[-MOST_LINES:])
-    named = [each for each in causes(state, found, blamed) if each.is_cause]
+    named = [
+        (each.found.by.name, each.found.sign.subject.name)
+        for each in causes(state, found, blamed) if each.is_cause
+    ]  # fmt: skip
+    # What an object's own state says is surer than what a metric shows.
+    starts = starts_of(folder, cache, state)
+    named += [(each.predicate, each.subject.name) for each in starts]
     seconds = time.perf_counter() - began
     wanted = told["result"]
     return Judged(
         folder.parent.name,
         int(folder.name) % HOLD_OUT == 0,
         tuple(
-            (
-                each.found.by.name,
-                is_right(
-                    each.found.by.name, each.found.sign.subject.name,
-                    wanted["fault_object"], wanted["root_cause"],
-                ),
-            )
-            for each in named
+            (kind, is_right(kind, subject, wanted["fault_object"], wanted["root_cause"]))
+            for kind, subject in named
         ),
-        tuple(sorted({each.by.name for each in found if each.starts})),
+        tuple(
+            sorted({each.by.name for each in found if each.starts} | {s.predicate for s in starts})
+        ),
         seconds,
-    )  # fmt: skip
+    )
 
 
 def _cases(data: Path, spare: Path) -> Iterator[Path]:
@@ -114,6 +119,10 @@ def _report(judged: list[Judged], data: str) -> Report:
         **_figures(judged),
         "a1_developed": _figures(developed)["a1"],
         "a1_own_holdout": _figures(held)["a1"],
+        "a1_by_slowness_alone": sum(
+            each.first is True and each.named[0][0] == SLOW for each in judged
+        )
+        / max(len(judged), 1),
         "seconds_per_case": seconds[len(seconds) // 2],
         "slowest_seconds": seconds[-1],
     }

@@ -1,7 +1,7 @@
 """What the set calls what we found: our analysers' names beside its `root_cause`.
 
-Written from the set's list of fault types before anything was scored; a name of ours that is not
-here answers nothing that the set asks.
+Written from the set's list of fault types before anything was scored (those of metrics before
+metrics were); a name of ours that is not here answers nothing that the set asks.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ NAMES: dict[str, tuple[str, ...]] = {
     "kubelet_unavailable": ("unit-kubelet-down", "node-silent"),
     "node_network_delay": ("node-network-slow",),
     "node_network_packet_loss": ("node-network-lossy",),
-    "pod_cpu_overload": ("cpu-saturated",),
-    "pod_network_delay": ("network-slow",),
+    "pod_cpu_overload": ("cpu-saturated", "cpu-throttled", "cpu-exhausted"),
+    # Its metrics show that one service is slow by itself and does not work more, not why: that is
+    # as near as they come, and the report counts these cases apart.
+    "pod_network_delay": ("network-slow", "latency-unexplained"),
     "liveness_probe_incorrect_port": ("liveness-probe-port",),
     "liveness_probe_incorrect_protocol": ("liveness-probe-protocol",),
     "liveness_probe_incorrect_timing": ("liveness-probe-time",),

@@ -286,3 +286,16 @@ def test_trouble_that_began_before_the_window_is_told_from_where_it_began() -> N
     (found,) = stretches(readings)
     assert abs(found.since - float(readings.times[-ASKED - 45])) <= STEP
     assert found.until is None
+
+
+def test_what_adds_nothing_to_what_is_felt_above_is_told_so() -> None:
+    told = {
+        "front": Distress(6.0, excess=15.0, traffic=20.0),
+        "api": Distress(3.0, excess=0.5, traffic=2.0),
+        "db": Distress(3.0, excess=0.2, traffic=4.0),
+    }
+    felt = {each.service: each.felt for each in own_troubles(told, CALLS)}
+    assert felt["front"] == 1.0
+    assert felt["db"] <= felt["api"] < 0.1
+    tail = {**told, "front": Distress(6.0, excess=15.0, traffic=20.0, statistic="tail")}
+    assert {e.service: e.felt for e in own_troubles(tail, CALLS)}["api"] == 1.0

@@ -20,8 +20,8 @@ from tools.analysis.metric_facts import words
 from tools.analysis.metric_facts.holders import holders_of
 from tools.analysis.metric_facts.judged import JudgedMetric
 from tools.analysis.metric_facts.own import Distress, OwnTrouble, own_troubles
-from tools.analysis.metric_facts.parts import FAILING, OWNED, part_of_chain
-from tools.analysis.metric_facts.roles import is_exhausted, is_mean, resource_of
+from tools.analysis.metric_facts.parts import FAILING, FELT, OWNED, part_of_chain
+from tools.analysis.metric_facts.roles import is_exhausted, resource_of, statistic_of
 from tools.analysis.metric_facts.twins import replica_of
 from tools.analysis.metric_facts.unusual import Stretch
 from tools.analysis.metric_facts.whose import SOURCE, gaps_of, measured_of, no_graph, subject_of
@@ -39,6 +39,9 @@ from tools.world import MetricRole
 
 COURSE = 60  # newest samples that a fact carries
 TIMES = {"seconds": 1.0, "s": 1.0, "milliseconds": 1e-3, "ms": 1e-3}
+STATISTICS = ("mean", "median", "tail")
+CLEAR = float(np.log(1.5))  # of distress: below, a statistic may have missed it
+SURGE = float(np.log(1.4))  # from which more traffic may begin something
 Calls = Mapping[str, Sequence[str]]
 
 
@@ -91,24 +94,32 @@ def _own(
     judged: Sequence[JudgedMetric], calls: Calls, roles: Sequence[MetricRole]
 ) -> dict[str, OwnTrouble]:
     """Return how much of each service's latency, or of its failures, is its own."""
-    best: dict[str, tuple[bool, Distress]] = {}
     traffic = _traffic(judged)
+    asked = [each for each in judged if each.role in roles and is_told_of_requests(each)]
+    clear: dict[str, Distress] = {}
+    faint: dict[str, Distress] = {}
+    # The most central statistic in which anybody is in distress says whose it is: a caller's p99
+    # is the sum of no p99s.
+    for statistic in STATISTICS:
+        found = _worst_of([e for e in asked if statistic_of(e.spec) == statistic], traffic)
+        is_clear = any(each.strength >= CLEAR for each in found.values())
+        into = clear if is_clear else faint
+        for name, distress in found.items():
+            into.setdefault(name, replace(distress, statistic=statistic))
+    return {each.service: each for each in own_troubles({**faint, **clear}, calls)}
+
+
+def _worst_of(judged: Sequence[JudgedMetric], traffic: Mapping[str, float]) -> dict[str, Distress]:
+    """Return each service's worst series."""
+    worst: dict[str, Distress] = {}
     for each in judged:
-        if each.role not in roles or not is_told_of_requests(each):
-            continue
-        mean = is_mean(each.spec)
         scale = TIMES.get(each.spec.unit, 1.0)
-        for row, distress in enumerate(each.distress):
-            name = each.subjects[row]
-            scaled = replace(
-                distress, excess=distress.excess * scale, traffic=traffic.get(name, np.nan)
-            )
-            old = best.get(name)
-            # Means add up along calls; without one the worst statistic speaks.
-            if old is None or (mean, distress.strength) > (old[0], old[1].strength):
-                best[name] = (mean, scaled)
-    told = {name: distress for name, (_, distress) in best.items() if name}
-    return {each.service: each for each in own_troubles(told, calls)}
+        for name, distress in zip(each.subjects, each.distress, strict=True):
+            if name and (name not in worst or distress.strength > worst[name].strength):
+                worst[name] = replace(
+                    distress, excess=distress.excess * scale, traffic=traffic.get(name, np.nan)
+                )
+    return worst
 
 
 def is_told_of_requests(judged: JudgedMetric) -> bool:
@@ -137,8 +148,10 @@ def _traffic(judged: Sequence[JudgedMetric]) -> dict[str, float]:
 def _of_stretch(judged: JudgedMetric, stretch: Stretch, own: OwnTrouble | None) -> Fact:
     predicate, role, start_class = part_of_chain(judged.spec, judged.role, stretch, own)
     note = ""
-    if own is not None and own.explained_by and role is Link.SHOW and judged.role in OWNED:
+    if own is not None and own.explained_by and role is Link.SHOW:
         note = f"{own.explained_by} explains it"
+    if own is not None and own.felt < FELT:
+        note = "too little for what its callers feel"
     fact = _fact(judged, stretch, predicate, role, note)
     if judged.role in OWNED and own is not None:
         fact = replace(fact, unexplained=round(own.share, 3), explained_by=own.explained_by)
@@ -149,7 +162,7 @@ def _of_surge(judged: JudgedMetric, stretch: Stretch, surging: set[str], calls: 
     who = judged.subjects[stretch.row]
     callers = sorted(caller for caller, callees in calls.items() if who in callees)
     passed_on = [caller for caller in callers if caller in surging and caller != who]
-    role = Link.CARRY if passed_on else Link.START
+    role = Link.CARRY if passed_on or stretch.log_ratio < SURGE else Link.START
     note = f"{passed_on[0]} asks more as well" if passed_on else ""
     fact = _fact(judged, stretch, "traffic-surge", role, note)
     return replace(fact, start_class=StartClass.DRIVER)

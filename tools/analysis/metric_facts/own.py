@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 OWN = 0.3  # of its distress must be unexplained for a service to be where it begins
+MOST_HOPS = 5  # from where it begins to where it is felt
 ENOUGH = 0.1  # of the asked service's excess; what adds less is as surely elsewhere
 
 
@@ -32,6 +33,7 @@ class OwnTrouble:
     own: float  # ≥ 0: what no callee explains
     explained_by: str  # the callee that explains most; empty: none does
     weight: float  # in [0, 1]: its share of the asked service's traffic, and is it enough
+    felt: float  # in [0, 1]: is it enough for what is felt furthest up; 1 where nobody calls it
 
     @property
     def rank(self) -> float:
@@ -51,6 +53,7 @@ class Distress:
     strength: float  # ≥ 0, natural log of how many times as bad as usual
     excess: float = math.nan  # above usual, in one unit for all (seconds, share); NaN: not known
     traffic: float = math.nan  # requests, in one unit for all; NaN: not known
+    statistic: str = ""  # what of the requests: mean, median, tail; empty: the same of all
 
 
 def own_troubles(
@@ -66,8 +69,9 @@ def own_troubles(
     Who is `watching` explains nothing and is never returned; what it calls is its caller's.
     """
     reach = _reach(troubles, calls, asked, watching) if asked else set(troubles)
+    callees = {who: _beyond(calls, who, watching) for who in troubles}
     found = [
-        _standing(who, troubles, _beyond(calls, who, watching), asked)
+        _standing(who, troubles, callees, asked)
         for who in sorted(troubles)
         if who in reach and who not in watching
     ]
@@ -75,26 +79,61 @@ def own_troubles(
 
 
 def _standing(
-    who: str, troubles: Mapping[str, Distress], callees: Sequence[str], asked: str
+    who: str, troubles: Mapping[str, Distress], callees: Mapping[str, Sequence[str]], asked: str
 ) -> OwnTrouble:
     trouble = troubles[who]
     best, by = 0.0, ""
-    for callee in callees:
+    for callee in callees[who]:
         if callee in troubles:
             explains = troubles[callee].strength * _weight(troubles[callee], trouble)
             if explains > best:
                 best, by = explains, callee
-    weight = _weight(trouble, troubles[asked]) if asked in troubles else 1.0
-    return OwnTrouble(who, trouble.strength, max(trouble.strength - best, 0.0), by, weight)
+    return OwnTrouble(
+        service=who,
+        strength=trouble.strength,
+        own=max(trouble.strength - best, 0.0),
+        explained_by=by,
+        weight=_weight(trouble, troubles[asked]) if asked in troubles else 1.0,
+        felt=_felt(who, troubles, callees, {who}),
+    )
+
+
+def _felt(
+    who: str,
+    troubles: Mapping[str, Distress],
+    callees: Mapping[str, Sequence[str]],
+    seen: set[str],
+) -> float:
+    """Return how much of it is felt where nobody in distress calls any more, in [0, 1]."""
+    hurt = [
+        caller for caller in sorted(troubles)
+        if caller not in seen and troubles[caller].strength > 0 and who in callees[caller]
+    ]  # fmt: skip
+    if not hurt or len(seen) > MOST_HOPS:
+        return 1.0
+    return max(
+        enough and enough * _felt(caller, troubles, callees, {*seen, caller})
+        for caller in hurt
+        for enough in [_enough(troubles[who], troubles[caller])]
+    )
 
 
 def _weight(callee: Distress, caller: Distress) -> float:
     """Return how much of a caller's trouble one of its callees can be, in [0, 1]."""
+    return math.sqrt(min(_per_call(callee, caller), 1.0)) * _enough(callee, caller)
+
+
+def _per_call(callee: Distress, caller: Distress) -> float:
     per_call = callee.traffic / caller.traffic if caller.traffic > 0 else math.nan
-    per_call = 1.0 if math.isnan(per_call) else per_call
-    adds = callee.excess * per_call / caller.excess if caller.excess > 0 else math.nan
-    enough = 1.0 if math.isnan(adds) else min(max(adds / ENOUGH, 0.0), 1.0)
-    return math.sqrt(min(per_call, 1.0)) * enough
+    return 1.0 if math.isnan(per_call) else per_call
+
+
+def _enough(callee: Distress, caller: Distress) -> float:
+    """Return whether what a callee adds is a tenth of its caller's excess: 1, or less."""
+    if callee.statistic != caller.statistic or not caller.excess > 0:
+        return 1.0  # a mean and a 99th percentile cannot be set against each other
+    adds = callee.excess * _per_call(callee, caller) / caller.excess
+    return 1.0 if math.isnan(adds) else min(max(adds / ENOUGH, 0.0), 1.0)
 
 
 def _beyond(calls: Mapping[str, Iterable[str]], who: str, watching: Collection[str]) -> list[str]:

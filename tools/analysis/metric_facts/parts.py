@@ -15,6 +15,7 @@ from tools.analysis.metric_facts.unusual import Stretch
 from tools.analysis.rca.facts import Link, StartClass
 from tools.world import Direction, MetricRole, MetricSpec
 
+FELT = 0.3  # of what its callers feel: what adds less is their cause as surely elsewhere
 FAILING = (MetricRole.ERRORS, MetricRole.AVAILABILITY)
 OWNED = (MetricRole.LATENCY, *FAILING)  # what callees may explain
 Part = tuple[str, Link, StartClass]
@@ -34,7 +35,7 @@ def part_of_chain(
         return named
     if role in {MetricRole.LATENCY, MetricRole.ERRORS}:
         # Errors that are counted, not a share, cannot be compared with a callee's.
-        starts = own is None or own.share >= OWN
+        starts = own is None or (own.share >= OWN and own.felt >= FELT)
         what = role.value
         return (
             (f"{what}-unexplained", Link.START, _NONE)

@@ -66,10 +66,19 @@ def is_hit_ratio(spec: MetricSpec) -> bool:
     return bool(_words_of(spec) & _HITS)
 
 
-def is_mean(spec: MetricSpec) -> bool:
-    """Say whether a duration is a mean: means add up along calls, quantiles do not."""
+def statistic_of(spec: MetricSpec) -> str:
+    """Return what a duration is of its requests: mean, median or tail.
+
+    Means add up along calls, medians nearly; what the slowest do says little of who holds them up.
+    """
+    words = _words_of(spec)
     divided = "_sum" in spec.query and "_count" in spec.query
-    return divided or bool(_words_of(spec) & {"avg", "mean", "average"})
+    if divided or words & {"avg", "mean", "average"}:
+        return "mean"
+    middle = any(each in spec.query for each in ("quantile(0.5,", "quantile(.5,", 'quantile="0.5"'))
+    if middle or words & {"p50", "median"} or any(each.startswith("p50") for each in words):
+        return "median"
+    return "tail"
 
 
 def is_additive(spec: MetricSpec) -> bool:

@@ -16,6 +16,7 @@ from tools.observe.alerts import list_alerts
 from tools.observe.anomalies import detect_anomalies, forecast_metric
 from tools.observe.cluster import list_events, recent_changes
 from tools.observe.evidence import read_evidence
+from tools.observe.get_objects import kubernetes_get
 from tools.observe.knowledge import get_time, search_incidents, service_map
 from tools.observe.logs import log_patterns, search_logs
 from tools.observe.metric_facts import examine_metrics
@@ -40,6 +41,7 @@ ALL: tuple[Tool, ...] = (
     list_events,
     describe_workload,
     examine_objects,
+    kubernetes_get,
     query_promql,
     forecast_metric,
     search_incidents,

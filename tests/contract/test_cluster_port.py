@@ -8,19 +8,29 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.architecture.source import ROOT
+from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
+from tests.fixtures.profile import trading_catalogue
 from tests.sandboxed import START, Platform
 from tools.backends.kubernetes import KubernetesActor, KubernetesConfig, KubernetesReader
+from tools.backends.kubernetes.kinds import KINDS
 from tools.errors import (
     BackendDeniedError,
     BackendUnavailableError,
+    BadArgumentError,
     LostRaceError,
     NotFoundError,
     TryLaterError,
 )
+from tools.observe.get_objects import kubernetes_get
+from tools.observe.object_names import SPELLINGS, WITHOUT_NAMESPACE
 from tools.world import Window, WorkloadRef
 
+ROLE = "deploy/kustomize/base/rbac-reader.yaml"
+NO_OBJECTS = {("", "pods/log")}  # read, and no objects of their own
 LEDGER = WorkloadRef("default", "trading", "Deployment", "ledger")
 
 
@@ -66,6 +76,42 @@ async def test_lists_select_by_label(pair: Pair) -> None:
     found = await pair.reader.list("Pod", "trading", {"app": "ledger"})
     assert len(found) == 2
     assert all(item["kind"] == "Pod" for item in found)
+
+
+async def test_a_deployment_is_got_as_people_name_it(pair: Pair) -> None:
+    catalogue = trading_catalogue()
+    got = kubernetes_get.function
+    whole = await got(pair.reader, FakeClock(), catalogue, kind="deploy", name="trading/ledger")
+    assert "# trading/Deployment/ledger  READY 2/2" in whole.summary
+    assert "managedFields" not in whole.summary
+    table = await got(pair.reader, FakeClock(), catalogue, kind="PODS", service="ledger")
+    assert {row["service"] for row in table.payload["objects"]} == {"ledger"}
+
+
+async def test_no_secret_is_got_and_the_identity_could_not_read_one(outside: Platform) -> None:
+    reader = KubernetesReader(config(outside))
+    for kind in ("secrets", "Secret"):
+        with pytest.raises(BadArgumentError):
+            await kubernetes_get.function(reader, FakeClock(), trading_catalogue(), kind=kind)
+        with pytest.raises(BadArgumentError):
+            await reader.list(kind, "trading")
+    await reader.close()
+
+
+def test_the_kinds_people_may_name_are_those_of_the_reading_role() -> None:
+    documents = yaml.safe_load_all((ROOT / ROLE).read_text("utf-8"))
+    rules = next(each["rules"] for each in documents if each["kind"] == "ClusterRole")
+    named = {
+        (group, resource)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        if "list" in rule["verbs"]
+    }
+    assert not any("secret" in resource for _, resource in named)
+    spoken = {(KINDS[kind].group, SPELLINGS[kind][0]) for kind in SPELLINGS}
+    assert spoken == named - NO_OBJECTS
+    assert {kind for kind in SPELLINGS if not KINDS[kind].namespaced} == WITHOUT_NAMESPACE
 
 
 async def test_pods_are_those_the_workload_owns(pair: Pair) -> None:

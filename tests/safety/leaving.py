@@ -59,8 +59,9 @@ WHOSE = (*LEVELS, "ingress")
 SOURCES = (
     "log", "loglabel", "event", "label", "change", "before", "author", "annotation", "spanname",
     "spansaid", "spannoted", "title", "snippet", "own",
-    "alertsummary", "alertdescription", "alertrunbook",
+    "alertsummary", "alertdescription", "alertrunbook", "setting",
 )  # fmt: skip
+SETTINGS = {"ingress": "settings-of-nobody"} | {name: f"{name}-settings" for name in LEVELS}
 QUERY = "failed_orders"
 THREAD = Place(ChannelId("C1"), Ts("1732099200.000100"))
 
@@ -172,6 +173,11 @@ class Production:
             item["metadata"].setdefault("annotations", {})["kubernetes.io/change-cause"] = words(
                 "annotation", name
             )
+        for whose in WHOSE:
+            self.cluster.put({
+                "kind": "ConfigMap", "metadata": {"namespace": "trading", "name": SETTINGS[whose]},
+                "data": {"said": words("setting", whose)},
+            })  # fmt: skip
         self._plant_traces()
 
     def _plant_traces(self) -> None:
@@ -206,7 +212,7 @@ class Production:
     async def ask(self, question: str, *turns: SpokenTurn) -> tuple[Answer, str]:
         """Ask in the thread; returns the answer and all that went to Claude for it."""
         seen = len(self.model.raw_requests)
-        self.model.push(turns or [curious] * 3)
+        self.model.push(turns or [curious] * 6)
         desk = self.join().desk
         run = await desk.open(Question(question, THREAD, "mention", UserId("UALICE"), "Alice"))
         assert run is not None
@@ -220,24 +226,33 @@ def curious(request: Mapping[str, Any]) -> Turn:
     """Ask every tool about everybody, then read on in all of it, then answer."""
     called = _called(request)
     offered = {tool["name"] for tool in request.get("tools") or ()}
-    if "search_logs" not in called:
-        return Turn([tool_use(n, dict(a)) for n, a in _questions() if n in offered])
-    if "read_evidence" not in called:
-        found = sorted(set(re.findall(r'<evidence id=\\?"(E\d+)', str(request["messages"]))))
-        return Turn([
-            tool_use("read_evidence", {"evidence_id": each, "page": page})
-            for each in found for page in (2,)
-        ])  # fmt: skip
+    wanted = [(n, dict(a)) for n, a in (*ABOUT_SERVICES, *ASKED_ONCE) if n in offered]
+    done = len(called) - called.count("read_evidence")
+    if done < len(wanted):
+        return Turn([tool_use(*each) for each in wanted[done : done + AT_ONCE]])
+    found = sorted(
+        set(re.findall(r'<evidence id=\\?"(E\d+)', str(request["messages"]))), key=_number
+    )
+    read = called.count("read_evidence")
+    if read < done:
+        rest = found[read : read + AT_ONCE]
+        return Turn([tool_use("read_evidence", {"evidence_id": e, "page": 2}) for e in rest])
     return Turn([text("**It is as it is.**\nConfidence: low")])
 
 
+def _number(evidence: str) -> int:
+    return int(evidence[1:])
+
+
+AT_ONCE = 60  # calls of one turn; more than 64 are refused
 Asked = tuple[tuple[str, dict[str, Any]], ...]
 ASKED_ABOUT_SERVICES: Asked = (
     ("detect_anomalies", {"window": "1h"}), ("query_metric", {"metric": "order_errors"}),
     ("list_alerts", {}), ("recent_changes", {}), ("log_patterns", {}), ("search_logs", {}),
     ("list_events", {}),
     ("service_map", {}), ("query_traces", {}), ("open_tickets", {}), ("describe_workload", {}),
-    ("examine_objects", {}), ("examine_metrics", {}),
+    ("examine_objects", {}), ("examine_metrics", {}), ("kubernetes_get", {"kind": "deploy"}),
+    ("kubernetes_get", {"kind": "po"}), ("kubernetes_get", {"kind": "cm"}),
     ("forecast_metric", {"metric": "order_errors"}),
     ("propose_plan", {"playbook": "pod_restart", "reason": "it fails"}),
     ("run_playbook", {"playbook_id": "pod_restart", "reason": "it fails"}),
@@ -248,25 +263,25 @@ ASKED_ONCE: Asked = (
     ("query_promql", {"expression": QUERY}), ("query_traces", {"trace_id": "a" * 32}),
     ("record_causes", {"causes": []}),
     ("query_metric", {"metric": "order_errors_of_nobody"}),
+    *(("kubernetes_get", {"kind": "deploy", "name": who}) for who in ("shop", "cart", "vault")),
+    *(("kubernetes_get", {"kind": "cm", "name": name}) for name in SETTINGS.values()),
 )  # fmt: skip
 
 
-def _questions() -> list[tuple[str, dict[str, Any]]]:
-    about = [
-        (name, {**given, **({"service": who} if who else {})})
-        for name, given in ASKED_ABOUT_SERVICES
-        for who in ("", *LEVELS)
-        if who or name not in NEEDS_ONE
-    ]
-    return [*about, *((name, dict(given)) for name, given in ASKED_ONCE)]
+ABOUT_SERVICES = [
+    (name, {**given, **({"service": who} if who else {})})
+    for name, given in ASKED_ABOUT_SERVICES
+    for who in ("", *LEVELS)
+    if who or name not in NEEDS_ONE
+]
 
 
-def _called(request: Mapping[str, Any]) -> set[str]:
-    """Return the tools that were called since the last question."""
-    names: set[str] = set()
+def _called(request: Mapping[str, Any]) -> list[str]:
+    """Return the tools that were called since the last question, call by call."""
+    names: list[str] = []
     for message in request["messages"]:
         blocks = message["content"] if isinstance(message["content"], list) else []
         if message["role"] == "user" and all(b["type"] == "text" for b in blocks):
             names.clear()
-        names |= {b["name"] for b in blocks if b["type"] == "tool_use"}
+        names += [b["name"] for b in blocks if b["type"] == "tool_use"]
     return names

@@ -61,7 +61,9 @@ REMOTE: dict[type, str] = {
     Changes: "kubernetes",
     Traces: "tempo",
 }
-ARGUMENTS = {"metric": "order_latency_p99", "service": "order-api", "expression": "up"}
+ARGUMENTS = {
+    "metric": "order_latency_p99", "service": "order-api", "expression": "up", "kind": "deploy",
+}  # fmt: skip
 ASKING = [tool for tool in ALL if REMOTE.keys() & set(tool.injected.values())]
 NEXT_STEP = re.compile(r"check that|ask again|set |is right|is running|look at|raise |point")
 

@@ -15,6 +15,7 @@ from tools.extensions import ExtensionError, load_extensions
 from tools.observe.alerts import list_alerts
 from tools.observe.anomalies import detect_anomalies, forecast_metric
 from tools.observe.cluster import list_events, recent_changes
+from tools.observe.container_logs import container_logs
 from tools.observe.evidence import read_evidence
 from tools.observe.get_objects import kubernetes_get
 from tools.observe.knowledge import get_time, search_incidents, service_map
@@ -42,6 +43,7 @@ ALL: tuple[Tool, ...] = (
     describe_workload,
     examine_objects,
     kubernetes_get,
+    container_logs,
     query_promql,
     forecast_metric,
     search_incidents,

@@ -232,6 +232,9 @@ class Traces(HasHealth, Protocol):
         ...
 
 
+MOST_LOG_BYTES = 1_000_000  # of one container's log in one answer
+
+
 class Cluster(HasHealth, Protocol):
     """Reading a Kubernetes cluster. Identity: the reading one."""
 
@@ -255,6 +258,17 @@ class Cluster(HasHealth, Protocol):
         self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
     ) -> list[Mapping[str, Any]]:
         """Return objects of one kind (labels selected by equality)."""
+        ...
+
+    async def log_of(
+        self, pod: WorkloadRef, container: str = "", *, previous: bool = False, lines: int = 100
+    ) -> str:
+        """Return the last lines that a container wrote, each behind its time (RFC 3339).
+
+        Empty means the pod's only or first container; `previous` the one that ended before it. At
+        most `MOST_LOG_BYTES`. Raises NotFoundError where there is no such pod, where the container
+        has not begun, and where no earlier one is kept.
+        """
         ...
 
 

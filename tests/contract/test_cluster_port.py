@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox.kubernetes import access
 from tests.architecture.source import ROOT
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -25,6 +26,7 @@ from tools.errors import (
     NotFoundError,
     TryLaterError,
 )
+from tools.observe.container_logs import container_logs
 from tools.observe.get_objects import kubernetes_get
 from tools.observe.object_names import SPELLINGS, WITHOUT_NAMESPACE
 from tools.world import Window, WorkloadRef
@@ -182,6 +184,50 @@ async def test_the_log_and_the_endpoint_of_a_pod_are_read(pair: Pair, outside: P
     assert (await pair.actor.logs(name, 2)).split() == ["two", "three"]
     with pytest.raises(NotFoundError):
         await pair.actor.logs(replace(name, name="nobody"), 2)
+
+
+async def test_the_log_of_a_container_is_read_with_times_and_that_of_a_life_before_is_not_made_up(
+    pair: Pair, outside: Platform
+) -> None:
+    pod = (await pair.reader.pods(LEDGER))[0].ref
+    if isinstance(pair.reader, FakeCluster):
+        pair.reader.pod_logs[pod.name] = "2026-11-18T09:00:00Z one\n2026-11-18T09:00:01Z two"
+    else:
+        at = START.timestamp() - 3600
+        outside.cluster.log_provider = lambda *_: [(at, "one"), (at + 1, "two")]
+    told = (await pair.reader.log_of(pod, lines=1)).strip()
+    assert told.startswith("2026-11-18T09:")
+    assert told.endswith("Z two")
+    with pytest.raises(NotFoundError, match="previous terminated container"):
+        await pair.reader.log_of(pod, previous=True)
+    with pytest.raises(NotFoundError):
+        await pair.reader.log_of(replace(pod, name="nobody"))
+
+
+async def test_the_log_of_a_container_that_was_killed_is_read(outside: Platform) -> None:
+    outside.tell("memory_leak")
+    outside.advance(3600, step=60)
+    outside.cluster.log_provider = lambda *life: [(life[-1], "the last words")]
+    reader = KubernetesReader(config(outside))
+    found = await container_logs.function(
+        reader, FakeClock(), trading_catalogue(), service="risk-engine", previous=True
+    )
+    assert "OOMKilled" in found.summary
+    assert found.payload["logs"][0]["restarts"] >= 1
+    assert "the last words" in found.summary
+    await reader.close()
+
+
+async def test_doctor_names_the_right_to_read_logs_where_it_is_missing(
+    outside: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = KubernetesReader(config(outside))
+    assert not [rule for rule in await reader.missing_rules() if "log" in rule]
+    parts = tuple(each for each in access.READ_PARTS if each != "pods/log")
+    monkeypatch.setattr(access, "READ_PARTS", parts)
+    [rule] = [rule for rule in await reader.missing_rules() if "log" in rule]
+    assert 'resources: ["pods/log"], verbs: ["get"]' in rule
+    await reader.close()
 
 
 async def test_an_endpoint_nobody_serves_is_no_answer(outside: Platform) -> None:

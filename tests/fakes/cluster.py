@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from tools.errors import BackendRefusedError, LostRaceError, NotFoundError
+from tools.errors import BackendRefusedError, GoneError, LostRaceError, NotFoundError
 from tools.ports import Health
 from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
 
@@ -31,6 +31,7 @@ class FakeCluster:
         self.after_change: dict[int, Callable[[], Awaitable[object]]] = {}  # by number, from 1
         self.pod_answers: dict[str, Mapping[str, Any]] = {}  # what a pod's endpoint tells, by name
         self.pod_logs: dict[str, str] = {}
+        self.previous_logs: dict[str, str] = {}  # of containers that ended, by their pod
         for each in objects:
             self.put(each)
 
@@ -61,6 +62,15 @@ class FakeCluster:
     async def logs(self, pod: WorkloadRef, lines: int) -> str:
         self._find(pod)
         return "\n".join(self.pod_logs.get(pod.name, "").splitlines()[-lines:])
+
+    async def log_of(
+        self, pod: WorkloadRef, container: str = "", *, previous: bool = False, lines: int = 100
+    ) -> str:
+        self._find(pod)
+        kept = self.previous_logs if previous else self.pod_logs
+        if previous and pod.name not in kept:
+            raise GoneError(f"previous terminated container {container!r} in {pod} not found")
+        return "\n".join(kept.get(pod.name, "").splitlines()[-lines:])
 
     async def ask_pod(self, pod: WorkloadRef, port: int, path: str) -> Mapping[str, Any]:
         try:
@@ -125,6 +135,8 @@ class FakeCluster:
 
     async def pods(self, workload: WorkloadRef) -> builtins.list[PodStatus]:
         self._find(workload)
+        if workload.kind == "Pod":
+            return [p for p in self.pod_list if p.ref.name == workload.name]
         return [p for p in self.pod_list if p.ref.name.startswith(f"{workload.name}-")]
 
     async def health(self) -> Health:

@@ -48,6 +48,7 @@ from tools.world import (
     MetricName,
     MetricSpec,
     ModelData,
+    PodStatus,
     ServiceName,
     SimilarCase,
     WorkloadRef,
@@ -59,7 +60,7 @@ WHOSE = (*LEVELS, "ingress")
 SOURCES = (
     "log", "loglabel", "event", "label", "change", "before", "author", "annotation", "spanname",
     "spansaid", "spannoted", "title", "snippet", "own",
-    "alertsummary", "alertdescription", "alertrunbook", "setting",
+    "alertsummary", "alertdescription", "alertrunbook", "setting", "written",
 )  # fmt: skip
 SETTINGS = {"ingress": "settings-of-nobody"} | {name: f"{name}-settings" for name in LEVELS}
 QUERY = "failed_orders"
@@ -178,7 +179,18 @@ class Production:
                 "kind": "ConfigMap", "metadata": {"namespace": "trading", "name": SETTINGS[whose]},
                 "data": {"said": words("setting", whose)},
             })  # fmt: skip
+            self._plant_pod(whose, "pod-of-nobody" if whose == "ingress" else f"{whose}-h2-0")
         self._plant_traces()
+
+    def _plant_pod(self, whose: str, name: str) -> None:
+        ref = WorkloadRef("default", "trading", "Pod", name)
+        item = {"kind": "Pod", "metadata": {"namespace": "trading", "name": name}}
+        if ("Pod", "trading", name) not in self.cluster.objects:
+            self.cluster.put(item)
+        self.cluster.pod_list.append(
+            PodStatus(ref, "Running", ready=True, restarts=0, started_at=None, image="")
+        )
+        self.cluster.pod_logs[name] = self.cluster.previous_logs[name] = words("written", whose)
 
     def _plant_traces(self) -> None:
         begun = self.now - timedelta(minutes=5)
@@ -253,17 +265,26 @@ ASKED_ABOUT_SERVICES: Asked = (
     ("service_map", {}), ("query_traces", {}), ("open_tickets", {}), ("describe_workload", {}),
     ("examine_objects", {}), ("examine_metrics", {}), ("kubernetes_get", {"kind": "deploy"}),
     ("kubernetes_get", {"kind": "po"}), ("kubernetes_get", {"kind": "cm"}),
+    ("container_logs", {}),
     ("forecast_metric", {"metric": "order_errors"}),
     ("propose_plan", {"playbook": "pod_restart", "reason": "it fails"}),
     ("run_playbook", {"playbook_id": "pod_restart", "reason": "it fails"}),
 )  # fmt: skip
-NEEDS_ONE = {"query_traces", "describe_workload", "forecast_metric", "propose_plan", "run_playbook"}
+NEEDS_ONE = {
+    "container_logs",
+    "query_traces",
+    "describe_workload",
+    "forecast_metric",
+    "propose_plan",
+    "run_playbook",
+}
 ASKED_ONCE: Asked = (
     ("get_time", {}), ("list_metrics", {}), ("search_incidents", {"text": "could not be found"}),
     ("query_promql", {"expression": QUERY}), ("query_traces", {"trace_id": "a" * 32}),
     ("record_causes", {"causes": []}),
     ("query_metric", {"metric": "order_errors_of_nobody"}),
     *(("kubernetes_get", {"kind": "deploy", "name": who}) for who in ("shop", "cart", "vault")),
+    ("container_logs", {"pod": "trading/pod-of-nobody", "previous": True}),
     *(("kubernetes_get", {"kind": "cm", "name": name}) for name in SETTINGS.values()),
 )  # fmt: skip
 

@@ -293,6 +293,12 @@ class ClusterFleet(Fleet[Cluster]):
         answers = await self.joined(lambda each: each.list(kind, namespace, selector))
         return [item for found in answers.values() for item in found]
 
+    async def log_of(
+        self, pod: WorkloadRef, container: str = "", *, previous: bool = False, lines: int = 100
+    ) -> str:
+        """Return the last lines of a container, read where its pod is."""
+        return await self.of(pod).log_of(pod, container, previous=previous, lines=lines)
+
 
 def named(fleet: Fleet[Any]) -> str:
     """Return the sentence that tells the model which instances there are."""

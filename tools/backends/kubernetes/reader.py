@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tools.backends.condition import Condition
+from tools.backends.kubernetes.calls import KubernetesCall
 from tools.backends.kubernetes.config import KubernetesConfig
 from tools.backends.kubernetes.events import EventMemory, bare_event, told_once
 from tools.backends.kubernetes.failures import Object
@@ -14,10 +15,16 @@ from tools.backends.kubernetes.pod_status import pod_status
 from tools.backends.kubernetes.selectors import equality, selector_of
 from tools.backends.kubernetes.session import KubernetesSession
 from tools.backends.kubernetes.watch import Essence, Seen, Watch
-from tools.errors import BackendDeniedError, BackendError, NotFoundError
+from tools.errors import (
+    BackendDeniedError,
+    BackendError,
+    BackendRefusedError,
+    GoneError,
+    NotFoundError,
+)
 from tools.ownership import Reference
 from tools.ownership_reader import BETWEEN, OwnershipReader
-from tools.ports import Health
+from tools.ports import MOST_LOG_BYTES, Health
 from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
 
 READ_KINDS = (
@@ -26,6 +33,13 @@ READ_KINDS = (
     "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "ResourceQuota", "Ingress",
     "NetworkPolicy", "PodDisruptionBudget",
 )  # fmt: skip
+
+# how a kubelet says that there is nothing to read: of a container that ended, of one that waits
+NO_LOG = (
+    "previous terminated container",
+    "is waiting to start",
+    "unable to retrieve container logs",
+)
 
 
 class KubernetesReader:
@@ -107,6 +121,25 @@ class KubernetesReader:
         pods = await self._session.list("Pod", workload.namespace, selector)
         return [pod_status(pod, name) for pod in pods if owners & set(_owners(pod))]
 
+    async def log_of(
+        self, pod: WorkloadRef, container: str = "", *, previous: bool = False, lines: int = 100
+    ) -> str:
+        self._where(pod.namespace)
+        query = {
+            "tailLines": str(lines),
+            "timestamps": "true",
+            "limitBytes": str(MOST_LOG_BYTES),
+            **({"container": container} if container else {}),
+            **({"previous": "true"} if previous else {}),
+        }
+        call = KubernetesCall("get", resource_of("Pod"), pod, "log")
+        try:
+            return await self._session.text(call, query)
+        except BackendRefusedError as error:
+            if any(words in str(error) for words in NO_LOG):
+                raise GoneError(str(error)) from error
+            raise
+
     def watch(self, kind: str, essence: Essence, seen: Seen) -> list[Watch]:
         """Return what follows a kind wherever we may look; whoever asks runs it."""
         return [
@@ -131,7 +164,23 @@ class KubernetesReader:
                     missing.append(rbac_rule("list", resource, where))
                 except NotFoundError:
                     continue  # the cluster serves no such kind: there is nothing to read
-        return missing
+        return [*missing, *await self._missing_log_rule()]
+
+    async def _missing_log_rule(self) -> list[str]:
+        """Return the rule that reading logs needs; asked of the first pod there is."""
+        pods: list[Object] = []
+        for where in self._config.namespaces or ("",):
+            try:
+                pods = await self._session.list("Pod", where, {}, first_page_of=1)
+                for pod in pods:
+                    own = pod["metadata"]
+                    ref = WorkloadRef(self.name, own.get("namespace", ""), "Pod", own["name"])
+                    await self.log_of(ref, lines=1)
+            except BackendDeniedError:
+                return [rbac_rule("get", resource_of("Pod"), where, "log")] if pods else []
+            except (BackendError, NotFoundError):
+                continue  # that pod has none, which says nothing of our rights
+        return []
 
     def _where(self, namespace: str) -> tuple[str, ...]:
         """Return where to look. Raises BackendDeniedError outside the allow-list."""

@@ -22,6 +22,7 @@ from tools.errors import BackendError
 from tools.fleet import silence
 from tools.observe.asking import place_of, span, stamp, window_of
 from tools.observe.figures import cut, number, show
+from tools.observe.own_views import read_views
 from tools.ports import Baselines, Clock, Metrics, warnings_of
 from tools.world import Baseline, Catalogue, MetricSpec, Series, ServiceName, Window
 
@@ -73,10 +74,12 @@ async def examine_metrics(
     asked = window_of(clock, window, until)
     reach = _reach(catalogue, name)
     judged, gaps, notes = await _judged(metrics, catalogue, baselines, asked, reach)
+    services = [catalogue.services[each] for each in sorted(reach)]
+    views, numbers = await read_views(metrics, services, asked, *_wide(asked))
     calls: dict[str, tuple[str, ...]] = {
         each: catalogue.dependencies(each) for each in sorted(reach)
     }
-    found = await asyncio.to_thread(metric_facts, judged, calls)
+    found = await asyncio.to_thread(metric_facts, [*judged, *views], calls, numbers)
     examined = MetricsExamined(
         found.facts, found.edges, tuple(sorted({*found.gaps, *gaps})), found.measured
     )
@@ -115,6 +118,12 @@ def _reach(catalogue: Catalogue, name: str) -> set[ServiceName]:
 # ---------------------------------------------------------------- reading
 
 
+def _wide(asked: Window) -> tuple[Window, timedelta]:
+    """Return the window that is read, with what is usual before it, and its step."""
+    step = MINUTE if asked.duration <= FINE else (asked.duration + BEFORE) / MOST_SAMPLES
+    return Window(asked.start - BEFORE, asked.end), step
+
+
 async def _judged(
     metrics: Metrics,
     catalogue: Catalogue,
@@ -127,8 +136,7 @@ async def _judged(
     Raises the store's error when it answers nothing at all.
     """
     specs = sorted(catalogue.metrics.values(), key=lambda each: each.name)
-    step = MINUTE if asked.duration <= FINE else (asked.duration + BEFORE) / MOST_SAMPLES
-    wide = Window(asked.start - BEFORE, asked.end)
+    wide, step = _wide(asked)
     answers = await _asked(metrics, [(each, wide, step) for each in specs])
     judged: list[JudgedMetric] = []
     gaps: list[Gap] = []

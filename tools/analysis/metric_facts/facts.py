@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from tools.analysis.metric_facts import words
-from tools.analysis.metric_facts.holders import holders_of
+from tools.analysis.metric_facts.holders import Numbers, holder_facts, parts_of
 from tools.analysis.metric_facts.judged import JudgedMetric
 from tools.analysis.metric_facts.own import Distress, OwnTrouble, own_troubles
 from tools.analysis.metric_facts.parts import FAILING, FELT, OWNED, part_of_chain
@@ -55,8 +55,13 @@ class MetricFacts:
     measured: tuple[Measured, ...]
 
 
-def metric_facts(judged: Sequence[JudgedMetric], calls: Calls) -> MetricFacts:
-    """Return facts, edges, gaps and what is as usual, each in a total order."""
+def metric_facts(
+    judged: Sequence[JudgedMetric], calls: Calls, numbers: Mapping[str, Numbers] | None = None
+) -> MetricFacts:
+    """Return facts, edges, gaps and what is as usual, each in a total order.
+
+    `numbers` says, by metric, how often the parts of a total happen.
+    """
     slow = _own(judged, calls, (MetricRole.LATENCY,))
     failing = _own(judged, calls, FAILING)
     surging = _surging(judged)
@@ -65,24 +70,29 @@ def metric_facts(judged: Sequence[JudgedMetric], calls: Calls) -> MetricFacts:
     for each in judged:
         owns = slow if each.role is MetricRole.LATENCY else failing
         owns = owns if is_told_of_requests(each) else {}
+        # A part is not its service: the total is.
+        parts = {part.row for found in parts_of(each).values() for part in found}
         facts += [
             _of_stretch(each, stretch, owns.get(each.subjects[stretch.row]))
             for stretch in each.stretches
+            if stretch.row not in parts
         ]
-        facts += [_of_surge(each, stretch, surging, calls) for stretch in each.surges]
-        facts += [_of_growth(each, place) for place in range(len(each.growths))]
-        facts += [_chronic(each, row, value) for row, value in each.chronic]
-        for fact, edge in holders_of(each):
-            facts.append(fact)
-            edges.append(edge)
+        whole = [stretch for stretch in each.surges if stretch.row not in parts]
+        facts += [_of_surge(each, stretch, surging, calls) for stretch in whole]
+        grown = [place for place, one in enumerate(each.growths) if one.row not in parts]
+        facts += [_of_growth(each, place) for place in grown]
+        facts += [_chronic(each, row, value) for row, value in each.chronic if row not in parts]
+        held, of_whole = holder_facts(each, each.since, (numbers or {}).get(each.spec.name))
+        facts += held
+        edges += of_whole
     facts = _once([each for each in facts if each.subject.name])
-    split, parts = _replicas(judged, facts)
+    split, of_pods = _replicas(judged, facts)
     facts = _drivers_first(_once([*facts, *split]))
     unusual = {(each.subject, each.metric) for each in facts}
     gaps = [*gaps_of(judged), *no_graph(facts, calls)]
     return MetricFacts(
         facts=tuple(sorted(facts, key=_order)),
-        edges=tuple(sorted({*edges, *parts})),
+        edges=tuple(sorted({*edges, *of_pods})),
         gaps=tuple(sorted(set(gaps))),
         measured=tuple(
             sorted({m for m in measured_of(judged) if (m.subject, m.metric) not in unusual})

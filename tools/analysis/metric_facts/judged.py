@@ -36,6 +36,7 @@ class JudgedMetric:
     chronic: tuple[tuple[int, float], ...]  # series and value, beyond the limit as ever
     distress: tuple[Distress, ...]  # by series
     replicas: tuple[Replicas, ...]  # by series
+    since: float = 0.0  # epoch seconds: where the window begins
 
     @property
     def role(self) -> MetricRole | None:
@@ -87,6 +88,7 @@ def measure(
         chronic=tuple(crossed_for_long(readings, usual)),
         distress=tuple(distress_of(readings, usual, since, until)),
         replicas=tuple(replicas_of(readings, whose, [each.row for each in found])),
+        since=since,
     )
 
 

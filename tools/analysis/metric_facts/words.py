@@ -38,7 +38,9 @@ def _head(predicate: str, who: str, spec: MetricSpec, now: str) -> str:
     if what == "exhausted":
         return f"{who} is out of {resource}, {now}"
     if what == "filling" and resource != "resource":
-        return f"{who} uses {now} of {resource}"
+        of_all = spec.unit in {"ratio", "percent", "%"}
+        named = resource.replace("-", " ")
+        return f"{who} uses {now} of its {named}" if of_all else f"{named} of {who}: {now}"
     if predicate == "lag-high":
         return f"{now} wait at {who}" if spec.unit in _WAITING else f"{who} is behind, {now}"
     return f"{spec.name} of {who} is {now}"

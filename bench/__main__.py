@@ -22,12 +22,15 @@ BENCHES = {
     "petshop": "recorded slow calls of a shop: which service began it; needs --data",
     "figures": "sentences about evidence: wrong figures marked, right ones left alone",
     "onboarding": "a strange platform of real programs: what `init` finds, how soon it is useful",
+    "throughput": "a cycle over 100,000 series, beside one by one and a floor; takes minutes",
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }
-BY_NAME = frozenset({"mutants", "cloudops", "petshop", "onboarding"})  # only when it is asked for
+# only when it is asked for
+BY_NAME = frozenset({"mutants", "cloudops", "petshop", "onboarding", "throughput"})
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
     "onboarding": ("seed", "stage"),
+    "throughput": ("series",),
     "mutants": (
         "seed",
         "sample",
@@ -80,13 +83,14 @@ def _parser() -> argparse.ArgumentParser:
         "name",
         nargs="?",
         default="",
-        help="which bench; all but those that need --data, onboarding and mutants when left out",
+        help="which bench; left out: all that need neither --data nor many minutes",
     )
     add("--data", type=Path, help="folder of recorded data; else it is generated")
     add("--json", action="store_true", help="print one JSON object as last line")
     add("--seed", type=int, help="safety, mutants, onboarding: what is drawn")
     add("--whole", action="store_true", default=None, help="safety: all, no sample")
     add("--stage", help="onboarding: a file of bench/onboarding/stages")
+    add("--series", type=int, help="throughput: how many")
     add("--sample", type=int, help="mutants: how many")
     add("--each", type=int, help="mutants: how many at least of every file")
     add("--paths", nargs="+", help="mutants: files and folders to draw from")

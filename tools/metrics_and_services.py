@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -72,6 +73,7 @@ class _Metric(_Door):
     bad_direction: Direction | None = None  # None: that of the role, else up
     threshold: float | None = None
     group_by: str = Field("service", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    silent_after_minutes: float | None = Field(None, ge=2, le=240)
 
     @model_validator(mode="after")
     def _only_a_saturation_is_of_something(self) -> _Metric:
@@ -188,12 +190,15 @@ def load_metrics(path: Path) -> Mapping[MetricName, MetricSpec]:
             if name in found:
                 other = found[MetricName(name)].category
                 raise page.error((category, name), f"metric {name!r} also stands under {other!r}")
-            rest = entry.model_dump(exclude={"query", "dialect", "bad_direction"})
+            own = {"query", "dialect", "bad_direction", "silent_after_minutes"}
+            rest = entry.model_dump(exclude=own)
+            silent = entry.silent_after_minutes
             found[MetricName(name)] = MetricSpec(
                 name=MetricName(name),
                 category=category,
                 query=whole_share(entry.query),
                 bad_direction=entry.direction,
+                silent_after=None if silent is None else timedelta(minutes=silent),
                 **rest,
             )
     return MappingProxyType(found)

@@ -140,6 +140,30 @@ class Metrics(HasHealth, Protocol):
         ...
 
 
+class PartedReading(Reading):
+    """A `Reading` that several questions were asked for."""
+
+    def __init__(self, series: Iterable[Series], warnings: Iterable[str], queries: int) -> None:
+        """`queries` counts the questions."""
+        super().__init__(series, warnings)
+        self.queries = queries
+
+
+@runtime_checkable
+class ReadsInParts(Protocol):
+    """A metrics store that can ask for more series than it takes in one answer."""
+
+    async def query_range_in_parts(
+        self, promql: str, label: str, window: Window, step: timedelta
+    ) -> PartedReading:
+        """Evaluate as `query_range` does, a few values of one label at a time.
+
+        The result keeps the label, and every selector's series bear it. Raises
+        AnswerTooLargeError where one value is too large, or where the parts are not the whole.
+        """
+        ...
+
+
 @runtime_checkable
 class SpeaksMetricsQL(Protocol):
     """A metrics store that may read VictoriaMetrics' superset of PromQL."""
@@ -416,6 +440,14 @@ class Changes(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LearnedBatch:
+    """What one save of baselines left that no later one replaced; saves are numbered."""
+
+    revision: int
+    baselines: tuple[Baseline, ...]
+
+
 class Baselines(Protocol):
     """Learned baselines."""
 
@@ -429,6 +461,13 @@ class Baselines(Protocol):
 
     async def all(self) -> list[Baseline]:
         """Return every baseline."""
+        ...
+
+    async def after(self, revision: int) -> LearnedBatch | None:
+        """Return what the first save after a revision left; None: there was none since.
+
+        Begin with −1 and go on with the batch's own to read everything, a save at a time.
+        """
         ...
 
 

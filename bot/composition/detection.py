@@ -6,11 +6,13 @@ from bot.composition.parts import Parts
 from bot.core.detection.cycle import DetectionCycle
 from bot.core.detection.enrichment import Enricher, Sources
 from bot.core.detection.findings import FindingDesk
+from bot.core.detection.judging import Judging
 from bot.core.detection.learning import Learner
 from bot.core.detection.telling import Telling
 from bot.core.remediation.assembly import Remediation
 from bot.domain.finding import Finding
 from bot.locale import Texts
+from tools.analysis.state.detector import Classic
 
 
 def learner_of(parts: Parts) -> Learner | None:
@@ -70,8 +72,8 @@ def cycle_of(parts: Parts, telling: Telling) -> DetectionCycle | None:
         clock=parts.clock,
         metrics=parts.metrics,
         baselines=parts.baselines,
-        workers=parts.workers,
+        judging=Judging(parts.workers, Classic(parts.detector)),
         catalogue=parts.live_files.catalogue,
         telling=telling,
-        settings=parts.detector,
+        snapshots=parts.snapshots,
     )

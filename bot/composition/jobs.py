@@ -115,9 +115,11 @@ class Readiness:
 
     async def learn(self, _slot: datetime) -> None:
         """Relearn when the oldest baseline is older than the interval, or there is none."""
-        known = await self._work.parts.baselines.all()
+        async with self._work.parts.store.begin() as tx:
+            known = await tx.baselines.learned()
         now = self._work.parts.clock.now()
-        fresh = bool(known) and now - max(b.learned_at for b in known) < self._interval
+        newest = max((each.newest for each in known.values()), default=None)
+        fresh = newest is not None and now - newest < self._interval
         try:
             if not fresh:
                 await self._learner.run()
@@ -173,6 +175,8 @@ def _cycle(
         # Without a first look at the history every series would be judged by its static limit.
         if ready.learned:
             report = await cycle.run()
+            if report.waited:
+                return
             work.on_cycle(report)
             _refuse_silence(report.crashed)
 

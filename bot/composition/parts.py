@@ -23,7 +23,7 @@ from bot.claude.model import Claude
 from bot.composition.database import AuditUpkeep, open_sealed
 from bot.composition.instances import alertmanager_of, cluster_of, logs_of, metrics_of
 from bot.composition.lacking import lacking_of
-from bot.core.ports import Clock, Model, Store
+from bot.core.ports import Clock, Model, Snapshots, Store
 from bot.core.shared.announcing import AnnouncingStore, Subscriber
 from bot.core.shared.charts import ChartDesk
 from bot.core.shared.live_files import LiveFiles, LoadedFiles
@@ -31,6 +31,7 @@ from bot.core.shared.stored_ports import StoredAlerts, StoredBaselines, StoredCh
 from bot.core.upkeep.discovery import Discovery
 from bot.settings import Settings
 from bot.slack.charts import render_chart
+from bot.store.detection.snapshots import snapshots_beside
 from bot.workers import ProcessWorkers
 from knowledge.documents import Document, DocumentError
 from knowledge.store import KnowledgeIndex, load_encoder
@@ -153,6 +154,7 @@ class Adapters:
     traces: Traces | None = None
     cluster: Cluster | None = None
     alert_source: AlertSource | None = None
+    snapshots: Snapshots | None = None  # of the detector's state; None: a start reads all again
 
 
 @dataclass(slots=True)
@@ -174,6 +176,7 @@ class Parts:
     discovery: Discovery | None
     cluster: Cluster | None
     alert_source: AlertSource | None
+    snapshots: Snapshots | None
     changes: Changes
     history: History
     baselines: StoredBaselines
@@ -238,6 +241,7 @@ async def _open_adapters(
         traces=traces_of(settings, stack),
         cluster=cluster_of(settings, stack),
         alert_source=alertmanager_of(settings, stack),
+        snapshots=snapshots_beside(settings.files.database_url),
     )
 
 
@@ -270,6 +274,7 @@ def join_parts(
         else None,
         cluster=adapters.cluster,
         alert_source=adapters.alert_source,
+        snapshots=adapters.snapshots,
         changes=CurrentChanges(adapters.cluster, live_files, StoredChanges(store)),
         history=adapters.history,
         baselines=baselines,

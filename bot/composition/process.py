@@ -94,6 +94,8 @@ async def start_bot(settings: Settings, stack: AsyncExitStack) -> Bot:
         stack.push_async_callback(bot.room.stop)
     stack.push_async_callback(bot.run_queue.drain)
     stack.push_async_callback(bot.remediation.execution.close)
+    if bot.work.cycle is not None:
+        stack.push_async_callback(bot.work.cycle.close)
     bot.scheduler.start()
     stack.push_async_callback(bot.scheduler.stop)
     warming = asyncio.create_task(parts.workers.warm(), name="warm workers")

@@ -113,6 +113,11 @@ def observe(anomaly: Anomaly, verdict: Verdict) -> Anomaly:
     return replace(anomaly, latest=verdict, worst=verdict if worse else anomaly.worst)
 
 
+def gone(anomaly: Anomaly, at: datetime) -> Anomaly:
+    """End the anomaly of a series that no longer exists: nothing will ever say that it is over."""
+    return replace(anomaly, state=Resolved(at)) if anomaly.active else anomaly
+
+
 def acknowledge(anomaly: Anomaly, by: UserId, at: datetime) -> Anomaly:
     """Note that a person has seen it; a second acknowledgement changes nothing."""
     if isinstance(anomaly.state, Open):

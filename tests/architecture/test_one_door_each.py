@@ -58,7 +58,7 @@ TASK_STARTERS = {
 BROAD_EXCEPT: dict[str, str] = {
     "bot/core/shared/isolation.py": "one part that crashes is named, and the rest is told",
     "bot/core/shared/announcing.py": "a subscriber that fails costs nobody but itself",
-    "bot/core/detection/cycle.py": "one service that cannot be judged is named, the rest is judged",
+    "bot/core/detection/judging.py": "one service that cannot be judged is named",
     "bot/core/upkeep/doctor.py": "whatever fails is a row of the doctor's report",
     "bot/core/remediation/running/execution.py": "one plan's drive; its row is taken over",
     "bot/core/investigation/desk.py": "whatever fails at the model, the investigator answers",

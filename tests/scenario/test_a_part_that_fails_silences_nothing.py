@@ -18,6 +18,7 @@ from bot.composition.jobs import Readiness, Work, _cycle
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.enrichment import Enricher, Extra, Sources
 from bot.core.detection.findings import FindingConfig, FindingDesk
+from bot.core.detection.judging import Judging
 from bot.core.detection.learning import Learner, LearningConfig
 from bot.core.detection.telling import Telling
 from bot.core.shared.charts import ChartDesk
@@ -35,8 +36,7 @@ from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers, MortalWorkers, die_drawing
 from tests.fixtures.alerting import a_delivery, an_alert_desk
 from tests.fixtures.alerting import told as an_alert_told
-from tools.analysis import detect
-from tools.analysis.detect import DetectorSettings
+from tools.analysis.state.detector import Classic, Detector, Observed
 from tools.errors import BackendUnavailableError
 from tools.ports import Metrics, Workers
 from tools.world import (
@@ -107,6 +107,7 @@ class World:
     trouble: tuple[str, ...] = ("order-api", "ledger")
     cleared: list[Finding] = field(default_factory=list)
     sources: Mapping[str, Any] = field(default_factory=dict)
+    detector: Detector = field(default_factory=Classic)
 
     def __post_init__(self) -> None:
         self.metrics = Errors(self.clock, *self.trouble)
@@ -141,7 +142,7 @@ class World:
             clock=self.clock,
             metrics=metrics or self.metrics,
             baselines=StoredBaselines(self.store),
-            workers=self.workers,
+            judging=Judging(self.workers, self.detector),
             catalogue=lambda: CATALOGUE,
             telling=Telling(
                 store=self.store,
@@ -151,7 +152,6 @@ class World:
                 desk=desk or self.desk,
                 on_cleared=on_cleared or self.on_cleared,
             ),
-            settings=DetectorSettings(),
         ).run()
 
 
@@ -398,24 +398,20 @@ async def test_whoever_fails_to_hear_that_one_is_over_still_hears_of_the_other(
 # ------------------------------------------------------------------------------ judging
 
 
-def scoring_that_fails_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot.core.detection import cycle
+@dataclass(frozen=True)
+class UnableToJudgeLedger(Classic):
+    """A detector with a fault that one service's values bring out."""
 
-    right = detect.score_service
-
-    def score(group: Sequence[tuple[Series, Any, MetricSpec]], settings: Any) -> list[Verdict]:
-        if group[0][0].label("service") == name:
+    def judge(self, observed: Sequence[Observed], asked: int) -> list[Verdict]:
+        if observed[0][0].label("service") == "ledger":
             raise FloatingPointError("underflow")
-        return right(group, settings)
-
-    monkeypatch.setattr(cycle, "score_service", score)
+        return super().judge(observed, asked)
 
 
 async def test_a_service_that_cannot_be_judged_leaves_the_others_judged_and_is_named(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore,
 ) -> None:
-    scoring_that_fails_for("ledger", monkeypatch)
-    report = await World(store).cycle()
+    report = await World(store, detector=UnableToJudgeLedger()).cycle()
     assert told(report) == {"order-api"}
     assert report.crashed == {"judging ledger": "failed unexpectedly (FloatingPointError)"}
 
@@ -555,7 +551,7 @@ async def test_a_first_lesson_that_fails_keeps_detection_from_nothing(store: Sql
         LearningConfig(),
         Redactor(),
     )
-    parts = SimpleNamespace(baselines=StoredBaselines(store), clock=world.clock)
+    parts = SimpleNamespace(store=store, clock=world.clock)
     ready = Readiness(cast("Work", SimpleNamespace(parts=parts)), learner, timedelta(hours=24))
     with pytest.raises(BackendUnavailableError):
         await ready.learn(world.clock.now())

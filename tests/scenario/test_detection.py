@@ -137,7 +137,7 @@ async def test_a_prometheus_that_is_gone_is_named_and_resolves_nothing(watch: Wa
     active = reports[-1].active
     assert active > 0
     gone = Prometheus(PrometheusConfig(url="http://127.0.0.1:9", retry_attempts=1))
-    watch.cycle._metrics = gone
+    watch.cycle._intake._metrics = gone
     report = await watch.cycle.run()
     await gone.close()
     assert set(report.failed) == set(WATCHED)

@@ -92,8 +92,8 @@ def learn(
         history=timedelta(days=days),
         samples=int(known.sum()),
         slot_seconds=SLOT,
-        profile=profile + level,
-        spread=_spread(series, residual, profile.size, floor),
+        profile=_single(profile + level),
+        spread=_single(_spread(series, residual, profile.size, floor)),
         mean=float(values.mean()),
         std=float(values.std()),
         median=float(np.median(values)),
@@ -104,6 +104,11 @@ def learn(
     )
 
 
+def _single(values: Floats) -> Floats:
+    """Return values that single precision holds as they are: so they are kept for every series."""
+    return values.astype(np.float32).astype(np.float64)
+
+
 def expected(baseline: Baseline, times: Floats) -> tuple[Floats, Floats]:
     """Return (center, scale) at epoch seconds, interpolated between the middles of slots."""
     at = np.asarray(times, dtype=float)
@@ -112,9 +117,14 @@ def expected(baseline: Baseline, times: Floats) -> tuple[Floats, Floats]:
 
 def _at(profile: Floats, times: Floats) -> Floats:
     """Read a cyclic profile (day or week, by its length) at the given times."""
-    season = profile.size * SLOT
-    middles = (np.arange(profile.size) + 0.5) * SLOT
-    return np.interp(np.mod(times, season), middles, profile, period=season)
+    within = np.mod(times, profile.size * SLOT)
+    left = np.floor(within / SLOT - 0.5)
+    begin = (left + 0.5) * SLOT
+    slot = left.astype(np.int64)
+    low, high = profile[slot % profile.size], profile[(slot + 1) % profile.size]
+    # As `np.interp` with a period has it, which sorts the profile each time.
+    at: Floats = (high - low) / ((left + 1.5) * SLOT - begin) * (within - begin) + low
+    return at
 
 
 def _slots(times: Floats, count: int) -> Slots:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from foundation.nearest import nearest
 from tools.analysis.baseline import MAD_TO_SIGMA, expected, robust_scale, scale_floor
+from tools.analysis.forest import grown
 from tools.errors import BadArgumentError
 from tools.world import (
     Baseline,
@@ -41,11 +42,12 @@ Marks = npt.NDArray[np.bool_]
 SMOOTHED_STEP_SECONDS = 60.0  # longer steps are judged sample by sample
 MAD_FACTOR = 0.6745  # Iglewicz and Hoaglin: makes the score one σ of a normal distribution
 REFERENCE_GAP_SECONDS = 1800.0  # the newest half hour is never its own reference
+FOREST_AGE_SECONDS = 1800.0  # a forest serves so long: its reference moves on in such steps
+FOREST_REFERENCE_SECONDS = 10_200.0  # what it is grown on; with gap and age less than four hours
 NOISE_SECONDS = 4 * 3600.0  # how far back the local noise is measured
 RUN_GAP = 2  # so many normal samples do not end an abnormal run
 MATERIAL_SHARE = 0.25  # of the way from expected to the catalogued limit
 MOST_SIGMAS = 99.0
-FOREST_QUANTILE = 0.98  # a forest saturates outside what it saw; its vote never stands alone
 FOREST_MIN_ROWS = 60
 
 
@@ -78,8 +80,13 @@ class Residuals:
     center: Floats
     scale: Floats  # σ per sample, never 0
     badness: Floats  # σ in the bad direction
-    noise: float  # σ of the local noise, from differences
+    series: Series  # as it was read
     forest: Floats  # isolation score beyond its own quantile, NaN when there was no forest
+
+    @property
+    def noise(self) -> float:
+        """σ of the local noise, from differences."""
+        return local_noise(self.series)
 
 
 Voter = Callable[[Residuals, DetectorSettings], tuple[Floats, float]]
@@ -155,7 +162,7 @@ def residuals(series: Series, baseline: Baseline | None, spec: MetricSpec) -> Re
         scale = np.full(values.size, sigma)
     badness = _bad_sign(values - center, spec.bad_direction) / scale
     blank = np.full(values.size, np.nan)
-    return Residuals(values, center, scale, badness, local_noise(series), blank)
+    return Residuals(values, center, scale, badness, series, blank)
 
 
 def _reference_end(series: Series) -> int:
@@ -169,18 +176,20 @@ def _reference_end(series: Series) -> int:
 def score_service(
     observed: Sequence[tuple[Series, Baseline | None, MetricSpec]],
     settings: DetectorSettings | None = None,
+    asked: int | None = None,
 ) -> list[Verdict]:
     """Judge the newest sample of every metric of one service; the metrics vote together.
 
     The Isolation Forest needs at least two metrics with baselines on the same grid; without
-    them it abstains. Series without a known sample give no verdict.
+    them it abstains. Series without a known sample give no verdict. With `asked` only the first
+    so many are judged; the others stand beside them in the forest.
     """
     chosen = settings or DetectorSettings()
     seen = [residuals(series, baseline, spec) for series, baseline, spec in observed]
-    if "isolation_forest" in chosen.algorithms and _forest_matters(seen, chosen):
-        seen = _with_forest(observed, seen)
+    if "isolation_forest" in chosen.algorithms and _forest_matters(seen[:asked], chosen):
+        seen = _with_forest(observed, seen, chosen, len(seen) if asked is None else asked)
     verdicts: list[Verdict] = []
-    for (series, baseline, spec), each in zip(observed, seen, strict=True):
+    for (series, baseline, spec), each in list(zip(observed, seen, strict=True))[:asked]:
         verdict = _judge(series, each, baseline, spec, chosen)
         if verdict is not None:
             verdicts.append(verdict)
@@ -199,25 +208,25 @@ def _forest_matters(seen: Sequence[Residuals], settings: DetectorSettings) -> bo
     return any(bool((values > limit).any()) for values in newest)
 
 
-def forest_scores(rows: Floats, reference: int) -> Floats:
-    """Return isolation scores of rows over the 98 % quantile of the first `reference` rows.
+def _forest_reference(times: Floats) -> Marks:
+    """Mark what a forest is grown on: nearly three hours before the newest half hour.
 
-    Above 1 means more isolated than practically everything seen before. Fixed seed: the same
-    rows give the same scores.
+    Both ends move only every half hour, so that the same forest serves as long. A short window
+    gives at least its older half.
     """
-    from sklearn.ensemble import IsolationForest
-
-    forest = IsolationForest(
-        n_estimators=60, max_samples=min(256, reference), random_state=7, n_jobs=1
-    )
-    forest.fit(rows[:reference])
-    scores = -forest.score_samples(rows)
-    limit = float(np.quantile(scores[:reference], FOREST_QUANTILE))
-    return np.asarray(scores / limit, dtype=float)
+    newest = float(times[-1])
+    end = newest - newest % FOREST_AGE_SECONDS - REFERENCE_GAP_SECONDS
+    marks: Marks = np.asarray((times > end - FOREST_REFERENCE_SECONDS) & (times <= end))
+    if times[0] > end - FOREST_REFERENCE_SECONDS:
+        marks[: times.size // 2] = True
+    return marks
 
 
 def _with_forest(
-    observed: Sequence[tuple[Series, Baseline | None, MetricSpec]], seen: Sequence[Residuals]
+    observed: Sequence[tuple[Series, Baseline | None, MetricSpec]],
+    seen: Sequence[Residuals],
+    settings: DetectorSettings,
+    asked: int,
 ) -> list[Residuals]:
     result = list(seen)
     grids: dict[bytes, list[int]] = {}
@@ -225,18 +234,37 @@ def _with_forest(
         if baseline is not None:
             grids.setdefault(series.times.tobytes(), []).append(index)
     for members in grids.values():
-        if len(members) < 2:
+        mine = [i for i in members if i < asked]
+        if len(members) < 2 or not mine:
             continue
+        # A forest draws columns by number: in whatever order they come, it must be the same one.
+        members.sort(key=lambda i: (observed[i][2].name, observed[i][0].labels))
         rows = np.stack([seen[i].badness for i in members], axis=1)
         complete: Marks = np.asarray(~np.isnan(rows).any(axis=1))
-        reference = int(complete[: _reference_end(observed[members[0]][0])].sum())
-        if reference < FOREST_MIN_ROWS:
+        reference = rows[complete & _forest_reference(observed[members[0]][0].times)]
+        if reference.shape[0] < FOREST_MIN_ROWS:
             continue
+        wanted = complete & _may_decide([seen[i] for i in mine], settings)
         column = np.full(rows.shape[0], np.nan)
-        column[complete] = forest_scores(rows[complete], reference)
-        for i in members:
+        column[wanted] = grown(reference).scores(rows[wanted])
+        for i in mine:
             result[i] = replace(seen[i], forest=column)
     return result
+
+
+def _may_decide(seen: Sequence[Residuals], settings: DetectorSettings) -> Marks:
+    """Mark the samples whose verdict the forest's vote may decide, and the newest, for its story.
+
+    It never stands alone where two votes are asked for, and no other voter sees below its limit.
+    """
+    marks: Marks = np.zeros(seen[0].values.size, dtype=bool)
+    limit = min(settings.zscore_threshold, settings.mad_threshold)
+    for each in seen:
+        known = np.flatnonzero(~np.isnan(each.badness))
+        marks[known[-1:]] = True
+        with np.errstate(invalid="ignore"):
+            marks |= each.badness > (limit if settings.ensemble_min_votes > 1 else 0.0)
+    return marks
 
 
 def _run_starts(abnormal: Marks, raw: Marks) -> npt.NDArray[np.int64]:

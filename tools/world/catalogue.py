@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 from tools.world.names import Direction, Labels, MetricName, MetricRole, ServiceName, WorkloadRef
@@ -28,6 +29,7 @@ class MetricSpec:
         None  # None: a catalogue that does not say; what speaks of roles skips it
     )
     resource: str = ""  # of a saturation: cpu, memory, disk, connections, …; empty: not said
+    silent_after: timedelta | None = None  # without a sample for longer it is abnormal; None: never
 
     def service_of(self, labels: Labels) -> ServiceName:
         """Return which service a series tells of; empty when no label says so."""

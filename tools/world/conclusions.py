@@ -12,6 +12,7 @@ from tools.world.catalogue import MetricSpec
 from tools.world.names import Direction, Floats, Labels, MetricName, ServiceName, Severity
 
 UNJUDGED = "none"
+SILENT = "silent"
 MOST_BEYOND = 99.0  # half a limit: a value a hundred times its limit is no more than grave
 
 
@@ -39,7 +40,7 @@ class Verdict:
     votes: tuple[Vote, ...]
     anomalous: bool
     started_at: datetime  # first sample of the run of abnormal samples that ends at `at`
-    method: str  # "baseline" (learned) | "static" (young: its limit alone) | "none" (not even that)
+    method: str  # "baseline" (learned) | "static" (young: its limit alone) | "silent" | "none"
     unit: str = ""
     missing_ratio: float = 0.0
     limit: float | None = None  # of the catalogue, where it alone was judged by

@@ -28,7 +28,7 @@ async def status(caller: Annotated[Caller, Depends(needs("api.status"))]) -> Sta
         alerts = await tx.alerts.active()
         findings = await tx.findings.open()
         plans = await tx.plans.list(OPEN, limit=1000)
-        baselines = await tx.baselines.all()
+        learned = (await tx.baselines.learned()).values()
         inbox, outbox = await tx.inbox.backlog(), await tx.outbox.backlog()
     return StatusOut(
         running=pulse.ready,
@@ -39,8 +39,8 @@ async def status(caller: Annotated[Caller, Depends(needs("api.status"))]) -> Sta
         firing_alerts=sum(caller.may_read(a.service) for a in alerts),
         open_findings=sum(caller.may_read(f.service) for f in findings),
         plans_waiting=len(plans),
-        baselines_loaded=len(baselines),
-        last_baseline_update=max((b.learned_at for b in baselines), default=None),
+        baselines_loaded=sum(each.series for each in learned),
+        last_baseline_update=max((each.newest for each in learned), default=None),
         last_cycle_at=pulse.last_cycle_at,
         metrics_collector_connected="prometheus" in up,
         logs_collector_connected="loki" in up,

@@ -1,11 +1,11 @@
 """The detection cycle: every minute, what is abnormal, told once.
 
-    catalogue ─fetch─> series ─score (worker)─> verdicts ─> anomalies open, renew, resolve
+    what is new ─Intake─> table ─Judging─> verdicts ─> anomalies open, renew, resolve
         ─`Telling`─> findings: forecast, causes, similar cases ─> posted at once ─> agent run queued
 
 A metric that cannot be read is named and changes nothing: absent data neither opens nor resolves.
 A service that cannot be judged, or a finding that cannot be told, is named and holds up no other:
-its anomalies stay, and the next cycle tries again.
+its anomalies stay, and the next cycle tries again. Only one cycle runs at a time.
 """
 
 from __future__ import annotations
@@ -17,27 +17,23 @@ from datetime import timedelta
 
 import structlog
 
+from bot.core.detection.intake import STEP, Intake, Read
+from bot.core.detection.judging import Judging
+from bot.core.detection.remembering import Remembering
 from bot.core.detection.telling import Seen, Telling
-from bot.core.ports import Clock, Store, Transaction
-from bot.core.shared.isolation import isolated, unexpected
-from bot.domain.anomaly import Anomaly, Resolved, fingerprint_of, observe, open_anomaly
+from bot.core.ports import Clock, Snapshots, Store, Transaction
+from bot.domain.anomaly import Anomaly, Resolved, fingerprint_of, gone, observe, open_anomaly
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, mint
-from tools.analysis.detect import DetectorSettings, score_service
-from tools.background import in_background
-from tools.errors import BackendError, ToolError
-from tools.fleet import ask_each
-from tools.ports import Baselines, Metrics, Workers
-from tools.world import Baseline, Catalogue, MetricSpec, Series, Verdict, Window
+from tools.analysis.state.recent import KEPT
+from tools.analysis.state.table import Key
+from tools.ports import Baselines, Metrics
+from tools.world import Catalogue, Verdict
 
 log = structlog.get_logger(__name__)
 
-LOOKBACK = timedelta(hours=4)  # what the local noise is measured on
-STEP = timedelta(seconds=60)
-MOST_DEATHS = 3  # services over which workers died, one by one; then the pool itself is ill
-
-Observed = tuple[Series, Baseline | None, MetricSpec]
+LOOKBACK = STEP * (KEPT - 1)  # what is kept of a series, and what the local noise is measured on
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +59,13 @@ class CycleReport:
     failed: Mapping[str, str] = field(default_factory=dict)
     crashed: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-Services = Mapping[str, Sequence[Observed]]  # the metrics of each service, judged together
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Verdicts, and why some services have none."""
-
-    verdicts: list[Verdict]
-    failed: dict[str, str]
-
-
-def score_groups(services: Services, settings: DetectorSettings) -> Scored:
-    """Judge every service's metrics together. Runs in a worker process."""
-    scored = Scored([], {})
-    for name, group in services.items():
-        try:
-            scored.verdicts.extend(score_service(group, settings))
-        except Exception as error:  # noqa: BLE001 - one service's boundary: named in the report
-            scored.failed[name] = unexpected(error)
-    return scored
+    series: int = 0  # that are watched
+    new: int = 0  # of them, first seen in this cycle
+    missing: int = 0  # of them, without a sample in the newest minute
+    vanished: int = 0  # forgotten in this cycle: four hours without a sample
+    late: int = 0  # samples that came after their minute had been read
+    queries: int = 0  # questions to the metrics stores
+    waited: bool = False  # another cycle was at work: nothing was done
 
 
 class DetectionCycle:
@@ -97,31 +78,59 @@ class DetectionCycle:
         clock: Clock,
         metrics: Metrics,
         baselines: Baselines,
-        workers: Workers,
+        judging: Judging,
         catalogue: Callable[[], Catalogue],
         telling: Telling,
-        settings: DetectorSettings,
+        snapshots: Snapshots | None = None,
     ) -> None:
-        """Join what a cycle needs; `telling` brings the findings in step afterwards."""
-        self._store, self._clock, self._metrics = store, clock, metrics
-        self._baselines, self._workers, self._catalogue = baselines, workers, catalogue
-        self._telling, self._settings = telling, settings
+        """Join what a cycle needs; `telling` brings the findings in step afterwards.
+
+        Without `snapshots` every start reads four hours of every series again.
+        """
+        self._store, self._clock, self._catalogue = store, clock, catalogue
+        self._telling = telling
+        self._intake = Intake(metrics, clock, baselines, Remembering(clock, snapshots))
+        self._judging = judging
+        self._at_work = asyncio.Lock()
 
     async def run(self) -> CycleReport:
         """Run one cycle."""
+        if self._at_work.locked():
+            return CycleReport(waited=True)
+        async with self._at_work:
+            return await self._run()
+
+    async def close(self) -> None:
+        """Save what is known of the series; a cycle at work is waited for."""
+        async with self._at_work:
+            await self._intake.remember(at_once=True)
+
+    async def _run(self) -> CycleReport:
         started = self._clock.monotonic()
         catalogue = self._catalogue()
-        observed, failed = await self._fetch(catalogue)
-        crashed: dict[str, str] = {}
-        verdicts = await self._judge(_by_service(observed), crashed)
-        report = await self._renew(catalogue, verdicts)
-        told = await self._telling.signals(Seen({_key(s): s for s, _, _ in observed}, failed))
+        read = await self._intake.read(catalogue)
+        async with self._store.begin() as tx:
+            active: dict[Key, Anomaly] = {
+                (a.metric, a.first.labels): a for a in await tx.anomalies.active()
+            }
+        judged = await self._judging.judge(self._intake.table, active)
+        vanished = self._vanished(active, catalogue, read)
+        report = await self._renew(catalogue, judged.verdicts, vanished)
+        told = await self._telling.signals(Seen(judged.series, read.failed))
+        await self._intake.remember()
         report = replace(
             report,
+            checked=judged.checked,
             told=told.opened,
-            failed=failed,
-            crashed=crashed | told.crashed,
+            failed=read.failed,
+            crashed=read.crashed | judged.crashed | told.crashed,
             seconds=self._clock.monotonic() - started,
+            series=len(self._intake.table.rows),
+            new=read.counts.new,
+            missing=read.counts.missing,
+            vanished=read.counts.gone,
+            late=read.counts.late + read.counts.corrected,
+            queries=read.queries,
         )
         log.info(
             "detection.cycle_finished",
@@ -130,74 +139,35 @@ class DetectionCycle:
             opened=report.opened,
             resolved=report.resolved,
             told=[f.id for f in report.told],
-            failed=dict(failed),
+            failed=dict(read.failed),
             crashed=dict(report.crashed),
             seconds=round(report.seconds, 2),
+            series=report.series,
+            new=report.new,
+            missing=report.missing,
+            vanished=report.vanished,
+            late=report.late,
+            queries=report.queries,
         )
         return report
 
-    async def _fetch(self, catalogue: Catalogue) -> tuple[list[Observed], dict[str, str]]:
-        """Read every metric of every instance; an instance that hangs holds up no other."""
-        window = Window.ending(self._clock.now(), LOOKBACK)
-        specs = list(catalogue.metrics.values())
+    def _vanished(
+        self, active: Mapping[Key, Anomaly], catalogue: Catalogue, read: Read
+    ) -> list[Anomaly]:
+        """Return anomalies of series that are gone: four hours without one, though it was read."""
+        now, known = self._clock.now(), self._intake.table.rows
+        return [
+            anomaly
+            for (metric, labels), anomaly in active.items()
+            if (metric, labels) not in known
+            and metric in catalogue.metrics
+            and now - anomaly.latest.at >= LOOKBACK
+            and read.was_read(metric, labels)
+        ]
 
-        async def read(metrics: Metrics) -> list[list[Series] | BaseException]:
-            asked = (metrics.query_range(s.query, window, STEP) for s in specs)
-            with in_background():  # a person's question goes first
-                answers = await asyncio.gather(*asked, return_exceptions=True)
-            errors = [each for each in answers if isinstance(each, BackendError)]
-            if errors and len(errors) == len(answers):
-                raise errors[0]  # nothing was read: not an answer that others have to keep up with
-            return answers
-
-        gathered = await ask_each(self._metrics, read)
-        learned = {(b.metric, b.labels): b for b in await self._baselines.all()}
-        observed: list[Observed] = []
-        failed: dict[str, str] = {}
-        for instance, error in gathered.failed.items():  # of several its name says it all
-            failed |= dict.fromkeys([instance] if instance else [s.name for s in specs], str(error))
-        for instance, answers in gathered.answers.items():
-            for spec, answer in zip(specs, answers, strict=True):
-                if isinstance(answer, Exception):
-                    name = f"{instance}/{spec.name}" if instance else spec.name
-                    failed[name] = _why(name, answer)
-                    continue
-                if isinstance(answer, BaseException):
-                    raise answer
-                for series in answer:
-                    named = replace(series, metric=spec.name, unit=spec.unit)
-                    observed.append((named, learned.get((spec.name, named.labels)), spec))
-        return observed, failed
-
-    async def _judge(self, services: Services, crashed: dict[str, str]) -> list[Verdict]:
-        """Score all services at once; where that fails, each for itself: one may be the cause."""
-        dead: dict[str, str] = {}
-        scored = await isolated("judging", self._score(services), dead, None)
-        if scored is not None:
-            parts = [scored]
-        elif len(services) > 1:
-            parts = await self._judge_apart(services)
-        else:
-            parts = [Scored([], dict.fromkeys(services, dead["judging"]))]
-        for part in parts:
-            crashed |= {f"judging {name}": why for name, why in part.failed.items()}
-        return [verdict for part in parts for verdict in part.verdicts]
-
-    async def _judge_apart(self, services: Services) -> list[Scored]:
-        parts: list[Scored] = []
-        dead: dict[str, str] = {}
-        for name, group in services.items():
-            if len(dead) >= MOST_DEATHS:
-                dead[name] = "not tried: workers died over others before it"
-                continue
-            scored = await isolated(name, self._score({name: group}), dead, None)
-            parts += [scored] if scored is not None else []
-        return [*parts, Scored([], dead)]
-
-    async def _score(self, services: Services) -> Scored:
-        return await self._workers.run(score_groups, services, self._settings)
-
-    async def _renew(self, catalogue: Catalogue, verdicts: Sequence[Verdict]) -> CycleReport:
+    async def _renew(
+        self, catalogue: Catalogue, verdicts: Sequence[Verdict], vanished: Sequence[Anomaly]
+    ) -> CycleReport:
         """Open, renew and resolve anomalies, each with its audit row."""
         opened = resolved = 0
         async with self._store.begin() as tx:
@@ -217,8 +187,14 @@ class DetectionCycle:
                 if isinstance(changed.state, Resolved):
                     resolved += 1
                     await tx.audit.append(self._event("anomaly.resolved", changed))
+            for anomaly in vanished:
+                if (known := active.get(anomaly.fingerprint)) is not None:
+                    ended = gone(known, self._clock.now())
+                    await tx.anomalies.save(ended)
+                    resolved += 1
+                    await tx.audit.append(self._event("anomaly.resolved", ended, why="vanished"))
             count = len(await tx.anomalies.active())
-        return CycleReport(checked=len(verdicts), active=count, opened=opened, resolved=resolved)
+        return CycleReport(active=count, opened=opened, resolved=resolved)
 
     async def _open(self, tx: Transaction, catalogue: Catalogue, verdict: Verdict) -> None:
         spec = catalogue.metrics.get(verdict.metric)
@@ -226,7 +202,7 @@ class DetectionCycle:
         await tx.anomalies.save(anomaly)
         await tx.audit.append(self._event("anomaly.opened", anomaly))
 
-    def _event(self, kind: str, anomaly: Anomaly) -> Event:
+    def _event(self, kind: str, anomaly: Anomaly, **more: str) -> Event:
         verdict = anomaly.latest
         return Event(
             kind=kind,
@@ -240,25 +216,6 @@ class DetectionCycle:
                 "sigma": round(verdict.deviation_sigma, 2),
                 "observed": verdict.observed,
                 "expected": verdict.expected,
+                **more,
             },
         )
-
-
-def _why(metric: str, error: Exception) -> str:
-    """Return why a metric was not read; what nobody expected is reported as well."""
-    if isinstance(error, ToolError):
-        return str(error)
-    log.error("detection.reading_crashed", metric=metric, exc_info=error)
-    return unexpected(error)
-
-
-def _by_service(observed: Sequence[Observed]) -> Services:
-    services: dict[str, list[Observed]] = {}
-    for each in observed:
-        series, _, spec = each
-        services.setdefault(spec.service_of(series.labels), []).append(each)
-    return services
-
-
-def _key(series: Series) -> tuple[str, object]:
-    return series.metric, series.labels

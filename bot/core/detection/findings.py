@@ -26,6 +26,7 @@ from bot.domain.signal import Signal, alerts_in, anomalies_in
 from bot.locale import Texts
 from tools.units import format_value
 from tools.world import Catalogue, Change, ServiceSpec, Verdict
+from tools.world.conclusions import SILENT
 
 GUESSED = frozenset({AlertEnding.EXPIRED, AlertEnding.GONE})  # nobody said that it is over
 LONGEST_WORDS = 500  # of an alert's own
@@ -255,8 +256,12 @@ class FindingDesk:
 
     def _verdict(self, verdict: Verdict) -> str:
         texts = self._config.texts
+        if verdict.method == SILENT:
+            key = "finding.line_silent"
+        else:
+            key = "finding.line" if verdict.limit is None else "finding.line_limit"
         line = texts.say(
-            "finding.line" if verdict.limit is None else "finding.line_limit",
+            key,
             metric=verdict.metric,
             service=verdict.service,
             observed=format_value(verdict.observed, verdict.unit),
@@ -303,6 +308,8 @@ class FindingDesk:
                 "finding.title_alert", alert=worst.name, service=worst.service
             )
         key = "finding.title_up" if worst.worst.deviation_sigma > 0 else "finding.title_down"
+        if worst.worst.method == SILENT:
+            key = "finding.title_silent"
         return self._config.texts.say(key, metric=worst.metric, service=worst.service)
 
 

@@ -17,12 +17,15 @@ Everything is imported from here; the modules keep one subject each.
 from bot.core.ports.detection import (
     Alerts,
     Anomalies,
+    Arrays,
     BaselineRows,
     ChangeRows,
     Findings,
     Incidents,
+    LearnedMetric,
     Mute,
     Mutes,
+    Snapshots,
 )
 from bot.core.ports.installation import VERSION, Environment, FileLayout, Installation
 from bot.core.ports.investigation import (
@@ -84,6 +87,7 @@ __all__ = [
     "Anomalies",
     "ApiToken",
     "ApiTokens",
+    "Arrays",
     "Audit",
     "AuditBrokenError",
     "AuditRow",
@@ -113,6 +117,7 @@ __all__ = [
     "InboxItem",
     "Incidents",
     "Installation",
+    "LearnedMetric",
     "Leases",
     "Message",
     "Model",
@@ -130,6 +135,7 @@ __all__ = [
     "Reply",
     "Runs",
     "Sealed",
+    "Snapshots",
     "Spent",
     "StaleError",
     "StepUpdate",

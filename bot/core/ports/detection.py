@@ -5,10 +5,12 @@ Each repository keeps one noun.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from bot.domain.alert import Alert
 from bot.domain.anomaly import Anomaly
@@ -17,6 +19,7 @@ from bot.domain.heartbeat import Heartbeat
 from bot.domain.ids import AlertId, AnomalyId, ChannelId, FindingId, IncidentId, UserId
 from bot.domain.incident import Incident, TimelineEntry
 from bot.domain.place import Place
+from tools.ports import LearnedBatch
 from tools.world import (
     Baseline,
     Change,
@@ -184,6 +187,15 @@ class Incidents(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LearnedMetric:
+    """What was learned of one metric."""
+
+    series: int
+    oldest: datetime  # when the baseline that is longest unchanged was learned
+    newest: datetime
+
+
 class BaselineRows(Protocol):
     """Learned baselines."""
 
@@ -199,6 +211,14 @@ class BaselineRows(Protocol):
         """Return all."""
         ...
 
+    async def after(self, revision: int) -> LearnedBatch | None:
+        """Return what the first save after a revision left, None when there was none."""
+        ...
+
+    async def learned(self) -> dict[MetricName, LearnedMetric]:
+        """Return for each metric how many baselines there are, and how old."""
+        ...
+
 
 class ChangeRows(Protocol):
     """Deployments told by webhook and the bot's own actions."""
@@ -209,4 +229,19 @@ class ChangeRows(Protocol):
 
     async def recent(self, window: Window, services: Sequence[str] = ()) -> list[Change]:
         """Return changes in the window, newest first."""
+        ...
+
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+class Snapshots(Protocol):
+    """Where the detector's state outlives the process: arrays by name, whole or not at all."""
+
+    async def load(self, name: str) -> Arrays | None:
+        """Return what was saved last; None when there is nothing that can be read."""
+        ...
+
+    async def save(self, name: str, arrays: Arrays) -> None:
+        """Replace what was saved. Raises BackendUnavailableError; the older one stays then."""
         ...

@@ -9,7 +9,7 @@ from typing import Any
 from bot.core.ports import Store
 from bot.domain.secrets.redaction import Redactor
 from tools.kubernetes_objects import config_hash
-from tools.ports import ConfigVersion
+from tools.ports import ConfigVersion, LearnedBatch
 from tools.world import Baseline, Change, FiringAlert, Labels, MetricName, Window, WorkloadRef
 
 
@@ -34,6 +34,11 @@ class StoredBaselines:
         """Return every baseline."""
         async with self._store.begin() as tx:
             return await tx.baselines.all()
+
+    async def after(self, revision: int) -> LearnedBatch | None:
+        """Return what the first save after a revision left, None when there was none."""
+        async with self._store.begin() as tx:
+            return await tx.baselines.after(revision)
 
 
 class StoredAlerts:

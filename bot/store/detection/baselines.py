@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Float, LargeBinary, Row, select
+from sqlalchemy import Float, Index, LargeBinary, Row, func, select
+from sqlalchemy import text as sql
 from sqlmodel import Field
 
+from bot.core.ports.detection import LearnedMetric
 from bot.store.codec import from_json, pack, to_json, unpack
-from bot.store.schema import Base, table_of, text_column, time_column
+from bot.store.schema import Base, number_column, table_of, text_column, time_column
 from bot.store.session import Session
+from tools.ports import LearnedBatch
 from tools.world import Baseline, Labels, MetricName
 
 FIGURES = (
@@ -23,6 +26,7 @@ class BaselineRow(Base, table=True):
     """One series' baseline. `labels` is the series' labels as JSON pairs, sorted by name."""
 
     __tablename__ = "baselines"
+    __table_args__ = (Index("ix_baselines_revision", "revision", "metric", "learned_at"),)
     metric: str = text_column(primary_key=True)
     labels: str = text_column(primary_key=True)
     learned_at: datetime = time_column()
@@ -30,13 +34,17 @@ class BaselineRow(Base, table=True):
     profile: bytes = Field(sa_type=LargeBinary)
     spread: bytes = Field(sa_type=LargeBinary)
     body: str = text_column()
+    revision: int = number_column(  # which save wrote it; 0: one of before they were numbered
+        default=0, sa_column_kwargs={"server_default": sql("0")}
+    )
 
 
 T = table_of(BaselineRow)
 
 
-def _values(baseline: Baseline) -> dict[str, Any]:
+def _values(baseline: Baseline, revision: int) -> dict[str, Any]:
     return {
+        "revision": revision,
         "metric": baseline.metric,
         "labels": to_json(baseline.labels),
         "learned_at": baseline.learned_at,
@@ -73,7 +81,33 @@ class SqlBaselines:
 
     async def save(self, baselines: Sequence[Baseline]) -> None:
         """Replace the baselines of these series."""
-        await self._session.put(T, [_values(each) for each in baselines], ["metric", "labels"])
+        if baselines:
+            revision = await self._session.count_up("baselines")
+            rows = [_values(each, revision) for each in baselines]
+            await self._session.put(T, rows, ["metric", "labels"])
+
+    async def after(self, revision: int) -> LearnedBatch | None:
+        """Return what the first save after a revision left, None when there was none."""
+        newer = select(func.min(T.c.revision)).where(T.c.revision > revision)
+        found = await self._session.value(newer)
+        if found is None:
+            return None
+        rows = await self._session.all(select(T).where(T.c.revision == found))
+        return LearnedBatch(int(found), tuple(_baseline(row) for row in rows))
+
+    async def learned(self) -> dict[MetricName, LearnedMetric]:
+        """Return for each metric how many baselines there are, and how old."""
+        at = T.c.learned_at
+        query = select(
+            T.c.metric,
+            func.count().label("series"),
+            func.min(at).label("oldest"),
+            func.max(at).label("newest"),
+        ).group_by(T.c.metric)
+        return {
+            MetricName(row.metric): LearnedMetric(row.series, row.oldest, row.newest)
+            for row in await self._session.all(query)
+        }
 
     async def all(self) -> list[Baseline]:
         """Return all."""

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tools.analysis import forest
 from tools.analysis.baseline import DAY, expected, learn
 from tools.analysis.detect import DetectorSettings, score_service
 from tools.analysis.normalise import normalise
@@ -217,12 +218,45 @@ def test_missing_samples_are_not_zero_and_an_empty_series_has_no_verdict() -> No
 
 
 def test_the_metrics_of_a_service_vote_together() -> None:
+    names = ("order_error_rate", "order_latency_p99", "order_queue")
+    group = [
+        (recent(seed=5 + n, lift=0.4, since_minutes=10), baseline(), replace(LATENCY, name=name))
+        for n, name in enumerate(map(MetricName, names))
+    ]
+    verdicts = score_service(group)
+    assert all(verdict.anomalous for verdict in verdicts)
+    forest = [v for verdict in verdicts for v in verdict.votes if v.algorithm == "isolation_forest"]
+    assert len(forest) == 3
+    assert all(vote.anomalous for vote in forest)
+
+
+def test_a_forest_is_the_same_in_whatever_order_the_metrics_come() -> None:
+    names = ("order_error_rate", "order_latency_p99", "order_queue")
+    group = [
+        (recent(seed=5 + n, lift=0.02, since_minutes=10), baseline(), replace(LATENCY, name=name))
+        for n, name in enumerate(map(MetricName, names))
+    ]
+    assert [v.votes for v in score_service(group)] == [
+        v.votes for v in reversed(score_service(group[::-1]))
+    ]
+
+
+def test_a_forest_serves_half_an_hour_and_is_then_grown_anew() -> None:
+    times = np.arange(MONDAY, MONDAY + 5 * 3600, 60.0)
+    noise = np.random.default_rng(4).normal(0, 0.004, (2, times.size))
+    values = rhythm(times) + noise
     errors = replace(LATENCY, name=MetricName("order_error_rate"))
-    bad = recent(lift=0.4, since_minutes=10)
-    verdicts = score_service([(bad, baseline(), LATENCY), (recent(seed=5), baseline(), errors)])
-    assert [verdict.anomalous for verdict in verdicts] == [True, False]
-    forest = [vote for vote in verdicts[0].votes if vote.algorithm == "isolation_forest"]
-    assert forest[0].anomalous
+    forest.forget()
+    grown = []
+    for minute in range(241, 300):
+        part = slice(minute - 241, minute)
+        lifted = values[:, part].copy()
+        lifted[:, -3:] += 0.4
+        series = [series_of(times[part], each) for each in lifted]
+        score_service([(series[0], baseline(), LATENCY), (series[1], baseline(), errors)])
+        grown.append(forest.times_grown())
+    assert grown[-1] <= 3
+    forest.forget()
 
 
 def test_an_unknown_algorithm_names_the_nearest() -> None:

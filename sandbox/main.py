@@ -8,6 +8,7 @@ import errno
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +27,7 @@ from sandbox.tempo.traces import Traces
 from sandbox.world.faults import FaultLog
 from sandbox.world.files import DEFAULT_WORLD, load_world
 from sandbox.world.scenario import Scenario, ScenarioError, Story
+from sandbox.world.usage import used
 from sandbox.world.world import SEED, World
 
 HOST = "127.0.0.1"
@@ -158,6 +160,7 @@ async def _listen(
         return [(line.at_ns / 1e9, line.text) for line in lines]
 
     cluster.log_provider = pod_log
+    cluster.usage_provider = partial(used, sandbox.world)
     families = sandbox.world.families.items()
     known = {name: Metadata(family.kind, family.help) for name, family in families}
     prometheus = PrometheusServer(

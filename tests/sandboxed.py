@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sandbox.tempo.traces import Traces
 from sandbox.world.faults import FaultLog
 from sandbox.world.files import DEFAULT_WORLD, load_world
 from sandbox.world.scenario import Story
+from sandbox.world.usage import used
 from sandbox.world.world import SEED, World
 from tests.fakes.clock import FakeClock
 
@@ -67,6 +69,7 @@ async def platform(folder: Path, name: str = DEFAULT_WORLD) -> AsyncIterator[Pla
     cluster = Cluster(faults, clock.now(), blueprint=blueprint)
     world = World(clock, faults, cluster, blueprint=blueprint)
     cluster.drive_autoscalers(world.cpu_of_request)
+    cluster.usage_provider = partial(used, world)
 
     def tick() -> None:
         cluster.tick(clock.now())

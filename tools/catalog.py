@@ -25,6 +25,7 @@ from tools.observe.metrics import list_metrics, query_metric, query_promql
 from tools.observe.objects import examine_objects
 from tools.observe.propose import propose_plan, run_playbook
 from tools.observe.traces import query_traces
+from tools.observe.usage import resource_usage
 from tools.observe.workload import describe_workload
 
 ALL: tuple[Tool, ...] = (
@@ -44,6 +45,7 @@ ALL: tuple[Tool, ...] = (
     examine_objects,
     kubernetes_get,
     container_logs,
+    resource_usage,
     query_promql,
     forecast_metric,
     search_incidents,

@@ -7,7 +7,15 @@ from types import MappingProxyType
 
 import yaml
 
-from sandbox.kubernetes.resources import READ, REVIEW, RULES_REVIEW, SECRETS, STORED
+from sandbox.kubernetes.resources import (
+    MEASURED,
+    METRICS_GROUP,
+    READ,
+    REVIEW,
+    RULES_REVIEW,
+    SECRETS,
+    STORED,
+)
 from sandbox.kubernetes.status import Json
 
 READER_TOKEN = "sandbox-reader-token"  # the imitated outside holds no secrets
@@ -59,7 +67,8 @@ def allowed(user: str, verb: str, resource_id: str, subresource: str = "") -> bo
         return False
     named = f"{resource_id}/{subresource}" if subresource else resource_id
     if verb in READ and (not subresource or (named in READ_PARTS and verb == "get")):
-        return resource_id in {resource.id for resource in STORED}
+        stored = {resource.id for resource in STORED}
+        return resource_id in stored or (resource_id in MEASURED.values() and verb != "watch")
     return user == ACTOR and verb in ACTING.get(named, ())
 
 
@@ -71,6 +80,8 @@ def rules(user: str) -> list[Json]:
         if r is not SECRETS
     ]
     found.append({"verbs": ["get"], "apiGroups": [""], "resources": ["pods/log"]})
+    measured = {"apiGroups": [METRICS_GROUP], "resources": list(MEASURED)}
+    found.append({"verbs": ["get", "list"], **measured})
     for named, verbs in ACTING.items() if user == ACTOR else ():
         resource_id, _, part = named.partition("/")
         plural, _, group = resource_id.partition(".")

@@ -10,7 +10,7 @@ is no entry in the fault log: it follows the container lives that `pod_started_a
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ from sandbox.world.scenario import Change, Leak, Story
 
 LogProvider = Callable[[str, str, str, float, float], list[tuple[float, str]]]
 # (namespace, pod, container, since, until) -> [(time, line)]
+UsageProvider = Callable[[], Mapping[tuple[str, str, str], tuple[float, float]]]
+# (namespace, pod, container) -> (cores, bytes); a node is ("", name, "")
 
 MAX_PASSES = 40  # controllers settle in a handful; more means they fight each other
 LOOK_SECONDS = 30.0  # how often a driven autoscaler looks
@@ -62,6 +64,7 @@ class Cluster:
         self.on_change: list[Callable[[], None]] = []
         self.cpu_probe: CpuProbe | None = None
         self.log_provider: LogProvider | None = None
+        self.usage_provider: UsageProvider | None = None  # None: there is no metrics-server
         self.replicas_behind: dict[str, int | None] = {}  # instance -> bytes; None: streams nothing
         self.effects: list[Json] = []  # mutating requests that were let through, oldest first
         self._path = path

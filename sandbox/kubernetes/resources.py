@@ -121,6 +121,9 @@ STORED: tuple[Resource, ...] = (
     DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, REVISIONS, HPAS, JOBS, CRON_JOBS, BUDGETS,
     PG_CLUSTERS, DAEMON_SETS,
 )  # fmt: skip
+METRICS_GROUP = "metrics.k8s.io"
+MEASURED_KINDS = {"nodes": "NodeMetrics", "pods": "PodMetrics"}
+MEASURED = {plural: f"{plural}.{METRICS_GROUP}" for plural in MEASURED_KINDS}  # not stored
 REVIEW = "selfsubjectaccessreviews"
 RULES_REVIEW = "selfsubjectrulesreviews"
 SERVER_VERSION: Json = {
@@ -157,6 +160,7 @@ def group_versions() -> dict[str, list[str]]:
                 if version not in versions:
                     versions.append(version)
     found[AUTH_GROUP] = ["v1"]
+    found[METRICS_GROUP] = ["v1beta1"]
     return found
 
 
@@ -201,6 +205,14 @@ def resource_list(group: str, version: str) -> Json:
                 "name": plural, "singularName": kind.lower(), "namespaced": False,
                 "kind": kind, "verbs": ["create"],
             })  # fmt: skip
+    if group == METRICS_GROUP:
+        listed += [
+            {
+                "name": plural, "singularName": "", "namespaced": plural == "pods",
+                "kind": kind, "verbs": ["get", "list"],
+            }
+            for plural, kind in MEASURED_KINDS.items()
+        ]  # fmt: skip
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",

@@ -17,12 +17,13 @@ import yaml
 from aiohttp import web
 
 from sandbox.clock import Clock
-from sandbox.kubernetes import access, postgres, reading, tables, watching, writing
+from sandbox.kubernetes import access, postgres, reading, tables, usage, watching, writing
 from sandbox.kubernetes.cluster import Cluster
 from sandbox.kubernetes.patches import JSON_PATCH
 from sandbox.kubernetes.requests import Call
 from sandbox.kubernetes.resources import (
     AUTH_GROUP,
+    METRICS_GROUP,
     NAMESPACES,
     REVIEW,
     RULES_REVIEW,
@@ -157,6 +158,8 @@ class ApiServer:
             return web.json_response(found)
         if path[:3] == ["apis", AUTH_GROUP, "v1"] and len(path) == 4:
             return web.json_response(await _review(request, user, path[3]), status=201)
+        if path[:3] == ["apis", METRICS_GROUP, usage.VERSION] and request.method == "GET":
+            return web.json_response(usage.answer(self.cluster, user, path[3:]))
         if path[4:5] == ["pods"] and path[6:7] == ["proxy"] and request.method == "GET":
             call = _route(request, [*path[:6], "proxy"], user)
             call.permit()

@@ -29,10 +29,13 @@ from tools.errors import (
 from tools.observe.container_logs import container_logs
 from tools.observe.get_objects import kubernetes_get
 from tools.observe.object_names import SPELLINGS, WITHOUT_NAMESPACE
+from tools.observe.usage import resource_usage
 from tools.world import Window, WorkloadRef
 
 ROLE = "deploy/kustomize/base/rbac-reader.yaml"
-NO_OBJECTS = {("", "pods/log")}  # read, and no objects of their own
+NO_OBJECTS = {  # read, and no objects of their own
+    ("", "pods/log"), ("metrics.k8s.io", "pods"), ("metrics.k8s.io", "nodes"),
+}  # fmt: skip
 LEDGER = WorkloadRef("default", "trading", "Deployment", "ledger")
 
 
@@ -215,6 +218,37 @@ async def test_the_log_of_a_container_that_was_killed_is_read(outside: Platform)
     assert "OOMKilled" in found.summary
     assert found.payload["logs"][0]["restarts"] >= 1
     assert "the last words" in found.summary
+    await reader.close()
+
+
+async def test_what_is_used_is_told_where_it_is_measured_and_else_is_a_gap(
+    outside: Platform,
+) -> None:
+    outside.advance(120)
+    reader, ask = KubernetesReader(config(outside)), resource_usage.function
+    pods = await ask(reader, FakeClock(), trading_catalogue(), service="ledger")
+    assert [row["service"] for row in pods.payload["used"]] == ["ledger", "ledger"]
+    for row in pods.payload["used"]:
+        assert 0 < row["cpu_of_limit_percent"] < 100
+        assert 0 < row["memory_of_limit_percent"] < 100
+    nodes = await ask(reader, FakeClock(), trading_catalogue(), what="nodes")
+    assert all(row["cpu_of_allocatable_percent"] > 0 for row in nodes.payload["used"])
+    outside.cluster.usage_provider = None
+    with pytest.raises(NotFoundError, match=r"serves no metrics\.k8s\.io"):
+        await ask(reader, FakeClock(), trading_catalogue())
+    assert not [rule for rule in await reader.missing_rules() if "metrics" in rule]
+    await reader.close()
+
+
+async def test_doctor_names_the_right_to_read_what_is_used(
+    outside: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = KubernetesReader(config(outside))
+    assert await reader.missing_rules() == []
+    monkeypatch.setattr(access, "MEASURED", {})
+    told = "\n".join(await reader.missing_rules())
+    for plural in ("pods", "nodes"):
+        assert f'apiGroups: ["metrics.k8s.io"], resources: ["{plural}"], verbs: ["list"]' in told
     await reader.close()
 
 

@@ -13,7 +13,8 @@ from tools.ports import Health
 from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
 
 Key = tuple[str, str, str]
-CLUSTER_SCOPED = frozenset({"Node", "Namespace"})
+CLUSTER_SCOPED = frozenset({"Node", "Namespace", "NodeMetrics"})
+MEASURED = frozenset({"PodMetrics", "NodeMetrics"})  # served where somebody measures
 
 
 class FakeCluster:
@@ -51,6 +52,8 @@ class FakeCluster:
     async def list(
         self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
     ) -> list[Mapping[str, Any]]:
+        if kind in MEASURED and not any(k == kind for k, _, _ in self.objects):
+            raise GoneError(f"the cluster serves no {kind}")
         return [
             copy.deepcopy(item)
             for (k, ns, _), item in sorted(self.objects.items())

@@ -265,7 +265,7 @@ ASKED_ABOUT_SERVICES: Asked = (
     ("service_map", {}), ("query_traces", {}), ("open_tickets", {}), ("describe_workload", {}),
     ("examine_objects", {}), ("examine_metrics", {}), ("kubernetes_get", {"kind": "deploy"}),
     ("kubernetes_get", {"kind": "po"}), ("kubernetes_get", {"kind": "cm"}),
-    ("container_logs", {}),
+    ("container_logs", {}), ("resource_usage", {}), ("resource_usage", {"what": "nodes"}),
     ("forecast_metric", {"metric": "order_errors"}),
     ("propose_plan", {"playbook": "pod_restart", "reason": "it fails"}),
     ("run_playbook", {"playbook_id": "pod_restart", "reason": "it fails"}),

@@ -62,6 +62,8 @@ KINDS: Mapping[str, Resource] = MappingProxyType(
         "PodDisruptionBudget": Resource("policy", "v1", "poddisruptionbudgets"),
         "Job": Resource("batch", "v1", "jobs"),
         "CronJob": Resource("batch", "v1", "cronjobs"),
+        "PodMetrics": Resource("metrics.k8s.io", "v1beta1", "pods"),
+        "NodeMetrics": Resource("metrics.k8s.io", "v1beta1", "nodes", namespaced=False),
         "Cluster": Resource("postgresql.cnpg.io", "v1", "clusters"),  # CloudNativePG
         "Rollout": Resource("argoproj.io", "v1alpha1", "rollouts"),  # Argo Rollouts
     }

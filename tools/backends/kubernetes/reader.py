@@ -19,6 +19,7 @@ from tools.errors import (
     BackendDeniedError,
     BackendError,
     BackendRefusedError,
+    BackendUnavailableError,
     GoneError,
     NotFoundError,
 )
@@ -27,11 +28,12 @@ from tools.ownership_reader import BETWEEN, OwnershipReader
 from tools.ports import MOST_LOG_BYTES, Health
 from tools.world import ClusterEvent, PodStatus, Window, WorkloadRef
 
+MEASURED = ("PodMetrics", "NodeMetrics")  # served by metrics-server, where there is one
 READ_KINDS = (
     "Event", "Pod", "ConfigMap", "Deployment", "ReplicaSet", "StatefulSet", "ControllerRevision",
     "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "Node", "Service",
     "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "ResourceQuota", "Ingress",
-    "NetworkPolicy", "PodDisruptionBudget",
+    "NetworkPolicy", "PodDisruptionBudget", *MEASURED,
 )  # fmt: skip
 
 # how a kubelet says that there is nothing to read: of a container that ended, of one that waits
@@ -164,6 +166,9 @@ class KubernetesReader:
                     missing.append(rbac_rule("list", resource, where))
                 except NotFoundError:
                     continue  # the cluster serves no such kind: there is nothing to read
+                except BackendUnavailableError:
+                    if kind not in MEASURED:  # a metrics-server that is down says nothing of rights
+                        raise
         return [*missing, *await self._missing_log_rule()]
 
     async def _missing_log_rule(self) -> list[str]:

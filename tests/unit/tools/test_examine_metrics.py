@@ -43,6 +43,7 @@ def spec(name: str, role: MetricRole | None, unit: str, **told: object) -> Metri
 
 
 SPECS = (
+    spec("latency_ms", MetricRole.LATENCY, "ms"),
     spec("latency", MetricRole.LATENCY, "seconds"),
     spec("error_share", MetricRole.ERRORS, "ratio"),
     spec("requests", MetricRole.TRAFFIC, "requests/s"),
@@ -281,7 +282,15 @@ async def test_without_a_call_graph_a_caller_cannot_be_told_from_its_callee() ->
     store.tell("latency", 0.1, times(4), service="api")
     blind = await looked(store, "", calls=False)
     assert [gap.reason for gap in blind.gaps] == ["who calls whom is not known of them"]
+    store.tell("latency", 0.01, service="db")
     assert (await looked(store, "front")).gaps == ()
+
+
+async def test_what_may_hold_it_up_and_was_not_measured_is_a_gap() -> None:
+    store = Store().tell("latency", 0.1, times(4), service="api")
+    (gap,) = (await looked(store, "api")).gaps
+    assert (gap.subject, gap.reason) == ("db", "its latency is not measured")
+    assert gap.would_show == "whether it slows api"
 
 
 async def test_the_same_store_gives_the_same_answer_whatever_order_it_answers_in() -> None:
@@ -340,7 +349,7 @@ async def test_the_work_on_a_thousand_series_is_a_bounded_number_of_steps_each()
     names = [f"s{place}" for place in range(rows)]
 
     def judge() -> None:
-        metric_facts([measure(SPECS[0], answer, names, NOW.timestamp() - 3600)], {})
+        metric_facts([measure(SPECS[1], answer, names, NOW.timestamp() - 3600)], {})
 
     judge()
     steps = 0
@@ -355,3 +364,16 @@ async def test_the_work_on_a_thousand_series_is_a_bounded_number_of_steps_each()
     finally:
         sys.setprofile(None)
     assert steps / rows < 120
+
+
+async def test_services_that_measure_in_other_units_are_compared_all_the_same() -> None:
+    store = Store().tell("latency", 0.3, times(4), service="front")
+    store.tell("latency_ms", 100, times(9), service="api")
+    found = await looked(store)
+    assert the(found, "api", "latency-unexplained").unexplained == 1.0
+    assert the(found, "front", "latency-high").explained_by == "api"
+    store = Store().tell("latency", 0.3, times(4), service="front")
+    store.tell("latency_ms", 0.1, times(9), service="api")  # 0.8 ms more explain no second
+    found = await looked(store)
+    assert the(found, "front", "latency-unexplained").role is Link.START
+    assert "too little for what its callers feel" in the(found, "api", "latency-high").sentence

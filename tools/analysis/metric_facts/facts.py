@@ -24,7 +24,14 @@ from tools.analysis.metric_facts.parts import FAILING, FELT, OWNED, part_of_chai
 from tools.analysis.metric_facts.roles import is_exhausted, resource_of, statistic_of
 from tools.analysis.metric_facts.twins import replica_of
 from tools.analysis.metric_facts.unusual import Stretch
-from tools.analysis.metric_facts.whose import SOURCE, gaps_of, measured_of, no_graph, subject_of
+from tools.analysis.metric_facts.whose import (
+    SOURCE,
+    gaps_of,
+    measured_of,
+    no_graph,
+    subject_of,
+    unmeasured_callees,
+)
 from tools.analysis.rca.facts import (
     Edge,
     Fact,
@@ -38,7 +45,8 @@ from tools.analysis.rca.facts import (
 from tools.world import MetricRole
 
 COURSE = 60  # newest samples that a fact carries
-TIMES = {"seconds": 1.0, "s": 1.0, "milliseconds": 1e-3, "ms": 1e-3}
+# What brings durations to seconds and shares to ratios, so that services can be compared.
+IN_COMMON = {"milliseconds": 1e-3, "ms": 1e-3, "percent": 1e-2, "%": 1e-2}
 STATISTICS = ("mean", "median", "tail")
 CLEAR = float(np.log(1.5))  # of distress: below, a statistic may have missed it
 SURGE = float(np.log(1.4))  # from which more traffic may begin something
@@ -89,7 +97,7 @@ def metric_facts(
     split, of_pods = _replicas(judged, facts)
     facts = _drivers_first(_once([*facts, *split]))
     unusual = {(each.subject, each.metric) for each in facts}
-    gaps = [*gaps_of(judged), *no_graph(facts, calls)]
+    gaps = [*gaps_of(judged), *no_graph(facts, calls), *unmeasured_callees(facts, calls, slow)]
     return MetricFacts(
         facts=tuple(sorted(facts, key=_order)),
         edges=tuple(sorted({*edges, *of_pods})),
@@ -123,7 +131,7 @@ def _worst_of(judged: Sequence[JudgedMetric], traffic: Mapping[str, float]) -> d
     """Return each service's worst series."""
     worst: dict[str, Distress] = {}
     for each in judged:
-        scale = TIMES.get(each.spec.unit, 1.0)
+        scale = IN_COMMON.get(each.spec.unit, 1.0)
         for name, distress in zip(each.subjects, each.distress, strict=True):
             if name and (name not in worst or distress.strength > worst[name].strength):
                 worst[name] = replace(

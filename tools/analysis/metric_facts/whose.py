@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -63,6 +63,18 @@ def no_graph(facts: Sequence[Fact], calls: Mapping[str, Sequence[str]]) -> Itera
             "traces", ", ".join(alone), "who calls whom is not known of them",
             "whether they are slow themselves or wait for one another",
         )  # fmt: skip
+
+
+def unmeasured_callees(
+    facts: Sequence[Fact], calls: Mapping[str, Sequence[str]], known: Collection[str]
+) -> Iterator[Gap]:
+    """Yield whom a service calls that seems slow by itself, and of whom no latency is known."""
+    for each in facts:
+        if each.predicate == "latency-unexplained" and each.subject.kind == "service":
+            for callee in calls.get(each.subject.name, ()):
+                if callee not in known:
+                    slower = f"whether it slows {each.subject.name}"
+                    yield Gap(SOURCE, callee, "its latency is not measured", slower)
 
 
 def measured_of(judged: Sequence[JudgedMetric]) -> Iterator[Measured]:

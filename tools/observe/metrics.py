@@ -13,8 +13,9 @@ from tools.observe import promql
 from tools.observe.asking import metric_of, place_of, span, window_of
 from tools.observe.emptiness import reasons
 from tools.observe.extremes import extremes
-from tools.observe.figures import Figures, change, cut, named, number, points, show, sketch, thinned
+from tools.observe.figures import Figures, change, cut, number, points, show, sketch, thinned
 from tools.observe.figures import sketch_line as line_of
+from tools.observe.telling_labels import Apart, apart
 from tools.ports import Baselines, Clock, Metrics, warnings_of
 from tools.world import Baseline, Catalogue, MetricSpec, Series, Window
 
@@ -66,6 +67,7 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
     if name and not found:
         raise await _none_of(metrics, spec, name, everything, asked)
     rows, lines = [], []
+    told = apart(found, (spec.group_by, "service"))
     start, end = asked.start.timestamp(), asked.end.timestamp()
     shown = [cut(each, start, end) for each in found]
     every, thin = thinned(shown)
@@ -76,7 +78,7 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         inside = shown[index]
         before = Figures.of(cut(found[index], start - 3600, start - 1))
         usual = _usual(await baselines.find(spec.name, inside.labels), inside)
-        row, text = _described(inside, figures[index], spec, before, usual)
+        row, text = _described(inside, figures[index], spec, before, usual, told)
         row["points"] = points(inside, every)
         if rank < SKETCHED_SERIES:
             row["sketch"] = sketch(inside)
@@ -89,7 +91,7 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
         lines.append(f"… {len(rows) - SHOWN_SERIES} more series, less bad than these")
     notes = [*warnings_of(everything), *([thin] if thin else [])]
     notes += [true.note] if true.note else []
-    head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}{_grid(shown)}"
+    head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}{_grid(shown)}{told.head}"
     lines = [*(f"NOTE: {note}" for note in notes), *lines]
     if not rows:
         why = await reasons(metrics, spec.query, asked)
@@ -148,6 +150,7 @@ def _described(
     spec: MetricSpec,
     before: Figures,
     usual: tuple[float, float] | None,
+    told: Apart,
 ) -> tuple[dict[str, Any], str]:
     versus = change(figures.latest, before.median)
     row: dict[str, Any] = {
@@ -157,7 +160,9 @@ def _described(
         "hour_before_shown": show(before.median, spec.unit),
         "change": versus,
     }
-    who = spec.service_of(series.labels) or named(series)
+    service = spec.service_of(series.labels)
+    own = told.of(series) if not service or (told.several and told.telling) else ""
+    who = ", ".join(filter(None, [service, own]))
     text = f"- {who}: {figures.sentence(spec.unit)}"
     if before.samples and figures.samples and figures.latest != before.median:
         if before.median:
@@ -212,11 +217,12 @@ async def query_promql(
     every, thin = thinned(found)
     true = await extremes(metrics, expression, asked, found)
     judged = [(series, true.of(Figures.of(series), series)) for series in found]
+    told = apart(found)
     judged.sort(key=lambda pair: -pair[1].high if pair[1].samples else math.inf)
     for rank, (series, figures) in enumerate(judged):
         row = {"labels": dict(series.labels), **figures.payload("")}
         row["points"] = points(series, every)
-        text = f"- {named(series)}: {figures.sentence('')}"
+        text = f"- {told.of(series)}: {figures.sentence('')}"
         if rank < SKETCHED_SERIES:
             row["sketch"] = sketch(series)
             if figures.moves:
@@ -232,7 +238,7 @@ async def query_promql(
     if not found:
         unknown = await promql.unknown_names(metrics, expression, asked, step)
         notes += [unknown] if unknown else await reasons(metrics, expression, asked)
-    head = f"{len(rows)} series for {expression}, {span(asked)}{_grid(found)}"
+    head = f"{len(rows)} series for {expression}, {span(asked)}{_grid(found)}{told.head}"
     return ToolResult(
         summary="\n".join([head, *(f"NOTE: {note}" for note in notes), *lines]),
         payload={"expression": expression, "count": len(rows), "series": rows, "notes": notes},

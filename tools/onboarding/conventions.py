@@ -45,6 +45,14 @@ class Whom(StrEnum):
     LABEL = "label"  # what one of `labels` says
 
 
+class Tells(StrEnum):
+    """What it means that a convention has series of a name."""
+
+    SERVICE = "service"  # somebody's service, or a store one calls
+    MACHINE = "machine"  # a machine that services run on
+    RUNNING = "running"  # no more than that something runs: anything that is scraped
+
+
 class _Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -97,6 +105,7 @@ class Convention(_Row):
     labels: tuple[str, ...] = ()  # of `subject: label`, the best first
     metrics: Mapping[str, AskedMetric] = Field(default_factory=dict)
     requests: tuple[Requests, ...] = ()
+    tells: Tells = Tells.SERVICE
     quiet: bool = False  # it is known, and there is nothing to watch in it
 
     def sign_in(self, names: Sequence[str]) -> str:

@@ -83,14 +83,19 @@ def service_drafts(
     workloads: Sequence[Workload],
     calls: Iterable[tuple[str, str]],
     described: Sequence[Described],
+    *,
+    others: Collection[str] = (),
 ) -> list[ServiceDraft]:
-    """Return the services, by name; `names` are those of which metrics tell."""
+    """Return the services, by name; `names` are those of which metrics tell.
+
+    `others` are told of as well and are none: machines, exporters. What runs them is none either.
+    """
     ours = {name for name in names if is_name(name)}
     seen = {name: _seen(name, targets, rule) for name in ours}
     runs = {name: _running(name, seen[name], workloads) for name in ours}
     taken = {id(each) for found in runs.values() for each in found}
     for each in workloads:  # what runs and of which no metric tells is there all the same
-        free = id(each) not in taken and each.name not in ours
+        free = id(each) not in taken and each.name not in ours and not each.names & set(others)
         if free and each.namespace not in SYSTEM_NAMESPACES:
             ours.add(each.name)
             runs[each.name] = [each]

@@ -9,10 +9,16 @@ import pytest
 from bot.core.upkeep.onboarding.files import ProposedFiles
 from bot.core.upkeep.onboarding.learning import learn
 from bot.core.upkeep.onboarding.reporting import report_of
+from bot.core.upkeep.onboarding.survey import Recognised
+from bot.core.upkeep.onboarding.verifying import Proposal
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tools.errors import AnswerTooLargeError, BackendUnavailableError, NotFoundError
-from tools.world import Labels, Series, Window
+from tools.onboarding.conventions import load_conventions
+from tools.onboarding.drafts import Draft
+from tools.onboarding.limits import Limit
+from tools.onboarding.service_drafts import Workload, service_drafts
+from tools.world import Labels, MetricRole, Series, Window
 
 TIMES = [START.timestamp() - 30.0 * k for k in range(60, -1, -1)]
 
@@ -98,3 +104,27 @@ async def test_what_was_refused_is_told_with_the_reason_not_as_missing_data() ->
 async def test_an_empty_store_is_told_as_such() -> None:
     with pytest.raises(NotFoundError, match="scrapes anything"):
         await learn(FakeMetrics(), FakeClock(), lambda _: None)
+
+
+async def test_a_machine_and_an_exporter_that_only_runs_are_no_services() -> None:
+    store = Store()
+    for job in ("db", "node-exporter", "shopfront"):
+        store.put("up", {"job": job, "instance": f"{job}:1"}, TIMES, [1.0] * len(TIMES))
+    learned = await learn(store, FakeClock(), lambda _: None)
+    assert {"db", "node-exporter", "shopfront"} <= learned.roles().keys()
+    assert learned.services() == {"db", "shopfront"}
+    machine = Proposal(
+        Draft("node_cpu", "node", MetricRole.SATURATION, "q", "ratio", "", "instance", "node"),
+        frozenset({"worker-1"}),
+        Limit(None, ""),
+    )
+    known = load_conventions()["node"]
+    learned.survey.recognised.append(Recognised("node", known, None))
+    learned.proposals.append(machine)
+    assert learned.services() == {"db", "shopfront"}
+    drafts = service_drafts(
+        learned.services(), [], None,
+        [Workload("DaemonSet", "watch", "node-exporter"), Workload("Deployment", "apps", "other")],
+        [], [], others=learned.roles().keys() - learned.services(),
+    )  # fmt: skip
+    assert [each.name for each in drafts] == ["db", "other", "shopfront"]

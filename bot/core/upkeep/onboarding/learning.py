@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from bot.core.upkeep.onboarding.survey import Survey, Surveyor, Tell
 from bot.core.upkeep.onboarding.verifying import DraftCheck, Proposal, Silent
 from tools.errors import BackendError, BackendUnavailableError
-from tools.onboarding.conventions import Conventions, load_conventions
+from tools.onboarding.conventions import Conventions, Tells, load_conventions
 from tools.onboarding.drafts import (
     Alternatives,
     Counted,
@@ -22,7 +22,7 @@ from tools.onboarding.drafts import (
     errors_over,
     red_drafts,
 )
-from tools.onboarding.families import Family, stem_of
+from tools.onboarding.families import Family, stem_of, words_of
 from tools.onboarding.subjects import Subject, subject_of
 from tools.onboarding.unknown import RED, choose, counts_good, filled, is_behind
 from tools.onboarding.vocabulary import listed
@@ -48,6 +48,20 @@ class Learned:
             for service in each.services:
                 found.setdefault(service, set()).add(each.draft.role)
         return found
+
+    def services(self) -> set[str]:
+        """Return who is told of and is a service: no machine, and no exporter that only runs."""
+        tells = {each.name: each.convention.tells for each in self.survey.recognised}
+        said: dict[str, set[Tells]] = {}
+        for each in self.proposals:
+            for name in each.services:
+                said.setdefault(name, set()).add(tells.get(each.draft.category, Tells.SERVICE))
+        return {
+            name
+            for name, found in said.items()
+            if Tells.SERVICE in found
+            or (Tells.MACHINE not in found and "exporter" not in words_of(name))
+        }
 
     def served(self) -> dict[str, set[MetricRole]]:
         """Return the services that take requests, with the roles of RED that are told of them."""

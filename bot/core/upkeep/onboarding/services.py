@@ -45,7 +45,7 @@ class Platform:
     async def services(self, learned: Learned, tell: Tell) -> list[ServiceDraft]:
         """Return the services that are there."""
         workloads = await self._workloads(learned)
-        names = {name for name in learned.roles() if is_name(name)}
+        names = {name for name in learned.services() if is_name(name)}
         calls = await self._calls(names)
         if calls:
             tell(f"{len(calls)} calls between services, seen in the service graph")
@@ -56,6 +56,7 @@ class Platform:
             workloads,
             calls,
             self.described,
+            others=learned.roles().keys() - learned.services(),
         )
         tell(f"{len(found)} services")
         self._say_gaps(found)

@@ -30,7 +30,7 @@ BY_NAME = frozenset({"mutants", "cloudops", "petshop", "onboarding", "throughput
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
     "onboarding": ("seed", "stage"),
-    "throughput": ("series",),
+    "throughput": ("series", "stage"),
     "mutants": (
         "seed",
         "sample",
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print one JSON object as last line")
     add("--seed", type=int, help="safety, mutants, onboarding: what is drawn")
     add("--whole", action="store_true", default=None, help="safety: all, no sample")
-    add("--stage", help="onboarding: a file of bench/onboarding/stages")
+    add("--stage", help="onboarding: a file of its stages; throughput: cycle, store")
     add("--series", type=int, help="throughput: how many")
     add("--sample", type=int, help="mutants: how many")
     add("--each", type=int, help="mutants: how many at least of every file")

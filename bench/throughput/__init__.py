@@ -4,6 +4,7 @@
            └─ a part of them, one by one ─> the same verdicts, and what that costs
 
 The cycle's own functions are measured, in CPU seconds of one core, workers in the same process.
+Reading from a store is measured apart: `--stage store` starts a real VictoriaMetrics.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from bench.report import Aim, Report
 from bench.throughput.measuring import Measured, measured_apart
+from bench.throughput.real_store import SERIES as STORED
+from bench.throughput.real_store import run_store
 
 SERIES = 100_000
 SMALL = 1_000  # what flatness compares with
@@ -25,8 +28,11 @@ AIMS = {
 }
 
 
-def run(_data: Path | None = None, series: int = SERIES) -> Report:
-    """Measure cycles, a cold start and learning."""
+def run(_data: Path | None = None, series: int | None = None, stage: str = "cycle") -> Report:
+    """Measure cycles, a cold start and learning; with `stage` store, a real metrics store."""
+    if stage == "store":
+        return run_store(series or STORED)
+    series = series or SERIES
     small, large = measured_apart(SMALL, check=0), measured_apart(series, check=2_000)
     each_small = small.seconds_per_cycle / small.series
     each_large = large.seconds_per_cycle / large.series

@@ -161,3 +161,30 @@ async def test_a_real_store_is_asked_in_parts_when_a_range_has_too_many_points(
     with pytest.raises(BackendRefusedError, match="points"):
         await greedy.query_range(QUERY, Window.ending(stores.END, timedelta(days=2)), SECOND)
     await greedy.close()
+
+
+@pytest.mark.parametrize(
+    "served",
+    [
+        pytest.param("prometheus_url", marks=pytest.mark.needs_prometheus),
+        pytest.param("victoria_url", marks=pytest.mark.needs_victoriametrics),
+    ],
+)
+async def test_what_real_stores_answer_in_parts_is_the_whole(
+    request: pytest.FixtureRequest, served: str
+) -> None:
+    url = request.getfixturevalue(served)
+    whole, parted = (Prometheus(PrometheusConfig(url=url, max_series=n)) for n in (10, 1))
+    window = Window.ending(stores.END, timedelta(minutes=30))
+    for query in (stores.METRIC, f"sum by (symbol) (rate({stores.METRIC}[5m])) > 0"):
+        meant = await whole.query_range(query, window, MINUTE)
+        found = await parted.query_range_in_parts(query, "symbol", window, MINUTE)
+        assert {each.labels for each in found} == {each.labels for each in meant}
+        for one, other in zip(
+            sorted(found, key=lambda s: s.labels),
+            sorted(meant, key=lambda s: s.labels),
+            strict=True,
+        ):
+            np.testing.assert_allclose(one.values, other.values)
+    await whole.close()
+    await parted.close()

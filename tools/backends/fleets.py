@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from foundation.nearest import nearest
-from tools.errors import BadArgumentError
+from tools.errors import AnswerTooLargeError, BadArgumentError
 from tools.fleet import Fleet
 from tools.ports import (
     Cluster,
@@ -25,7 +25,9 @@ from tools.ports import (
     Logs,
     MetricAbout,
     Metrics,
+    PartedReading,
     Reading,
+    ReadsInParts,
     SaysAllMetadata,
     SpeaksMetricsQL,
     warnings_of,
@@ -72,6 +74,17 @@ class PlacedMetrics(_Placed):
         found = await self._inner.query_range(promql, window, step)
         placed = (replace(each, labels=self._labels(promql, each.labels)) for each in found)
         return Reading(placed, (f"{self.name}: {text}" for text in warnings_of(found)))
+
+    async def query_range_in_parts(
+        self, promql: str, label: str, window: Window, step: timedelta
+    ) -> PartedReading:
+        """Evaluate a few values of a label at a time; the series say where they come from."""
+        if not isinstance(self._inner, ReadsInParts):
+            raise AnswerTooLargeError(self.name, f"{promql!r} cannot be asked in parts")
+        found = await self._inner.query_range_in_parts(promql, label, window, step)
+        placed = (replace(each, labels=self._labels(promql, each.labels)) for each in found)
+        told = (f"{self.name}: {text}" for text in found.warnings)
+        return PartedReading(placed, told, found.queries)
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
         """Evaluate at one instant."""

@@ -29,6 +29,7 @@ from tools.backends.prometheus.config import PrometheusConfig
 from tools.backends.prometheus.joining import join, remarks, skewed
 from tools.backends.prometheus.matrix import SeriesLimit, read
 from tools.backends.prometheus.names import Names, ScrapeTarget
+from tools.backends.prometheus.parting import Part, can_part, of_others, of_values, plan_parts
 from tools.backends.prometheus.steps import Grid, plan
 from tools.backends.transport import JsonBackend
 from tools.errors import (
@@ -37,11 +38,14 @@ from tools.errors import (
     BackendRefusedError,
     BackendUnavailableError,
 )
-from tools.ports import Clock, Health, MetricAbout, Reading
+from tools.ports import Clock, Health, MetricAbout, PartedReading, Reading
 from tools.world import Labels, Window, labels_of
 
 NAME = "prometheus"
 JOIN_IN_THREAD_SAMPLES = 200_000  # fewer are joined faster than a thread is woken
+PARTS_SERVE = timedelta(minutes=30)
+LONGEST_TOLD = 1_000  # characters of a question, or of what a server says of it
+MOST_COUNTED = 100_000  # values of the label that a question is parted by; a number each
 SKEW_SECONDS = 120.0  # a difference of clocks worth telling
 log = structlog.get_logger(__name__)
 
@@ -51,6 +55,13 @@ class Warned(NamedTuple):
 
     query: str
     text: str
+
+
+class PlannedParts(NamedTuple):
+    """How a question that is too large is parted: values of a label, a part of them at a time."""
+
+    parts: list[Part]
+    until: datetime  # world time; then it is planned anew
 
 
 def explain(response: httpx.Response, body: bytes) -> BackendError | None:
@@ -65,7 +76,7 @@ def explain(response: httpx.Response, body: bytes) -> BackendError | None:
             NAME, f"{kind}: {text}; ask for a shorter window, fewer series or a longer step"
         )
     if response.status_code in {400, 404, 422}:
-        return BackendRefusedError(NAME, f"{kind}: {text}")
+        return BackendRefusedError(NAME, f"{kind}: {shortened(text, LONGEST_TOLD)}")
     return None
 
 
@@ -86,6 +97,7 @@ class Prometheus:
         self._names = Names(config)
         self._http = JsonBackend(NAME, config, explain=explain, transport=transport)
         self.warnings: deque[Warned] = deque(maxlen=50)
+        self._parts: dict[tuple[str, str], PlannedParts] = {}
 
     async def close(self) -> None:
         await self._http.close()
@@ -112,6 +124,41 @@ class Prometheus:
                 series = join(promql, grids, found)
             told = [text for _, texts in answers for text in texts]
             return Reading(series, [*told, *remarks(series, found, self._skew)])
+
+    async def query_range_in_parts(
+        self, promql: str, label: str, window: Window, step: timedelta
+    ) -> PartedReading:
+        """Evaluate a few values of one label at a time; how many is planned every half hour."""
+        if not can_part(promql, label):
+            raise self._too_many(promql, f"more than the limit, and {label!r} does not part them")
+        planned, asked = self._parts.get((promql, label)), 0
+        if planned is None or window.end >= planned.until:
+            values = await self._counts(promql, label, window.end)
+            asked += 1
+            parts = plan_parts(values, self._config.max_series)
+            planned = self._parts[promql, label] = PlannedParts(parts, window.end + PARTS_SERVE)
+        queries = [of_values(promql, label, part) for part in planned.parts]
+        queries.append(of_others(promql, label, planned.parts) if planned.parts else promql)
+        try:
+            answers = await all_or_none(*(self.query_range(q, window, step) for q in queries))
+        except AnswerTooLargeError:
+            del self._parts[promql, label]  # it grew: the next question plans anew
+            raise
+        return PartedReading(
+            (series for answer in answers for series in answer),
+            (text for answer in answers for text in answer.warnings),
+            asked + len(queries),
+        )
+
+    async def _counts(self, promql: str, label: str, at: datetime) -> dict[str, float]:
+        """Return how many series each value of a label has; of values there may be many."""
+        fields = {"query": f"count by ({label}) ({promql})", "time": _time(at.timestamp())}
+        found, _ = await self._ask("/api/v1/query", fields, most=MOST_COUNTED)
+        with self._as_documented():
+            return {
+                str(row["metric"].get(label, "")): _number(row["value"][1])
+                for row in found["result"]
+            }
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
         found, _ = await self._ask(
@@ -211,14 +258,16 @@ class Prometheus:
         return rows, told
 
     async def _ask(
-        self, path: str, fields: dict[str, str], read: Callable[[bytes], Any] = read_json
+        self,
+        path: str,
+        fields: dict[str, str],
+        read: Callable[[bytes], Any] = read_json,
+        most: int | None = None,
     ) -> tuple[Any, list[str]]:
         """Return the answer's data and what the server warned of."""
         fields["timeout"] = f"{self._config.timeout_seconds:g}s"
-        promql = fields["query"]
-        limit = SeriesLimit(
-            self._config.max_series, lambda: self._too_many(promql, "more than the limit")
-        )
+        promql, most = fields["query"], self._config.max_series if most is None else most
+        limit = SeriesLimit(most, lambda: self._too_many(promql, "more than the limit"))
         answer = await self._http.ask("POST", path, fields, read=read, watch=limit)
         if not isinstance(answer, dict) or "data" not in answer:
             raise self._unlike(shortened(str(answer), 80))
@@ -251,7 +300,8 @@ class Prometheus:
     def _too_many(self, promql: str, count: str) -> AnswerTooLargeError:
         return AnswerTooLargeError(
             NAME,
-            f"{promql!r} gives too many series ({count}; {self._config.section or NAME}.max_series "
+            f"{shortened(promql, LONGEST_TOLD)!r} gives too many series ({count}; "
+            f"{self._config.section or NAME}.max_series "
             f"is {self._config.max_series:,}); aggregate with sum by (label)(…), or take "
             "topk(20, …)",
         )

@@ -202,6 +202,7 @@ class Logs(HasHealth, Protocol):
         *,
         service: str = "",
         text: str = "",
+        pattern: str = "",
         level: str = "",
         trace_id: str = "",
         oldest_first: bool = False,
@@ -209,6 +210,7 @@ class Logs(HasHealth, Protocol):
     ) -> LogPage:
         """Return lines that contain `text` (taken literally, any case), newest first by default.
 
+        `pattern` is an RE2 expression that a part of a line must match, any case as well.
         `trace_id` keeps the lines of one trace: named by a label, by structured metadata or in
         the text. Raises BackendRefusedError for a search the store could only answer by reading
         too much; the message says how to narrow it.

@@ -52,6 +52,17 @@ async def test_text_is_literal_and_any_case(logs: Logs) -> None:
     assert not nothing.truncated
 
 
+async def test_an_expression_matches_a_part_of_a_line_in_any_case(logs: Logs) -> None:
+    found = await logs.search(
+        WINDOW, service="order-api", pattern=r"ORDER (accepted|sent)", limit=5
+    )
+    assert len(found.lines) == 5
+    anchored = await logs.search(WINDOW, service="order-api", pattern="^accepted", limit=5)
+    assert anchored.lines == ()
+    both = await logs.search(WINDOW, service="order-api", text="(", pattern="order|x", limit=5)
+    assert all("(" in line.text for line in both.lines)
+
+
 async def test_a_level_selects_lines_of_that_level(logs: Logs) -> None:
     page = await logs.search(WINDOW, service="order-api", level="info", limit=10)
     assert {line.level for line in page.lines} == {"info"}

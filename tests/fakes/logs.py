@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import re2
+
 from tools.errors import BackendError
 from tools.ports import Health, LogPage
 from tools.world import LogLine, Window
@@ -22,6 +24,7 @@ class FakeLogs:
         *,
         service: str = "",
         text: str = "",
+        pattern: str = "",
         level: str = "",
         trace_id: str = "",
         oldest_first: bool = False,
@@ -37,10 +40,11 @@ class FakeLogs:
             and (not service or line.service == service)
             and (not level or line.level in levels)
             and text.lower() in line.text.lower()
+            and (not pattern or re2.search(f"(?i){pattern}", line.text))
             and (not trace_id or trace_id in line.text or trace_id in dict(line.labels).values())
         ]
         found.sort(key=lambda line: line.at, reverse=not oldest_first)
-        query = f"service={service} level={level} text={text}"
+        query = f"service={service} level={level} text={text} pattern={pattern}"
         return LogPage(tuple(found[:limit]), truncated=len(found) > limit, query=query)
 
     async def health(self) -> Health:

@@ -285,6 +285,8 @@ ASKED_ONCE: Asked = (
     ("query_metric", {"metric": "order_errors_of_nobody"}),
     *(("kubernetes_get", {"kind": "deploy", "name": who}) for who in ("shop", "cart", "vault")),
     ("container_logs", {"pod": "trading/pod-of-nobody", "previous": True}),
+    *(("list_events", {"service": f"deploy/{who}"}) for who in WHOSE),
+    ("search_logs", {"text": "/could.*found/"}),
     *(("kubernetes_get", {"kind": "cm", "name": name}) for name in SETTINGS.values()),
 )  # fmt: skip
 

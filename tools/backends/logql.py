@@ -4,6 +4,7 @@ service, level ──> {service="…", level=~"…"}     the selector: what Loki
 level ──> | detected_level=~"…" or level=~"…" …  structured metadata, or |~ "…" in the text
 trace_id ──> | trace_id="…" or …                 structured metadata, or |= "…" in the text
 text ──> |~ "(?i)…"                              literal, any case
+pattern ──> |~ "(?i)(?:…)"                       an expression that was read before it came here
 """
 
 from __future__ import annotations
@@ -151,6 +152,11 @@ def line_filter(text: str, *, coloured: bool = False) -> str:
     whole = text.encode("utf-8", "replace").decode("utf-8")
     parts = _TOKENS.findall(whole) if coloured else [whole]
     return f" |~ {quoted('(?i)' + _ANSI.join(_literal(part) for part in parts))}"
+
+
+def pattern_filter(pattern: str) -> str:
+    """Return the filter of lines that an RE2 expression matches, any case; empty for none."""
+    return f" |~ {quoted(f'(?i)(?:{pattern})')}" if pattern else ""
 
 
 def without_colours(text: str) -> str:

@@ -27,6 +27,7 @@ from tools.backends.logql import (
     level_filters,
     line_filter,
     meets,
+    pattern_filter,
     selector,
     told_level,
     trace_filters,
@@ -108,6 +109,7 @@ class Loki:
         *,
         service: str = "",
         text: str = "",
+        pattern: str = "",
         level: str = "",
         trace_id: str = "",
         oldest_first: bool = False,
@@ -117,14 +119,17 @@ class Loki:
         wanted = min(max(1, limit), ours.max_lines)
         ways, other = await self._levels(window, service, level)
         note = ""
-        filtered = text or trace_id or any(way for _, way in ways)
+        filtered = text or pattern or trace_id or any(way for _, way in ways)
         if filtered:  # without a filter Loki stops reading as soon as it has the lines
             streams = selector(ours.service_label, ours.level_label, service=service)
             streams = ways[0][0] if len(ways) == 1 else streams
             window, note = await self._affordable(streams, window, named=bool(service))
         asked = [streams + way + each for streams, way in ways for each in trace_filters(trace_id)]
         for coloured in (False, True):
-            queries = [each + line_filter(text, coloured=coloured) for each in asked]
+            queries = [
+                each + line_filter(text, coloured=coloured) + pattern_filter(pattern)
+                for each in asked
+            ]
             collected = await all_or_none(
                 *(self._collect(q, window, wanted, oldest_first=oldest_first) for q in queries)
             )

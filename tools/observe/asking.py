@@ -10,6 +10,7 @@ from foundation.encodings import writable
 from foundation.nearest import nearest
 from tools.errors import BadArgumentError, NotFoundError
 from tools.fleet import P, pick
+from tools.observe.spoken_times import SKEW, compact, moment, range_of
 from tools.ports import Clock
 from tools.world import Catalogue, MetricSpec, ServiceSpec, Window
 
@@ -20,11 +21,14 @@ SHORTEST = timedelta(minutes=1)
 
 
 def duration_of(text: str) -> timedelta:
-    """Read `15m`, `1h`, `24h`, `7d` or `1h30m`. Raises BadArgumentError."""
-    compact = text.strip().lower().replace(" ", "")
-    parts = _WINDOW.findall(writable(compact))
-    if not parts or "".join(n + u for n, u in parts) != compact:
-        raise BadArgumentError(f"window {text!r} is not a duration; write 15m, 1h, 6h, 24h or 7d")
+    """Read `15m`, `1h`, `7d`, `1h30m` or `last 30 minutes`. Raises BadArgumentError."""
+    short = compact(text).lower().replace(" ", "")
+    parts = _WINDOW.findall(writable(short))
+    if not parts or "".join(n + u for n, u in parts) != short:
+        raise BadArgumentError(
+            f"window {text!r} is not a duration; write 15m, 1h, 6h, 24h or 7d, or two times of "
+            "day in UTC, 14:05-14:20"
+        )
     length = timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
     if not SHORTEST <= length <= LONGEST:
         raise BadArgumentError(f"window {text!r} must be between 1m and 31d")
@@ -32,21 +36,30 @@ def duration_of(text: str) -> timedelta:
 
 
 def window_of(clock: Clock, window: str, until: str) -> Window:
-    """Return the window that ends at `until` (ISO time; empty: now)."""
+    """Return the window of a length that ends at `until` (empty: now), or that names both ends.
+
+    Both are read as a person types them (`tools.observe.spoken_times`), in UTC.
+    """
     now = clock.now()
-    end = now
-    if until.strip():
-        try:
-            end = datetime.fromisoformat(until.strip())
-        except ValueError as error:
-            raise BadArgumentError(
-                f"until {until!r} is no ISO time; write 2026-11-20T14:05:00Z, or leave it empty "
-                "for now"
-            ) from error
-        end = end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC)
-        if end > now + timedelta(minutes=1):
-            raise BadArgumentError(f"until {until!r} lies in the future; now is {stamp(now)}")
-    return Window.ending(min(end, now), duration_of(window))
+    end = moment(until, now)
+    if end is None:
+        raise BadArgumentError(
+            f"until {until!r} is no time; write 2026-11-20T14:05:00Z or 14:05 (UTC), or leave it "
+            "empty for now"
+        )
+    if end > now + SKEW:
+        raise BadArgumentError(f"until {until!r} lies in the future; now is {stamp(now)}")
+    ends = range_of(window, now)
+    if ends is None:
+        return Window.ending(min(end, now), duration_of(window))
+    if until.strip() and abs(end - ends[1]) > SKEW:
+        raise BadArgumentError(
+            f"window {window!r} ends at {stamp(ends[1])} and until says {stamp(end)}; leave one out"
+        )
+    length = ends[1] - ends[0]
+    if not SHORTEST <= length <= LONGEST:
+        raise BadArgumentError(f"window {window!r} must be between 1m and 31d")
+    return Window(*ends)
 
 
 def metric_of(catalogue: Catalogue, name: str) -> MetricSpec:
@@ -63,7 +76,9 @@ def service_of(catalogue: Catalogue, name: str) -> ServiceSpec:
     for known, spec in catalogue.services.items():
         if known.lower() == wanted or wanted in {alias.lower() for alias in spec.aliases}:
             return spec
-    raise NotFoundError(f"no service {name!r} in the catalogue.{nearest(name, catalogue.services)}")
+    hint = "; objects are what list_events and kubernetes_get take" if "/" in wanted else ""
+    meant = nearest(wanted.rpartition("/")[2], catalogue.services)
+    raise NotFoundError(f"no service {name!r} in the catalogue{hint}.{meant}")
 
 
 def place_of(port: P, catalogue: Catalogue, service: str, instance: str) -> tuple[str, P]:

@@ -12,6 +12,7 @@ from tools.contract import Risk, ToolResult, tool
 from tools.errors import BackendDeniedError, BadArgumentError
 from tools.fleet import pick, silence
 from tools.observe.asking import service_of, span, stamp, window_of
+from tools.observe.object_events import events_of, is_object
 from tools.observe.workload_lines import event_line
 from tools.observe.workload_rows import event_row
 from tools.ports import Changes, Clock, Cluster
@@ -40,17 +41,23 @@ async def list_events(
     `since` is when one was seen first, `at` when last: it may have begun before the window.
 
     Args:
-        service: Service name or alias; empty for all catalogued namespaces.
+        service: Service name or alias, or one object: node/n1, pvc/data-0, team-a/job/backup. Empty
+            for all catalogued namespaces.
         warnings_only: True leaves out events of type Normal.
         window: Length of the window: 15m, 1h, 6h, 24h. Clusters keep events about an hour.
         until: End of the window as ISO time in UTC; empty means now.
         cluster: Cluster by name; empty for the service's own, or all.
     """
     asked = window_of(clock, window, until)
-    spec = service_of(catalogue, service) if service else None
+    one = is_object(service)
+    spec = service_of(catalogue, service) if service and not one else None
     place = pick(clusters, cluster, cluster=spec.cluster if spec else "", what="cluster")
     gaps: tuple[str, ...] = ()
-    if spec is not None:
+    understood = ""
+    if one:
+        understood, found, gaps = await events_of(place, catalogue, service, asked)
+        understood = f" {understood}"
+    elif spec is not None:
         refs = [replace(ref, cluster=cluster or ref.cluster) for ref in spec.workloads]
         told = await events_about(place, refs, asked)
         found, gaps = list(told.events), told.unseen
@@ -60,7 +67,7 @@ async def list_events(
     found.sort(key=lambda each: each.at, reverse=True)
     rows = [event_row(each) for each in found]
     bad = sum(each.type == "Warning" for each in found)
-    lines = [f"{len(rows)} events, {bad} of them warnings, {span(asked)}"]
+    lines = [f"{len(rows)} events{understood}, {bad} of them warnings, {span(asked)}"]
     ordered = sorted(rows, key=lambda row: row["type"] != "Warning")  # stable: newest first within
     lines += [f"- {event_line(row)}" for row in ordered[:SHOWN]]
     if len(rows) > SHOWN:

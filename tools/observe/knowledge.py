@@ -122,7 +122,11 @@ def _row(catalogue: Catalogue, spec: ServiceSpec) -> dict[str, Any]:
 
 @tool(risk=Risk.READ)
 async def get_time(clock: Clock, /) -> ToolResult:
-    """Return the present time in UTC. Every window that has no end ends now."""
+    """Return the present time in UTC. Every window that has no end ends now.
+
+    Windows of all tools may also be "14:05-14:20", "since 14:05", "today", "yesterday", "last 30
+    minutes"; until may be "14:05", the last one there was. All in UTC.
+    """
     now = clock.now()
     text = stamp(now)
     return ToolResult(f"It is {text} ({now:%A})", {"now": text, "weekday": f"{now:%A}"}, value=now)

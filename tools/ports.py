@@ -32,6 +32,7 @@ from tools.world import (
 )
 
 T = TypeVar("T")
+MOST_LOG_BYTES = 1_000_000  # of one container's log in one answer
 
 
 class Clock(Protocol):
@@ -210,10 +211,9 @@ class Logs(HasHealth, Protocol):
     ) -> LogPage:
         """Return lines that contain `text` (taken literally, any case), newest first by default.
 
-        `pattern` is an RE2 expression that a part of a line must match, any case as well.
-        `trace_id` keeps the lines of one trace: named by a label, by structured metadata or in
-        the text. Raises BackendRefusedError for a search the store could only answer by reading
-        too much; the message says how to narrow it.
+        `pattern` is an RE2 expression that a part of a line matches, any case. `trace_id` keeps
+        the lines of one trace: named by a label, by structured metadata or in the text. Raises
+        BackendRefusedError for what reads too much; the message says how to narrow it.
         """
         ...
 
@@ -258,9 +258,6 @@ class Traces(HasHealth, Protocol):
         ...
 
 
-MOST_LOG_BYTES = 1_000_000  # of one container's log in one answer
-
-
 class Cluster(HasHealth, Protocol):
     """Reading a Kubernetes cluster. Identity: the reading one."""
 
@@ -289,11 +286,9 @@ class Cluster(HasHealth, Protocol):
     async def log_of(
         self, pod: WorkloadRef, container: str = "", *, previous: bool = False, lines: int = 100
     ) -> str:
-        """Return the last lines that a container wrote, each behind its time (RFC 3339).
+        """Return the last lines of a container (empty: the first), each behind its time (RFC 3339).
 
-        Empty means the pod's only or first container; `previous` the one that ended before it. At
-        most `MOST_LOG_BYTES`. Raises NotFoundError where there is no such pod, where the container
-        has not begun, and where no earlier one is kept.
+        `previous` is the one that ended before it. At most `MOST_LOG_BYTES`. Raises NotFoundError.
         """
         ...
 

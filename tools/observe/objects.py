@@ -46,6 +46,16 @@ class Examined:
         """Return the service an object belongs to, empty when it is nobody's."""
         return self.services.get(subject, ServiceName(""))
 
+    def placed(self) -> dict[ServiceName, set[str]]:
+        """Return on which nodes the pods of each service run."""
+        found: dict[ServiceName, set[str]] = {}
+        for pod in self.state.pods:
+            name = self.service(self.state.workload_of(pod))
+            node = str((pod.get("spec") or {}).get("nodeName") or "")
+            if name and node:
+                found.setdefault(name, set()).add(node)
+        return found
+
     def causes(self, lines: dict[Any, int]) -> tuple[ObjectCause, ...]:
         """Return what may have begun it; `lines` counts whom error lines blame."""
         return causes(self.state, self.found, lines)

@@ -149,3 +149,8 @@ async def test_a_question_about_one_service_is_not_answered_with_anothers_troubl
     )
     investigator = Investigator(lambda: CATALOGUE)
     assert len(investigator._relevant_objects(intent, Observed(examined=told))) == found
+
+
+async def test_where_the_pods_of_a_service_run_is_known() -> None:
+    (one,) = (await examined(Listing(Lab()))).value
+    assert one.placed() == {"front": {"worker"}, "back": {"worker"}}

@@ -89,8 +89,7 @@ async def query_metric(  # noqa: PLR0913, PLR0917 - the arguments are the model'
             lines.append(text)
     if len(rows) > SHOWN_SERIES:
         lines.append(f"… {len(rows) - SHOWN_SERIES} more series, less bad than these")
-    notes = [*warnings_of(everything), *([thin] if thin else [])]
-    notes += [true.note] if true.note else []
+    notes = [*warnings_of(everything), *filter(None, [thin, true.note])]
     head = f"{spec.name} ({spec.description}; {spec.unit}), {span(asked)}{_grid(shown)}{told.head}"
     lines = [*(f"NOTE: {note}" for note in notes), *lines]
     if not rows:

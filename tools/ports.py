@@ -30,6 +30,7 @@ from tools.world import (
     Window,
     WorkloadRef,
 )
+from tools.world.conclusions import LearnedBatch
 
 T = TypeVar("T")
 MOST_LOG_BYTES = 1_000_000  # of one container's log in one answer
@@ -142,12 +143,9 @@ class Metrics(HasHealth, Protocol):
 
 
 class PartedReading(Reading):
-    """A `Reading` that several questions were asked for."""
+    """A `Reading` that several questions were asked for; `queries` counts them."""
 
-    def __init__(self, series: Iterable[Series], warnings: Iterable[str], queries: int) -> None:
-        """`queries` counts the questions."""
-        super().__init__(series, warnings)
-        self.queries = queries
+    queries = 1
 
 
 @runtime_checkable
@@ -159,8 +157,7 @@ class ReadsInParts(Protocol):
     ) -> PartedReading:
         """Evaluate as `query_range` does, a few values of one label at a time.
 
-        The result keeps the label, and every selector's series bear it. Raises
-        AnswerTooLargeError where one value is too large, or where the parts are not the whole.
+        Raises AnswerTooLargeError where the parts are not the whole, or one value is too large.
         """
         ...
 
@@ -435,14 +432,6 @@ class Changes(Protocol):
     async def recent(self, window: Window, services: Sequence[str] = ()) -> list[Change]:
         """Return changes in the window, newest first; all services when none is named."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class LearnedBatch:
-    """What one save of baselines left that no later one replaced; saves are numbered."""
-
-    revision: int
-    baselines: tuple[Baseline, ...]
 
 
 class Baselines(Protocol):

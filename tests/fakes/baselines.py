@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tools.ports import LearnedBatch
 from tools.world import Baseline, Labels, MetricName
+from tools.world.conclusions import LearnedBatch
 
 
 class FakeBaselines:

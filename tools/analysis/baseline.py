@@ -145,14 +145,23 @@ def _spread_out(series: Series) -> Series:
     return Series(series.metric, series.labels, times, values, SLOT, series.unit)
 
 
+def _group_medians(values: Floats, groups: Slots, count: int) -> Floats:
+    """Return the median of the known values of each group, NaN where a group has none."""
+    there = ~np.isnan(values)
+    known, group = values[there], groups[there]
+    ordered = known[np.lexsort((known, group))]
+    sizes = np.bincount(group, minlength=count)
+    first = np.cumsum(sizes) - sizes
+    result = np.full(count, np.nan)
+    some = sizes > 0
+    low = ordered[(first + (sizes - 1) // 2)[some]]
+    result[some] = (low + ordered[(first + sizes // 2)[some]]) / 2.0
+    return result
+
+
 def _slot_medians(values: Floats, slots: Slots, count: int) -> Floats:
     """Return the median per slot; slots without a value are bridged from their neighbours."""
-    result = np.full(count, np.nan)
-    for slot in range(count):
-        part = values[slots == slot]
-        part = part[~np.isnan(part)]
-        if part.size:
-            result[slot] = np.median(part)
+    result = _group_medians(values, slots, count)
     known = ~np.isnan(result)
     if not known.any():
         return np.zeros(count)
@@ -212,24 +221,27 @@ def _weekly_shape(coarse: Series, trend: Floats, daily: Floats) -> Floats:
     hours = np.floor(coarse.times / 3600).astype(np.int64)
     # Weeks are counted back from the end, so that a shorter first week holds the oldest hours.
     age = (hours[-1] - hours) // 168
-    weekly = np.full((int(age.max()) + 1, 168), np.nan)
-    for week in range(weekly.shape[0]):
-        inside = (age == week) & ~np.isnan(left)
-        for hour in np.unique(hours[inside] % 168):
-            weekly[week, hour] = np.median(left[inside & (hours % 168 == hour)])
-    hourly = np.array([_agreed(column[~np.isnan(column)]) for column in weekly.T])
+    weeks = int(age.max()) + 1
+    weekly = _group_medians(left, age * 168 + hours % 168, weeks * 168).reshape(weeks, 168)
+    hourly = _agreed(weekly)
     middles = (np.arange(168) + 0.5) * 3600
     at = (np.arange(PER_WEEK) + 0.5) * SLOT
     shape: Floats = np.interp(at, middles, hourly, period=WEEK)
     return shape
 
 
-def _agreed(weeks: Floats) -> float:
-    if weeks.size >= 3:
-        return float(np.median(weeks))
-    if weeks.size == 2 and weeks[0] * weeks[1] > 0:
-        return float(min(weeks, key=abs))
-    return 0.0
+def _agreed(weekly: Floats) -> Floats:
+    """Return for each hour (a column) what its weeks (rows) agree on; NaN is a week without it."""
+    count = np.count_nonzero(~np.isnan(weekly), axis=0)
+    ordered = np.sort(weekly, axis=0)  # NaN goes last
+    columns = np.arange(weekly.shape[1])
+    low = ordered[np.maximum(count - 1, 0) // 2, columns]
+    middle = (low + ordered[np.minimum(count // 2, weekly.shape[0] - 1), columns]) / 2.0
+    one, other = ordered[0], ordered[min(1, weekly.shape[0] - 1)]
+    smaller = np.where(np.abs(one) <= np.abs(other), one, other)
+    with np.errstate(invalid="ignore"):
+        two = np.where(one * other > 0, smaller, 0.0)
+    return np.where(count >= 3, middle, np.where(count == 2, two, 0.0))
 
 
 def _recent_level(coarse: Series, profile: Floats, slope: float, days: float) -> float:

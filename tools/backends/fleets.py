@@ -84,7 +84,9 @@ class PlacedMetrics(_Placed):
         found = await self._inner.query_range_in_parts(promql, label, window, step)
         placed = (replace(each, labels=self._labels(promql, each.labels)) for each in found)
         told = (f"{self.name}: {text}" for text in found.warnings)
-        return PartedReading(placed, told, found.queries)
+        parted = PartedReading(placed, told)
+        parted.queries = found.queries
+        return parted
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
         """Evaluate at one instant."""

@@ -129,6 +129,14 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedBatch:
+    """What one save of baselines left that no later one replaced; saves are numbered."""
+
+    revision: int
+    baselines: tuple[Baseline, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """One candidate root cause; `confidence` in [0, 1]."""
 

@@ -19,7 +19,6 @@ from bot.domain.heartbeat import Heartbeat
 from bot.domain.ids import AlertId, AnomalyId, ChannelId, FindingId, IncidentId, UserId
 from bot.domain.incident import Incident, TimelineEntry
 from bot.domain.place import Place
-from tools.ports import LearnedBatch
 from tools.world import (
     Baseline,
     Change,
@@ -28,6 +27,7 @@ from tools.world import (
     ServiceName,
     Window,
 )
+from tools.world.conclusions import LearnedBatch
 
 
 class Anomalies(Protocol):

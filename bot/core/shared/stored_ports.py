@@ -9,8 +9,9 @@ from typing import Any
 from bot.core.ports import Store
 from bot.domain.secrets.redaction import Redactor
 from tools.kubernetes_objects import config_hash
-from tools.ports import ConfigVersion, LearnedBatch
+from tools.ports import ConfigVersion
 from tools.world import Baseline, Change, FiringAlert, Labels, MetricName, Window, WorkloadRef
+from tools.world.conclusions import LearnedBatch
 
 
 class StoredBaselines:

@@ -14,8 +14,8 @@ from bot.core.ports.detection import LearnedMetric
 from bot.store.codec import from_json, pack, to_json, unpack
 from bot.store.schema import Base, number_column, table_of, text_column, time_column
 from bot.store.session import Session
-from tools.ports import LearnedBatch
 from tools.world import Baseline, Labels, MetricName
+from tools.world.conclusions import LearnedBatch
 
 FIGURES = (
     "samples", "slot_seconds", "mean", "std", "median", "mad", "trend_per_day", "quality", "unit",

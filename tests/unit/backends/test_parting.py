@@ -14,7 +14,7 @@ import pytest
 
 from tools.backends.prometheus import Prometheus, PrometheusConfig
 from tools.backends.prometheus.parting import (
-    Beginning,
+    NameStart,
     can_part,
     of_others,
     of_values,
@@ -88,13 +88,13 @@ OURS = r'app=~"(?:a|b\\.c)"'
     ],
 )
 def test_every_selector_gets_the_matcher(promql: str, written: str) -> None:
-    part = (Beginning("a", whole=True), Beginning("b.c", whole=True))
+    part = (NameStart("a", whole=True), NameStart("b.c", whole=True))
     assert of_values(promql, "app", part) == written.replace("OURS", OURS)
 
 
 def test_what_selects_otherwise_than_it_seems_is_refused() -> None:
     with pytest.raises(BadArgumentError, match="cannot be asked in parts"):
-        of_others('{app="x" or app="y"}', "app", [(Beginning("a"),)])
+        of_others('{app="x" or app="y"}', "app", [(NameStart("a"),)])
 
 
 def patterns(counts: dict[str, float], most: int) -> list[str]:

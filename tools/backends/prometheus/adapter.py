@@ -144,11 +144,12 @@ class Prometheus:
         except AnswerTooLargeError:
             del self._parts[promql, label]  # it grew: the next question plans anew
             raise
-        return PartedReading(
+        whole = PartedReading(
             (series for answer in answers for series in answer),
             (text for answer in answers for text in answer.warnings),
-            asked + len(queries),
         )
+        whole.queries = asked + len(queries)
+        return whole
 
     async def _counts(self, promql: str, label: str, at: datetime) -> dict[str, float]:
         """Return how many series each value of a label has; of values there may be many."""

@@ -37,14 +37,14 @@ _RELABELLING = frozenset({"label_replace", "label_join"})
 _SPARE_RATIO = 0.8  # of what one answer may hold: a part grows until it is planned anew
 
 
-class Beginning(NamedTuple):
+class NameStart(NamedTuple):
     """How values of the label begin; `whole`: it is a value, and none that goes on."""
 
     text: str
     whole: bool = False
 
 
-Part = tuple[Beginning, ...]
+Part = tuple[NameStart, ...]
 
 
 def can_part(promql: str, label: str) -> bool:
@@ -92,7 +92,7 @@ def plan_parts(counts: Mapping[str, float], most: int) -> list[Part]:
     longer question than a server reads, and a new one belongs to the part that its name begins.
     """
     room = max(1.0, most * _SPARE_RATIO)
-    parts: list[list[Beginning]] = []
+    parts: list[list[NameStart]] = []
     left = 0.0
     for beginning, count in _beginnings(sorted(counts.items()), "", room):
         if not parts or count > left:
@@ -105,14 +105,14 @@ def plan_parts(counts: Mapping[str, float], most: int) -> list[Part]:
 
 def _beginnings(
     values: Sequence[tuple[str, float]], begun: str, room: float
-) -> Iterator[tuple[Beginning, float]]:
+) -> Iterator[tuple[NameStart, float]]:
     """Yield beginnings with their counts for sorted values that all begin alike."""
     total = sum(count for _, count in values)
     if total <= room:
-        yield Beginning(begun), total
+        yield NameStart(begun), total
         return
     if len(values) == 1:
-        yield Beginning(values[0][0], whole=True), total
+        yield NameStart(values[0][0], whole=True), total
         return
     shared = _shared([values[0][0], values[-1][0]])
     groups: dict[str, list[tuple[str, float]]] = {}
@@ -120,7 +120,7 @@ def _beginnings(
         groups.setdefault(value[: len(shared) + 1], []).append((value, count))
     for prefix, group in groups.items():
         if prefix == shared:  # the value that the others begin with
-            yield Beginning(shared, whole=True), group[0][1]
+            yield NameStart(shared, whole=True), group[0][1]
         else:
             yield from _beginnings(group, prefix, room)
 
@@ -141,7 +141,7 @@ def _pattern(part: Part, skip: int = 0) -> str:
     if len(part) == 1:
         return _escaped(part[0].text[skip:]) + ("" if part[0].whole else ".*")
     end = skip + len(_shared([each.text[skip:] for each in part]))
-    groups: dict[str, list[Beginning]] = {}
+    groups: dict[str, list[NameStart]] = {}
     for each in part:
         groups.setdefault(each.text[end : end + 1], []).append(each)
     inner = "|".join(_pattern(tuple(group), end) for group in groups.values())

@@ -99,20 +99,17 @@ async def read_views(
     """
     try:
         found = views_in(await metrics.metric_names())
-        judged = [
-            each
-            for view in found
-            for each in await _judged(metrics, spec_of(view), services, asked, wide, step)
-        ]
-        numbers: dict[str, Numbers] = {}
-        for view in found:
-            unusual = [each for each in judged if each.spec.name == view.metric and each.stretches]
-            if view.number and unusual:
-                counted = spec_of(replace(view, unit="calls/s"), view.number)
-                for each in await _judged(metrics, counted, services, asked, wide, step):
-                    numbers[view.metric] = dict(_numbers(each))
     except BackendError:
         return [], {}
+    judged: list[JudgedMetric] = []
+    numbers: dict[str, Numbers] = {}
+    for view in found:
+        read = await _judged(metrics, spec_of(view), services, asked, wide, step)
+        judged += read
+        if view.number and any(each.stretches for each in read):
+            counted = spec_of(replace(view, unit="calls/s"), view.number)
+            for each in await _judged(metrics, counted, services, asked, wide, step):
+                numbers[view.metric] = dict(_numbers(each))
     return judged, numbers
 
 
@@ -124,7 +121,10 @@ async def _judged(
     wide: Window,
     step: timedelta,
 ) -> list[JudgedMetric]:
-    told: list[Series] = await metrics.query_range(spec.query, wide, step)
+    try:
+        told: list[Series] = await metrics.query_range(spec.query, wide, step)
+    except BackendError:
+        return []
     named = [(each, whose(each.labels, services)) for each in told]
     kept = [(each, name) for each, name in named if name]
     if not kept:

@@ -88,6 +88,17 @@ async def test_idle_sessions_that_pile_up_are_told_as_kept_and_not_used() -> Non
     assert "connections are kept, not used" in facts["wait-dominates"].sentence
 
 
+async def test_a_statement_told_with_its_text_is_told_short() -> None:
+    store = Store()
+    for part, factor in (("select 1", 1.0), (f"select {'x, ' * 500}y", 40.0)):
+        store.view(STATEMENTS, part, 0.1, factor)
+    facts = {each.predicate: each for each in await looked(store)}
+    start = facts["statement-dominates"]
+    assert start.subject.name.startswith("select x, x")
+    assert len(start.subject.name) <= 120
+    assert len(start.sentence) < 320
+
+
 async def test_a_load_as_ever_has_no_holder_however_uneven_it_is() -> None:
     store = Store()
     store.view(STATEMENTS, "11", 5)

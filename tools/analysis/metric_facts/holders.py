@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from foundation.shortened import shortened_line
 from tools.analysis.metric_facts import words
 from tools.analysis.metric_facts.composition import (
     Driver,
@@ -31,6 +32,7 @@ from tools.analysis.rca.facts import Edge, Fact, FactSubject, Link, StartClass, 
 from tools.units import format_value
 from tools.world import Direction, Floats, MetricRole, MetricSpec
 
+LONGEST = 120  # characters of a part's name
 NEWEST = 5  # samples that "now" is the median of
 # Labels that say what a part is, as exporters of databases, servers and meshes write them.
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -185,13 +187,14 @@ def _held(
         why, role = _WAITS.get(meant, ""), Link.START if meant in _WAITS else Link.CARRY
     elif counted is not None:
         why = _WHY.get(driver_of(holder.value, holder.usual, *counted), "")
+    short = shortened_line(holder.name, LONGEST)  # a statement may be given with its text
     of_what = "what was added" if holder.added else "what there is"
     return Fact(
-        subject=FactSubject(kind, holder.name, name),
+        subject=FactSubject(kind, short, name),
         predicate=f"{kind}-dominates",
         role=role,
         sentence=(
-            f"{kind} {holder.name} makes {share} of {of_what} at {name}: "
+            f"{kind} {short} makes {share} of {of_what} at {name}: "
             f"{value} ({spec.name}), usually {usual}{f'; {why}' if why else ''}"
         ),
         source="metrics",

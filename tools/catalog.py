@@ -17,6 +17,7 @@ from tools.observe.anomalies import detect_anomalies, forecast_metric
 from tools.observe.cluster import list_events, recent_changes
 from tools.observe.container_logs import container_logs
 from tools.observe.evidence import read_evidence
+from tools.observe.find_metrics import find_metrics
 from tools.observe.get_objects import kubernetes_get
 from tools.observe.knowledge import get_time, search_incidents, service_map
 from tools.observe.logs import log_patterns, search_logs
@@ -46,6 +47,7 @@ ALL: tuple[Tool, ...] = (
     kubernetes_get,
     container_logs,
     resource_usage,
+    find_metrics,
     query_promql,
     forecast_metric,
     search_incidents,

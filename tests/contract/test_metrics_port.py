@@ -9,11 +9,14 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fixtures import metrics_stores as stores
-from tests.sandboxed import START, platform
+from tests.fixtures.profile import trading_catalogue
+from tests.sandboxed import START, Platform, platform
 from tools.backends.prometheus import Prometheus, PrometheusConfig
 from tools.errors import BackendRefusedError
+from tools.observe.find_metrics import find_metrics
 from tools.ports import Metrics, warnings_of
 from tools.world import Window
 
@@ -188,3 +191,29 @@ async def test_what_real_stores_answer_in_parts_is_the_whole(
             np.testing.assert_allclose(one.values, other.values)
     await whole.close()
     await parted.close()
+
+
+async def test_metrics_are_found_with_their_labels_in_every_store(store: Store) -> None:
+    names = await store.metrics.metric_names()
+    clock = FakeClock(store.end)
+    whole = await find_metrics.function(
+        store.metrics, clock, trading_catalogue(), text=names[0].split("{")[0]
+    )
+    assert whole.payload["metrics"][0]["series"] >= 1
+    assert whole.payload["metrics"][0]["labels_told"]
+
+
+async def test_the_metrics_of_a_service_are_found_in_the_imitated_production(
+    outside: Platform,
+) -> None:
+    metrics = Prometheus(PrometheusConfig(url=outside.prometheus_url))
+    outside.advance(60)
+    result = await find_metrics.function(
+        metrics, FakeClock(outside.clock.now()), trading_catalogue(), service="ledger", text="cpu"
+    )
+    rows = {row["metric"]: row for row in result.payload["metrics"]}
+    used = rows["container_cpu_usage_seconds_total"]
+    assert (used["type"], used["series"]) == ("counter", 2)
+    assert used["services"] == ["ledger"]
+    assert "node_cpu_seconds_total" not in rows
+    await metrics.close()

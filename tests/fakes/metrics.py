@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
+import re2
 
 from tools.errors import BackendError, BackendRefusedError
 from tools.ports import Health, MetricAbout
 from tools.world import Labels, Series, Window, labels_of
+
+LISTING = re.compile(r"(?:(count by \(__name__\) )|topk\(100, )\(?(.+)\)")
+SELECTOR = re.compile(r"\{((?:[^\"{}]|\"(?:[^\"\\]|\\.)*\")*)\}")
+MATCHER = re.compile(r'(\w+)(=~|=)("(?:[^"\\]|\\.)*")')
+
+
+def _matches(series: Series, matchers: Sequence[tuple[str, str, str]]) -> bool:
+    own = {"__name__": series.metric, **dict(series.labels)}
+    for name, operator, written in matchers:
+        value, said = json.loads(written), own.get(name, "")
+        if not (value == said if operator == "=" else re2.fullmatch(value, said)):
+            return False
+    return bool(matchers)
 
 
 class FakeMetrics:
@@ -42,6 +58,8 @@ class FakeMetrics:
 
     async def query(self, promql: str, at: datetime) -> list[tuple[Labels, float]]:
         await self._its_turn()
+        if promql not in self.series and (asked := LISTING.fullmatch(promql)):
+            return self._list(asked[1], asked[2])
         if promql.startswith("count(") and promql not in self.series:
             return self._count(promql)
         found = []
@@ -72,6 +90,23 @@ class FakeMetrics:
         except asyncio.CancelledError:
             self.given_up.set()
             raise
+
+    def _list(self, counts: str, selectors: str) -> list[tuple[Labels, float]]:
+        """Count the series that selectors match by their names, or return some of them."""
+        self.asked.append(selectors)
+        if self.broken is not None:
+            raise self.broken
+        wanted = [MATCHER.findall(each) for each in SELECTOR.findall(selectors)]
+        series = [each for told in self.series.values() for each in told]
+        found = [
+            {"__name__": each.metric, **dict(each.labels)}
+            for each in series
+            if any(_matches(each, matchers) for matchers in wanted)
+        ]
+        if not counts:
+            return [(labels_of(each), 1.0) for each in found[:100]]
+        names = [each["__name__"] for each in found]
+        return [((("__name__", name),), float(names.count(name))) for name in sorted({*names})]
 
     def _count(self, promql: str) -> list[tuple[Labels, float]]:
         """Count the series of the told queries that name the selector's metric."""

@@ -265,13 +265,15 @@ ASKED_ABOUT_SERVICES: Asked = (
     ("service_map", {}), ("query_traces", {}), ("open_tickets", {}), ("describe_workload", {}),
     ("examine_objects", {}), ("examine_metrics", {}), ("kubernetes_get", {"kind": "deploy"}),
     ("kubernetes_get", {"kind": "po"}), ("kubernetes_get", {"kind": "cm"}),
-    ("container_logs", {}), ("resource_usage", {}), ("resource_usage", {"what": "nodes"}),
+    ("container_logs", {}), ("find_metrics", {}),
+    ("resource_usage", {}), ("resource_usage", {"what": "nodes"}),
     ("forecast_metric", {"metric": "order_errors"}),
     ("propose_plan", {"playbook": "pod_restart", "reason": "it fails"}),
     ("run_playbook", {"playbook_id": "pod_restart", "reason": "it fails"}),
 )  # fmt: skip
 NEEDS_ONE = {
     "container_logs",
+    "find_metrics",
     "query_traces",
     "describe_workload",
     "forecast_metric",
@@ -286,6 +288,7 @@ ASKED_ONCE: Asked = (
     *(("kubernetes_get", {"kind": "deploy", "name": who}) for who in ("shop", "cart", "vault")),
     ("container_logs", {"pod": "trading/pod-of-nobody", "previous": True}),
     *(("list_events", {"service": f"deploy/{who}"}) for who in WHOSE),
+    ("find_metrics", {"text": "orders"}), ("find_metrics", {"text": "/failed/"}),
     ("search_logs", {"text": "/could.*found/"}),
     *(("kubernetes_get", {"kind": "cm", "name": name}) for name in SETTINGS.values()),
 )  # fmt: skip

@@ -21,16 +21,18 @@ BENCHES = {
     "cloudops": "recorded incidents of a Kubernetes application: is the cause named; needs --data",
     "petshop": "recorded slow calls of a shop: which service began it; needs --data",
     "figures": "sentences about evidence: wrong figures marked, right ones left alone",
+    "incidents": "generated incidents: is the cause named, healthy left alone; the truth is computed",
     "onboarding": "a strange platform of real programs: what `init` finds, how soon it is useful",
     "throughput": "a cycle over 100,000 series, beside one by one and a floor; takes minutes",
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }
 # only when it is asked for
-BY_NAME = frozenset({"mutants", "cloudops", "petshop", "onboarding", "throughput"})
+BY_NAME = frozenset({"mutants", "cloudops", "petshop", "onboarding", "incidents", "throughput"})
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
     "onboarding": ("seed", "stage"),
     "throughput": ("series", "stage"),
+    "incidents": ("seeds", "kinds", "held_out", "sources"),
     "mutants": (
         "seed",
         "sample",
@@ -91,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--whole", action="store_true", default=None, help="safety: all, no sample")
     add("--stage", help="onboarding: a file of its stages; throughput: cycle, store")
     add("--series", type=int, help="throughput: how many")
+    add("--seeds", help="incidents: A-B, of which worlds")
+    add("--kinds", type=Path, help="incidents: another folder of kinds of faults")
+    add("--held-out", action="store_true", default=None, help="incidents: the sealed ones")
+    add("--sources", action="store_true", default=None, help="incidents: each source away")
     add("--sample", type=int, help="mutants: how many")
     add("--each", type=int, help="mutants: how many at least of every file")
     add("--paths", nargs="+", help="mutants: files and folders to draw from")

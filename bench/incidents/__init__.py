@@ -72,19 +72,14 @@ async def _scored(
             whole = Served(x)
             rules = await ladder.named(whole)
             clear = await ladder.identifiable(whole)
-            asked.append(await _asked(office, x_of(whole), rules, clear=clear, without=()))
+            asked.append(await _asked(office, whole, rules, clear=clear, without=()))
             for source, kept in without.items():
                 kept.append(
-                    await _asked(office, x_of(whole), rules, clear=clear, without=(source,))
+                    await _asked(office, whole, rules, clear=clear, without=(source,))
                 )
             if seed % 25 == 24:
                 _say(f"{len(asked)} incidents")
     return report(asked, without, folder, seeds, generating)
-
-
-def x_of(served: Served) -> Served:
-    """Return what was served: its lines and samples are made once."""
-    return served
 
 
 async def _asked(
@@ -94,6 +89,7 @@ async def _asked(
     began = time.process_time()
     answer = await office.ask(served.x, incident.question, without)
     truths = scoring.judged(incident)
+    first = (answer["causes"] or [{}])[0]
     return Outcome(
         seed=incident.seed,
         state=incident.state,
@@ -104,6 +100,7 @@ async def _asked(
         verdict=str(answer["verdict"]),
         confidence=float(answer["confidence"] or 0.0),
         place=scoring.place_of(answer, truths),
+        mechanism=any(scoring.names_mechanism(first, each) for each in truths),
         ladder=rules,
         seconds=time.process_time() - began,
     )

@@ -23,6 +23,7 @@ EPOCH = datetime(2026, 3, 2, tzinfo=UTC)
 SLOWER, SLOWER_SECONDS, FAILS = 1.5, 0.03, 0.01  # what people notice
 LAST, OF_LAST = 4, 3  # steps: present is three of the last four
 ATTEMPTS = 5
+HERRING = "herring"  # the kind of a truth that was drawn to hurt nobody
 MOST_HERRINGS = 3  # that are checked one by one; the others are checked together
 
 
@@ -36,6 +37,7 @@ class Truth:
     began: float
     hurts: bool  # now
     hurt: bool  # at some time
+    triggers: tuple[str, ...] = ()  # what its deploys changed something to
 
 
 @dataclass(slots=True)
@@ -112,6 +114,7 @@ def play(drawn: Sketch) -> Incident:
                 fault.began,
                 now_,
                 ever,
+                tuple(d.after for d in fault.strike.deploys if d.after),
             )
         )
     for place, herring in enumerate(single, start=1 + len(faults)):
@@ -119,7 +122,7 @@ def play(drawn: Sketch) -> Incident:
         if now_:  # it was to hurt nobody, and does: then it is a cause
             deploy = herring.deploys[0]
             name = stage.name(deploy.part)
-            truths.append(Truth("herring", (name,), ("deploy", "config"), deploy.when, True, ever))
+            truths.append(Truth(HERRING, (name,), ("deploy", "config"), deploy.when, True, ever))
     hurts = any(each.hurts for each in truths)
     hurt = any(each.hurt for each in truths)
     state = "hurts" if hurts else "over" if hurt else "latent" if faults else "healthy"
@@ -129,7 +132,7 @@ def play(drawn: Sketch) -> Incident:
         seed=drawn.seed,
         stage=stage,
         track=track,
-        truths=tuple(sorted(truths, key=lambda each: not each.hurts)),
+        truths=tuple(sorted(truths, key=lambda each: (not each.hurts, each.kind == HERRING))),
         state=state,
         faults=tuple(faults),
         past=tuple(past),

@@ -1,19 +1,21 @@
 """Right or wrong: an answer beside the truth, and figures over many.
 
 A claim is right when its first cause names the subject and the mechanism class of a cause that
-hurts. Of a healthy world, of a latent fault and of one that is over, naming a proved cause is wrong
+hurts, or the subject and the very deploy that began it (by what it changed something to): whoever
+is on call takes that back. `top1_mechanism` counts the first sort alone. Of a healthy world, of a latent fault and of one that is over, naming a proved cause is wrong
 unless it is that very fault.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench.incidents.classes import names_class, names_subject
-from bench.incidents.incident import Incident, Truth
+from bench.incidents.incident import HERRING, Incident, Truth
 
 HIGH = 0.8  # a cause told with so much confidence is meant to be acted on
 BINS = 10
@@ -32,6 +34,7 @@ class Outcome:
     verdict: str
     confidence: float
     place: int  # of the first right cause, from 1; 0: none is
+    mechanism: bool  # whether the first cause names the mechanism as well
     ladder: Mapping[str, bool]  # rule -> whether it names the subject
     seconds: float
 
@@ -56,6 +59,15 @@ def texts_of(cause: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def is_right(cause: Mapping[str, Any], truth: Truth) -> bool:
+    """Say whether a cause names a truth's subject, and its mechanism or the deploy that began it."""
+    subject, sentence = texts_of(cause)
+    if names_mechanism(cause, truth):
+        return True
+    began = any(re.search(rf"(?<![\w.]){re.escape(t)}(?![\w.])", sentence) for t in truth.triggers)
+    return began and names_subject(subject, truth.subjects)
+
+
+def names_mechanism(cause: Mapping[str, Any], truth: Truth) -> bool:
     """Say whether a cause names a truth's subject and mechanism."""
     subject, mechanism = texts_of(cause)
     for name in truth.subjects:
@@ -74,7 +86,7 @@ def place_of(answer: Mapping[str, Any], truths: Iterable[Truth]) -> int:
 
 def judged(incident: Incident) -> list[Truth]:
     """Return the truths that count: what hurts; where nothing does, what once did or would."""
-    hurting = [t for t in incident.truths if t.hurts and t.kind != "herring"]
+    hurting = [t for t in incident.truths if t.hurts and t.kind != HERRING]
     return hurting or [t for t in incident.truths if t.hurts] or list(incident.truths)
 
 
@@ -96,6 +108,7 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return {
         "top1": share(clear, lambda o: o.first),
         "top3": share(clear, lambda o: 1 <= o.place <= 3),
+        "top1_mechanism": share(clear, lambda o: o.mechanism),
         "claimed": share(hurting, lambda o: o.verdict == "cause"),
         "high_share": share(hurting, lambda o: o.verdict == "cause" and o.confidence >= HIGH),
         "precision": share(claims, lambda o: o.first),

@@ -21,7 +21,7 @@ BENCHES = {
     "cloudops": "recorded incidents of a Kubernetes application: is the cause named; needs --data",
     "petshop": "recorded slow calls of a shop: which service began it; needs --data",
     "figures": "sentences about evidence: wrong figures marked, right ones left alone",
-    "incidents": "generated incidents: is the cause named, healthy left alone; the truth is computed",
+    "incidents": "generated incidents: is the cause named, healthy left alone; truth is computed",
     "onboarding": "a strange platform of real programs: what `init` finds, how soon it is useful",
     "throughput": "a cycle over 100,000 series, beside one by one and a floor; takes minutes",
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",

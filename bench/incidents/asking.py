@@ -248,7 +248,7 @@ class Office:
             }
             return Toolbox(usable(self.tools), present | own)
 
-        rules = read_rules(RULES, catalogue.named).rules if RULES.exists() else ()
+        rules = () if "rules" in without else read_rules(RULES, catalogue.named).rules
         desk = AgentDesk(
             store=self.store,
             clock=clock,

@@ -129,9 +129,9 @@ class Drawing:
     names: Names
     space: str = "apps"
 
-    def service(self, **more: str) -> int:
+    def service(self) -> int:
         """Add a service."""
-        return self.graph.add(self.names.service(), **{"namespace": self.space, **more})
+        return self.graph.add(self.names.service(), What.SERVICE, namespace=self.space)
 
     def store(self, owner: int, *, product: str = "", cached: float = 0.35) -> int:
         """Add a database for a service, at times with a cache before it or a replica beside it."""

@@ -51,7 +51,7 @@ async def named(served: Served) -> Mapping[str, bool]:
 
 
 def _judge(series: Series) -> tuple[float, float] | None:
-    """Return how abnormal the end is, in robust deviations, and when that began; None: it is not."""
+    """Return how abnormal the end is, in robust deviations, and since when; None: it is not."""
     values = series.values
     before = values[:BEFORE_STEPS]
     if np.isnan(before).mean() > 0.5 or np.isnan(values[-4:]).all():
@@ -102,7 +102,7 @@ async def identifiable(served: Served) -> bool:
     return any([await _told(served, truth) for truth in judged(served.incident)])
 
 
-async def _told(served: Served, truth: Truth) -> bool:
+async def _told(served: Served, truth: Truth) -> bool:  # noqa: PLR0911 - a writer each
     x, incident = served.x, served.incident
     kinds = {f.kind.name: f for f in (*incident.faults, *incident.past)}
     fault = kinds.get(truth.kind)

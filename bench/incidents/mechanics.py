@@ -161,7 +161,7 @@ class _Engine:
         for _ in range(PASSES):
             link = self._links(arrived)
             self._parts(arrived, link, dt)
-        self._settle(arrived, link, dt, now)
+        self._settle(arrived, dt, now)
         self._record(k, dt, arrived, link)
 
     def _change(self, now: float) -> None:
@@ -312,7 +312,7 @@ class _Engine:
         """Say how each part fares, given how its links do."""
         p = self.p
         down = link.whole @ self.to_src
-        heap = self._heap(arrived)
+        heap = self._heap()
         self.collecting = 1.0 + p.collects * 5.0 * np.clip((heap - 0.8) / 0.18, 0.0, 1.0) ** 2
         work = p.work * self.collecting * (1.0 + p.rework)
         cores = np.maximum(self.strength * p.cores, TINY)
@@ -351,16 +351,17 @@ class _Engine:
         links = np.exp(np.log1p(-np.clip(link.lost, 0.0, 0.999999)) @ self.to_src)
         self.failed = np.clip(1.0 - well * links, 0.0, 1.0)
 
-    def _heap(self, arrived: Floats) -> Floats:
+    def _heap(self) -> Floats:
         """Return how full the memory of the replicas is, and keep it in bytes."""
         p, pods = self.p, self.pods
         here = np.maximum(self.n_ready, 1.0)
         at_work = np.minimum(self.served * self.inside, p.threads * here) + self.queue
         each = (p.base + p.per_request * at_work / here)[:, :, None] + pods.leaked
         self.memory = each * pods.ready
-        return self.memory.max(axis=2) / p.memory
+        full: Floats = self.memory.max(axis=2) / p.memory
+        return full
 
-    def _settle(self, arrived: Floats, link: _Links, dt: float, now: float) -> None:
+    def _settle(self, arrived: Floats, dt: float, now: float) -> None:
         """Carry over what the next step begins with."""
         p, pods = self.p, self.pods
         self.queue = self.kept

@@ -52,7 +52,7 @@ class Start(IntEnum):
 class Parameters:
     """All figures of a world; see the comments for shape and unit."""
 
-    # --- parts, (B, N)
+    # Of parts: shape B by N.
     threads: Floats  # requests at work in one replica at most
     replicas: Floats  # wanted
     cores: Floats  # of processor that one replica may take
@@ -84,7 +84,7 @@ class Parameters:
     rework: Floats  # times a worker does each message over
     handles: Floats  # open files per replica at most
     handle_leak: Floats  # of them that each request leaves open
-    # --- links, (B, E)
+    # Of links: shape B by E.
     calls: Floats  # per request of the caller
     timeout: Floats  # seconds
     retries: Floats
@@ -94,11 +94,11 @@ class Parameters:
     acquire: Floats  # seconds one waits for a connection
     delay: Floats  # seconds on the way
     refuse: Floats  # (B, E, G) share refused on each ground
-    # --- machines, (B, M)
+    # Of machines: shape B by M.
     steal: Floats  # cores that others take
     down: Floats  # 1: it does not answer
     cordoned: Floats  # 1: no new pods
-    # --- everywhere, (B,)
+    # Of everywhere: shape B.
     load: Floats  # people's traffic, times the usual
 
     def spread(self, variants: int) -> Parameters:

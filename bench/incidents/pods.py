@@ -35,6 +35,9 @@ class Phase(IntEnum):
     ABSENT = 10
 
 
+STUCK = frozenset({Phase.NO_IMAGE, Phase.NO_CONFIG, Phase.NO_VOLUME, Phase.UNREADY})
+
+
 class End(IntEnum):
     """Why a container ended last."""
 
@@ -88,7 +91,8 @@ class Pods:
     @property
     def ready(self) -> Bools:
         """Which replicas serve."""
-        return self.phase == Phase.RUNNING
+        serving: Bools = self.phase == Phase.RUNNING
+        return serving
 
     def _place(self, b: int, n: int, r: int) -> bool:
         """Give a replica the emptiest machine of its cluster that still has room."""
@@ -203,12 +207,10 @@ class Pods:
         elif phase is Phase.LOST and now >= self.until[b, n, r]:
             self.begin(b, n, r, now, anew=True)
             self.ended[b, n, r], self.ended_at[b, n, r] = End.EVICTED, now
-        elif phase in {Phase.NO_ROOM, Phase.NO_QUOTA}:
-            if start not in {Start.QUOTA, Start.MISFIT}:
-                self.begin(b, n, r, now, anew=True)
-        elif phase in {Phase.NO_IMAGE, Phase.NO_CONFIG, Phase.NO_VOLUME, Phase.UNREADY}:
-            if start is Start.WELL:
-                self.begin(b, n, r, now, anew=False)
+        elif phase in {Phase.NO_ROOM, Phase.NO_QUOTA} and start not in {Start.QUOTA, Start.MISFIT}:
+            self.begin(b, n, r, now, anew=True)
+        elif phase in STUCK and start is Start.WELL:
+            self.begin(b, n, r, now, anew=False)
 
     def _roll_on(self, b: int, n: int, now: float) -> None:
         wanted = int(self.p.replicas[b, n])

@@ -22,6 +22,7 @@ from bench.incidents.telling import applications, platform, stores
 from bench.incidents.telling.exposure import Exposure, Family
 from bench.incidents.telling.lines import Lines
 from bench.incidents.telling.objects import Objects
+from bench.incidents.telling.requests import merge
 from sandbox.prometheus import evaluate
 from sandbox.prometheus.errors import QueryError
 from sandbox.prometheus.samples import NAME, Matcher
@@ -424,7 +425,7 @@ class Served:
         """Join them; nothing is made before it is asked for."""
         self.x, self.incident, self.without = x, x.incident, frozenset(without)
         made = applications.families(x) | platform.families(x)
-        applications.merge(made, stores.families(x))
+        merge(made, stores.families(x))
         gone: tuple[str, ...] = ()
         gone += STATEMENTS if "statements" in self.without else ()
         gone += EDGES if "call_graph" in self.without else ()

@@ -2,8 +2,8 @@
 
 A claim is right when its first cause names the subject and the mechanism class of a cause that
 hurts, or the subject and the very deploy that began it (by what it changed something to): whoever
-is on call takes that back. `top1_mechanism` counts the first sort alone. Of a healthy world, of a latent fault and of one that is over, naming a proved cause is wrong
-unless it is that very fault.
+is on call takes that back. `top1_mechanism` counts the first sort alone. Of a healthy world and of
+a latent fault, naming a proved cause blames the healthy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bench.incidents.classes import names_class, names_subject
@@ -59,7 +60,7 @@ def texts_of(cause: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def is_right(cause: Mapping[str, Any], truth: Truth) -> bool:
-    """Say whether a cause names a truth's subject, and its mechanism or the deploy that began it."""
+    """Say whether a cause names a truth's subject, and its mechanism or its own deploy."""
     subject, sentence = texts_of(cause)
     if names_mechanism(cause, truth):
         return True
@@ -95,6 +96,10 @@ def share(outcomes: Sequence[Outcome], fits: Callable[[Outcome], bool]) -> float
     return sum(map(fits, outcomes)) / len(outcomes) if outcomes else math.nan
 
 
+def _by(rule: str, outcome: Outcome) -> bool:
+    return outcome.ladder[rule]
+
+
 def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return the bench's figures."""
     hurting = [o for o in outcomes if o.state == "hurts"]
@@ -104,7 +109,7 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
     high = [o for o in claims if o.confidence >= HIGH]
     calm = {"healthy", "recovered"}
     rules = {name for o in outcomes for name in o.ladder}
-    ladder = {rule: share(clear, lambda o, r=rule: o.ladder[r]) for rule in sorted(rules)}
+    ladder = {rule: share(clear, partial(_by, rule)) for rule in sorted(rules)}
     return {
         "top1": share(clear, lambda o: o.first),
         "top3": share(clear, lambda o: 1 <= o.place <= 3),

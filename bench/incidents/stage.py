@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -183,11 +184,11 @@ def _look(
     parameters: Parameters,
     machines: Sequence[str],
     cores: float,
-    share: Floats,
+    share: Any,
     seed: int,
 ) -> Track:
     at = np.arange(1, 13) * 60.0
     one = parameters.spread(1)
     pods = Pods(graph, one, list(machines), cores, np.random.default_rng(seed))
     flow = np.repeat(share[None, :], len(at), axis=0)
-    return World(graph, one, pods, cores, flow, at, ((),)).run()
+    return World(graph, one, pods, cores, flow, at.astype(np.float64), ((),)).run()

@@ -20,12 +20,10 @@ def strike(stage: Stage, place: int, when: float, random: Random) -> Strike:
     left = random.uniform(0.01, 0.1)
     changes = [Change(when, "flush", (place,), left), Change(when, "hit", (place,), left)]
     tight = random.uniform(0.25, 0.45)  # this database was small, because it has a cache
-    for store in behind:
-        changes.append(
-            Change(
-                when, "work", (store,), max(tight / max(stage.use(store), 0.01), 1.0), times=True
-            )
-        )
+    changes += [
+        Change(when, "work", (n,), max(tight / max(stage.use(n), 0.01), 1.0), times=True)
+        for n in behind
+    ]
     return Strike(tuple(changes), (stage.name(place),), part=place)
 
 

@@ -16,7 +16,7 @@ def strike(stage: Stage, place: int, when: float, random: Random) -> Strike:
     free = stage.figure("memory", place) - stage.figure("base", place)
     minutes = random.uniform(12, 35)
     each = free * stage.figure("replicas", place) / (stage.rate(place) * minutes * 60.0)
-    deploys = ()
+    deploys: tuple[Deploy, ...] = ()
     if random.random() < 0.5:
         tag = f"v{random.integers(2, 9)}.{random.integers(0, 20)}.{random.integers(0, 9)}"
         deploys = (Deploy(when, place, "deploy", f"{stage.name(place)} {tag}", "image", "", tag),)

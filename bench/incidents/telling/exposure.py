@@ -105,7 +105,8 @@ class Exposure:
         held = resets[self.step]
         again = np.concatenate([[False], np.diff(held) > 0])
         base = np.maximum.accumulate(np.where(again, counter, 0.0))
-        return counter - base
+        counted: Floats = counter - base
+        return counted
 
     def pods(self, part: int) -> list[Pod]:
         """Return every pod a part had in these hours."""
@@ -147,11 +148,13 @@ class Exposure:
     @cached_property
     def serving(self) -> Floats:
         """Return how many replicas of each part serve, (T, N)."""
-        return (self.incident.track.phase == Phase.RUNNING).sum(axis=2).astype(float)
+        count: Floats = (self.incident.track.phase == Phase.RUNNING).sum(axis=2).astype(float)
+        return count
 
     def share(self, pod: Pod) -> Floats:
         """Return which share of its part's requests a pod serves, (T,)."""
-        return pod.running / np.maximum(self.serving[:, pod.part.number], 1.0)
+        served: Floats = pod.running / np.maximum(self.serving[:, pod.part.number], 1.0)
+        return served
 
     def resets(self, pod: Pod) -> Floats:
         """Return how often a pod's container was begun again, (T,)."""
@@ -160,7 +163,8 @@ class Exposure:
 
     def seen(self, running: Bools) -> Bools:
         """Return at which scrapes a target answered: some are missed."""
-        return running[self.step] & self.answered()
+        kept: Bools = running[self.step] & self.answered()
+        return kept
 
     def answered(self) -> Bools:
         """Return which scrapes came through; a few targets have a hole of minutes."""
@@ -185,10 +189,11 @@ def shares_below(bounds: Sequence[float], mean: Floats, spread: float) -> Floats
     """Return which share of requests takes at most each bound, (K, …); times are log-normal."""
     middle = np.log(np.maximum(mean, 1e-7)) - spread**2 / 2
     z = (np.log(np.array(bounds))[:, None] - middle[None, :]) / spread
-    return 1.0 / (1.0 + np.exp(np.clip(-1.702 * z, -60, 60)))
+    below: Floats = 1.0 / (1.0 + np.exp(np.clip(-1.702 * z, -60, 60)))
+    return below
 
 
-WATCHED = (("all", 0.70), ("platform", 0.18), ("nothing", 0.12))
+WATCHED = ("all", "platform", "nothing")
 STYLES = ("go", "otel", "micrometer", "aspnet", "flask", "gauges")
 HELD_STYLES = ("dropwizard", "envoy", "summary_ms")
 TONGUES = ("logfmt", "zap", "klog", "logback", "python", "pino", "dotnet", "chinese")
@@ -217,15 +222,15 @@ def expose(incident: Incident, *, held_out: bool) -> Exposure:
     """Draw what of an incident is told, and how."""
     random = np.random.default_rng([incident.seed, 23, int(held_out)])
     graph = incident.stage.graph
-    words, odds = zip(*WATCHED, strict=True)
+    words = list(WATCHED)
     least = random.uniform(0.6, 0.8)  # 20 to 40 % are watched in part or not at all
-    odds = (least, (1 - least) * 0.6, (1 - least) * 0.4)
+    shares = [least, (1 - least) * 0.6, (1 - least) * 0.4]
     watched, style, tongue = {}, {}, {}
     styles = HELD_STYLES if held_out else STYLES
     ours = list(random.choice(styles, size=min(3, len(styles)), replace=False))
     for part in graph.parts:
         n = part.number
-        watched[n] = str(random.choice(words, p=odds))
+        watched[n] = str(random.choice(words, p=shares))
         if part.what is What.OUTSIDE:
             watched[n], style[n], tongue[n] = "nothing", "", ""
         elif part.what is What.SERVICE:

@@ -8,8 +8,8 @@ import numpy as np
 
 from bench.incidents.graph import Part, What
 from bench.incidents.parameters import Floats
-from bench.incidents.telling.applications import Families
 from bench.incidents.telling.exposure import Exposure, Family, Row, spec
+from bench.incidents.telling.requests import Families
 from tools.world import MetricSpec
 
 

@@ -46,6 +46,7 @@ from tools.ports import (
     Cluster,
     EvidenceShelf,
     History,
+    LearnedBatch,
     Logs,
     Metrics,
     PlanDesk,
@@ -118,6 +119,10 @@ class NothingLearned:
     async def all(self) -> list[Baseline]:
         """Return nothing."""
         return []
+
+    async def after(self, revision: int) -> LearnedBatch | None:  # noqa: ARG002 - the port's
+        """Return nothing."""
+        return None
 
 
 class NoCases:

@@ -16,13 +16,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import re2
 
-from bench.incidents.graph import What
 from bench.incidents.telling import applications, platform, stores
 from bench.incidents.telling.exposure import Exposure, Family
 from bench.incidents.telling.lines import Lines
 from bench.incidents.telling.objects import Objects
 from bench.incidents.telling.requests import merge
+from bench.incidents.traces import WorldTraces
 from sandbox.prometheus import evaluate
 from sandbox.prometheus.errors import QueryError
 from sandbox.prometheus.samples import NAME, Matcher
@@ -31,9 +32,8 @@ from sandbox.prometheus.samples import labels_of as stored
 from sandbox.prometheus.values import Scalar, Vector
 from tools.backends.fleets import ClusterFleet
 from tools.backends.kubernetes.pod_status import pod_status
-from tools.errors import BackendRefusedError, NotFoundError
+from tools.errors import BackendRefusedError, GoneError, NotFoundError
 from tools.ports import Health, LogPage, MetricAbout
-from tools.tracing import Span, Trace, TraceHead
 from tools.world import (
     Change,
     ChangeKind,
@@ -43,7 +43,6 @@ from tools.world import (
     MetricSpec,
     PodStatus,
     Series,
-    ServiceName,
     Window,
     WorkloadRef,
 )
@@ -209,6 +208,7 @@ class WorldLogs:
         *,
         service: str = "",
         text: str = "",
+        pattern: str = "",
         level: str = "",
         trace_id: str = "",
         oldest_first: bool = False,
@@ -228,6 +228,7 @@ class WorldLogs:
             if window.start <= line.at < window.end
             and (not level or line.level in levels)
             and wanted in line.text.lower()
+            and (not pattern or re2.search(f"(?i){pattern}", line.text))
             and not trace_id
         ]
         found.sort(key=lambda line: line.at, reverse=not oldest_first)
@@ -242,9 +243,10 @@ class WorldLogs:
 class WorldCluster:
     """`tools.ports.Cluster` over one cluster of a world."""
 
-    def __init__(self, objects: Objects, name: str) -> None:
+    def __init__(self, objects: Objects, lines: Lines, name: str) -> None:
         """Serve one cluster."""
-        self.objects, self.name = objects, name
+        self.objects, self.lines, self.name = objects, lines, name
+        self.numbers = {p.name: p.number for p in objects.graph.parts}
 
     async def events(self, window: Window, namespace: str = "") -> list[ClusterEvent]:
         """Return events, newest first."""
@@ -258,11 +260,13 @@ class WorldCluster:
 
     async def pods(self, workload: WorkloadRef) -> list[PodStatus]:
         """Return the pods of a workload."""
+        owned = workload.kind != "Pod"
         await self.get(workload)
         return [
             pod_status(each, self.name)
             for each in self.objects.of(self.name, "Pod")
-            if each["metadata"]["labels"]["app"] == workload.name
+            if workload.name
+            == (each["metadata"]["labels"]["app"] if owned else each["metadata"]["name"])
         ]
 
     async def get(self, ref: WorkloadRef) -> Mapping[str, Any]:
@@ -276,7 +280,9 @@ class WorldCluster:
     async def list(
         self, kind: str, namespace: str, selector: Mapping[str, str] | None = None
     ) -> list[Mapping[str, Any]]:
-        """Return objects of a kind."""
+        """Return objects of a kind; nobody measures pods and machines for the API here."""
+        if kind in {"PodMetrics", "NodeMetrics"}:
+            raise GoneError(f"the cluster serves no {kind}")
         return [
             each
             for each in self.objects.of(self.name, kind)
@@ -284,138 +290,27 @@ class WorldCluster:
             and (selector or {}).items() <= (each["metadata"].get("labels") or {}).items()
         ]
 
+    async def log_of(
+        self, pod: WorkloadRef, container: str = "", *, previous: bool = False, lines: int = 100
+    ) -> str:
+        """Return the last lines of a pod's container, or of the one that ended before it."""
+        item = await self.get(pod)
+        status = (item["status"].get("containerStatuses") or [{}])[0]
+        ended = (status.get("lastState") or {}).get("terminated")
+        if previous and not ended:
+            raise GoneError(f"previous terminated container {container!r} in {pod} not found")
+        number = self.numbers[item["metadata"]["labels"]["app"]]
+        kept = [
+            f"{line.at:%Y-%m-%dT%H:%M:%S.%fZ} {line.text}"
+            for line in self.lines.written(number)
+            if dict(line.labels)["pod"] == pod.name
+            and (not ended or previous == (f"{line.at:%Y-%m-%dT%H:%M:%SZ}" <= ended["finishedAt"]))
+        ]
+        return "\n".join(kept[-lines:])
+
     async def health(self) -> Health:
         """Return that it is up."""
         return Health("kubernetes", up=True)
-
-
-class WorldTraces:
-    """`tools.ports.Traces` over a world: requests drawn from what was measured."""
-
-    def __init__(self, x: Exposure) -> None:
-        """Draw when asked."""
-        self.x, self.graph, self.track = x, x.incident.stage.graph, x.incident.track
-        self.seen = {
-            p.name
-            for p in self.graph.parts
-            if x.watched[p.number] == "all" and p.what is What.SERVICE
-        }
-        self.kept: dict[str, Trace] = {}
-
-    async def find(
-        self,
-        service: str,
-        window: Window,
-        *,
-        minimum_duration: timedelta = timedelta(0),
-        errors_only: bool = False,
-        limit: int = 20,
-    ) -> list[TraceHead]:
-        """Return requests of a service, slowest first."""
-        number = next(
-            (p.number for p in self.graph.parts if p.name == service and service in self.seen), None
-        )
-        if number is None:
-            return []
-        incident = self.x.incident
-        ends = self.track.times
-        since, until = ((t - incident.start).total_seconds() for t in (window.start, window.end))
-        steps = np.flatnonzero((ends > since) & (ends <= until))
-        random = np.random.default_rng([incident.seed, 41, number])
-        heads = []
-        for step in (
-            random.choice(steps, size=min(60, len(steps)), replace=False) if steps.size else ()
-        ):
-            trace = self._trace(number, int(step), random)
-            root = trace.root
-            if root.duration < minimum_duration or (errors_only and not root.failed):
-                continue
-            self.kept[trace.id] = trace
-            heads.append(
-                TraceHead(trace.id, root.service, root.name, root.start, root.duration, root.failed)
-            )
-        return sorted(heads, key=lambda head: (-head.duration, head.id))[:limit]
-
-    def _trace(self, number: int, step: int, random: np.random.Generator) -> Trace:
-        spans: list[Span] = []
-        start = self.x.incident.at(self.track.times[step])
-        name = f"{int(random.integers(2**62)):032x}"
-        self._span(number, step, "", start, random, spans, 0)
-        return Trace(name, tuple(spans))
-
-    def _span(
-        self,
-        number: int,
-        step: int,
-        parent: str,
-        start: datetime,
-        random: np.random.Generator,
-        spans: list[Span],
-        depth: int,
-    ) -> timedelta:
-        part = self.graph.parts[number]
-        place = len(spans)
-        own = f"{place:016x}"
-        links = [
-            e for e, each in enumerate(self.graph.links) if each.caller == number and each.waits
-        ]
-        at, below = start + timedelta(milliseconds=0.3), 0.0
-        spans.append(Span(own, parent, ServiceName(part.name), "GET /v1", start, timedelta(0)))
-        for e in links:
-            link = self.graph.links[e]
-            if random.random() > link.calls or depth > 6:
-                continue
-            callee = self.graph.parts[link.callee]
-            mean = float(self.track.link_slow[step, e])
-            took = timedelta(seconds=mean * random.lognormal(-0.1, 0.45))
-            failed = random.random() < float(self.track.link_failed[step, e].sum())
-            if callee.name in self.seen:
-                took = self._span(link.callee, step, own, at, random, spans, depth + 1)
-            else:  # only the caller's side is told
-                spans.append(
-                    Span(
-                        f"{len(spans):016x}",
-                        own,
-                        ServiceName(part.name),
-                        f"call {callee.name}",
-                        at,
-                        took,
-                        failed,
-                        labels_peer(callee.name) if failed else "",
-                    )
-                )
-            at += took
-            below += mean * link.calls
-        self_time = max(float(self.track.slow[step, 0, number]) - below, 0.0005)
-        end = at + timedelta(seconds=self_time * random.lognormal(-0.1, 0.45))
-        failed = random.random() < float(self.track.failed[step, 0, number])
-        spans[place] = Span(
-            own, parent, ServiceName(part.name), "GET /v1", start, end - start, failed
-        )
-        return end - start
-
-    async def get(self, trace_id: str) -> Trace:
-        """Return one trace."""
-        if trace_id not in self.kept:
-            raise NotFoundError(f"no trace {trace_id!r}")
-        return self.kept[trace_id]
-
-    async def services(self) -> list[str]:
-        """Return who sends spans."""
-        return sorted(self.seen)
-
-    def link(self, trace_id: str) -> str:  # noqa: ARG002 - the port's
-        """Return no address."""
-        return ""
-
-    async def health(self) -> Health:
-        """Return that it is up."""
-        return Health("traces", up=True)
-
-
-def labels_peer(name: str) -> str:
-    """Return what a client's span says when the other side failed."""
-    return f"request to {name} failed"
 
 
 class Served:
@@ -436,7 +331,7 @@ class Served:
         self.lines, self.objects = Lines(x), Objects(x)
         self.logs = WorldLogs(self.lines)
         names = x.incident.stage.graph.clusters
-        self.clusters = {name: WorldCluster(self.objects, name) for name in names}
+        self.clusters = {name: WorldCluster(self.objects, self.lines, name) for name in names}
         self.traces = WorldTraces(x)
         self.has_traces = "graph" in x.parts_of_platform and "call_graph" not in self.without
 

@@ -16,7 +16,7 @@ def strike(stage: Stage, place: int, when: float, random: Random) -> Strike:
     blocker = str(
         random.choice(
             [
-                "ALTER TABLE ledger ADD COLUMN note text",
+                "ALTER TABLE journal ADD COLUMN note text",
                 "VACUUM FULL sessions",
                 "LOCK TABLE stock IN ACCESS EXCLUSIVE MODE",
             ]

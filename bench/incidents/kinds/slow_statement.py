@@ -15,7 +15,7 @@ def places(stage: Stage) -> list[int]:
 def strike(stage: Stage, place: int, when: float, random: Random) -> Strike:
     room = 1.0 / max(stage.use(place), 0.005)
     dearer = min(room * random.uniform(0.9, 1.15), 400.0)
-    table = str(random.choice(["ledger", "sessions", "positions", "audit_log", "line_items"]))
+    table = str(random.choice(["journal", "sessions", "audit_log", "line_items"]))
     return Strike(
         (
             Change(when, "work", (place,), dearer, times=True),

@@ -63,8 +63,10 @@ class Lines:
 
     def of(self, number: int) -> list[LogLine]:
         """Return the lines of a part, oldest first."""
-        if not self.collected.get(number):
-            return []
+        return self.written(number) if self.collected.get(number) else []
+
+    def written(self, number: int) -> list[LogLine]:
+        """Return what a part's containers wrote, collected or not, oldest first."""
         if number not in self._made:
             random = np.random.default_rng([self.incident.seed, 37, number])
             found = sorted(self._of(self.graph.parts[number], random), key=lambda each: each.at)

@@ -14,6 +14,7 @@ import pytest
 from tests.fixtures.loopback import HOST, Answer, Server, after, free_port, says
 from tests.fixtures.tls import self_signed
 from tests.patience import PATIENCE
+from tools.backends import transport
 from tools.backends.loki import Loki, LokiConfig, nanoseconds
 from tools.errors import (
     BackendDeniedError,
@@ -58,6 +59,12 @@ def adapter(url: str, **more: Any) -> Loki:
     return Loki(LokiConfig(url=url, **settings))
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an answer that has begun take as long as the machine needs for it."""
+    monkeypatch.setattr(transport, "WHOLE_RATIO", 10 * PATIENCE)
+
+
 def waiting(client: Loki, seconds: float | None) -> None:
     """Let a client wait so long for an answer, and as long as it takes for all that it needs."""
     http = client._http
@@ -95,6 +102,7 @@ async def test_a_loki_that_is_down_is_named_with_its_address() -> None:
         assert await is_well(client, store)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_loki_that_hangs_costs_its_timeout_and_no_more(store: Server) -> None:
     released = asyncio.Event()
     store.day = after(released, GOOD)
@@ -299,6 +307,7 @@ async def test_a_loki_without_index_statistics_is_searched_all_the_same(
 # ------------------------------------------------------------------------------- our own limits
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_spent_budget_does_not_make_a_loki_look_dead(store: Server) -> None:
     client = adapter(store.url, queries_per_minute=1, timeout_seconds=0.1)
     waiting(client, None)

@@ -19,6 +19,7 @@ from tests.fakes.clock import FakeClock
 from tests.fixtures.loopback import HOST, Answer, Server, after, free_port, says
 from tests.fixtures.tls import Certificate, self_signed
 from tests.patience import PATIENCE
+from tools.backends import transport
 from tools.backends.prometheus import Prometheus, PrometheusConfig
 from tools.background import in_background
 from tools.errors import (
@@ -59,6 +60,12 @@ def adapter(url: str, **more: Any) -> Prometheus:
     return Prometheus(PrometheusConfig(url=url, **settings))
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an answer that has begun take as long as the machine needs for it."""
+    monkeypatch.setattr(transport, "WHOLE_RATIO", 10 * PATIENCE)
+
+
 def waiting(client: Prometheus, seconds: float | None) -> None:
     """Let a client wait so long for an answer, and as long as it takes for all that it needs."""
     http = client._http
@@ -97,6 +104,7 @@ async def test_a_server_that_is_down_is_named_with_its_address() -> None:
         assert await is_well(client, store)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_server_that_hangs_costs_its_timeout_and_no_more(store: Server) -> None:
     released = asyncio.Event()
     store.day = after(released, GOOD)
@@ -109,6 +117,7 @@ async def test_a_server_that_hangs_costs_its_timeout_and_no_more(store: Server) 
     assert await is_well(client, store)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_server_that_asks_to_slow_down_is_asked_again_when_it_said(store: Server) -> None:
     store.ahead = [says("slow down", 429, {"Retry-After": "3600"})]
     client = adapter(store.url, timeout_seconds=0.2, retry_wait_seconds=0.0001)
@@ -516,6 +525,7 @@ async def test_targets_and_metadata_are_typed(store: Server) -> None:
 # ------------------------------------------------------------------------------- our own limits
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_spent_budget_is_told_as_ours_and_sends_nothing(store: Server) -> None:
     client = adapter(store.url, queries_per_minute=4, timeout_seconds=0.2)
     waiting(client, None)

@@ -49,6 +49,7 @@ RUN_GAP = 2  # so many normal samples do not end an abnormal run
 MATERIAL_SHARE = 0.25  # of the way from expected to the catalogued limit
 MOST_SIGMAS = 99.0
 FOREST_MIN_ROWS = 60
+NEAR_A_VOTE = 0.95  # of the lowest threshold of the other voters
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +198,14 @@ def score_service(
 
 
 def _forest_matters(seen: Sequence[Residuals], settings: DetectorSettings) -> bool:
-    """Whether a forest's vote could decide: nobody else near a vote means it cannot.
+    """Whether a forest's vote could decide: it cannot where nobody else votes on the newest.
 
     Growing a forest costs more than all other voters of a service together.
     """
     if settings.ensemble_min_votes == 1:
         return True
-    limit = 0.5 * min(settings.zscore_threshold, settings.mad_threshold)
+    # both other scores are the badness or less, but for MAD's rounded factor
+    limit = NEAR_A_VOTE * min(settings.zscore_threshold, settings.mad_threshold)
     newest = (each.badness[~np.isnan(each.badness)][-1:] for each in seen)
     return any(bool((values > limit).any()) for values in newest)
 

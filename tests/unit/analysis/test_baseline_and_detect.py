@@ -259,6 +259,20 @@ def test_a_forest_serves_half_an_hour_and_is_then_grown_anew() -> None:
     forest.forget()
 
 
+@pytest.mark.parametrize(("sigmas", "asked"), [(2.7, False), (3.2, True)])
+def test_the_forest_is_asked_only_where_another_voter_sees_something(
+    sigmas: float, *, asked: bool
+) -> None:
+    learned, errors = baseline(), replace(LATENCY, name=MetricName("order_error_rate"))
+    now = recent()
+    center, scale = expected(learned, now.times)
+    lifted = np.arange(now.times.size) >= now.times.size - 10
+    bad = replace(now, values=center + scale * sigmas * lifted)
+    verdict, _ = score_service([(bad, learned, LATENCY), (now, learned, errors)])
+    assert verdict.deviation_sigma == pytest.approx(sigmas, abs=0.05)
+    assert ("isolation_forest" in {vote.algorithm for vote in verdict.votes}) is asked
+
+
 def test_an_unknown_algorithm_names_the_nearest() -> None:
     with pytest.raises(BadArgumentError, match=r"'zscor'.*'zscore'"):
         DetectorSettings(algorithms=("zscor", "mad"))

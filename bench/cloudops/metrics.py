@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from tools.analysis.facts import Fact, Link, StartClass
 from tools.analysis.metric_facts.facts import metric_facts
 from tools.analysis.metric_facts.judged import measure
 from tools.analysis.metric_facts.place import place_facts
-from tools.analysis.rca.facts import Fact, Link, StartClass
 from tools.doctor import ClusterState
 from tools.world import Direction, MetricName, MetricRole, MetricSpec, Series, labels_of
 

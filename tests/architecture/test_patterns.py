@@ -14,7 +14,7 @@ TRIED = frozenset({  # by tests/property/test_linear_texts.py
     "bot/core/investigation/figures.py", "bot/core/investigation/investigator/intent.py",
     "bot/core/reports/postmortem_text.py", "bot/slack/blocks/markdown.py",
     "bot/slack/blocks/text.py", "knowledge/documents.py",
-    "tools/analysis/clues.py", "tools/analysis/log_headers.py", "tools/analysis/log_masks.py",
+    "tools/analysis/log_headers.py", "tools/analysis/log_masks.py",
     "tools/analysis/log_templates.py", "tools/backends/logql.py", "tools/tokens.py",
 })  # fmt: skip
 ONE_FIELD = "matches the whole of one short field, and nothing in it can be read in two ways"
@@ -59,7 +59,7 @@ BOUNDED = {
 }
 BUILT = {  # patterns that are put together when they are needed, each from words that are escaped
     "bot/core/investigation/investigator/intent.py",
-    "tools/analysis/clues.py", "tools/analysis/log_headers.py",
+    "tools/analysis/log_headers.py",
 }  # fmt: skip
 
 

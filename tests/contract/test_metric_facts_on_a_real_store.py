@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.baselines import FakeBaselines
 from tests.fakes.clock import FakeClock
 from tests.fixtures.real_prometheus import backfill, running
-from tools.analysis.rca.facts import Fact, Link
+from tools.analysis.facts import Fact, Link
 from tools.backends.prometheus import Prometheus, PrometheusConfig
 from tools.observe.metric_facts import MetricsExamined, examine_metrics
 from tools.world import Catalogue, MetricName, MetricRole, MetricSpec, ServiceName, ServiceSpec

@@ -26,9 +26,9 @@ from knowledge.documents import parse_document
 from playbooks import triggers
 from playbooks.patterns import fits
 from tools import tokens
-from tools.analysis import clues, log_headers, log_masks, log_templates
-from tools.analysis.candidates import scene_of
-from tools.analysis.symptoms import SeenPattern, Symptoms
+from tools.analysis import log_headers, log_masks, log_templates
+from tools.analysis.rca.log_facts import log_facts
+from tools.analysis.symptoms import SeenPattern
 from tools.backends import logql
 from tools.errors import BadArgumentError
 from tools.observe import asking, promql
@@ -57,7 +57,7 @@ def released(text: str) -> None:
 
 def versions(text: str) -> None:
     burst = SeenPattern(ServiceName("shop"), "x", text, 9, "error")
-    clues.from_patterns(scene_of(Symptoms([], patterns=[burst])), {})
+    log_facts([burst], {})
 
 
 def promql_of(text: str) -> None:

@@ -1,6 +1,6 @@
 """What was observed, each piece with the evidence it came from, and the rules that read it.
 
-Symptoms(verdicts, changes, events, patterns, traces, rules, …) --rank_causes--> Cause
+Symptoms(verdicts, changes, events, patterns, …) --snapshot_of--> facts --explain--> Cause
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tools.analysis.facts import Edge, Fact, Gap, Measured
 from tools.tracing import TraceStudy
 from tools.world import (
     ROLE,
     Change,
     ClusterEvent,
     Direction,
+    FiringAlert,
     MetricSpec,
     ServiceName,
     Verdict,
@@ -66,21 +68,11 @@ class SeenEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenObject:
-    """What is wrong with an object and may have begun it: `weight` in (0, 1) is how surely."""
+class SeenAlert:
+    """An alert that fires, and the evidence it came from."""
 
-    kind: str  # the analyser that saw it
-    sentence: str
-    services: tuple[ServiceName, ...]  # its own, those that suffer from it; none: nobody's
-    weight: float
-    since: datetime | None = None
-    remediation: tuple[str, ...] = ()
+    alert: FiringAlert
     evidence: str = ""
-
-    @property
-    def service(self) -> ServiceName:
-        """The service it is told of, empty when it is nobody's."""
-        return self.services[0] if self.services else ServiceName("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +86,7 @@ class SeenPattern:
     level: str = ""
     is_burst: bool = True
     evidence: str = ""
+    since: datetime | None = None  # its first line
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +145,8 @@ class Symptoms:
     dependencies: Mapping[ServiceName, Sequence[ServiceName]] = field(default_factory=dict)
     rules: Sequence[Rule] = ()
     traces: Sequence[SeenTraces] = ()
-    objects: Sequence[SeenObject] = ()
+    alerts: Sequence[SeenAlert] = ()
+    facts: Sequence[Fact] = ()  # of objects and metrics, as their tools made them
+    edges: Sequence[Edge] = ()
+    gaps: Sequence[Gap] = ()
+    measured: Sequence[Measured] = ()

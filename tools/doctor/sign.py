@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from tools.analysis.rca.facts import Link
+from tools.analysis.facts import Link
 from tools.doctor.named import Object
 from tools.doctor.state import ClusterState
 

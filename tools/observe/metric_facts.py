@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from foundation.shortened import shortened_line
+from tools.analysis.facts import Edge, Fact, Gap, Measured
 from tools.analysis.metric_facts.facts import metric_facts
 from tools.analysis.metric_facts.judged import JudgedMetric, measure, vetted
 from tools.analysis.metric_facts.usual import AROUND, Rung
-from tools.analysis.rca.facts import Edge, Fact, Gap, Measured
 from tools.contract import Risk, ToolResult, tool
 from tools.errors import BackendError
 from tools.fleet import silence

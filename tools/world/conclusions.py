@@ -137,18 +137,41 @@ class LearnedBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class StepTest:
+    """One test of a step: `result` is passed, failed or unseen (nobody could look)."""
+
+    name: str  # reach, order, dose, own, mechanism, still
+    result: str
+    sentence: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CauseStep:
+    """One step from what began it to what was felt, with how it was tested."""
+
+    sentence: str
+    evidence: tuple[str, ...] = ()
+    at: datetime | None = None
+    tests: tuple[StepTest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """One candidate root cause; `confidence` in [0, 1]."""
 
     cause: str  # one sentence a person can act on
     service: ServiceName
-    kind: str  # deploy, config, resource, dependency, traffic, data, unknown
+    kind: str  # deploy, config, flag, scale, resource, dependency, traffic, data, object, unknown
     confidence: float
     evidence: tuple[str, ...] = ()  # "E1", …
     at: datetime | None = None  # when it began, if known
     remediation: tuple[str, ...] = ()  # action names that could help
     reasons: tuple[str, ...] = ()  # what speaks for it, strongest first
-    proved: bool = False  # by a state that cannot lie, or by two observers
+    proved: bool = False  # every step tested: by a state that cannot lie, or by two observers
+    subject: str = ""  # the very object, host or statement, where it is not the service itself
+    path: tuple[CauseStep, ...] = ()  # trigger, start, what it did … what was felt
+    settle: str = ""  # of a suspect: what would settle it
 
 
 @dataclass(frozen=True, slots=True)

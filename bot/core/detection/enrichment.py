@@ -21,9 +21,11 @@ from bot.domain.finding import BreachForecast
 from bot.domain.secrets.redaction import Redactor
 from bot.domain.signal import Signal, alerts_in, anomalies_in
 from bot.locale import Texts
+from tools.analysis.facts import service as subject_of
 from tools.analysis.forecast import find_breach, forecast
 from tools.analysis.patterns import burst
-from tools.analysis.ranking import rank_causes
+from tools.analysis.rca.chains import Concern
+from tools.analysis.rca.explain import explain
 from tools.analysis.symptoms import Rule, SeenChange, SeenEvent, SeenPattern, SeenVerdict, Symptoms
 from tools.fleet import Fleet, members_of, pick
 from tools.ports import Changes, Cluster, History, Logs, Metrics, Workers
@@ -140,7 +142,7 @@ class Enricher:
     ) -> list[Cause]:
         services = list(dict.fromkeys(a.service for a in group))[:MOST_SERVICES]
         window = Window(_onset(group) - LOGS_BEFORE, self._clock.now())
-        ranked = rank_causes(
+        explained = explain(
             Symptoms(
                 verdicts=[_seen(a, catalogue) for a in anomalies_in(group)],
                 changes=[SeenChange(c) for c in changes],
@@ -148,9 +150,12 @@ class Enricher:
                 patterns=await isolated("loki", self._patterns(services, gaps), gaps, []),
                 dependencies=catalogue.topology(),
                 rules=self._rules(),
-            )
+            ),
+            Concern(tuple(subject_of(each) for each in services)),
+            self._clock.now(),
+            complete=not gaps,
         )
-        return [self._redactor.cause(each) for each in ranked]
+        return [self._redactor.cause(each) for each in explained.causes]
 
     async def _chart(
         self,
@@ -216,6 +221,7 @@ class Enricher:
                     sample=b.pattern.sample,
                     count=b.pattern.count,
                     level=b.pattern.level,
+                    since=b.pattern.first_seen,
                 )
                 for b in bursts[:5]
             ]

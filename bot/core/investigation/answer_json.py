@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.core.ports import PlanRecord
 from bot.domain.answer import Answer, Conclusion, Evidence
-from tools.world import Cause
+from tools.world import Cause, CauseStep
 
 
 def answer_to_json(answer: Answer, plan: PlanRecord | None) -> dict[str, Any]:
@@ -41,7 +41,26 @@ def _cause(cause: Cause) -> dict[str, Any]:
         "confidence": round(cause.confidence, 3),
         "evidence": list(cause.evidence),
         "proved": cause.proved,
-        "path": list(cause.reasons),
+        "subject": cause.subject,
+        "settle": cause.settle,
+        "path": [_step(step) for step in cause.path],
+    }
+
+
+def _step(step: CauseStep) -> dict[str, Any]:
+    return {
+        "sentence": step.sentence,
+        "at": step.at.isoformat() if step.at else None,
+        "evidence": list(step.evidence),
+        "tests": [
+            {
+                "name": each.name,
+                "result": each.result,
+                "sentence": each.sentence,
+                "evidence": list(each.evidence),
+            }
+            for each in step.tests
+        ],
     }
 
 

@@ -85,8 +85,22 @@ class Redactor:
 
     def cause(self, cause: Cause) -> Cause:
         """Return a cause that anybody may read."""
-        reasons = tuple(map(self.text, cause.reasons))
-        return replace(cause, cause=self.text(cause.cause), reasons=reasons)
+        path = tuple(
+            replace(
+                step,
+                sentence=self.text(step.sentence),
+                tests=tuple(replace(t, sentence=self.text(t.sentence)) for t in step.tests),
+            )
+            for step in cause.path
+        )
+        return replace(
+            cause,
+            cause=self.text(cause.cause),
+            reasons=tuple(map(self.text, cause.reasons)),
+            subject=self.text(cause.subject),
+            settle=self.text(cause.settle),
+            path=path,
+        )
 
     def change(self, change: Change) -> Change:
         """Return a change that anybody may read."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from tools.analysis.facts import Link, StartClass
 from tools.analysis.metric_facts.own import OwnTrouble
 from tools.analysis.metric_facts.parts import part_of_chain
 from tools.analysis.metric_facts.readings import Readings, median_of
@@ -20,7 +21,6 @@ from tools.analysis.metric_facts.trouble import distress_of
 from tools.analysis.metric_facts.unusual import Stretch, unusual
 from tools.analysis.metric_facts.usual import Rung, usual_of
 from tools.analysis.metric_facts.words import said, writer_of
-from tools.analysis.rca.facts import Link, StartClass
 from tools.world import Direction, MetricName, MetricRole, MetricSpec, Series, labels_of
 
 R = MetricRole

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from tools.analysis.facts import Fact, FactSubject, Link, Measured, service
 from tools.analysis.metric_facts.place import place_facts
-from tools.analysis.rca.facts import Fact, FactSubject, Link, Measured, service
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 RUNS_ON = {

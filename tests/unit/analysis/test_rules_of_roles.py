@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.architecture.source import ROOT
-from tests.unit.analysis.test_rca import seen
-from tools.analysis.ranking import rank_causes
+from tests.unit.analysis.test_rca import rank_causes, seen
 from tools.analysis.symptoms import SeenVerdict, Symptoms
 from tools.rules import load_rules
 from tools.world import MetricName, MetricRole, MetricSpec

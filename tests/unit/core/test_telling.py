@@ -15,11 +15,13 @@ from tools.analysis.symptoms import SeenChange, SeenVerdict
 from tools.world import (
     Catalogue,
     Cause,
+    CauseStep,
     Change,
     ChangeKind,
     MetricName,
     ServiceName,
     SimilarCase,
+    StepTest,
     Verdict,
 )
 
@@ -41,8 +43,19 @@ DEPLOY = Change(
     at=NOW - timedelta(minutes=14), kind=ChangeKind.DEPLOY, service=ORDER_API,
     summary="order-api 2.14.0 → 2.15.0",
 )  # fmt: skip
-CAUSE = Cause("Deploy of order-api at 13:46 UTC", ORDER_API, "deploy", 0.8, ("E2", "E3"))
-UNKNOWN = Cause("order-api is abnormal by itself", ORDER_API, "unknown", 0.3, ("E2",))
+SLOW = "order_latency_p99 of order-api is 910 ms, usually 180 ms"
+CAUSE = Cause(
+    "Deploy of order-api at 13:46 UTC", ORDER_API, "deploy", 0.9, ("E2", "E3"), proved=True,
+    at=NOW - timedelta(minutes=14), remediation=("deployment_rollback",),
+    path=(
+        CauseStep("Deploy of order-api at 13:46 UTC", ("E3",), NOW - timedelta(minutes=14)),
+        CauseStep(
+            SLOW, ("E2",), NOW - timedelta(minutes=12),
+            (StepTest("order", "passed", "2 min after"),),
+        ),
+    ),
+)  # fmt: skip
+UNKNOWN = Cause("something in order-api", ORDER_API, "unknown", 0.3, ("E2",), settle="its logs")
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +92,11 @@ def test_the_cause_comes_first_with_its_symptom_and_the_change_behind_it(
     lines = told(catalogue, observed, CAUSE)
     assert "Deploy of order-api at 13:46 UTC" in lines[0]
     assert "[E2]" in lines[0]
-    assert any("910 ms" in line and "+9.4 σ" in line for line in lines)
+    assert SLOW in lines[0]
+    assert f"- 13:48: {SLOW} (order ✓) [E2]" in lines
     assert any("2.14.0 → 2.15.0" in line and "[E3]" in line for line in lines)
+    assert "- to do: go back to the version before" in lines
+    assert not any("+9.4 σ" in line for line in lines), "no metric is told twice"
     assert lines[-1] == "Confidence: high"
 
 
@@ -172,18 +188,27 @@ def test_foreign_text_cannot_break_out_of_its_line(catalogue: Catalogue) -> None
 
 
 def test_a_past_case_is_mentioned_only_when_something_is_wrong(catalogue: Catalogue) -> None:
-    case = SimilarCase("PM-1", "Order pool exhausted", "postmortem", "…", 3.2)
+    case = SimilarCase(
+        "PM-1", "Order pool exhausted", "postmortem", "…", 3.2, services=("order-api",)
+    )
+    other = replace(case, title="Wallet out of step", services=("wallet",))
     sick = Observed(verdicts=[SeenVerdict(VERDICT, "E2")], cases=[(case, "E5")], checked=1)
+    unlike = replace_cases(sick, other)
     well = Observed(cases=[(case, "E5")], checked=1, judged_by="E2")
     assert any("Order pool exhausted" in line for line in told(catalogue, sick, CAUSE))
     assert not any("Order pool exhausted" in line for line in told(catalogue, well))
+    assert not any("seen before" in line for line in told(catalogue, unlike, CAUSE))
+
+
+def replace_cases(observed: Observed, case: SimilarCase) -> Observed:
+    return replace(observed, cases=[(case, "E5")])
 
 
 def test_other_causes_carry_a_word_of_confidence_and_no_figure_of_ours(
     catalogue: Catalogue,
 ) -> None:
     observed = Observed(verdicts=[SeenVerdict(VERDICT, "E2")], checked=1)
-    other = replace(CAUSE, cause="CPU saturation raises latency", confidence=0.5)
+    other = Cause("CPU saturation raises latency", ORDER_API, "resource", 0.5, ("E2",), settle="x")
     (line,) = [x for x in told(catalogue, observed, CAUSE, other) if "also possible" in x]
     assert line.endswith("(confidence: medium)")
 
@@ -191,9 +216,10 @@ def test_other_causes_carry_a_word_of_confidence_and_no_figure_of_ours(
 def test_the_symptom_told_is_of_the_service_that_was_asked_about(catalogue: Catalogue) -> None:
     loud = replace(VERDICT, service=ServiceName("gateway"), deviation_sigma=99.0)
     observed = Observed(verdicts=[SeenVerdict(loud, "E1"), SeenVerdict(VERDICT, "E2")], checked=2)
-    lines = told(catalogue, observed, CAUSE, text="why is order-api unwell?")
-    assert "of order-api is" in lines[0]
-    assert "[E2]" in lines[0]
+    lines = told(catalogue, observed, text="why is order-api unwell?")
+    own = next(at for at, line in enumerate(lines) if "of order-api:" in line)
+    assert not any("of gateway:" in line for line in lines[:own])
+    assert "[E2]" in lines[own]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -215,6 +241,6 @@ def test_every_language_tells_every_sort_of_answer(catalogue: Catalogue, languag
         assert "{" not in "".join(lines)
 
 
-@pytest.mark.parametrize(("value", "word"), [(0.75, "high"), (0.5, "medium"), (0.2, "low")])
+@pytest.mark.parametrize(("value", "word"), [(0.9, "high"), (0.89, "medium"), (0.2, "low")])
 def test_confidence_is_a_word(value: float, word: str) -> None:
     assert confidence_word(value, EN) == word

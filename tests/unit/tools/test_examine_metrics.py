@@ -12,9 +12,9 @@ import pytest
 from tests.fakes.baselines import FakeBaselines
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
+from tools.analysis.facts import Edge, Fact, FactSubject, Link, StartClass, service
 from tools.analysis.metric_facts.facts import metric_facts
 from tools.analysis.metric_facts.judged import measure
-from tools.analysis.rca.facts import Edge, Fact, FactSubject, Link, StartClass, service
 from tools.contract import ToolResult
 from tools.errors import BackendRefusedError, BackendUnavailableError
 from tools.observe.metric_facts import MetricsExamined, examine_metrics

@@ -10,20 +10,29 @@ from typing import Any
 import pytest
 
 from bot.core.investigation.investigator.diagnosis import Observed
-from bot.core.investigation.investigator.investigator import Investigator
-from bot.core.investigation.investigator.objects import seen_objects, unwell_objects
+from bot.core.investigation.investigator.objects import unwell_objects
+from bot.core.investigation.investigator.reasoning import reason
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fixtures.profile import trading_catalogue
 from tests.unit.core.test_telling import VERDICT, asked
 from tests.unit.doctor.worlds import NOW, SPACE, Lab
-from tools.analysis.ranking import rank_causes
-from tools.analysis.symptoms import SeenChange, SeenPattern, SeenVerdict, Symptoms
+from tools.analysis.symptoms import SeenChange, SeenPattern, SeenVerdict
 from tools.contract import ToolResult
 from tools.errors import BackendDeniedError, NotFoundError
 from tools.observe.objects import examine_objects
-from tools.world import Catalogue, Change, ChangeKind, ServiceName, ServiceSpec, WorkloadRef
+from tools.world import (
+    Catalogue,
+    Cause,
+    Change,
+    ChangeKind,
+    ServiceName,
+    ServiceSpec,
+    Window,
+    WorkloadRef,
+)
 
+HOUR = timedelta(hours=1)
 BACK, FRONT = ServiceName("back"), ServiceName("front")
 CATALOGUE = Catalogue(
     {},
@@ -60,6 +69,15 @@ async def examined(cluster: FakeCluster, service: str = "") -> ToolResult:
     return result
 
 
+def causes_of(*asked_about: str, **seen: object) -> list[Cause]:
+    intent = replace(
+        asked(trading_catalogue(), "is all well?"),
+        services=tuple(map(ServiceName, asked_about)), metrics=(), window=Window.ending(NOW, HOUR),
+    )  # fmt: skip
+    observed = Observed(**seen)  # type: ignore[arg-type]
+    return list(reason(intent, observed, CATALOGUE, (), {}).causes)
+
+
 def crashed(lab: Lab) -> Lab:
     lab.ended(137, "OOMKilled")
     return lab
@@ -83,10 +101,10 @@ async def test_what_may_not_be_read_is_named_and_what_is_not_served_is_no_gap() 
 
 async def test_an_object_is_the_cause_and_its_symptoms_deny_that_all_is_well() -> None:
     told = [(one, "E1") for one in (await examined(Listing(crashed(Lab())))).value]
-    (cause, *_) = rank_causes(Symptoms([], objects=seen_objects(told, [])))
+    (cause, *_) = causes_of(examined=told)
     assert (cause.service, cause.kind, cause.evidence) == (BACK, "object", ("E1",))
     assert "out of memory" in cause.cause
-    assert cause.confidence >= 0.9
+    assert cause.proved
     shown = {found.by.name for found, _ in unwell_objects(told, (BACK,))}
     assert shown == {"crash-loop", "replicas-missing", "service-without-ready-pods"}
     assert unwell_objects(told, (FRONT,)) == []
@@ -94,7 +112,7 @@ async def test_an_object_is_the_cause_and_its_symptoms_deny_that_all_is_well() -
 
 async def test_a_healthy_cluster_gives_no_cause_and_shows_nothing() -> None:
     told = [(one, "E1") for one in (await examined(Listing(Lab()))).value]
-    assert (seen_objects(told, []), unwell_objects(told, ())) == ([], [])
+    assert (causes_of(examined=told), unwell_objects(told, ())) == ([], [])
 
 
 @pytest.mark.parametrize(("before", "kind"), [(3, "deploy"), (40, "object"), (-4.5, "object")])
@@ -106,7 +124,7 @@ async def test_a_change_shortly_before_is_what_is_behind_it(before: float, kind:
     told = [(one, "E1") for one in (await examined(Listing(lab))).value]
     at = began - timedelta(minutes=before)
     deploy = Change(at, ChangeKind.DEPLOY, "back", "back 1 → 2", before="1", after="2")
-    causes = rank_causes(Symptoms([], [SeenChange(deploy, "E2")], objects=seen_objects(told, [])))
+    causes = causes_of(changes=[SeenChange(deploy, "E2")], examined=told)
     assert causes[0].kind == kind
     assert "E1" in causes[0].evidence
 
@@ -119,9 +137,10 @@ async def test_lines_of_a_caller_make_a_cause_of_a_way_that_leads_nowhere() -> N
     told = [(one, "E1") for one in (await examined(Listing(lab))).value]
     line = "dial tcp: lookup attic on 10.0.0.2:53: no such host"
     pattern = SeenPattern(FRONT, line, line, 12, "error", is_burst=True, evidence="E3")
-    assert seen_objects(told, []) == []
-    (seen,) = seen_objects(told, [pattern])
-    assert (seen.kind, seen.service) == ("address-of-nobody", FRONT)
+    assert not any(cause.proved for cause in causes_of(examined=told))
+    first = causes_of(examined=told, patterns=[pattern])[0]
+    assert (first.kind, first.service, first.proved) == ("object", FRONT, True)
+    assert "attic" in first.cause
 
 
 @pytest.mark.parametrize(("abnormal", "proved"), [("front", True), ("back", True), ("far", False)])
@@ -129,14 +148,10 @@ async def test_an_object_proves_nothing_about_services_that_do_not_depend_on_it(
     abnormal: str, proved: bool
 ) -> None:
     told = [(one, "E1") for one in (await examined(Listing(crashed(Lab())))).value]
-    slow = replace(VERDICT, service=ServiceName(abnormal))
-    graph = {FRONT: [BACK]}
-    causes = rank_causes(
-        Symptoms([SeenVerdict(slow, "E2")], objects=seen_objects(told, []), dependencies=graph)
-    )
-    (of_object,) = (cause for cause in causes if cause.kind == "object")
-    assert of_object.proved == proved
-    assert (of_object.confidence >= 0.75) == proved
+    slow = replace(VERDICT, service=ServiceName(abnormal), started_at=NOW)
+    causes = causes_of(abnormal, verdicts=[SeenVerdict(slow, "E2")], examined=told)
+    of_object = [cause for cause in causes if cause.kind == "object"]
+    assert [cause.proved for cause in of_object] == ([True] if proved else [])
 
 
 @pytest.mark.parametrize(("asked_about", "found"), [("front", 1), ("back", 1), ("far", 0)])
@@ -144,11 +159,8 @@ async def test_a_question_about_one_service_is_not_answered_with_anothers_troubl
     asked_about: str, found: int
 ) -> None:
     told = [(one, "E1") for one in (await examined(Listing(crashed(Lab())))).value]
-    intent = replace(
-        asked(trading_catalogue(), "is all well?"), services=(ServiceName(asked_about),), metrics=()
-    )
-    investigator = Investigator(lambda: CATALOGUE)
-    assert len(investigator._relevant_objects(intent, Observed(examined=told))) == found
+    causes = causes_of(asked_about, examined=told)
+    assert len([cause for cause in causes if cause.kind == "object"]) == found
 
 
 async def test_where_the_pods_of_a_service_run_is_known() -> None:

@@ -17,16 +17,34 @@ from tests.fakes.baselines import FakeBaselines
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
+from tests.unit.analysis.test_rca import rank_causes
 from tools.analysis.detect import DetectorSettings
-from tools.analysis.ranking import rank_causes
 from tools.analysis.symptoms import SeenVerdict, Symptoms
 from tools.catalog import ALL
 from tools.contract import Toolbox
 from tools.ports import Baselines, Clock, Metrics, Workers
-from tools.world import Catalogue, Forecast, MetricName, MetricSpec, ServiceName, ServiceSpec
+from tools.world import (
+    Catalogue,
+    Forecast,
+    MetricName,
+    MetricRole,
+    MetricSpec,
+    ServiceName,
+    ServiceSpec,
+)
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-HEAP = MetricSpec(MetricName("heap"), "jvm", "heap", "ratio", "Heap", threshold=0.8, group_by="app")
+HEAP = MetricSpec(
+    MetricName("heap"),
+    "jvm",
+    "heap",
+    "ratio",
+    "Heap",
+    threshold=0.8,
+    group_by="app",
+    role=MetricRole.SATURATION,
+    resource="memory",
+)
 CATALOGUE = Catalogue(
     {HEAP.name: HEAP},
     {ServiceName("till"): ServiceSpec(ServiceName("till"), "shop", (), aliases=("cash",))},

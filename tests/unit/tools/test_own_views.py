@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.baselines import FakeBaselines
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
-from tools.analysis.rca.facts import Fact, FactSubject, Link, StartClass
+from tools.analysis.facts import Fact, FactSubject, Link, StartClass
 from tools.observe.metric_facts import MetricsExamined, examine_metrics
 from tools.observe.own_views import VIEWS, View, spec_of, views_in, whose
 from tools.world import Catalogue, ServiceName, ServiceSpec, WorkloadRef, labels_of

@@ -16,6 +16,16 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from tools.analysis.facts import (
+    Edge,
+    Fact,
+    FactSubject,
+    Gap,
+    Link,
+    Measured,
+    StartClass,
+    service,
+)
 from tools.analysis.metric_facts import words
 from tools.analysis.metric_facts.holders import Numbers, holder_facts, parts_of
 from tools.analysis.metric_facts.judged import JudgedMetric
@@ -31,16 +41,6 @@ from tools.analysis.metric_facts.whose import (
     no_graph,
     subject_of,
     unmeasured_callees,
-)
-from tools.analysis.rca.facts import (
-    Edge,
-    Fact,
-    FactSubject,
-    Gap,
-    Link,
-    Measured,
-    StartClass,
-    service,
 )
 from tools.world import MetricRole
 

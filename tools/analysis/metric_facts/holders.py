@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from foundation.shortened import shortened_line
+from tools.analysis.facts import Edge, Fact, FactSubject, Link, StartClass, service
 from tools.analysis.metric_facts import words
 from tools.analysis.metric_facts.composition import (
     Driver,
@@ -28,7 +29,6 @@ from tools.analysis.metric_facts.readings import Readings
 from tools.analysis.metric_facts.roles import is_additive, resource_of, role_of
 from tools.analysis.metric_facts.unusual import Stretch, unusual
 from tools.analysis.metric_facts.usual import usual_of
-from tools.analysis.rca.facts import Edge, Fact, FactSubject, Link, StartClass, service
 from tools.units import format_value
 from tools.world import Direction, Floats, MetricRole, MetricSpec
 

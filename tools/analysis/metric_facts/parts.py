@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tools.analysis.facts import Link, StartClass
 from tools.analysis.metric_facts.own import OWN, OwnTrouble
 from tools.analysis.metric_facts.roles import (
     THROTTLED,
@@ -12,7 +13,6 @@ from tools.analysis.metric_facts.roles import (
     resource_of,
 )
 from tools.analysis.metric_facts.unusual import Stretch
-from tools.analysis.rca.facts import Link, StartClass
 from tools.world import Direction, MetricRole, MetricSpec
 
 FELT = 0.3  # of what its callers feel: what adds less is their cause as surely elsewhere

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from tools.analysis.rca.facts import Fact, FactSubject, Link, Measured, StartClass
+from tools.analysis.facts import Fact, FactSubject, Link, Measured, StartClass
 from tools.world import MetricRole
 
 LEAST_EXPOSED = 2

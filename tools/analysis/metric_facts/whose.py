@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from tools.analysis.facts import Fact, FactSubject, Gap, Measured, service
 from tools.analysis.metric_facts.judged import JudgedMetric
-from tools.analysis.rca.facts import Fact, FactSubject, Gap, Measured, service
 
 SOURCE = "metrics"
 STALE = 5  # steps without a sample: nothing is known of now

@@ -13,14 +13,16 @@ from bot.core.investigation.investigator.intent import Kind
 from bot.core.shared.wording import clock, gap_text, limit_text, window_text
 from bot.locale import Texts
 from tools.analysis.forecast import find_breach
+from tools.analysis.rca.confidence import HIGH
 from tools.analysis.scan import AnomalousSpan
 from tools.analysis.symptoms import SeenVerdict
 from tools.units import format_value
-from tools.world import Catalogue, FiringAlert, Forecast
+from tools.world import Catalogue, FiringAlert, Forecast, SimilarCase
 
 MOST_LINES = 4  # of one sort
-MOST_REASONS = 3
-HIGH, MEDIUM = 0.75, 0.45
+MOST_STEPS, MOST_REMEDIES, MOST_OTHERS, MOST_ACQUITTED = 7, 3, 4, 2
+LONGEST_STEP = 260
+MEDIUM = 0.45  # from which on a confidence is called so
 
 
 def compose(
@@ -65,6 +67,8 @@ def _lead(diagnosis: Diagnosis, texts: Texts) -> str:
         return texts.say(
             "answer.changes_lead", count=len(seen.changes), window=window, evidence=first
         )
+    if intent.strangers:
+        return texts.say("answer.stranger", subject=", ".join(intent.strangers))
     if diagnosis.asked_is_normal:
         return texts.say(
             "answer.asked_normal", subject=subject, window=window, evidence=seen.judged_by
@@ -73,8 +77,8 @@ def _lead(diagnosis: Diagnosis, texts: Texts) -> str:
         return texts.say("answer.span_lead", **_span_fields(*_worst_span(diagnosis)))
     if diagnosis.causes:
         return _because(diagnosis, texts)
-    if seen.abnormal:
-        worst = seen.abnormal[0].verdict
+    if diagnosis.relevant:
+        worst = diagnosis.relevant[0].verdict
         return texts.say("answer.no_cause", metric=worst.metric, service=worst.service)
     return _nothing_abnormal(diagnosis, subject, texts)
 
@@ -97,9 +101,27 @@ def _nothing_abnormal(diagnosis: Diagnosis, subject: str, texts: Texts) -> str:
             since=clock(alert.since, intent.window.end),
             evidence=evidence,
         )
+    if diagnosis.new_errors:
+        pattern = diagnosis.new_errors[0]
+        return texts.say(
+            "answer.errors_lead",
+            service=pattern.service,
+            sample=_quoted(pattern.sample),
+            count=pattern.count,
+            evidence=pattern.evidence,
+        )
     if diagnosis.unwell:
         found, evidence = diagnosis.unwell[0]
         return texts.say("answer.object_lead", what=_quoted(found.sign.sentence), evidence=evidence)
+    if diagnosis.over:
+        past = diagnosis.over[0]
+        return texts.say(
+            "answer.recovered",
+            what=_flat(past.sentence),
+            until=clock(past.until, intent.window.end) if past.until else "–",
+            subject=subject,
+            evidence=past.evidence or "–",
+        )
     if diagnosis.asked_was_judged:
         return texts.say(
             "answer.healthy",
@@ -129,38 +151,104 @@ def _basis(diagnosis: Diagnosis, texts: Texts) -> list[str]:
 
 
 def _because(diagnosis: Diagnosis, texts: Texts) -> str:
-    """Return the first cause with the symptom it explains."""
+    """Return the first cause with the symptom it explains; a suspect is called one."""
     best = diagnosis.causes[0]
-    cause = best.cause.rstrip(".")
-    metrics, services = diagnosis.intent.metrics, diagnosis.intent.services
-    symptoms = diagnosis.observed.abnormal or diagnosis.observed.peaks
-    # what was asked about is told, not what is loudest elsewhere
-    told = sorted(
-        symptoms,
-        key=lambda v: (v.verdict.metric not in metrics, v.verdict.service not in services),
-    )
-    if not told:
-        return texts.say("answer.cause_alone", cause=cause, evidence=", ".join(best.evidence))
-    verdict = told[0].verdict
+    now = diagnosis.intent.window.end
+    fields = {
+        "cause": _flat(best.cause),
+        "evidence": ", ".join(best.evidence[:2]) or "–",
+        "since": clock(best.at, now) if best.at else texts.say("answer.since_unknown"),
+    }
+    sort = "cause" if best.proved else "suspect"
+    symptom = best.path[-1] if best.path else None
+    if symptom is None or _flat(symptom.sentence) in fields["cause"]:
+        return texts.say(f"answer.{sort}_alone", **fields)
     return texts.say(
-        "answer.cause",
-        cause=cause,
-        metric=verdict.metric,
-        service=verdict.service,
-        observed=format_value(verdict.observed, verdict.unit),
-        expected=format_value(verdict.expected, verdict.unit),
-        since=clock(verdict.started_at, diagnosis.intent.window.end),
-        evidence=told[0].evidence,
+        f"answer.{sort}",
+        **fields,
+        symptom=_flat(symptom.sentence),
+        felt=clock(symptom.at, now) if symptom.at else texts.say("answer.since_unknown"),
+        seen=", ".join(symptom.evidence) or "–",
     )
 
 
-def _reasons(diagnosis: Diagnosis, texts: Texts) -> list[str]:
-    """Return what speaks for the first cause, in one line."""
-    if not diagnosis.causes or not diagnosis.causes[0].reasons or _leads_with_span(diagnosis):
+def _steps(diagnosis: Diagnosis, texts: Texts) -> list[str]:
+    """Return how the first cause led to what was felt, step by step with its tests."""
+    if not diagnosis.causes or _leads_with_span(diagnosis):
         return []
-    best = diagnosis.causes[0]
-    reasons = "; ".join(_quoted(r, 160) for r in best.reasons[:MOST_REASONS])
-    return [texts.say("answer.reasons", reasons=reasons, evidence=", ".join(best.evidence))]
+    best, now = diagnosis.causes[0], diagnosis.intent.window.end
+    lines = []
+    for step in best.path[:MOST_STEPS]:
+        tests = [
+            texts.say(f"answer.test_{each.result}", test=texts.say(f"answer.test.{each.name}"))
+            for each in step.tests
+        ]
+        lines.append(
+            texts.say(
+                "answer.step",
+                when=clock(step.at, now) if step.at else "–",
+                sentence=_quoted(step.sentence, LONGEST_STEP),
+                tests=", ".join(tests) or "–",
+                evidence=", ".join(step.evidence) or "–",
+            )
+        )
+    named = [
+        each
+        for step in best.path
+        for each in step.tests
+        if each.name == "mechanism" and each.result == "passed"
+    ]
+    lines += [
+        texts.say(
+            "answer.named", what=_quoted(each.sentence, LONGEST_STEP),
+            evidence=", ".join(each.evidence) or "–",
+        )
+        for each in named[:1]
+    ]  # fmt: skip
+    if best.remediation:
+        told = [_remedy(each, texts) for each in best.remediation[:MOST_REMEDIES]]
+        lines.append(texts.say("answer.to_do", remedies="; ".join(dict.fromkeys(told))))
+    if not best.proved and best.settle:
+        lines.append(texts.say("answer.settle", settle=_quoted(best.settle)))
+    return lines
+
+
+def _remedy(name: str, texts: Texts) -> str:
+    key = f"answer.remedy.{name}"
+    known = frozenset(texts.keys())
+    return texts.say(key) if key in known else name.replace("_", " ")
+
+
+def _others(diagnosis: Diagnosis, texts: Texts) -> list[str]:
+    """Return further causes and suspects, and the changes that did not do it."""
+    lines = []
+    for each in diagnosis.causes[1:MOST_OTHERS]:
+        key = "answer.also_cause" if each.proved else "answer.also"
+        lines.append(
+            texts.say(
+                key if each.settle or each.proved else "answer.also_plain",
+                cause=_quoted(each.cause, LONGEST_STEP),
+                confidence=confidence_word(each.confidence, texts),
+                settle=_quoted(each.settle) or "–",
+                evidence=", ".join(each.evidence[:2]) or "–",
+            )
+        )
+    if diagnosis.intent.kind is not Kind.CHANGES and (diagnosis.causes or not diagnosis.healthy):
+        lines += [
+            texts.say(
+                "answer.not_it",
+                what=_quoted(each.fact.sentence),
+                why=_quoted(each.why),
+                evidence=each.fact.evidence or "–",
+            )
+            for each in diagnosis.acquitted[:MOST_ACQUITTED]
+        ]
+    return lines
+
+
+def _flat(text: str) -> str:
+    """Return a sentence on one line without its final dot and without marks."""
+    return _quoted(text.rstrip("."), LONGEST_STEP)
 
 
 def _leads_with_span(diagnosis: Diagnosis) -> bool:
@@ -179,8 +267,8 @@ def _worst_span(diagnosis: Diagnosis) -> tuple[AnomalousSpan, str]:
 
 def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[str]:
     seen, now = diagnosis.observed, diagnosis.intent.window.end
-    lines = _reasons(diagnosis, texts)
-    lines += [_seen(v, texts, now) for v in seen.abnormal[:MOST_LINES]]
+    lines = _steps(diagnosis, texts)
+    lines += [_seen(v, texts, now) for v in _untold(diagnosis)[:MOST_LINES]]
     lines += _alerts(diagnosis, texts, now)
     led = _worst_span(diagnosis) if _leads_with_span(diagnosis) else None
     ranked = sorted(seen.spans, key=lambda s: -s[0].score)
@@ -218,18 +306,31 @@ def _bullets(diagnosis: Diagnosis, catalogue: Catalogue, texts: Texts) -> list[s
             )
         )
     lines += _forecasts(diagnosis, catalogue, texts, now)
-    lines += [
-        texts.say(
-            "answer.also",
-            cause=c.cause.rstrip("."),
-            confidence=confidence_word(c.confidence, texts),
-        )
-        for c in diagnosis.causes[1:3]
-        if c.kind != "unknown" or seen.abnormal  # a stretch says the same with time and figure
-    ]
+    lines += _others(diagnosis, texts)
     if not diagnosis.healthy or diagnosis.intent.kind is Kind.SIMILAR:
-        lines += [texts.say("answer.case", title=c.title, evidence=e) for c, e in seen.cases[:1]]
+        fit = [(c, e) for c, e in seen.cases if _fits(c, diagnosis)]
+        lines += [texts.say("answer.case", title=c.title, evidence=e) for c, e in fit[:1]]
     return lines
+
+
+def _untold(diagnosis: Diagnosis) -> list[SeenVerdict]:
+    """Return the abnormal metrics that no step has told; of the services asked about first."""
+    told = " ".join(step.sentence for cause in diagnosis.causes[:1] for step in cause.path)
+    asked = diagnosis.intent.services
+    found = [
+        v for v in diagnosis.relevant if f"{v.verdict.metric} of {v.verdict.service}" not in told
+    ]
+    return sorted(found, key=lambda v: v.verdict.service not in asked)
+
+
+def _fits(case: SimilarCase, diagnosis: Diagnosis) -> bool:
+    """Say whether a past case is about what is told now; a question for cases takes any."""
+    if diagnosis.intent.kind is Kind.SIMILAR:
+        return True
+    about = {*diagnosis.intent.services, *(c.service for c in diagnosis.causes[:1])}
+    about |= {v.verdict.service for v in diagnosis.observed.abnormal[:1]}
+    words = f"{case.title} {case.snippet}".lower()
+    return any(name in case.services or name.lower() in words for name in about if name)
 
 
 def _alerts(diagnosis: Diagnosis, texts: Texts, now: datetime) -> list[str]:
@@ -302,6 +403,8 @@ def _forecast(
         "low": format_value(low, predicted.unit),
         "high": format_value(high, predicted.unit),
     }
+    if _is_crossed(predicted, service, diagnosis):
+        return ""  # what is crossed already needs no forecast
     # A forecast continues the habit of the history; of a metric that has just left it,
     # "stays well" would soothe wrongly. A breach to come is told all the same.
     soothes = not any(
@@ -327,6 +430,14 @@ def _forecast(
     if breach is None:
         return texts.say("answer.forecast_safe", **fields) if soothes else ""
     return texts.say("answer.forecast_breach", at=clock(breach.at, now), **fields)
+
+
+def _is_crossed(predicted: Forecast, service: str, diagnosis: Diagnosis) -> bool:
+    return any(
+        (v.verdict.metric, v.verdict.service) == (predicted.metric, service)
+        and (v.verdict.limit is not None or (v.spec and v.spec.is_beyond(v.verdict.observed)))
+        for v in diagnosis.observed.abnormal
+    )
 
 
 def _seen(seen: SeenVerdict, texts: Texts, now: datetime) -> str:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from bot.core.investigation.investigator.intent import Intent
 from bot.core.investigation.investigator.objects import unwell_objects
 from bot.domain.answer import Conclusion
+from tools.analysis.facts import Edge, Fact, Gap, Link, Measured
+from tools.analysis.rca.explain import Explained
+from tools.analysis.rca.verdict import Acquitted
 from tools.analysis.scan import AnomalousSpan
 from tools.analysis.symptoms import (
     SeenChange,
@@ -29,6 +32,7 @@ from tools.world import (
     SimilarCase,
 )
 
+FELT = frozenset({"latency", "errors", "availability", "restarts"})
 SURE, HALF_SURE, UNSURE = 0.9, 0.6, 0.3  # that nothing is wrong, by what it rests on
 
 
@@ -54,6 +58,10 @@ class Observed:
     by_limit: int = 0  # of those, too young for what is usual: against their limits alone
     unjudged: int = 0  # series that are too young and have no limit
     judged_by: str = ""  # evidence id of that judgement
+    facts: list[Fact] = field(default_factory=list)  # of metrics, as their tool tells them
+    edges: list[Edge] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
 
     @property
     def abnormal(self) -> list[SeenVerdict]:
@@ -70,12 +78,14 @@ class Diagnosis:
     observed: Observed
     causes: tuple[Cause, ...]
     missing: bool = False  # something that is configured could not be looked at
+    explained: Explained = field(default_factory=Explained)
 
     @property
     def healthy(self) -> bool:
         """Whether nothing abnormal was seen, no object is unwell, and no grave alert fires."""
         seen = self.observed
-        return not (seen.abnormal or seen.spans or self.alarming or self.unwell)
+        wrong = self.relevant or self.alarming or self.unwell or self.new_errors
+        return not (wrong or seen.spans or self.over)
 
     @property
     def unwell(self) -> list[tuple[Found, str]]:
@@ -100,9 +110,49 @@ class Diagnosis:
             asked
             and seen.spans
             and not self.causes
-            and not seen.abnormal
+            and not any(v.verdict.metric in asked for v in seen.abnormal)
             and not any(span.metric in asked for span, _ in seen.spans)
         )
+
+    @property
+    def relevant(self) -> list[SeenVerdict]:
+        """The abnormal verdicts that bear on what was asked: of it, of what it calls, or all."""
+        asked = {f.subject.name for f in self.explained.facts} if self.intent.services else set()
+        reach = self.explained.reach
+        if not self.intent.services or not asked:
+            return self.observed.abnormal
+        return [v for v in self.observed.abnormal if v.verdict.service in reach]
+
+    @property
+    def acquitted(self) -> tuple[Acquitted, ...]:
+        """Changes that did not do it; of the services that bear on what was asked first."""
+        reach = self.explained.reach
+        found = [each for each in self.explained.acquitted if each.fact.source == "changes"]
+        return tuple(e for e in found if not reach or e.fact.subject.name in reach)
+
+    @property
+    def new_errors(self) -> list[SeenPattern]:
+        """New error lines of the services asked about, or of all that were looked at."""
+        asked = self.intent.services
+        told = {f.evidence for f in self.explained.facts if f.source == "logs"}
+        return [
+            p
+            for p in self.observed.patterns
+            if p.evidence in told and (not asked or p.service in asked)
+        ]
+
+    @property
+    def over(self) -> list[Fact]:
+        """What was wrong with what was asked about, and has ended; the latest end first."""
+        asked = {*self.intent.services}
+        found = [
+            f
+            for f in self.explained.facts
+            if f.until is not None
+            and (not asked or f.subject.name in asked)
+            and (f.role is Link.START or f.predicate.partition("-")[0] in FELT)
+        ]
+        return sorted(found, key=lambda f: (-(f.until or f.since).timestamp(), f.id))  # type: ignore[union-attr]
 
     @property
     def verdict(self) -> Conclusion:
@@ -110,9 +160,10 @@ class Diagnosis:
         seen = self.observed
         if self.causes:
             return Conclusion.CAUSE if self.causes[0].proved else Conclusion.SUSPECTS
-        if seen.abnormal or self.alarming or self.unwell or not seen.checked:
+        wrong = self.relevant or self.alarming or self.unwell or self.new_errors
+        if wrong or not seen.checked:
             return Conclusion.CANNOT_TELL
-        if seen.spans and not self.asked_is_normal:
+        if (seen.spans or self.over) and not self.asked_is_normal:
             return Conclusion.RECOVERED
         sure = self.asked_was_judged and not self.missing
         return Conclusion.HEALTHY if sure else Conclusion.CANNOT_TELL

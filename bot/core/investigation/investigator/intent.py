@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+import re2
+
 from tools.world import Catalogue, MetricName, MetricSpec, ServiceName, Window
 
 DEFAULT_SPAN = timedelta(hours=1)
@@ -40,6 +42,7 @@ class Intent:
     window: Window
     explicit_window: bool
     unknown: tuple[str, ...] = ()  # written like a metric's name, but none of the catalogue
+    strangers: tuple[str, ...] = ()  # asked about as a service is, and nobody here is called so
 
 
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
@@ -97,6 +100,23 @@ _ROLES = {  # what people say of any platform -> the role they mean
     "restarts": "role:availability", "crashing": "role:availability",
 }  # fmt: skip
 MOST_OF_A_ROLE = 3
+_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_ABOUT = re2.compile(
+    r"\b(?:why (?:is|are|does|did|was|has)|how (?:is|are)|is|are|what happened (?:to|with|in)|"
+    r"what(?:'s| is| was)? (?:wrong|up|the matter|going on) (?:with|in))"
+    rf" (?:the )?(?P<name>{_NAME})(?: service)?"
+    r"(?: (?:so |too |very )?(?:slow|down|up|failing|broken|unwell|unhealthy|degraded|ok|okay|well|"
+    r"healthy|unavailable|flapping|erroring|crashing|stuck|returning|timing|throwing|fine)\b|\s*\?|\s*$)"
+    rf"|\b(?:service|application|app) (?P<named>{_NAME})\b"
+    rf"|(?:为什么|怎么)?\s*(?P<zh>{_NAME})\s*(?:服务)?(?:为什么|怎么|很|变)(?:慢|了|挂|不可用|报错|失败|这么慢)"
+)
+_ANYBODY = frozenset({
+    "it", "this", "that", "everything", "anything", "something", "all", "there", "things", "we",
+    "production", "prod", "platform", "system", "site", "website", "cluster", "app", "application",
+    "service", "services", "users", "customers", "people", "they", "our", "my", "one", "happening",
+    "wrong", "broken", "api", "page", "pages", "calls", "someone", "everyone", "now", "still",
+    "backend", "frontend", "database", "name", "not", "any", "some", "these", "those", "going",
+})  # fmt: skip
 _STOP = frozenset(
     [
         "the",
@@ -130,10 +150,13 @@ def parse(text: str, catalogue: Catalogue, now: datetime) -> Intent:
     """Return what a question asks about."""
     plain = _plain(text, catalogue.words)
     services = _services(plain, catalogue)
-    metrics = _metrics(plain, catalogue) or (() if services else _by_role(plain, catalogue))
+    metrics = _metrics(plain, catalogue)
+    strangers = () if services or metrics else _strangers(plain, catalogue)
+    if not metrics and not services and not strangers:
+        metrics = _by_role(plain, catalogue)
     window, explicit = _window(text, now)
     kind = next((k for k, pattern in _KINDS if pattern.search(plain)), Kind.WHY)
-    return Intent(kind, services, metrics, window, explicit, _unknown(text, catalogue))
+    return Intent(kind, services, metrics, window, explicit, _unknown(text, catalogue), strangers)
 
 
 def _plain(text: str, words: Mapping[str, str]) -> str:
@@ -190,6 +213,23 @@ def _unknown(text: str, catalogue: Catalogue) -> tuple[str, ...]:
     known = {name.lower() for name in catalogue.metrics}
     words = dict.fromkeys(_SNAKE.findall(text))
     return tuple(word for word in words if word.lower() not in known)[:MOST_UNKNOWN]
+
+
+def _strangers(plain: str, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return who is asked about by a name that nothing here has: `why is radiology slow?`."""
+    match = _ABOUT.search(plain)
+    name = (match["name"] or match["named"] or match["zh"]) if match else ""
+    if not name or name in _STOP | _ANYBODY | _ROLES.keys() or name.isdigit():
+        return ()
+    known = {
+        word
+        for spec in catalogue.metrics.values()
+        for text in (spec.name, spec.description, spec.category, spec.resource)
+        for word in _WORD.findall(text.lower())
+    }
+    known |= {word for s in catalogue.services.values() for word in _WORD.findall(s.name.lower())}
+    known |= {s.team.lower() for s in catalogue.services.values()}
+    return () if {name, name.removesuffix("s")} & known else (name,)
 
 
 def _score(spec: MetricSpec, words: set[str]) -> float:

@@ -1,7 +1,7 @@
 """The deterministic investigator: same question, same tools, same shape of answer, no model.
 
-    Intent --look--> Observed (verdicts, changes, events, log bursts, forecasts, cases; each with
-                               its evidence id) --rank--> causes --compose--> Answer text
+    Intent --look--> Observed (verdicts, metric facts, objects, changes, log bursts, …; each
+                               with its evidence id) --reason--> causes --compose--> Answer text
 
 It is the triage brief that Claude reads first, and the whole answer when there is no Claude.
 """
@@ -10,26 +10,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from bot.core.investigation.investigator.diagnosis import Diagnosis, Observed
 from bot.core.investigation.investigator.intent import Intent, Kind
-from bot.core.investigation.investigator.objects import seen_objects
+from bot.core.investigation.investigator.reasoning import reason
 from bot.core.investigation.recorder import Called, Recorder
 from tools.analysis.patterns import Burst
-from tools.analysis.ranking import rank_causes
 from tools.analysis.scan import AnomalousSpan
 from tools.analysis.symptoms import (
     Rule,
     SeenChange,
     SeenEvent,
-    SeenObject,
     SeenPattern,
     SeenTraces,
     SeenVerdict,
-    Symptoms,
 )
+from tools.observe.metric_facts import MetricsExamined
 from tools.observe.objects import Examined
 from tools.tracing import TraceStudy
 from tools.world import (
@@ -53,7 +52,7 @@ Asked = tuple[str, dict[str, Any]]  # a tool's name and its arguments
 
 
 class Investigator:
-    """Looks around with the tools and ranks causes."""
+    """Looks around with the tools and reasons about what it saw."""
 
     def __init__(
         self, catalogue: Callable[[], Catalogue], rules: Callable[[], Sequence[Rule]] = tuple
@@ -69,60 +68,14 @@ class Investigator:
         """Look around and conclude. Failed tools become gaps of the recorder, never an error."""
         observed = Observed()
         window = _arguments(intent)
+        if intent.strangers:
+            return Diagnosis(intent, observed, ())  # nobody here is called so
         await self._measure(intent, window, observed, recorder)
         if intent.unknown and not intent.metrics:
             return Diagnosis(intent, observed, ())  # what was asked about does not exist
         await self._look_around(intent, question, window, observed, recorder)
-        causes = rank_causes(
-            Symptoms(
-                verdicts=[*observed.verdicts, *self._relevant_peaks(intent, observed)],
-                changes=observed.changes,
-                events=observed.events,
-                patterns=observed.patterns,
-                traces=observed.traces,
-                objects=self._relevant_objects(intent, observed),
-                dependencies=self._catalogue.topology(),
-                rules=self._rules(),
-            )
-        )
-        return Diagnosis(intent, observed, tuple(causes))
-
-    def _relevant_peaks(self, intent: Intent, observed: Observed) -> list[SeenVerdict]:
-        """Return the peaks that may explain what was asked: its own and those it depends on.
-
-        In a long past window something somewhere was always unusual; without this a question about
-        a healthy metric would blame whatever else happened that day.
-        """
-        if not intent.metrics and not intent.services:
-            return observed.peaks
-        asked = [p.verdict.service for p in observed.peaks if _is_asked(p.verdict, intent)]
-        reach = self._reach(asked)
-        return [p for p in observed.peaks if p.verdict.service in reach]
-
-    def _relevant_objects(self, intent: Intent, observed: Observed) -> list[SeenObject]:
-        """Return what objects say of the services that were asked about, and of their callees.
-
-        Something somewhere in a namespace is always broken: it explains no other question.
-        """
-        found = seen_objects(observed.examined, observed.patterns)
-        if not intent.metrics and not intent.services:
-            return found
-        asked = [
-            *intent.services,
-            *(v.verdict.service for v in observed.verdicts if _is_asked(v.verdict, intent)),
-        ]
-        reach = self._reach(asked)
-        return [each for each in found if reach & set(each.services)]
-
-    def _reach(self, names: Iterable[ServiceName]) -> set[ServiceName]:
-        """Return services with all that they call, at any depth."""
-        waiting, reach = list(names), set[ServiceName]()
-        while waiting:
-            name = waiting.pop()
-            if name not in reach:
-                reach.add(name)
-                waiting += self._catalogue.dependencies(name)
-        return reach
+        explained = reason(intent, observed, self._catalogue, self._rules(), recorder.gaps)
+        return Diagnosis(intent, observed, explained.causes, explained=explained)
 
     async def _measure(
         self, intent: Intent, window: Mapping[str, str], observed: Observed, recorder: Recorder
@@ -135,6 +88,7 @@ class Investigator:
         asked += [("query_metric", {"metric": m, **window}) for m in intent.unknown]
         if intent.metrics or not intent.unknown:
             asked.append(("detect_anomalies", {"service": "", **window}))
+            asked.append(("examine_metrics", {"service": one, **window}))
         if not intent.explicit_window and not intent.unknown:
             asked.append(("list_alerts", {"service": one}))  # what fires now says nothing of before
         for called in await _all(recorder, asked):
@@ -144,6 +98,8 @@ class Investigator:
                     for each in _members(called)
                     if isinstance(each, FiringAlert)
                 ]
+            elif called.evidence.tool == "examine_metrics":
+                _take_facts(called, observed)
             elif called.result is None:
                 if called.evidence.arguments.get("metric") in intent.unknown:
                     observed.unknown.append((called.evidence.summary, called.evidence.id))
@@ -280,12 +236,6 @@ class Investigator:
         return [(name, service) for _, name, service in first]
 
 
-def _is_asked(verdict: Verdict, intent: Intent) -> bool:
-    return verdict.metric in intent.metrics or (
-        not intent.metrics and verdict.service in intent.services
-    )
-
-
 async def _all(recorder: Recorder, calls: Sequence[Asked]) -> list[Called]:
     """Run calls side by side; a tool that is off is not called: its backend is a gap already."""
     usable = [(name, arguments) for name, arguments in calls if name in recorder.toolbox]
@@ -306,6 +256,16 @@ def _flat(value: object) -> Iterator[object]:
         yield value
 
 
+def _take_facts(called: Called, observed: Observed) -> None:
+    for each in _members(called):
+        if isinstance(each, MetricsExamined):
+            evidence = called.evidence.id
+            observed.facts += [replace(fact, evidence=evidence) for fact in each.facts]
+            observed.measured += [replace(told, evidence=evidence) for told in each.measured]
+            observed.edges += each.edges
+            observed.gaps += each.gaps
+
+
 def _pattern(burst: Burst, service: ServiceName, evidence: str) -> SeenPattern:
     pattern = burst.pattern
     return SeenPattern(
@@ -316,6 +276,7 @@ def _pattern(burst: Burst, service: ServiceName, evidence: str) -> SeenPattern:
         level=pattern.level,
         is_burst=True,
         evidence=evidence,
+        since=pattern.first_seen,
     )
 
 

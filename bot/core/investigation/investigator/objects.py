@@ -1,6 +1,6 @@
-"""What the investigator takes from examined objects: what may have begun it, what is not well.
+"""What the investigator takes from examined objects: their facts, and what is not well.
 
-Examined (state, signs) + whom error lines blame ──causes──> SeenObject, surest first
+Examined (state, signs) + whom error lines blame ──causes──> facts of services and objects
 """
 
 from __future__ import annotations
@@ -9,31 +9,35 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tools.analysis.blame import Blame, blamed
-from tools.analysis.symptoms import SeenObject, SeenPattern
-from tools.doctor import Found, Link
-from tools.doctor.causes import Felt, ObjectCause
+from tools.analysis.facts import Edge, Fact, FactSubject, service
+from tools.analysis.symptoms import SeenPattern
+from tools.doctor import Found, Link, Object
+from tools.doctor.object_facts import ON_PURPOSE, object_facts
 from tools.observe.objects import Examined
-from tools.world import ServiceName
+from tools.world import Catalogue, ServiceName, WorkloadRef
 
-# How surely an object's own word is the cause, by how it is felt. On recorded incidents of another
-# platform the first cause was right in 209 of 211 when one was named (bench cloudops).
-SURE = {Felt.IN_OBJECTS: 0.92, Felt.IN_LINES: 0.9, Felt.WANTED: 0.5}
-ON_PURPOSE = frozenset({"node-cordoned"})  # it shows that somebody wants it so
 Told = tuple[Examined, str]  # with the id of its evidence
 
 
-def seen_objects(examined: Iterable[Told], patterns: Sequence[SeenPattern]) -> list[SeenObject]:
-    """Return what objects say may have begun it: what is felt."""
+def facts_of_objects(
+    examined: Iterable[Told], patterns: Sequence[SeenPattern], catalogue: Catalogue
+) -> tuple[list[Fact], list[Edge]]:
+    """Return what objects say; `patterns` are new lines, which may blame a way through them."""
     lines: Counter[Blame] = Counter()
     for pattern in patterns:
         if (blame := blamed(pattern.sample)) is not None:
             lines[blame] += pattern.count
-    return [
-        _seen(cause, one, evidence)
-        for one, evidence in examined
-        for cause in one.causes(lines)
-        if cause.is_cause
-    ]
+    facts: list[Fact] = []
+    edges: list[Edge] = []
+    for one, evidence in examined:
+
+        def subject_of(each: Object, one: Examined = one) -> FactSubject:
+            return _subject(each, one, catalogue)
+
+        found, ways = object_facts(one.causes(lines), one.found, subject_of, evidence)
+        facts += found
+        edges += ways
+    return facts, edges
 
 
 def unwell_objects(
@@ -51,15 +55,17 @@ def unwell_objects(
     ]
 
 
-def _seen(cause: ObjectCause, one: Examined, evidence: str) -> SeenObject:
-    sign, by = cause.found.sign, cause.found.by
-    hit = dict.fromkeys(one.service(each) for each in (sign.subject, *sign.victims))
-    return SeenObject(
-        kind=by.name,
-        sentence=sign.sentence,
-        services=tuple(name for name in hit if name),
-        weight=SURE[cause.felt],
-        since=sign.since,
-        remediation=by.remedies,
-        evidence=evidence,
-    )
+def _subject(each: Object, one: Examined, catalogue: Catalogue) -> FactSubject:
+    """Return the service that an object belongs to, else the object itself."""
+    name = one.service(each)
+    if not name and each.namespace:
+        spec = catalogue.service_of(WorkloadRef(one.cluster, each.namespace, each.kind, each.name))
+        exact = spec is not None and (
+            each.kind != "Service" or each.name == spec.label
+        )  # what only continues a workload's name (a claim, a map) is itself
+        if spec is not None and exact and each.kind in _OWN:
+            name = spec.name
+    return service(name) if name else FactSubject(each.kind.lower(), each.name, each.namespace)
+
+
+_OWN = frozenset({"Service", "Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job"})

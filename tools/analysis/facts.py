@@ -49,7 +49,7 @@ class FactSubject:
     cluster: str = ""
 
     def __str__(self) -> str:
-        """Return how people call it: `ledger`, `node n1`, `statement SELECT … of orders`."""
+        """Return how people call it: `api`, `node n1`, `statement SELECT … of orders`."""
         return self.name if self.kind == "service" else f"{self.kind} {self.name}"
 
 
@@ -63,7 +63,7 @@ class Fact:
     """One thing that is or was so.
 
     `sentence` says it in English with its figures and without its subject's name repeated by the
-    reader: "order-api answers in 2.4 s at p99, usually 300 ms". Times are aware UTC.
+    reader: "web answers in 2.4 s at p99, usually 300 ms". Times are aware UTC.
     """
 
     subject: FactSubject
@@ -81,6 +81,7 @@ class Fact:
     tolerance: timedelta = timedelta(0)  # by which `since` may be wrong
     until: datetime | None = None  # it has ended; None: it is so now
     evidence: str = ""  # "E3"; empty until the recorder numbered it
+    also: tuple[str, ...] = ()  # further evidence, of a fact that rests on several
     metric: str = ""  # of the catalogue, where a metric says it
     names: tuple[str, ...] = ()  # other names that its words name: hosts, tables, versions
     remedies: tuple[str, ...] = ()  # kinds of remedy, nearest first
@@ -91,6 +92,8 @@ class Fact:
     ] = ()  # who suffers from it, besides the subject, by its own word
     unexplained: float | None = None  # share in [0, 1] that no callee explains; None: not computed
     explained_by: str = ""  # the callee that explains most of the rest
+    rank: int = 1  # of two starts of one class the lower says why, the higher that
+    kind: str = ""  # deploy, config, resource, dependency, traffic, data, object; empty: derived
     course: tuple[tuple[float, float], ...] = field(default=(), repr=False)  # (epoch s, value)
 
     @property
@@ -166,7 +169,7 @@ class HopTest:
     """One test of one hop."""
 
     name: str  # reach | order | dose | own | mechanism | still
-    outcome: HopResult
+    result: HopResult
     sentence: str
     evidence: tuple[str, ...] = ()
 
@@ -187,14 +190,25 @@ class Hypothesis:
 
     start: Fact
     hops: tuple[Hop, ...]
+    start_tests: tuple[HopTest, ...] = ()  # own, still, mechanism
     trigger: Fact | None = None  # a change that made the start
     trigger_tests: tuple[HopTest, ...] = ()
-    rule: str = ""  # id of the rule that names it
+    covers: bool = True  # what was asked about is at its end
+    witnesses: tuple[Fact, ...] = ()  # of other writers, who name its mechanism
 
     @property
     def tests(self) -> tuple[HopTest, ...]:
-        """All tests of all hops."""
-        return tuple(test for hop in self.hops for test in hop.tests)
+        """All tests of the start and of all hops."""
+        of_hops = tuple(test for hop in self.hops for test in hop.tests)
+        return (*self.trigger_tests, *self.start_tests, *of_hops)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Ids of what it rests on, in the order of the chain."""
+        told = (self.trigger, self.start, *self.witnesses, *(hop.effect for hop in self.hops))
+        ids = [each for f in told if f is not None for each in (f.evidence, *f.also)]
+        ids += [each for test in self.tests for each in test.evidence]
+        return tuple(each for each in dict.fromkeys(ids) if each)
 
     @property
     def symptom(self) -> Fact:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bench.figures.cases import Case, Sentence, read_cases
 from bench.report import Aim, Report
-from bot.core.investigation.figures import FigureIndex
+from bot.core.investigation.figures.index import FigureIndex
+from bot.core.investigation.figures.sentence import Setting
 
 HERE = Path(__file__).parent / "sentences"
 AIMS = {"false_kept": Aim(most=0.05), "true_marked": Aim(most=0.05), "sentences": Aim(least=200)}
@@ -64,12 +65,19 @@ def run(data: Path | None) -> Report:
 
 def judge(case: Case) -> list[Judged]:
     """Judge the sentences of one case."""
+    services = frozenset(name.lower() for name in case.services)
+    setting = Setting(services, case.now, case.timezone)
     index = FigureIndex()
     index.add_text(case.question)
     for each in case.evidence:
         index.add(each.evidence(case.now))
     return [
-        Judged(case.case, case.author, each, tuple(index.untraced(each.text)))
+        Judged(
+            case.case,
+            case.author,
+            each,
+            tuple(q.text for q in index.untraced(each.text, each.after, setting)),
+        )
         for each in case.sentences
     ]
 

@@ -75,3 +75,4 @@ class Answer:
     plan_id: PlanId | None = None
     chart: str = ""  # id of the stored chart
     verdict: Conclusion | None = None
+    untraced: tuple[str, ...] = ()  # figures of `text` that the evidence cited for them lacks

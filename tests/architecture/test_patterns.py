@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from tests.architecture.source import OURS, dotted, sources
 
 TRIED = frozenset({  # by tests/property/test_linear_texts.py
-    "bot/core/investigation/figures.py", "bot/core/investigation/investigator/intent.py",
+    "bot/core/investigation/figures/release.py", "bot/core/investigation/investigator/intent.py",
     "bot/core/reports/postmortem_text.py", "bot/slack/blocks/markdown.py",
     "bot/slack/blocks/text.py", "knowledge/documents.py",
     "tools/analysis/log_headers.py", "tools/analysis/log_masks.py",

@@ -28,7 +28,7 @@ import yaml
 
 from bot.composition.parts import open_parts
 from bot.composition.terminal import terminal_desk
-from bot.core.investigation.figures import FigureIndex
+from bot.core.investigation.figures.index import FigureIndex
 from bot.domain.answer import Answer, Evidence
 from bot.domain.ids import EvidenceId
 from bot.domain.place import TERMINAL
@@ -240,7 +240,7 @@ def own_index(session: Session, told: Told) -> FigureIndex:
 
 def figures_without_source(session: Session, told: Told) -> list[str]:
     index = own_index(session, told)
-    return [f for line in told.answer.text.splitlines() for f in index.untraced(line)]
+    return [f.text for line in told.answer.text.splitlines() for f in index.untraced(line)]
 
 
 def chunks(png: bytes) -> dict[str, str]:
@@ -299,7 +299,8 @@ def test_every_figure_of_the_answer_stands_in_what_prometheus_replies(
 def test_a_figure_that_is_not_in_prometheus_would_be_noticed(session: Session) -> None:
     told = session.unusual[METRICS[0]]
     invented = f"{METRICS[0]} reached 987.65 ms at 03:33 (+77.7 σ)"
-    assert own_index(session, told).untraced(invented) == ["987.65 ms", "+77.7 σ", "03:33"]
+    found = own_index(session, told).untraced(invented)
+    assert [each.text for each in found] == ["987.65 ms", "03:33", "+77.7 σ"]
 
 
 def test_what_the_scan_states_are_samples_and_simple_statistics_of_samples(

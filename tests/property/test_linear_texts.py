@@ -15,9 +15,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.core.investigation import figures
+from bot.core.investigation.figures.index import FigureIndex
+from bot.core.investigation.figures.quantities import quantities_in
+from bot.core.investigation.figures.release import Release
 from bot.core.investigation.investigator import intent
 from bot.core.reports import postmortem_text
+from bot.domain.answer import Evidence
+from bot.domain.ids import EvidenceId
 from bot.domain.secrets.redaction import Redactor
 from bot.slack.blocks import markdown
 from bot.slack.blocks import text as slack
@@ -43,13 +47,14 @@ MOST = 30.0  # times as long: eight would be linear, sixty-four quadratic
 
 
 def indexed(text: str) -> None:
-    index = figures.FigureIndex()
+    index = FigureIndex()
     index.add_text(text)
+    index.add(Evidence(EvidenceId("E1"), "search_logs", {}, text, NOW, payload={"text": text}))
     index.untraced(text)
 
 
 def released(text: str) -> None:
-    release = figures.Release(figures.FigureIndex())
+    release = Release(FigureIndex(), " (?)")
     for piece in (text[: len(text) // 2], text[len(text) // 2 :]):
         list(release.push(piece))
     list(release.flush())
@@ -79,8 +84,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "ours": slack.ours,
     "called": slack.called,
     "blank": blanks.visible,
-    "figures": figures.figures_in,
-    "times": figures.times_in,
+    "figures": quantities_in,
     "index": indexed,
     "release": released,
     "intent": lambda text: intent.parse(text, NOTHING, NOW),

@@ -30,6 +30,7 @@ def answer_to_json(answer: Answer, plan: PlanRecord | None) -> dict[str, Any]:
             "seconds": round(usage.seconds, 3),
         },
         "gaps": list(answer.gaps),
+        "untraced": list(answer.untraced),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from bot.core.investigation.figures import FigureIndex
+from bot.core.investigation.figures.index import FigureIndex
 from bot.core.ports import Clock, Reply, StepUpdate, Store
 from bot.domain.answer import Evidence
 from bot.domain.audit import BOT, Event

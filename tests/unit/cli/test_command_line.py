@@ -295,7 +295,7 @@ def test_ask_prints_exactly_one_object_and_names_what_was_not_looked_at(
     answer = json.loads(capsys.readouterr().out)
     assert list(answer) == [
         "answer", "conclusion", "verdict", "confidence", "causes",
-        "evidence", "plan", "mode", "usage", "gaps",
+        "evidence", "plan", "mode", "usage", "gaps", "untraced",
     ]  # fmt: skip
     assert list(answer["usage"]) == [
         "steps", "input_tokens", "output_tokens", "cached_tokens", "usd", "seconds",

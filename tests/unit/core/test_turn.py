@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.investigation.answer_json import answer_to_json
 from bot.core.investigation.desk import (
     LONGEST_QUESTION,
     ORPHANED_AFTER,
@@ -185,16 +186,16 @@ async def test_claude_reads_the_brief_calls_tools_and_its_answer_is_released(
     assert '<evidence id="E1"' in brief
 
 
-async def test_a_sentence_with_an_invented_figure_is_withheld_and_counted(
+async def test_an_invented_figure_is_marked_for_the_reader_and_told_in_json(
     office: Office, claude: ModelServer
 ) -> None:
     claude.push([Turn([text("**Latency is 910 ms [E1].** It will be 7777 ms soon. Stay calm.")])])
     answer, reply = await office.ask()
-    assert "7777" not in answer.text
-    assert "7777" not in reply.text
-    assert "910 ms" in answer.text
-    assert "Stay calm." in answer.text
-    assert "1 sentence(s) left out" in answer.text
+    assert "It will be 7777 ms (not in the evidence) soon. Stay calm." in answer.text
+    assert reply.text.strip() == answer.text
+    assert "910 ms [E1]" in answer.text
+    assert answer.untraced == ("7777 ms",)
+    assert answer_to_json(answer, None)["untraced"] == ["7777 ms"]
 
 
 async def test_the_end_of_a_request_is_cached_and_what_goes_before_is_said_again_unchanged(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-from bot.core.investigation.figures import split_sentences
+from bot.core.investigation.figures.release import split_sentences
 from bot.slack.blocks.markdown import BREAK, DEEPEST, LONGEST, going_on, markdown, whole
 from bot.slack.blocks.text import code, escape, header
 from foundation.hidden import readable

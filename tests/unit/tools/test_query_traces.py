@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.core.investigation.figures import FigureIndex
+from bot.core.investigation.figures.index import FigureIndex
 from bot.domain.answer import Evidence
 from bot.domain.ids import EvidenceId
 from tests.fakes.clock import FakeClock

@@ -1,6 +1,6 @@
 """An answer by the model: it reads the brief, calls tools, and its prose is released by sentences.
 
-thread so far + question + brief ──converse──> text ──Release──> sentences of known figures
+thread so far + question + brief ──converse──> text ──Release──> sentences, figures marked
                                       │                              └──redacted──> reply
                                       └──> messages, kept for the thread's next question
 """
@@ -16,7 +16,8 @@ import structlog
 import prompts
 from bot.core.investigation.causes import record_causes
 from bot.core.investigation.day_budget import budget_reached
-from bot.core.investigation.figures import Release
+from bot.core.investigation.figures.release import Release
+from bot.core.investigation.figures.sentence import Setting
 from bot.core.investigation.investigator.answer_text import plain
 from bot.core.investigation.investigator.diagnosis import Diagnosis
 from bot.core.investigation.model.agent_loop import CallTool, Hooks, Talk, converse
@@ -63,7 +64,7 @@ class ModelAnswers:
 
     async def answer(self, turn: Turn, diagnosis: Diagnosis) -> Answer:
         """Answer. Raises ModelUnavailableError, and RunStoppedError when a person pressed Stop."""
-        recorder, prose = turn.recorder, _Prose(turn, self._redactor)
+        recorder, prose = turn.recorder, _Prose(turn, self._redactor, self._setting(turn))
         reading = ModelReading(
             Limits(self._catalogue()), self._store, turn.run.place, recorder.own_words
         )
@@ -107,7 +108,16 @@ class ModelAnswers:
             gaps=told(self._config.gaps, gaps),
             plan_id=recorder.plan_id,
             verdict=causes.verdict,
+            untraced=prose.untraced,
         )
+
+    def _setting(self, turn: Turn) -> Setting:
+        names = {
+            each.lower()
+            for spec in self._catalogue().services.values()
+            for each in (spec.name, *spec.aliases)
+        }
+        return Setting(frozenset(names), self._clock.now(), turn.question.voice.timezone)
 
     async def _messages(
         self, turn: Turn, reading: ModelReading, diagnosis: Diagnosis
@@ -168,30 +178,32 @@ class ModelAnswers:
 class _Prose:
     """What the model writes, on its way to the reader."""
 
-    def __init__(self, turn: Turn, redactor: Redactor) -> None:
-        self._turn, self._redactor = turn, redactor
-        self._release = Release(turn.recorder.index)
+    def __init__(self, turn: Turn, redactor: Redactor, setting: Setting) -> None:
+        self._turn = turn
+        mark = turn.texts.say("answer.untraced")
+        self._release = Release(turn.recorder.index, mark, setting, redactor.text)
         self._said: list[str] = []
 
+    @property
+    def untraced(self) -> tuple[str, ...]:
+        """The figures that stand in no evidence that was cited for them."""
+        return tuple(self._release.untraced)
+
     async def say(self, text: str) -> None:
-        """Take a piece; show the sentences that it completes and that may be shown."""
+        """Take a piece; show the sentences that it completes."""
         await self._show(self._release.push(text))
 
     async def end(self, note: str = "") -> str:
-        """Show the rest, how much was withheld, and a note; return everything that was shown."""
+        """Show the rest and a note; return everything that was shown."""
         await self._show(self._release.flush())
         text = "".join(self._said).strip()
-        if self._release.withheld:
-            withheld = self._turn.texts.say("answer.withheld", count=len(self._release.withheld))
-            note = f"{note}\n{withheld}" if note else withheld
         if note:
             text = f"{text}\n{note}"
             await self._turn.reply.say(f"\n{note}")
         return text
 
     async def _show(self, sentences: Iterable[str]) -> None:
-        # Redacted as a sentence: a stream cuts anywhere, also in the middle of a secret.
-        for sentence in map(self._redactor.text, sentences):
+        for sentence in sentences:
             self._said.append(sentence)
             await self._turn.reply.say(sentence)
 

@@ -1,0 +1,1 @@
+"""The check of figures: what a model writes is held against the evidence that it cites."""

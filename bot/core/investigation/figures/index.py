@@ -1,0 +1,76 @@
+"""The figures of everything that a run found out, and which figures of a sentence it holds."""
+
+from __future__ import annotations
+
+from bot.core.investigation.figures.derived import is_derived
+from bot.core.investigation.figures.quantities import Dimension, Quantity, quantities_in
+from bot.core.investigation.figures.relations import contradicted
+from bot.core.investigation.figures.rounding import fits
+from bot.core.investigation.figures.sentence import MOST_FIGURES, Sentence, Setting
+from bot.core.investigation.figures.statements import Statement, ToldLine, lines_of, said
+from bot.core.investigation.figures.trace import Pool, direct
+from bot.domain.answer import Evidence
+
+_MOST_STATEMENTS = 100_000  # of one run; what comes later is not read
+NOBODY = Setting()
+
+
+class FigureIndex:
+    """Evidence and question of one run, read for their figures."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._told: list[tuple[ToldLine, list[Statement]]] = []
+        self._asked: list[Quantity] = []  # figures of the question, which may be repeated
+        self._count = 0
+
+    def add(self, evidence: Evidence) -> None:
+        """Take one piece of evidence: what the model read and the full result behind it."""
+        for line in lines_of(evidence):
+            if self._count > _MOST_STATEMENTS:
+                return
+            statements = said(line)
+            self._count += len(statements)
+            self._told.append((line, statements))
+
+    def add_text(self, text: str) -> None:
+        """Take a text whose figures may be repeated: the person's question."""
+        self._asked += quantities_in(text)[:MOST_FIGURES]
+
+    def untraced(self, sentence: str, after: str = "", setting: Setting = NOBODY) -> list[Quantity]:
+        """Return the figures that a sentence has from nowhere; `after` stands before it."""
+        read = Sentence(sentence, after)
+        if not read.quantities:
+            return []
+        whole = Pool(self._told, setting)
+        cited = whole.of(read.cited & {line.evidence for line, _ in self._told})
+        traced: dict[int, list[Statement]] = {}
+        open_ones: list[int] = []
+        pools: dict[frozenset[str], Pool] = {read.cited: cited}
+        for place, quantity in enumerate(read.quantities):
+            ids = read.cited_by(quantity)
+            pool = pools.get(ids) or pools.setdefault(ids, cited.of(ids))
+            found = direct(read, quantity, pool)
+            if found or self._is_asked(quantity):
+                traced[place] = found
+            else:
+                open_ones.append(place)
+        known = [read.quantities[place] for place in traced]
+        missing = [
+            read.quantities[place]
+            for place in open_ones
+            if not is_derived(read, read.quantities[place], known, cited)
+        ]
+        missing += [*contradicted(read, traced), *read.rest]
+        return sorted(set(missing), key=lambda each: each.start)
+
+    def _is_asked(self, quantity: Quantity) -> bool:
+        return any(
+            asked.kind is quantity.kind
+            and (
+                asked.value == quantity.value
+                if asked.kind is Dimension.CLOCK
+                else fits(quantity, asked.value)
+            )
+            for asked in self._asked
+        )

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any, Literal
 
 import structlog
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 LEASE = "leader"
 LEASE_TTL = timedelta(seconds=15)  # wall time; a dead leader is followed after this
 RENEW_EVERY = timedelta(seconds=4)
+TOLD_FROM = timedelta(seconds=30)  # an interval whose overrun is worth a line in the log
 DRAIN = timedelta(seconds=20)  # how long running jobs may take to end at shutdown
 
 TimeLine = Literal["world", "wall"]
@@ -39,10 +41,15 @@ class ScheduleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """An interval, first due at once. `on` names the clock it is counted on."""
+    """An interval, first due at once. `on` names the clock it is counted on.
+
+    With `jitter` each time comes up to so much later, so that many bots that began together, or
+    several jobs, do not ask the same servers in the same second for ever.
+    """
 
     interval: timedelta
     on: TimeLine = "world"
+    jitter: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class JobState:
     job: Job
     seen: datetime | None = None  # the last slot that was started
     runs: int = 0
+    skipped: int = 0  # times that passed while it was still running
     error: str = ""  # why the last run failed; empty when it went well
 
 
@@ -145,6 +153,7 @@ class Scheduler:
                 continue
             if state.job.name in self._running:
                 continue
+            self._count_skipped(state, slot)
             state.seen = slot
             self._running.spawn(state.job.name, self._carry(state, slot))
             started.append(state.job.name)
@@ -158,10 +167,25 @@ class Scheduler:
         when = state.job.when
         if isinstance(when, Every):
             now = self.clock.now() if when.on == "world" else self.clock.wall()
-            return now if state.seen is None or now - state.seen >= when.interval else None
+            if state.seen is None:
+                return now
+            # Drawn once for each time, whenever it is looked at; another bot draws another.
+            chance = Random(f"{self.owner} {state.job.name} {state.runs}").random()  # noqa: S311
+            late = when.jitter * chance
+            return now if now - state.seen >= when.interval + late else None
         now = self.clock.now()
         earliest = now - when.catch_up
         return when.latest(max(state.seen or earliest, earliest), now)
+
+    def _count_skipped(self, state: JobState, slot: datetime) -> None:
+        """Count the times of an interval that passed while the job ran: none is made up for."""
+        when = state.job.when
+        if state.seen is None or not isinstance(when, Every):
+            return
+        missed = max(0, (slot - state.seen) // when.interval - 1)
+        state.skipped += missed
+        if missed and when.interval >= TOLD_FROM:
+            log.warning("job.overran", job=state.job.name, skipped=missed)
 
     async def _renew(self) -> None:
         """Take or renew the lease; an unreachable store leaves the rest of the lease in force."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.composition.parts import Parts
 from bot.core.detection.cycle import DetectionCycle
 from bot.core.detection.enrichment import Enricher, Sources
@@ -25,7 +27,7 @@ def learner_of(parts: Parts) -> Learner | None:
         parts.metrics,
         parts.workers,
         parts.live_files.catalogue,
-        parts.settings.learning,
+        replace(parts.settings.learning, timezone=parts.settings.digest.timezone),
         parts.settings.redactor,
     )
 

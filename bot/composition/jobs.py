@@ -36,6 +36,7 @@ from tools.backends.webhook import Webhook
 from tools.errors import BackendUnavailableError
 
 SECOND, TEN_SECONDS = timedelta(seconds=1), timedelta(seconds=10)
+CYCLE_JITTER = timedelta(seconds=2)  # world time
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -97,10 +98,14 @@ def schedule(work: Work) -> list[Job]:
     if (discovery := work.parts.discovery) is not None:  # every replica keeps its own map
         jobs.append(Job("dependencies.discover", Every(HOUR), _plain(discovery.refresh), False))
     if work.learner is not None and work.cycle is not None:
-        ready = Readiness(work, work.learner, settings.learning.every)
+        ready = Readiness(work.learner)
         jobs.append(Job("baselines.learn", Every(TEN_SECONDS, on="wall"), ready.learn))
         jobs.append(
-            Job("detection.cycle", Every(settings.cycle.every), _cycle(work, work.cycle, ready))
+            Job(
+                "detection.cycle",
+                Every(settings.cycle.every, jitter=CYCLE_JITTER),
+                _cycle(work, work.cycle, ready),
+            )
         )
     return jobs
 
@@ -108,21 +113,15 @@ def schedule(work: Work) -> list[Job]:
 class Readiness:
     """Baselines are learned at the first start and when they are old, then detection begins."""
 
-    def __init__(self, work: Work, learner: Learner, interval: timedelta) -> None:
-        """`interval` in world time."""
-        self._work, self._learner, self._interval = work, learner, interval
+    def __init__(self, learner: Learner) -> None:
+        """Nothing was looked at yet."""
+        self._learner = learner
         self.learned = False
 
     async def learn(self, _slot: datetime) -> None:
-        """Relearn when the oldest baseline is older than the interval, or there is none."""
-        async with self._work.parts.store.begin() as tx:
-            known = await tx.baselines.learned()
-        now = self._work.parts.clock.now()
-        newest = max((each.newest for each in known.values()), default=None)
-        fresh = newest is not None and now - newest < self._interval
+        """Relearn the metrics whose baselines are old, and those that have none."""
         try:
-            if not fresh:
-                await self._learner.run()
+            await self._learner.run_due()
         finally:  # a first look that failed is tried again; until then static limits serve
             self.learned = True
 

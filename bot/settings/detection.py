@@ -45,6 +45,7 @@ def learning_config(document: ConfigDocument) -> LearningConfig:
             min_history_days=section.min_history_days,
             optimal_history_days=section.optimal_history_days,
             every=converted(hours, section.learning_interval_hours),
+            holidays=section.holidays,
         )
     )
 

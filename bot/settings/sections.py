@@ -8,6 +8,7 @@ what each means.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -90,6 +91,7 @@ class BaselineSection(Section):
     min_history_days: float | None = Field(None, gt=0)
     optimal_history_days: float | None = Field(None, gt=0)
     learning_interval_hours: float | None = Field(None, gt=0)
+    holidays: tuple[date, ...] | None = None  # days that nothing is learned from
 
 
 class AnomalyDetectionSection(Section):

@@ -536,7 +536,7 @@ async def test_a_metric_that_cannot_be_read_is_not_learned_and_is_audited_withou
 
 
 class NoLearner(Learner):
-    async def run(self) -> Any:
+    async def run_due(self) -> Any:
         raise BackendUnavailableError("prometheus", "no answer")
 
 
@@ -551,8 +551,7 @@ async def test_a_first_lesson_that_fails_keeps_detection_from_nothing(store: Sql
         LearningConfig(),
         Redactor(),
     )
-    parts = SimpleNamespace(store=store, clock=world.clock)
-    ready = Readiness(cast("Work", SimpleNamespace(parts=parts)), learner, timedelta(hours=24))
+    ready = Readiness(learner)
     with pytest.raises(BackendUnavailableError):
         await ready.learn(world.clock.now())
     assert ready.learned

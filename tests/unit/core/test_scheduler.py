@@ -46,6 +46,46 @@ async def test_an_interval_runs_at_once_and_then_every_time_it_has_passed(store:
     assert len(diary.slots) == 3
 
 
+async def test_jitter_makes_each_time_later_by_up_to_so_much_and_bots_differ(
+    store: SqlStore,
+) -> None:
+    every = Every(timedelta(seconds=60), jitter=timedelta(seconds=10))
+    found = []
+    for owner in ("a", "b"):
+        clock, diary = FakeClock(), Diary()
+        scheduler = a_scheduler(store, clock, Job("cycle", every, diary, False), owner=owner)
+        for _ in range(700):
+            await tick(scheduler)
+            clock.advance(seconds=1)
+        gaps = [(b - a).total_seconds() for a, b in zip(diary.slots, diary.slots[1:], strict=False)]
+        assert all(60 <= gap <= 71 for gap in gaps)
+        assert len(set(gaps)) > 1
+        found.append(gaps)
+    assert found[0] != found[1]
+
+
+async def test_times_that_pass_while_a_job_runs_are_counted_and_not_made_up_for(
+    store: SqlStore,
+) -> None:
+    clock, go, begun = FakeClock(), asyncio.Event(), Diary()
+
+    async def slow(slot: datetime) -> None:
+        await begun(slot)
+        await go.wait()
+
+    scheduler = a_scheduler(store, clock, Job("cycle", Every(timedelta(seconds=60)), slow))
+    await scheduler.run_due()
+    for _ in range(200):
+        clock.advance(seconds=1)
+        assert await scheduler.run_due() == ()
+    go.set()
+    await scheduler.idle()
+    assert await tick(scheduler) == ("cycle",)
+    assert scheduler.states["cycle"].skipped == 2
+    assert await tick(scheduler) == ()
+    assert len(begun.slots) == 2
+
+
 async def test_a_faster_world_makes_world_jobs_faster_and_wall_jobs_not(store: SqlStore) -> None:
     clock, world, wall = FakeClock(speed=10), Diary(), Diary()
     scheduler = a_scheduler(

@@ -247,6 +247,7 @@ def test_the_version_is_that_of_the_project() -> None:
 # ------------------------------------------------------------------------- every key acts
 
 ANOTHER: dict[str, Any] = {  # where one more, or another word, would be refused
+    "baseline.holidays": ["2026-12-25"],
     "app.environment": "staging",
     "anomaly_detection.algorithms": ["zscore", "mad"],
     "slack.digest.timezone": "Europe/Berlin",

@@ -114,6 +114,8 @@ async def _perform(folder: Path, sent: Sequence[Hostile], receiver: Receiver) ->
         "posted": posted,
         "marks": {
             "a further page": _stands("a further page", said),
+            "a container's log": _stands("a container's log", said),
+            "an object as it is": _stands("an object as it is", said),
             "compressed evidence": _stands("compressed evidence", [unpacked]),
             "config map history": _stands("config map history", [raw]),
         },

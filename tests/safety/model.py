@@ -28,8 +28,15 @@ READS: tuple[tuple[str, dict[str, object]], ...] = (
     ("query_traces", {"trace_id": SMALL}),
     ("query_traces", {"trace_id": LARGE}),  # planted once, at the end
     ("open_tickets", {"service": "shop"}),
+    ("kubernetes_get", {"kind": "deploy", "name": "trading/cart"}),
+    ("kubernetes_get", {"kind": "cm", "name": "cart-config-2"}),
+    ("container_logs", {"service": "shop"}),
+    ("container_logs", {"pod": "shop-h2-0", "previous": True}),
+    ("find_metrics", {"text": "orders"}),
 )
-PAGED = frozenset({"query_traces", "open_tickets", "search_logs"})  # read on to the next page
+PAGED = frozenset(
+    {"query_traces", "open_tickets", "search_logs", "container_logs"}
+)  # read on to the next page
 
 
 @dataclass

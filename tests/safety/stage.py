@@ -32,7 +32,7 @@ from tests.fakes.metrics import FakeMetrics
 from tests.fixtures.alerting import a_delivery, told
 from tests.fixtures.shift import Shift
 from tests.patience import PATIENCE
-from tests.safety.canaries import CANARIES, planted_config, planted_lines
+from tests.safety.canaries import CANARIES, MARKS, planted_config, planted_lines
 from tests.safety.model import QUERY, Obedient
 from tests.safety.outside import TraceStore, let_it_say, mount_own_tool
 from tests.safety.texts import Hostile
@@ -45,6 +45,7 @@ from tools.world import (
     LogLine,
     MetricName,
     MetricSpec,
+    PodStatus,
     ServiceMode,
     ServiceName,
     ServiceSpec,
@@ -106,6 +107,10 @@ class Stage(Shift):
         )
         for item in planted_config():
             self.cluster.put(item)
+        pod = WorkloadRef("default", "trading", "Pod", "shop-h2-0")
+        self.cluster.pod_list.append(
+            PodStatus(pod, "Running", ready=True, restarts=1, started_at=None, image="")
+        )
         settings = self.stand.settings
         assert settings.claude is not None
         self.stand.model = Claude(
@@ -155,6 +160,8 @@ class Stage(Shift):
         shop = WorkloadRef("default", "trading", "Deployment", "shop")
         at = now - timedelta(minutes=2)
         self.logs.lines = [LogLine(at, "shop", line, "error") for line in planted_lines()]
+        written = "\n".join([*planted_lines(), MARKS["a container's log"]])
+        self.cluster.pod_logs["shop-h2-0"] = self.cluster.previous_logs["shop-h2-0"] = written
         self.cluster.event_list = [ClusterEvent(at, shop, "Warning", "BackOff", planted_lines()[0])]
         self.stand.history.cases.clear()
         label = {"service": "shop", "token": CANARIES["label"]}

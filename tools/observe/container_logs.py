@@ -6,7 +6,7 @@ of the one before it, and knows them though nobody ships them: the last words be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -190,7 +190,7 @@ def _row(
 ) -> dict[str, Any]:
     own = next((each for each in status.containers if each.name == name), None)
     service = catalogue.service_of(status.ref)
-    told = [_timed(line) for line in text.splitlines()]
+    told = [_timed(line) for line in _without_keys(text.splitlines())]
     row: dict[str, Any] = {
         "object": str(status.ref),
         "container": name,
@@ -207,6 +207,16 @@ def _row(
         row["reason"] = own.last.reason
         row["ended_at"] = stamp(own.last.at) if own.last.at else ""
     return row
+
+
+def _without_keys(lines: Iterable[str]) -> Iterator[str]:
+    """Leave out the body of a private key: line by line it looks like nothing in particular."""
+    inside = False
+    for line in lines:
+        if not inside:
+            yield line
+        begins = "-----BEGIN" in line and "PRIVATE KEY" in line
+        inside = (inside or begins) and "-----END" not in line
 
 
 def _timed(line: str) -> dict[str, str]:
@@ -243,7 +253,8 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _nothing(chosen: Sequence[Chosen], missing: Sequence[str], *, previous: bool) -> str:
     """Say why there is no line, and where else to look."""
-    said = "; ".join(dict.fromkeys(missing))
+    first, *others = dict.fromkeys(missing)
+    said = f"{first} (and {len(others)} more like it)" if others else first
     if not previous:
         return f"{said}; describe_workload says why a container waits, list_events what kept it"
     restarts = sum(status.restarts for status in dict(chosen))

@@ -178,7 +178,9 @@ def _table(
 ) -> tuple[list[str], dict[str, Any]]:
     """Return the lines of a table, worst first, and its rows."""
     rows = [_row(each, catalogue) for each in found]
-    rows.sort(key=lambda row: (-row["bad"], row["namespace"], row["name"]))
+    rows.sort(key=lambda row: (row["namespace"], row["name"]))
+    rows.sort(key=lambda row: str(row.get("last", "")), reverse=True)  # of events the newest
+    rows.sort(key=lambda row: -row["bad"])
     shown = [cells(row, now) for row in rows[:SHOWN]]
     columns = list(dict.fromkeys(column for row in shown for column in row))
     columns.sort(key=lambda column: column == "AGE")

@@ -20,6 +20,11 @@ from tools.ports import MetricAbout
 _PARTS = ("_bucket", "_count", "_sum", "_created")
 _SPREAD = frozenset({"histogram", "summary", "gaugehistogram"})
 _UNSAID = frozenset({"", "unknown", "untyped"})
+# what exporters of every cluster and libraries of every language tell: it is listed last
+_EVERYBODYS = (
+    "container_", "kube_", "kubelet_", "node_", "go_", "process_", "python_", "nodejs_", "jvm_",
+    "promhttp_", "scrape_",
+)  # fmt: skip
 _WORD = re2.compile(r"[a-z0-9]+")
 
 
@@ -86,7 +91,7 @@ def matching(
         return [each for each in every if wanted.search(writable(_text(each)))], ""
     said = dict.fromkeys(_WORD.findall(writable(words.lower())))
     if not said:
-        return every, ""
+        return sorted(every, key=lambda each: each.name.startswith(_EVERYBODYS)), ""
     ranked = [(_score(each, said), each) for each in every]
     most = len(said)
     whole = [each for score, each in ranked if score[0] == most]

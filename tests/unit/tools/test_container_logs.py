@@ -113,3 +113,14 @@ async def test_a_log_that_may_not_be_read_is_a_gap_beside_one_that_may() -> None
     result = await read(cluster, service="back")
     assert "fine" in result.summary
     assert "NOT READ: kubernetes: needs" in result.summary
+
+
+async def test_the_body_of_a_private_key_is_left_out_line_by_line() -> None:
+    cluster = crashed()
+    begin, end = "-----BEGIN RSA PRIVATE" + " KEY-----", "-----END RSA PRIVATE" + " KEY-----"
+    written = ["before", begin, "MIIEow/abc/def", "ghi/jkl/mno==", end, "after"]
+    cluster.pod_logs["front-1-a"] = "\n".join(f"2026-11-27T11:58:00Z {line}" for line in written)
+    result = await read(cluster, pod="front-1-a")
+    told = [line["text"] for line in result.payload["logs"][0]["lines"]]
+    assert told == ["before", begin, "after"]
+    assert "MIIEow" not in result.summary

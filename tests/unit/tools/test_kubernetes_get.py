@@ -272,3 +272,17 @@ async def test_what_may_not_be_read_is_named_and_nothing_readable_is_an_error() 
         await got(Refusing([]), "pods")
     result = await got(Refusing([]), "pods", namespace="all")
     assert result.payload["count"] == 0
+
+
+async def test_events_come_warnings_first_and_the_newest_of_them_before_the_others() -> None:
+    def event(name: str, kind: str, minutes: int) -> Json:
+        at = (NOW - timedelta(minutes=minutes)).isoformat()
+        about = {"kind": "Pod", "namespace": SPACE, "name": "front-1-a"}
+        meta_ = {"namespace": SPACE, "name": name}
+        told = {"type": kind, "reason": name, "lastTimestamp": at, "involvedObject": about}
+        return {"kind": "Event", "metadata": meta_, **told}
+
+    some = (event("a", "Warning", 9), event("b", "Normal", 1), event("c", "Warning", 2))
+    result = await got(lab(*some), "events")
+    assert [row["name"] for row in result.payload["objects"]] == ["c", "a", "b"]
+    assert {row["object"] for row in result.payload["objects"]} == {f"{SPACE}/Pod/front-1-a"}

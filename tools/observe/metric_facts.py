@@ -74,7 +74,7 @@ async def examine_metrics(
     asked = window_of(clock, window, until)
     reach = _reach(catalogue, name)
     judged, gaps, notes = await _judged(metrics, catalogue, baselines, asked, reach)
-    services = [catalogue.services[each] for each in sorted(reach)]
+    services = [catalogue.services[each] for each in sorted(reach) if each in catalogue.services]
     views, numbers = await read_views(metrics, services, asked, *_wide(asked))
     calls: dict[str, tuple[str, ...]] = {
         each: catalogue.dependencies(each) for each in sorted(reach)
@@ -104,9 +104,8 @@ async def examine_metrics(
 
 def _reach(catalogue: Catalogue, name: str) -> set[ServiceName]:
     """Return a service and all that it calls, at any depth; every service without a name."""
-    if not name:
-        return set(catalogue.services)
-    found, waiting = set[ServiceName](), [ServiceName(name)]
+    found = set[ServiceName]()
+    waiting = [ServiceName(name)] if name else list(catalogue.services)
     while waiting:
         one = waiting.pop()
         if one not in found:
@@ -212,7 +211,7 @@ def _in_reach(
         if who in catalogue.services and who not in reach:
             continue
         series.append(each)
-        whose.append(who if who in catalogue.services else "")
+        whose.append(who if who in reach else "")  # a callee may be declared without an entry
     return series, whose
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -377,3 +378,17 @@ async def test_services_that_measure_in_other_units_are_compared_all_the_same() 
     found = await looked(store)
     assert the(found, "front", "latency-unexplained").role is Link.START
     assert "too little for what its callers feel" in the(found, "api", "latency-high").sentence
+
+
+async def test_a_callee_that_has_no_entry_of_its_own_is_looked_at_all_the_same() -> None:
+    known = catalogue()
+    front = replace(known.services[ServiceName("front")], dependencies=(ServiceName("outside"),))
+    alone = Catalogue(known.metrics, {front.name: front})
+    store = Store().tell("latency", 0.3, times(4), service="front")
+    store.tell("latency", 0.1, times(8), service="outside")
+    for about in ("front", ""):
+        result: ToolResult = await examine_metrics.function(
+            store, FakeClock(NOW), alone, FakeBaselines(), service=about
+        )
+        assert the(result.value, "front", "latency-high").explained_by == "outside"
+        assert the(result.value, "outside", "latency-unexplained").role is Link.START

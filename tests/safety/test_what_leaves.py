@@ -132,6 +132,15 @@ async def test_what_is_wrong_with_a_question_is_told_to_claude_unless_it_is_abou
     assert "error" not in marks(sent, "vault")
 
 
+async def test_the_name_of_a_closed_services_object_is_not_told_as_the_nearest_one(
+    production: Production,
+) -> None:
+    wrong = tool_use("kubernetes_get", {"kind": "cm", "name": "valt-settings"})
+    answer, sent = await production.ask("what is wrong?", Turn([wrong]), Turn([DONE]))
+    assert "Did you mean 'vault-settings'" in " ".join(each.summary for each in answer.evidence)
+    assert "vault-settings" not in sent
+
+
 async def test_claude_turns_the_pages_of_what_it_may_read(production: Production) -> None:
     asked = [
         tool_use("query_metric", {"metric": "order_errors", "service": "cart"}),

@@ -132,15 +132,13 @@ def _chosen(pods: Sequence[PodStatus], container: str, *, previous: bool) -> lis
         names = [each.name for each in status.containers]
         if container and container not in names:
             if names and len(pods) == 1:
-                raise NotFoundError(
-                    f"{status.ref} has no {container!r}.{nearest(container, names)}"
-                )
+                raise GoneError(f"{status.ref} has no {container!r}.{nearest(container, names)}")
             continue
         wanted = [container] if container else _telling(status, previous=previous)
         found += [(status, name) for name in wanted]
     if not found:
         names = sorted({each.name for status in pods for each in status.containers})
-        raise NotFoundError(f"no pod has a container {container!r}.{nearest(container, names)}")
+        raise GoneError(f"no pod has a container {container!r}.{nearest(container, names)}")
     return found[:MOST_LOGS]
 
 

@@ -15,6 +15,7 @@ from tools.errors import (
     BackendDeniedError,
     BackendError,
     BackendUnavailableError,
+    GoneError,
     NotFoundError,
 )
 from tools.fleet import members_of, pick, silence
@@ -221,10 +222,10 @@ def _nothing(
     spaces: Sequence[str],
     found: Sequence[Object],
     gaps: Sequence[str],
-) -> NotFoundError:
-    """Return the error of a name that nothing bears, with the nearest one."""
+) -> GoneError:
+    """Return the error of a name that nothing bears, with the nearest one the cluster has."""
     where = _where(spaces, asked.kind)
     others = "" if spaces == ("",) else '; namespace "all" looks everywhere'
     unseen = f"; not looked at: {'; '.join(gaps)}" if gaps else ""
     known = nearest(asked.name, {ref.name for ref, _ in found})
-    return NotFoundError(f"no {asked.kind} {asked.name!r} in {where}{others}{unseen}.{known}")
+    return GoneError(f"no {asked.kind} {asked.name!r} in {where}{others}{unseen}.{known}")

@@ -46,7 +46,6 @@ from tools.ports import (
     Cluster,
     EvidenceShelf,
     History,
-    LearnedBatch,
     Logs,
     Metrics,
     PlanDesk,
@@ -69,6 +68,7 @@ from tools.world import (
     SimilarCase,
     WorkloadRef,
 )
+from tools.world.conclusions import LearnedBatch
 
 T = TypeVar("T")
 RULES = Path(__file__).parents[2] / "config" / "rca_rules.yaml"

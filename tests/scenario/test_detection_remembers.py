@@ -6,6 +6,7 @@ with what it left on the disk, with nothing, or with a damaged file.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,12 +29,13 @@ from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId
 from bot.domain.secrets.redaction import Redactor
 from bot.locale import Texts
-from bot.store.detection.snapshots import FileSnapshots
+from bot.store.detection.snapshots import FileSnapshots, _replace
 from bot.store.store import SqlStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.workers import InlineWorkers
-from tools.analysis.state.detector import Classic
+from tools.analysis.state.block import Block
+from tools.analysis.state.detector import Classic, Detector, Screening
 from tools.errors import BackendUnavailableError
 from tools.fleet import Fleet
 from tools.world import (
@@ -95,6 +97,7 @@ class World:
     folder: Path
     clock: FakeClock = field(default_factory=FakeClock)
     spec: MetricSpec = SPEC
+    detector: Detector = field(default_factory=Classic)
     cycle: DetectionCycle = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +121,7 @@ class World:
             clock=self.clock,
             metrics=self.port,
             baselines=StoredBaselines(self.store),
-            judging=Judging(workers, Classic()),
+            judging=Judging(workers, self.detector),
             catalogue=lambda: self.catalogue,
             telling=Telling(
                 store=self.store,
@@ -371,3 +374,66 @@ async def test_a_cycle_that_begins_while_another_is_at_work_does_nothing(world: 
         report = await world.cycle.run()
     assert report.waited
     assert len(world.metrics.windows) == 1
+
+
+async def test_a_bot_killed_between_anomaly_and_finding_tells_it_once(world: World) -> None:
+    await world.minutes(2)
+    await world.minutes(1, order_api=0.6)
+
+    async def killed(_seen: object) -> None:
+        raise asyncio.CancelledError
+
+    world.cycle._telling.signals = killed  # type: ignore[method-assign, assignment]
+    with pytest.raises(asyncio.CancelledError):
+        await world.minutes(1, order_api=0.6)
+    assert await world.active() == ["order-api"]
+    assert await world.posts() == []
+    world.begin()
+    await world.minutes(3, order_api=0.6)
+    assert await world.active() == ["order-api"]
+    assert len(await world.posts()) == 1
+
+
+async def test_a_bot_killed_while_it_saves_keeps_the_snapshot_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.minutes(2)
+    await world.cycle.close()
+
+    def half(file: Any, **arrays: Any) -> None:
+        file.write(b"PK\x03\x04 half of it")
+        raise KeyboardInterrupt
+
+    await world.minutes(3)
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez", half)
+        with pytest.raises(KeyboardInterrupt):
+            _replace(world.folder / "state" / "points.npz", {})
+    world.begin()
+    await world.minutes(1)
+    assert minutes_asked(world) == 6  # from where the older one ends
+
+
+# ------------------------------------------------------------------------------ another detector
+
+
+@dataclass(frozen=True)
+class Counting(Classic):
+    """Counts its cycles per series, as a detector that calibrates itself would keep more."""
+
+    def screen(self, block: Block) -> Screening:
+        seen = block.own.setdefault("cycles", np.zeros(block.used.size, dtype=np.int64))
+        seen += block.watched
+        return super().screen(block)
+
+
+async def test_what_another_detector_keeps_of_a_series_outlives_the_bot(world: World) -> None:
+    world.detector = Counting()
+    world.begin()
+    await world.minutes(4)
+    await world.cycle.close()
+    world.begin()
+    await world.minutes(2)
+    table = world.cycle._intake.table
+    (block,) = table.blocks
+    assert [int(block.own["cycles"][row]) for row in table.keys] == [6, 6]

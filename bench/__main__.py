@@ -19,6 +19,7 @@ BENCHES = {
     "texts": "hostile texts, load and memory: what leaks, stalls or waits",
     "outside": "public troubles of senders, stores, clusters, Slack: how many we take right",
     "cloudops": "recorded incidents of a Kubernetes application: is the cause named; needs --data",
+    "stories": "incidents in files: is the right place named first, and health told right",
     "petshop": "recorded slow calls of a shop: which service began it; needs --data",
     "figures": "sentences about evidence: wrong figures marked, right ones left alone",
     "incidents": "generated incidents: is the cause named, healthy left alone; truth is computed",

@@ -48,6 +48,8 @@ class Scene:
     graph: Graph
     facts: tuple[Fact, ...]  # in one order, whatever order they came in
     of: Mapping[FactSubject, tuple[Fact, ...]]
+    effects: Mapping[FactSubject, tuple[Fact, ...]]  # what each suffers from, most felt first
+    naming: tuple[Fact, ...]  # facts whose words name somebody
     calm: frozenset[FactSubject] = field(default_factory=frozenset)
 
 
@@ -64,8 +66,18 @@ def scene_of(snapshot: Snapshot, asked: Concern) -> Scene:
     calm = hop_tests.calm_subjects({w: frozenset(r) for w, r in roles.items()}, troubled)
     edges = [*snapshot.edges, *_of_victims(facts)]
     return Scene(
-        snapshot, asked, Graph(edges), facts, {k: tuple(v) for k, v in by.items()}, calm
-    )  # fmt: skip
+        snapshot=snapshot,
+        asked=asked,
+        graph=Graph(edges),
+        facts=facts,
+        of={who: tuple(found) for who, found in by.items()},
+        effects={
+            who: tuple(sorted(filter(_may_suffer, found), key=lambda f: _effect_order(f, asked)))
+            for who, found in by.items()
+        },
+        naming=tuple(each for each in facts if each.names),
+        calm=calm,
+    )
 
 
 def hypotheses(scene: Scene) -> list[Hypothesis]:
@@ -158,16 +170,17 @@ def _hop(scene: Scene, cause: Fact, effect: Fact, way: Way, between: Sequence[Fa
 
 def _effect(scene: Scene, who: FactSubject, start: Fact) -> Fact | None:
     """Return what a subject suffers from: the asked metric first, then what people feel."""
-    found = [
-        each
-        for each in scene.of.get(who, ())
-        if each.present
-        and each != start
-        and each.source != "changes"
-        and not (each.role is Link.START and each.start_class is StartClass.MISFIT)
-        and (who != start.subject or each.role is not Link.START or _is_felt(each))
-    ]
-    return min(found, key=lambda f: _effect_order(f, scene.asked), default=None)
+    for each in scene.effects.get(who, ()):
+        if each is not start and (
+            who != start.subject or each.role is not Link.START or _is_felt(each)
+        ):
+            return each
+    return None
+
+
+def _may_suffer(fact: Fact) -> bool:
+    misfit = fact.role is Link.START and fact.start_class is StartClass.MISFIT
+    return fact.present and fact.source != "changes" and not misfit
 
 
 def _is_felt(fact: Fact) -> bool:
@@ -217,7 +230,9 @@ def _newer(
 
 def _near(scene: Scene, start: Fact, ways: Mapping[FactSubject, Way]) -> list[Fact]:
     """Return the facts of whoever can feel a start, and its own."""
-    return [each for each in scene.facts if each.subject in ways and each != start]
+    own = scene.of.get(start.subject, ())
+    far = (f for f in scene.naming if f.subject in ways and f.subject != start.subject)
+    return [each for each in (*own, *far) if each is not start]
 
 
 def _of_victims(facts: Sequence[Fact]) -> list[Edge]:

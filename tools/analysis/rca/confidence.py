@@ -6,7 +6,7 @@
     medium  the bound is ≥ .5
     low     everything else, and every cell that was never seen
 
-`python -m bench confidence --data DIR` fills `confidence_table.json`; nothing else writes it. What
+`python -m bench stories --fill` fills `confidence_table.json`; nothing else writes it. What
 a missing source would have shown allows at most medium.
 """
 

@@ -16,6 +16,7 @@ class Graph:
 
     def __init__(self, edges: Iterable[Edge]) -> None:
         """Index the edges by where trouble comes from."""
+        self._known: dict[FactSubject, dict[FactSubject, Way]] = {}
         self._out: dict[FactSubject, list[tuple[FactSubject, Edge]]] = {}
         for edge in sorted(set(edges)):
             begin, end = edge.way
@@ -24,6 +25,8 @@ class Graph:
 
     def ways(self, start: FactSubject) -> dict[FactSubject, Way]:
         """Return everybody that trouble of `start` can reach, by a shortest way; itself by none."""
+        if start in self._known:
+            return self._known[start]
         found: dict[FactSubject, Way] = {start: ()}
         front = [start]
         for _ in range(MOST_HOPS):
@@ -34,4 +37,5 @@ class Graph:
                         found[end] = (*found[who], edge)
                         following.append(end)
             front = sorted(following)
+        self._known[start] = found
         return found

@@ -78,7 +78,9 @@ def mechanism(start: Fact, facts: Iterable[Fact]) -> tuple[HopTest, tuple[Fact, 
         if each.writer == start.writer or not each.present or each.source == "changes":
             continue
         same = each.subject == start.subject
-        why = (plain and each.role is Link.START) or bool(about & themes_of(each))
+        why = (plain and (each.role is Link.START or each.source == "objects")) or bool(
+            about & themes_of(each)
+        )
         if _names(each, start) or (same and why):
             found.setdefault(each.writer, each)
     if not found:
@@ -162,6 +164,7 @@ def _leaks(start: Fact, facts: Sequence[Fact]) -> bool:
     about = themes_of(start) & SLOW
     return any(
         each.subject == start.subject
+        and each != start
         and each.predicate.rpartition("-")[2] in {"filling", "growing", "exhausted"}
         and about & themes_of(each)
         for each in facts

@@ -28,7 +28,7 @@ from tools.analysis.facts import (
     service,
 )
 from tools.analysis.patterns import BAD_LEVELS
-from tools.analysis.rca.names import external, join
+from tools.analysis.rca.names import external, is_address, join
 from tools.analysis.symptoms import SeenPattern
 from tools.world import ServiceName
 
@@ -177,7 +177,7 @@ def _said(seen: SeenPattern, wording: Wording, line: str, other: FactSubject | N
 
 def _unanswered(seen: SeenPattern, blame: Blame, other: FactSubject, line: str) -> Fact:
     """Return that somebody does not answer, as his caller tells it."""
-    outside = other.kind == "external"
+    outside = other.kind == "external" and not is_address(other.name)  # else a pod of anybody
     port = f":{blame.port}" if blame.port else ""
     how = {
         How.UNKNOWN_NAME: "is a name that nobody has",

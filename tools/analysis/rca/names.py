@@ -23,7 +23,7 @@ def join(name: str, known: Known) -> FactSubject | Gap | None:
     host = text.partition(":")[0] if text.count(":") == 1 else text
     if not host:
         return None
-    first = host if _is_address(host) else host.partition(".")[0]
+    first = host if is_address(host) else host.partition(".")[0]
     for each in (host, first):
         if each in known:
             return known[each]
@@ -43,7 +43,8 @@ def external(host: str) -> FactSubject:
     return FactSubject("external", host.strip().lower().rstrip("."))
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Say whether a host is an IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

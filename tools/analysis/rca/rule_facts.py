@@ -51,7 +51,8 @@ def rule_facts(symptoms: Symptoms, own: Mapping[str, OwnTrouble]) -> list[Fact]:
 
 def _fact(rule: Rule, name: ServiceName, match: _Match, own: OwnTrouble | None) -> Fact:
     verdict = match.verdicts[0].verdict
-    seconded = bool(rule.correlated or match.events or match.patterns)
+    # that somebody behind it does not answer says less than who
+    seconded = bool(rule.correlated or match.events) and rule.kind != "dependency"
     return Fact(
         subject=service(name),
         predicate=f"rule-{rule.id}",
@@ -70,7 +71,7 @@ def _fact(rule: Rule, name: ServiceName, match: _Match, own: OwnTrouble | None) 
         unexplained=own.share if own is not None else None,
         explained_by=own.explained_by if own is not None else "",
         kind=rule.kind,
-        rank=0,
+        rank=3 if rule.kind == "dependency" and match.patterns else 0,
     )
 
 

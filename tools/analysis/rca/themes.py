@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import re2
 
 from tools.analysis.facts import Fact
@@ -30,5 +32,9 @@ LONGEST = 600  # characters of a sentence that are read
 
 def themes_of(fact: Fact) -> frozenset[str]:
     """Return the themes of a fact, by what it is called, its metric and its words."""
-    text = f"{fact.predicate} {fact.metric.replace('_', ' ')} {fact.sentence}"[:LONGEST]
+    return _themes(f"{fact.predicate} {fact.metric.replace('_', ' ')} {fact.sentence}"[:LONGEST])
+
+
+@lru_cache(maxsize=8_192)
+def _themes(text: str) -> frozenset[str]:
     return frozenset(name for name, words in _THEMES if words.search(text))

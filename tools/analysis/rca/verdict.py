@@ -180,6 +180,7 @@ def _is_stronger(one: Hypothesis, other: Hypothesis) -> bool:
 def _is_shadow(chain: Hypothesis, causes: list[Hypothesis]) -> bool:
     """Say whether a chain only repeats the trouble of a cause: its start is an effect of it."""
     effects = {hop.effect.id for cause in causes for hop in cause.hops}
+    effects |= {witness.id for cause in causes for witness in cause.witnesses}
     subjects = {cause.start.subject for cause in causes}
     weak = chain.start.start_class in {StartClass.UNEXPLAINED, StartClass.MISFIT}
     return chain.start.id in effects or (weak and chain.start.subject in subjects)

@@ -149,6 +149,7 @@ class Diagnosis:
             f
             for f in self.explained.facts
             if f.until is not None
+            and f.until >= self.intent.window.start
             and (not asked or f.subject.name in asked)
             and (f.role is Link.START or f.predicate.partition("-")[0] in FELT)
         ]

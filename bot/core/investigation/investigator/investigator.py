@@ -16,8 +16,11 @@ from typing import Any
 
 from bot.core.investigation.investigator.diagnosis import Diagnosis, Observed
 from bot.core.investigation.investigator.intent import Intent, Kind
+from bot.core.investigation.investigator.objects import addresses_of
 from bot.core.investigation.investigator.reasoning import reason
 from bot.core.investigation.recorder import Called, Recorder
+from tools.analysis.blame import blamed
+from tools.analysis.facts import Link
 from tools.analysis.patterns import Burst
 from tools.analysis.scan import AnomalousSpan
 from tools.analysis.symptoms import (
@@ -74,6 +77,7 @@ class Investigator:
         if intent.unknown and not intent.metrics:
             return Diagnosis(intent, observed, ())  # what was asked about does not exist
         await self._look_around(intent, question, window, observed, recorder)
+        await self._look_closer(intent, window, observed, recorder)
         explained = reason(intent, observed, self._catalogue, self._rules(), recorder.gaps)
         return Diagnosis(intent, observed, explained.causes, explained=explained)
 
@@ -179,6 +183,25 @@ class Investigator:
         if slow := self._slow(observed):
             calls.append(("query_traces", {"service": slow, "limit": 10, **window}))
         for called in await _all(recorder, calls):
+            self._take(called, observed)
+
+    async def _look_closer(
+        self, intent: Intent, window: Mapping[str, str], observed: Observed, recorder: Recorder
+    ) -> None:
+        """Third round: the lines of who is unwell or blamed by others, if nobody read them yet."""
+        read = set(self._focus(intent, observed))
+        aliases = addresses_of(observed.examined, self._catalogue)
+        suspected = [one.service(f.sign.subject) for one, _ in observed.examined
+                     for f in one.found if f.present and f.by.role is not Link.CARRY]  # fmt: skip
+        for pattern in observed.patterns:
+            if (blame := blamed(pattern.sample)) is not None:
+                host = blame.host if blame.host in aliases else blame.host.partition(".")[0]
+                suspected.insert(0, aliases.get(host, ServiceName(host)))
+        more = [s for s in dict.fromkeys(suspected) if s in self._catalogue.services]
+        calls: list[Asked] = [
+            ("log_patterns", {"service": each, **window}) for each in more if each not in read
+        ]
+        for called in await _all(recorder, calls[:MOST_SERVICES]):
             self._take(called, observed)
 
     def _take(self, called: Called, observed: Observed) -> None:

@@ -40,6 +40,29 @@ def facts_of_objects(
     return facts, edges
 
 
+def addresses_of(examined: Iterable[Told], catalogue: Catalogue) -> dict[str, ServiceName]:
+    """Return the names and addresses in the clusters under which services are reached."""
+    found: dict[str, ServiceName] = {}
+    for one, _ in examined:
+        for item in one.state.of("Service"):
+            meta, spec = item.get("metadata") or {}, item.get("spec") or {}
+            here = Object("Service", meta.get("namespace", ""), meta.get("name", ""))
+            who = _subject(here, one, catalogue)
+            if who.kind != "service":  # under another name it may still take a service's pods
+                owners = {one.service(one.state.workload_of(p)) for p in one.state.selected(item)}
+                who = service(next(iter(owners))) if len(owners) == 1 else who
+            if who.kind == "service" and who.name:
+                for name in (here.name, spec.get("clusterIP"), *(spec.get("clusterIPs") or ())):
+                    if name and name != "None":
+                        found.setdefault(str(name), ServiceName(who.name))
+        for pod in one.state.pods:
+            address = (pod.get("status") or {}).get("podIP")
+            name = one.service(one.state.workload_of(pod))
+            if address and name:
+                found.setdefault(str(address), name)
+    return found
+
+
 def unwell_objects(
     examined: Iterable[Told], asked: Sequence[ServiceName]
 ) -> list[tuple[Found, str]]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from bot.core.investigation.investigator.diagnosis import Observed
 from bot.core.investigation.investigator.intent import Intent
-from bot.core.investigation.investigator.objects import facts_of_objects
+from bot.core.investigation.investigator.objects import addresses_of, facts_of_objects
 from tools.analysis.facts import Gap, service
 from tools.analysis.metric_facts.place import place_facts
 from tools.analysis.rca.chains import Concern
@@ -30,6 +30,7 @@ def reason(
     symptoms = symptoms_of(intent, observed, catalogue, rules, gaps)
     aliases = {alias: s.name for s in catalogue.services.values() for alias in s.aliases}
     aliases |= {ref.name: s.name for s in catalogue.services.values() for ref in s.workloads}
+    aliases |= addresses_of(observed.examined, catalogue)
     return explain(
         symptoms, asked_of(intent, observed), intent.window.end, aliases=aliases,
         complete=not gaps,

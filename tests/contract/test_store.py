@@ -947,6 +947,25 @@ async def test_a_change_told_twice_is_stored_once(store: SqlStore) -> None:
         assert await tx.changes.recent(Window(NOW - MINUTE, NOW), ["wallet"]) == []
 
 
+async def test_saves_of_baselines_are_read_one_after_the_other(store: SqlStore) -> None:
+    async with store.begin() as tx:
+        assert await tx.baselines.after(-1) is None
+        assert await tx.baselines.learned() == {}
+        await tx.baselines.save([a_baseline("a"), a_baseline("b")])
+    async with store.begin() as tx:
+        await tx.baselines.save([replace(a_baseline("a"), samples=7)])
+        first = await tx.baselines.after(-1)
+        assert first is not None
+        assert [dict(each.labels) for each in first.baselines] == [{"service": "b"}]
+        second = await tx.baselines.after(first.revision)
+        assert second is not None
+        assert [each.samples for each in second.baselines] == [7]
+        assert await tx.baselines.after(second.revision) is None
+        (about,) = (await tx.baselines.learned()).values()
+    learned_at = a_baseline("a").learned_at
+    assert (about.series, about.oldest, about.newest) == (2, learned_at, learned_at)
+
+
 async def test_baselines_come_back_with_their_arrays(store: SqlStore) -> None:
     async with store.begin() as tx:
         await tx.baselines.save([a_baseline("a"), a_baseline("b")])

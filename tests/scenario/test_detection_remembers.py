@@ -208,6 +208,16 @@ async def test_a_new_series_is_counted_once(world: World) -> None:
     assert [report.new for report in reports] == [1, 0]
 
 
+async def test_a_clock_that_is_set_back_begins_anew(world: World) -> None:
+    await world.minutes(30)
+    world.clock.advance(timedelta(hours=-1))
+    for values in world.metrics.of.values():
+        del values[-60:]
+    reports = await world.minutes(3, order_api=0.6)
+    assert round(world.metrics.windows[-3].duration / MINUTE) + 1 == 241
+    assert sum(report.opened for report in reports) == 1
+
+
 # ------------------------------------------------------------------------------ killed
 
 

@@ -85,6 +85,10 @@ class Intake:
         table = await self._opened(catalogue)
         read = Read()
         newest = table.grid.slot_at(self._clock.now().timestamp())
+        if newest < table.newest - OVERLAP:  # what is kept lies ahead, and would be asked for
+            log.warning("detection.clock_set_back", minutes=table.newest - newest)
+            self._table, self._revision = self._empty(), -1
+            table = self._table
         instances = list(members_of(self._metrics))
         wanted = [Source(i, spec.name) for i in instances for spec in catalogue.metrics.values()]
         table.keep_only(wanted)
@@ -108,9 +112,13 @@ class Intake:
             if found is not None:
                 self._table, self._revision = found
             else:
-                step = STEP.total_seconds()
-                self._table = SeriesTable(SlotGrid(step, float(int(now) % int(step))))
+                self._table = self._empty()
         return self._table
+
+    def _empty(self) -> SeriesTable:
+        """Return a table of nothing, whose slots have the phase of this very second."""
+        step = STEP.total_seconds()
+        return SeriesTable(SlotGrid(step, float(int(self._clock.now().timestamp()) % int(step))))
 
     async def _ask(self, catalogue: Catalogue, read: Read) -> None:
         """Read every metric of every instance; an instance that hangs holds up no other."""

@@ -80,6 +80,7 @@ def own(share: float, felt: float = 1.0) -> OwnTrouble:
         (spec("cpu_throttled", R.SATURATION, "ratio"), 0.24, None, "cpu-throttled", Link.CARRY),
         (spec("x", R.SATURATION, "s", query="rate(container_cpu_cfs_throttled_seconds_total[5m])"),
          0.1, None, "cpu-throttled", Link.START),
+        (spec("pod_restarts", R.ERRORS, "restarts"), 9, None, "restarts-high", Link.SHOW),
         (spec("tcp_retransmits", R.ERRORS, "x"), 9, None, "packets-lost", Link.CARRY),
         (spec("cache_hit_ratio", R.SATURATION, "ratio", DOWN), 0.3, None, "hit-ratio-low",
          Link.CARRY),

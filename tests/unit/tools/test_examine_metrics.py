@@ -392,3 +392,20 @@ async def test_a_callee_that_has_no_entry_of_its_own_is_looked_at_all_the_same()
         )
         assert the(result.value, "front", "latency-high").explained_by == "outside"
         assert the(result.value, "outside", "latency-unexplained").role is Link.START
+
+
+async def test_more_requests_say_why_no_processor_time_is_left() -> None:
+    store = Store().tell("requests", 50, times(5), service="front")
+    store.tell("cpu_throttled", 0.02, times(30, 18), service="front")
+    found = await looked(store)
+    assert the(found, "front", "traffic-surge").role is Link.START
+    assert the(found, "front", "cpu-throttled").role is Link.CARRY
+
+
+async def test_a_caller_that_is_asked_for_no_more_and_asks_more_began_it() -> None:
+    store = Store().tell("requests", 50, service="front")
+    store.tell("requests", 100, times(5), service="api")
+    found = await looked(store)
+    surge = the(found, "api", "traffic-surge")
+    assert surge.role is Link.CARRY
+    assert surge.sentence.endswith("front is asked for no more itself")

@@ -62,12 +62,12 @@ def calls(store: Store, part: str, level: float, factor: float) -> None:
     store.tell(counted, level, factor, **labels)
 
 
-@pytest.mark.parametrize(("more_calls", "why"), [(30.0, "more calls"), (1.0, "each takes longer")])
+@pytest.mark.parametrize(("more_calls", "why"), [(60.0, "more calls"), (1.0, "each takes longer")])
 async def test_a_statement_that_came_to_dominate_is_named_with_why(
     more_calls: float, why: str
 ) -> None:
     store = Store()
-    for part, level, factor in (("11", 0.4, 1.0), ("22", 0.05, 30.0), ("33", 0.3, 1.0)):
+    for part, level, factor in (("11", 0.4, 1.0), ("22", 0.05, 60.0), ("33", 0.3, 1.0)):
         store.view(STATEMENTS, part, level, factor)
         calls(store, part, 10, more_calls if part == "22" else 1.0)
     facts = {each.predicate: each for each in await looked(store)}
@@ -128,3 +128,12 @@ def test_a_view_is_joined_by_a_name_at_a_boundary_and_never_guessed(
     labels: dict[str, str], name: str
 ) -> None:
     assert whose(labels_of(labels), (DB, OTHER)) == name
+
+
+async def test_a_few_more_of_the_same_calls_are_carried_and_begin_nothing() -> None:
+    store = Store()
+    for part, factor in (("11", 1.0), ("22", 3.0)):
+        store.view(STATEMENTS, part, 0.3, factor)
+        calls(store, part, 10, factor)
+    facts = {each.predicate: each for each in await looked(store)}
+    assert facts["statement-dominates"].role is Link.CARRY

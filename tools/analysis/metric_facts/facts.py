@@ -73,6 +73,9 @@ def metric_facts(
     slow = _own(judged, calls, (MetricRole.LATENCY,))
     failing = _own(judged, calls, FAILING)
     surging = _surging(judged)
+    counted = {
+        name for each in judged if each.role is MetricRole.TRAFFIC for name in each.subjects if name
+    }
     facts: list[Fact] = []
     edges: list[Edge] = []
     for each in judged:
@@ -86,7 +89,7 @@ def metric_facts(
             if stretch.row not in parts
         ]
         whole = [stretch for stretch in each.surges if stretch.row not in parts]
-        facts += [_of_surge(each, stretch, surging, calls) for stretch in whole]
+        facts += [_of_surge(each, stretch, surging, counted, calls) for stretch in whole]
         grown = [place for place, one in enumerate(each.growths) if one.row not in parts]
         facts += [_of_growth(each, place) for place in grown]
         facts += [_chronic(each, row, value) for row, value in each.chronic if row not in parts]
@@ -176,12 +179,23 @@ def _of_stretch(judged: JudgedMetric, stretch: Stretch, own: OwnTrouble | None) 
     return replace(fact, start_class=start_class)
 
 
-def _of_surge(judged: JudgedMetric, stretch: Stretch, surging: set[str], calls: Calls) -> Fact:
+def _of_surge(
+    judged: JudgedMetric, stretch: Stretch, surging: set[str], counted: set[str], calls: Calls
+) -> Fact:
+    """Return the fact of a surge: a start where it came from outside.
+
+    A caller that is asked for more passes it on; one that is not, and asks more, tries again or
+    asks more often for each request.
+    """
     who = judged.subjects[stretch.row]
     callers = sorted(caller for caller, callees in calls.items() if who in callees)
     passed_on = [caller for caller in callers if caller in surging and caller != who]
-    role = Link.CARRY if passed_on or stretch.log_ratio < SURGE else Link.START
+    steady = [caller for caller in callers if caller in counted and caller not in surging]
+    inside = bool(passed_on or steady)
+    role = Link.CARRY if inside or stretch.log_ratio < SURGE else Link.START
     note = f"{passed_on[0]} asks more as well" if passed_on else ""
+    if steady and not passed_on:
+        note = f"{steady[0]} is asked for no more itself"
     fact = _fact(judged, stretch, "traffic-surge", role, note)
     return replace(fact, start_class=StartClass.DRIVER)
 
@@ -296,11 +310,27 @@ def _drivers_first(facts: Sequence[Fact]) -> list[Fact]:
         each for each in facts
         if each.role is Link.START and each.start_class is StartClass.EXHAUSTED
     ]  # fmt: skip
+    surges = [each for each in facts if each.predicate == "traffic-surge" and each.present]
     found = []
     for each in facts:
         why = next((one for one in used_up if _says_why(one, each)), None)
-        found.append(each if why is None else _shown(each))
+        driven = next((one for one in surges if _drives(one, each)), None)
+        if driven is not None:
+            found.append(replace(each, role=Link.CARRY))
+        else:
+            found.append(each if why is None else _shown(each))
     return found
+
+
+def _drives(surge: Fact, resource: Fact) -> bool:
+    """Say whether more requests are why there is no processor time or thread left."""
+    if resource.start_class is not StartClass.EXHAUSTED or resource.role is not Link.START:
+        return False
+    if not resource.predicate.startswith(("cpu-", "threads-")) or surge.log_ratio < SURGE:
+        return False
+    if surge.subject != resource.subject or surge.since is None or resource.since is None:
+        return False
+    return surge.since <= resource.since + surge.tolerance + resource.tolerance
 
 
 def _says_why(resource: Fact, slow: Fact) -> bool:

@@ -32,6 +32,7 @@ from tools.analysis.metric_facts.usual import usual_of
 from tools.units import format_value
 from tools.world import Direction, Floats, MetricRole, MetricSpec
 
+MUCH = float(np.log(3.0))  # from which more of the same calls may begin something
 LONGEST = 120  # characters of a part's name
 NEWEST = 5  # samples that "now" is the median of
 # Labels that say what a part is, as exporters of databases, servers and meshes write them.
@@ -186,7 +187,10 @@ def _held(
         meant = waits_of(holder.name, connections_rise=True)
         why, role = _WAITS.get(meant, ""), Link.START if meant in _WAITS else Link.CARRY
     elif counted is not None:
-        why = _WHY.get(driver_of(holder.value, holder.usual, *counted), "")
+        driver = driver_of(holder.value, holder.usual, *counted)
+        why = _WHY.get(driver, "")
+        if driver is Driver.VOLUME and stretch.log_ratio < MUCH:  # whoever asks more is elsewhere
+            role = Link.CARRY
     short = shortened_line(holder.name, LONGEST)  # a statement may be given with its text
     of_what = "what was added" if holder.added else "what there is"
     return Fact(

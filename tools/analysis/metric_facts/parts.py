@@ -6,6 +6,7 @@ from tools.analysis.facts import Link, StartClass
 from tools.analysis.metric_facts.own import OWN, OwnTrouble
 from tools.analysis.metric_facts.roles import (
     THROTTLED,
+    counts_restarts,
     is_exhausted,
     is_hit_ratio,
     is_loss,
@@ -65,6 +66,8 @@ def _by_name(spec: MetricSpec, stretch: Stretch) -> Part | None:
     if is_throttling(spec):
         held = spec.unit not in {"ratio", "percent", "%"} or stretch.value >= THROTTLED
         return "cpu-throttled", Link.START if held else Link.CARRY, StartClass.EXHAUSTED
+    if counts_restarts(spec):
+        return "restarts-high", Link.SHOW, _NONE
     if is_loss(spec):
         return "packets-lost", Link.CARRY, _NONE
     return ("hit-ratio-low", Link.CARRY, _NONE) if is_hit_ratio(spec) else None

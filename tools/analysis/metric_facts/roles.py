@@ -61,6 +61,11 @@ def is_loss(spec: MetricSpec) -> bool:
     return any(each in f"{spec.name} {spec.query}".lower() for each in _LOSS)
 
 
+def counts_restarts(spec: MetricSpec) -> bool:
+    """Say whether a metric tells how often something began anew: a symptom, whatever its role."""
+    return bool(_words_of(spec) & {"restart", "restarts"}) or "restarts_total" in spec.query
+
+
 def is_hit_ratio(spec: MetricSpec) -> bool:
     """Say whether a metric tells how often a cache had it."""
     return bool(_words_of(spec) & _HITS)

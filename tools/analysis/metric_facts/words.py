@@ -24,6 +24,7 @@ _HEADS = {
     "traffic-surge": "{who} is asked for {now}",
     "traffic-low": "{who} is asked for only {now}",
     "cpu-throttled": "its processor limit holds {who} back, {now}",
+    "restarts-high": "{who} began anew, {now}",
     "packets-lost": "packets of {who} are lost, {now}",
 }
 

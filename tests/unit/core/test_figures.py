@@ -63,7 +63,7 @@ def untraced(sentence: str, after: str = "", setting: Setting = SETTING) -> list
         ("since 14:32", [(52_320, Dimension.CLOCK)]),
         ("39 minutes ago, half an hour ago", [(2340, Dimension.AGO), (1800, Dimension.AGO)]),
         (
-            "three times, twice, a third",
+            "three times its own, twice, a third",
             [(3, Dimension.FACTOR), (2, Dimension.FACTOR), (1 / 3, Dimension.SHARE)],
         ),
         ("20 errors a minute, 300 rps", [(20 / 60, Dimension.RATE), (300, Dimension.RATE)]),

@@ -58,6 +58,8 @@ def is_derived(sentence: Sentence, quantity: Quantity, traced: list[Quantity], p
         return any(fits(quantity, each) for each in _ratios(sentence, quantity, traced, pool))
     if quantity.kind is Dimension.NUMBER and _is_counted(sentence, quantity, pool):
         return True
+    if quantity.kind is Dimension.RATE:
+        return any(fits(quantity, each) for each in _rates(traced, pool))
     around = writable(f"{sentence.before(quantity)} {sentence.behind(quantity)[:40]}")
     if _TOTAL.search(writable(sentence.text)) and any(
         fits(quantity, each) for each in _sums(sentence, quantity, traced, pool)
@@ -131,6 +133,18 @@ def _lines(sentence: Sentence, quantity: Quantity, pool: Pool) -> Iterator[list[
             yield said
 
 
+def _rates(traced: list[Quantity], pool: Pool) -> Iterator[float]:
+    """Return how often something came per second: a count told, over a time told or the window."""
+    counts = [q.value for q in traced if q.kind is Dimension.NUMBER]
+    times = [q.value for q in traced if q.kind is Dimension.DURATION]
+    times += [
+        s.quantity.value
+        for s in pool.by_kind.get(Dimension.DURATION, ())
+        if s.line.is_head and s.near.endswith("window ")
+    ]
+    yield from (count / seconds for count in counts for seconds in times if seconds)
+
+
 # ---------------------------------------------------------------------- sums and counts
 
 
@@ -163,9 +177,7 @@ def _is_alike(quantity: Quantity, statement: Statement) -> bool:
 
 def _is_count(statement: Statement) -> bool:
     told = statement.quantity
-    return told.kind is Dimension.NUMBER or (
-        told.kind is Dimension.FACTOR and told.text.endswith("x")
-    )
+    return told.kind is Dimension.NUMBER or (told.kind is Dimension.FACTOR and "x" in told.text)
 
 
 def _is_counted(sentence: Sentence, quantity: Quantity, pool: Pool) -> bool:
@@ -175,9 +187,11 @@ def _is_counted(sentence: Sentence, quantity: Quantity, pool: Pool) -> bool:
     subject = sentence.subject(quantity, pool.known)
     lines = [line for line in pool.lines if not line.is_head]
     counts = {sum(1 for line in lines if subject and subject in _named(pool, line))}
-    words = set(_WORD.findall(writable(sentence.behind(quantity)[:60].lower())))
+    words = _WORD.findall(writable(sentence.behind(quantity)[:60].lower()))[:4]
     for word in words:
-        stem = word.removesuffix("s")
+        if word in pool.known:
+            continue
+        stem = word[:5].removesuffix("s")
         holding = [line for line in lines if stem in line.text.lower()]
         counts |= {len(holding)}
         if subject:
@@ -199,11 +213,11 @@ def _is_span(sentence: Sentence, quantity: Quantity, pool: Pool) -> bool:
     at = now.hour * 3600 + now.minute * 60 + now.second if now else None
     if quantity.kind is Dimension.AGO:
         return at is not None and any(_fits_span(quantity, (at - t) % 86_400) for t in times)
-    if not _APART.search(writable(f"{sentence.before(quantity)} {sentence.behind(quantity)[:30]}")):
-        return False
     told = [q.value for q in sentence.quantities if q.kind is Dimension.CLOCK]
     if len(told) >= 2:
         return any(_fits_span(quantity, abs(a - b)) for a, b in combinations(told, 2))
+    if not _APART.search(writable(f"{sentence.before(quantity)} {sentence.behind(quantity)[:30]}")):
+        return False
     spans = [abs(a - b) for a in times for b in times]
     spans += [(at - t) % 86_400 for t in times] if at is not None else []
     return any(_fits_span(quantity, each) for each in spans if each)

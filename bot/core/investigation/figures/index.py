@@ -61,7 +61,7 @@ class FigureIndex:
             for place in open_ones
             if not is_derived(read, read.quantities[place], known, cited)
         ]
-        missing += [*contradicted(read, traced), *read.rest]
+        missing += [*contradicted(read, traced, (line.text for line in cited.lines)), *read.rest]
         return sorted(set(missing), key=lambda each: each.start)
 
     def _is_asked(self, quantity: Quantity) -> bool:

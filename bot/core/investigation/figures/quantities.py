@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 import re2
 
@@ -111,12 +112,18 @@ _RATE = re2.compile(
     r"|个))?"
     rf"(?:[ ]?/[ ]?|[ ]per[ ]|[ ]an?[ ]|[ ]?每)({_any(PER)})|[ ]?(rps|qps|RPS|QPS)"
 )
+_TIMES_MORE = re2.compile(
+    r"\s*(?:its|the|as|more|higher|slower|larger|above|that|what|usual|normal|their|faster|longer|over"
+    r"|greater|lower|fewer|of|worse|bigger|than)\b"
+)
+_EVERY = re2.compile(r"每(秒|分钟|小时|天)\s*(?:约|大约|近)?\s*$")
 _AGO = re2.compile(r"[ ]?(?:ago|earlier|前|之前)")
 _NUMBER = re2.compile(r"(×[ ]?|\bx[ ]?)?([-+−±~≈])?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)")
 _IDENTIFIERS = re2.compile(
     r"\[(?:E\d+(?:[,;\s]*)?)+\]|\b[A-Z]{2,5}-[\w-]+|\bE\d+\b|\bv\d[\w.-]*|\b\d+\.\d+\.\d+\S*"
     r"|\bp\d{2,3}(?:\.\d)?\b|\bP\d\b|<[@#!][^>]+>|https?://\S+|`[^`]*`"
-    r"|\b[A-Za-z][\w.]*[-_/:][\w./:-]*\d[\w./:-]*|\b[A-Za-z]+\d+[A-Za-z]*\b"
+    r"|\b[A-Za-z][\w.]*[-_/:][\w./:-]*\d[\w./:-]*"
+    r"|\b(?:[A-WYZa-wyz]|[A-Za-z]{2,})\d+[A-Za-z]*\b"
     r"|\b\d+(?:th|st|nd|rd)\b|\bport \d+|\b(?:release|version|版本) ?\d[\w.]*"
     r"|\b[0-9a-f]{8,}\b|\b[45]xx\b|端口 ?\d+"
 )
@@ -128,6 +135,7 @@ _CLOCK = re2.compile(
     r"\b(?P<h>[01]?\d|2[0-3])[:：](?P<mi>[0-5]\d)(?:[:：](?P<s>[0-5]\d)(?:\.\d+)?)?"
     r"(?P<zone>Z|[ ]?UTC)?"
 )
+MOST_SPOKEN = 40
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _MONTH = "|".join(_MONTHS)
 _DAY = re2.compile(
@@ -147,7 +155,8 @@ _LISTED = re2.compile(
     rf"|(?P<zh>{_any(w for w in (*_FRACTIONS, *_FACTOR_WORDS) if not w.isascii())})"
 )
 _SPOKEN = re2.compile(
-    r"(?i)\b(?:(?P<half>half )?an?) (?P<unit>hour|minute|day)(?P<ago> (?:ago|earlier))\b"
+    r"(?i)\b(?:(?P<half>half )?an? |(?:last|past|within the|one) (?P<short>half )?)"
+    r"(?P<unit>hour|minute|day)(?P<ago> (?:ago|earlier))?\b"
 )
 _LIST_MARK = re2.compile(r"^\s*(?:\d+[.)、]|[-*•])\s+")
 _HEDGES: dict[Hedge, object] = {
@@ -220,16 +229,20 @@ def _hedge(text: str, start: int, end: int) -> Hedge:
 
 def _spoken(bare: str, text: str) -> tuple[list[Quantity], str]:
     found = []
-    for match in _SPOKEN.finditer(bare):
+    for match in islice(_SPOKEN.finditer(bare), MOST_SPOKEN):
         size = float(_SECONDS[match["unit"].lower()])
-        value = size / 2 if match["half"] else size
+        if not (match["ago"] or match["half"] or match["short"] or match[0][:1] in "lpwLPW"):
+            continue  # "an hour" alone may be a rate
+        value = size / 2 if match["half"] or match["short"] else size
         kind = Dimension.AGO if match["ago"] else Dimension.DURATION
         hedge = _hedge(text, match.start(), match.end())
         span = match.span()
         found.append(
             Quantity(match[0], span[0], span[1], kind, value, value / 2, 0, hedge, is_word=True)
         )
-    return found, _blank(_SPOKEN, bare)
+    for each in found:
+        bare = bare[: each.start] + " " * (each.end - each.start) + bare[each.end :]
+    return found[:MOST_SPOKEN], bare
 
 
 def _listed(bare: str, text: str) -> tuple[list[Quantity], str]:
@@ -267,7 +280,8 @@ def _worded(bare: str, text: str) -> tuple[list[Quantity], str]:
             continue
         value, kind, place = float(_NUMBER_WORDS[word]), Dimension.NUMBER, 1.0
         if unit in {"times", "fold", "倍"}:
-            kind = Dimension.FACTOR
+            is_more = unit != "times" or _TIMES_MORE.match(bare[match.end() : match.end() + 12])
+            kind = Dimension.FACTOR if is_more else Dimension.NUMBER
         elif unit in _SECONDS:
             value, place = value * _SECONDS[unit], _SECONDS[unit]
             kind = Dimension.AGO if match["ago"] or match["zhago"] else Dimension.DURATION
@@ -324,8 +338,12 @@ def _read(
     elif unit:
         kind, size = _unit(unit)
         end = behind
+        if unit.lower() == "times" and not _TIMES_MORE.match(bare[end : end + 12]):
+            kind = Dimension.NUMBER  # restarted 9 times
         if kind is Dimension.DURATION and (ago := _AGO.match(bare[end : end + 8])):
             kind, end = Dimension.AGO, end + ago.end()
+    elif every := _EVERY.search(bare[max(0, start - 10) : start]):
+        kind, size = Dimension.RATE, size / PER[every[1]]
     hedge = Hedge.ABOUT if sign in {"~", "≈"} else _hedge(text, start, end)
     return Quantity(
         text[start:end],

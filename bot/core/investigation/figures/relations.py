@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, pairwise
 
 import re2
 
@@ -24,19 +25,48 @@ _TO = re2.compile(
     r"|上升到|跌到|跌至|变为|变成)\s*"
     r"(?:about |around |roughly |nearly |almost |more than |over |a |the |约|近)*$"
 )
+_OF = re2.compile(r"\s?(?:of|out of|/)\s?(?:the |its |all )?$")
+_N_OF_M = re2.compile(r"\b(\d{1,6})(?: of |/| out of )(\d{1,6})\b")
 _SIDE = re2.compile(r"[,;，；]")
 Traced = Mapping[int, list[Statement]]  # by the place of a figure in its sentence
 
 
-def contradicted(sentence: Sentence, traced: Traced) -> Iterator[Quantity]:
-    """Return the figures that do not stand to each other as the sentence says."""
+def contradicted(
+    sentence: Sentence, traced: Traced, told: Iterable[str] = ()
+) -> Iterator[Quantity]:
+    """Return the figures that do not stand to each other as the sentence says.
+
+    `told` are the lines of evidence that it cites.
+    """
     quantities = sentence.quantities
+    yield from _parts(sentence, told)
     for place, first in enumerate(quantities):
         if place + 1 < len(quantities) and _is_course(sentence, first, quantities[place + 1]):
             yield from _course(sentence, place, traced)
         else:
             yield from _compared(sentence, place, traced)
         yield from _moved(sentence, place, traced)
+
+
+def _parts(sentence: Sentence, told: Iterable[str]) -> Iterator[Quantity]:
+    """Hold "three of four" against the lines that tell how many of four."""
+    lines: list[dict[float, set[float]]] | None = None
+    for part, whole in pairwise(sentence.quantities):
+        between = writable(sentence.text[part.end : whole.start])
+        if {part.kind, whole.kind} != {Dimension.NUMBER} or not _OF.match(between):
+            continue
+        if lines is None:
+            lines = [_parts_of(text) for text in told]
+        known = set().union(*(each.get(whole.value, set()) for each in lines))
+        if known and part.value not in known:
+            yield part
+
+
+def _parts_of(text: str) -> dict[float, set[float]]:
+    found: dict[float, set[float]] = {}
+    for match in islice(_N_OF_M.finditer(writable(text)), 40):
+        found.setdefault(float(match[2]), set()).add(float(match[1]))
+    return found
 
 
 def _is_course(sentence: Sentence, first: Quantity, second: Quantity) -> bool:
@@ -79,9 +109,10 @@ def _compared(sentence: Sentence, place: int, traced: Traced) -> Iterator[Quanti
     quantity = sentence.quantities[place]
     near = _SIDE.split(writable(sentence.before(quantity)))[-1]
     said = comparison(" ".join(near.split()[-7:]))
-    against = [
-        each for each in traced.get(place, []) if each.role in {ValueRole.LIMIT, ValueRole.USUAL}
-    ]
+    held = (ValueRole.LIMIT, ValueRole.USUAL)
+    against = [each for each in traced.get(place, []) if each.role in held]
+    if any(each.role not in held for each in traced.get(place, [])):
+        return
     if not said or not against:
         return
     earlier = [

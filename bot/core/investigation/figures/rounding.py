@@ -14,6 +14,7 @@ BARE = 0.015  # how far a number whose last digits are zeros may be off without 
 HEDGED = 0.05  # with one
 ALWAYS = 0.002  # cut off instead of rounded
 NEAR = 0.1  # what "nearly" and "more than" may leave out
+ROUGH = 0.1  # what a figure of one digit may be off
 FACTOR = 0.12  # of a ratio told as a whole number
 
 
@@ -31,7 +32,9 @@ def fits(quantity: Quantity, value: float) -> bool:
     if quantity.hedge is Hedge.OVER:
         most = max(shown * (1 + 2.5 * NEAR), shown + quantity.place)
         return shown - min(half, ALWAYS * shown) <= value <= most
-    if off <= half or (off <= ALWAYS * shown and shown >= 100 * quantity.place):
+    if (off <= half and (off <= ROUGH * shown or value == int(value))) or (
+        off <= ALWAYS * shown and shown >= 100 * quantity.place
+    ):
         return True
     hedged = quantity.hedge is Hedge.ABOUT
     allowed = (HEDGED if hedged else BARE) * shown

@@ -29,6 +29,10 @@ _RANGE = re2.compile(
     r"^\s?(?:to|and|or|–|-|—|→|到|至|和)\s?"
     r"(?:about |around |nearly |almost |more than |over |约|近)?$"
 )
+_HELD = re2.compile(
+    r"(?i)^[^,;]{0,24}\b(?:against|versus|vs\.?|compared (?:to|with)|instead of|than|from)"
+    r" (?:the |its |a |an |about |usual |normal |only )*$"
+)
 _PER = re2.compile(r"(?:\s+[\w-]+){1,4}?\s+(?:per|an?|each|every)\s+(second|minute|hour|day)\b")
 _IS = re2.compile(
     r"(?i)(?:\b(?:is|are|at|stands|sits|runs|reads|has)|为|是|达|在)\s*"
@@ -85,6 +89,18 @@ class Sentence:
                 size = following.value / _shown(following)
                 found[place] = replace(
                     here, kind=following.kind, value=here.value * size, place=here.place * size
+                )
+        for place in range(1, len(found)):
+            here, earlier = found[place], found[place - 1]
+            between = writable(self.text[earlier.end : here.start])
+            if (
+                here.kind is Dimension.NUMBER
+                and earlier.kind in _WITH_UNIT
+                and _HELD.search(between)
+            ):
+                size = earlier.value / _shown(earlier)
+                found[place] = replace(
+                    here, kind=earlier.kind, value=here.value * size, place=here.place * size
                 )
         for place, here in enumerate(found):
             end = found[place + 1].start if place + 1 < len(found) else len(self.text)
@@ -150,11 +166,20 @@ class Sentence:
 
     def topics(self, quantity: Quantity) -> frozenset[str]:
         """Return what a figure is said to be a value of; nothing where that is left open."""
+        before = self.text[max(0, quantity.start - 2 * NEAR) : quantity.start]
+        near = _CUTS.split(writable(self.before(quantity)))[-1]
+        behind = _ENDS.split(writable(self.behind(quantity)))[0]
         return (
-            topics_in(self.clause(quantity))
-            or topics_in(self.text[max(0, quantity.start - 2 * NEAR) : quantity.start])
-            or topics_in(self.after)
+            topics_in(f"{near} {quantity.text} {behind}")
+            or topics_in(_CUTS.split(writable(before))[-1])
+            or topics_in(before)
+            or (frozenset() if quantity.kind is Dimension.CLOCK else self._topics)
         )
+
+    @cached_property
+    def _topics(self) -> frozenset[str]:
+        """Return whatever the sentence and the one before it speak of."""
+        return topics_in(self.text[: 4 * NEAR]) | topics_in(self.after)
 
     def role(self, quantity: Quantity) -> ValueRole | None:
         """Return which of its values a figure is said to be."""
@@ -174,6 +199,11 @@ class Sentence:
         """Say whether a figure is what something *is*: it then is the newest value."""
         return bool(_IS.search(writable(self.before(quantity))))
 
+    def is_named_before(self, quantity: Quantity, known: Iterable[str]) -> bool:
+        """Say whether a known name stands before a figure."""
+        names = frozenset(known)
+        return any(at < quantity.start and name in names for at, name in self._tokens)
+
     def subject(self, quantity: Quantity, known: Iterable[str]) -> str:
         """Return whose a figure is said to be: the nearest name before it, else behind it."""
         names = frozenset(known)
@@ -182,8 +212,12 @@ class Sentence:
         for at, name in reversed(before):  # "a calls b 5 times": a does
             if not _OBJECT.search(writable(self.text[max(0, at - 24) : at])):
                 return str(name)
-        if named:
-            return str((before[-1] if before else named[0])[1])
+        if before:
+            return str(before[-1][1])
+        clause = self.clause(quantity).lower()
+        for at, name in named:
+            if at < quantity.end + NEAR and name in clause:
+                return str(name)
         earlier = [m[0].rstrip(".-").lower() for m in _TOKEN.finditer(writable(self.after))]
         return str(next((name for name in reversed(earlier) if name in names), ""))
 

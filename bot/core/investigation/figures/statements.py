@@ -63,6 +63,8 @@ def lines_of(evidence: Evidence) -> Iterator[ToldLine]:
     about = _names(f"{arguments} {head}")
     topics = topics_in(f"{arguments} {head} {evidence.tool}")
     yield ToldLine(evidence.id, head[:LONGEST_LINE], _names(head), about, topics, is_head=True)
+    if asked := _asked(evidence):
+        yield ToldLine(evidence.id, asked, frozenset(), about, frozenset(), is_head=True)
     above: ToldLine | None = None
     rows = islice(_rows(evidence.payload), MOST_LINES)
     for long, is_row in (*((text, False) for text in rest), *((text, True) for text in rows)):
@@ -78,6 +80,14 @@ def lines_of(evidence: Evidence) -> Iterator[ToldLine]:
         yield line
 
 
+def _asked(evidence: Evidence) -> str:
+    """Return what was asked for as a line: its arguments, and how long its window is."""
+    told = [f"{key}: {value}" for key, value in evidence.arguments.items() if value]
+    if evidence.window is not None:
+        told.append(f"window {evidence.window.duration.total_seconds():.0f} s")
+    return ", ".join(told)[:LONGEST_LINE]
+
+
 def _names(text: str) -> frozenset[str]:
     return frozenset(each.rstrip(".-:").lower() for each in _NAME.findall(writable(text)))
 
@@ -91,7 +101,7 @@ def said(line: ToldLine) -> list[Statement]:
     for place, quantity in enumerate(found):
         role = roles[place]
         if quantity.kind in _TIME_LIKE and place and role is None:
-            role = roles[place - 1] if _is_beside(line.text, found, place) else None
+            role = roles[place] = roles[place - 1] if _is_beside(line.text, found, place) else None
         if role is None and is_labelled and quantity.kind not in _TIME_LIKE and not line.is_head:
             role = ValueRole.NOW
         start = found[place - 1].end if place else 0
@@ -110,7 +120,8 @@ def _dated(quantity: Quantity) -> Quantity:
 def _role(text: str, found: list[Quantity], place: int) -> ValueRole | None:
     """Return the role that the words directly before a figure give it, or those directly behind."""
     start = found[place - 1].end if place else 0
-    before = _PARTS.split(writable(text[start : found[place].start]))[-1]
+    parts = _PARTS.split(writable(text[start : found[place].start]))
+    before = parts[-1] if parts[-1].strip() or len(parts) < 2 else parts[-2]  # "before (310 ms)"
     role = last_role(before)
     if role is not None:
         return role

@@ -33,6 +33,7 @@ _BEGAN = re2.compile(
 _MILLI = re2.compile(r"(?i)(?:\b|_)(?:ms|msec|millis(?:econds)?)(?:\b|_)|毫秒")
 _SECOND = re2.compile(r"(?i)(?:\b|_)(?:seconds?|secs?)(?:\b|_)|秒")
 _PERCENT = re2.compile(r"(?i)(?:\b|_)(?:percent|pct)(?:\b|_)|%")
+_LABEL = re2.compile(r"\b\w+=\"?([A-Za-z][\w.-]{2,})")
 _ODD = re2.compile(r"[\d._-]")
 _ALSO: dict[Dimension, tuple[Dimension, ...]] = {
     Dimension.NUMBER: (Dimension.FACTOR,),
@@ -82,7 +83,10 @@ class Pool:
             for name in line.names | line.about
             if len(name) > 2 and _ODD.search(writable(name)) and not name.replace(".", "").isdigit()
         }
-        return self.setting.services | frozenset(odd)
+        labels = {
+            value.lower() for line in self.lines for value in _LABEL.findall(writable(line.text))
+        }
+        return self.setting.services | frozenset(odd) | labels
 
     def of(self, evidence: frozenset[str]) -> Pool:
         """Return the pool of some evidence; of all where none of it is here."""
@@ -123,6 +127,7 @@ class Pool:
 def direct(sentence: Sentence, quantity: Quantity, pool: Pool) -> list[Statement]:
     """Return the statements that a figure may repeat."""
     subject = sentence.subject(quantity, pool.known)
+    is_weak = not sentence.is_named_before(quantity, pool.known)
     topics = sentence.topics(quantity)
     role = sentence.role(quantity)
     if role is None and quantity.kind not in TIMES and sentence.is_plain(quantity):
@@ -131,7 +136,7 @@ def direct(sentence: Sentence, quantity: Quantity, pool: Pool) -> list[Statement
         each
         for each in pool.alike(quantity)
         if is_equal(quantity, each, pool.setting)
-        and pool.is_of(each.line, subject)
+        and (pool.is_of(each.line, subject) or (is_weak and each.line.is_head))
         and (quantity.kind in TIMES or agrees(role, each.role))
         and is_about(topics, each)
         and _is_placed(sentence, quantity, each, role)
@@ -166,7 +171,7 @@ def is_equal(quantity: Quantity, statement: Statement, setting: Setting) -> bool
         quantity.kind,
         told.kind,
     }:
-        is_count = told.text.endswith("x") or quantity.text.endswith("x") or told.is_word
+        is_count = "x" in told.text or "x" in quantity.text or told.is_word
         return is_count and fits(quantity, told.value)
     if told.kind is Dimension.NUMBER and quantity.kind not in {Dimension.AGO, Dimension.SIGMA}:
         return any(fits(quantity, each) for each in _readings(quantity, statement))

@@ -49,7 +49,7 @@ _ROLES: dict[ValueRole, str] = {
 _TOPICS: dict[str, str] = {
     "latency": (
         r"latency|latencies|p\d\d\d?|slow|slower|slowest|response times?|duration|ms_bucket|took"
-        r"|takes?|percentile|quantile|round trip|延迟|时延|耗时|响应时间|响应|分位"
+        r"|percentile|quantile|round trip|延迟|时延|耗时|响应时间|响应|分位"
     ),
     "errors": (
         r"errors?|fail(?:s|ed|ing|ures?|ure)?|5xx|exceptions?|rejected|refused|错误|失败|异常|报错"
@@ -118,6 +118,9 @@ _IS_UP, _IS_DOWN = re2.compile(_words(UP)), re2.compile(_words(DOWN))
 _IS_ABOVE, _IS_BELOW = re2.compile(_words(ABOVE)), re2.compile(_words(BELOW))
 
 
+_CAMEL = re2.compile(r"([a-z])([A-Z])")
+
+
 def last_role(text: str) -> ValueRole | None:
     """Return the role that is named last in a text."""
     found = [
@@ -140,7 +143,7 @@ def first_role(text: str) -> ValueRole | None:
 
 def topics_in(text: str) -> frozenset[str]:
     """Return what a text speaks of. Names joined by underscores are read word by word."""
-    plain = writable(text).replace("_", " ")
+    plain = _CAMEL.sub(r"\1 \2", writable(text)).replace("_", " ")
     return frozenset(t for t, pattern in _TOPIC_PATTERNS.items() if pattern.search(plain))
 
 

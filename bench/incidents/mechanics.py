@@ -113,6 +113,12 @@ class _Engine:
         self.copy = np.array([w is What.REPLICA for w in whats])
         self.stores = np.array([w in {What.DATABASE, What.REPLICA} for w in whats])
         self.pooled = self.p.pool[0] < NEVER
+        is_cache = np.array([w is What.CACHE for w in whats])[self.dst]
+        self.spared = is_cache | (self.cache >= 0)  # a failed cache fails nobody: it is a miss
+        self.no_cache = (~is_cache).astype(float)
+        self.sync = self.waits > 0
+        self.from_cache = self.cache >= 0
+        self.goes = np.where(self.broker[self.dst] | self.sync, 1.0, 0.0)
         self.usual = {
             each.of: getattr(self.p, each.of).copy()
             for some in world.changes
@@ -237,9 +243,9 @@ class _Engine:
         outer = np.zeros((self.variants, self.parts))
         for place, entry in enumerate(self.world.graph.entries):
             outer[:, entry] = self.world.traffic[k, place] * self.p.load
-        hit = np.where(self.cache >= 0, self.hit[:, self.cache], 0.0)
+        hit = np.where(self.from_cache, self.hit[:, self.cache], 0.0)
         alive = 1.0 - self.failed
-        hit = hit * np.where(self.cache >= 0, alive[:, self.cache], 1.0)
+        hit = hit * np.where(self.from_cache, alive[:, self.cache], 1.0)
         self.flow = self.p.calls * self.attempts * (1.0 - hit)
         arrived = outer
         for _ in range(self.passes):
@@ -250,8 +256,8 @@ class _Engine:
         """Say how each link fares, given how its callee does."""
         p, src, dst = self.p, self.src, self.dst
         rate = self.flow * (arrived * self.through)[:, src]
-        takes = np.where(self.waits > 0, self.slow[:, dst], 0.0005) + p.delay
-        late = np.where(self.waits > 0, 1.0 / (1.0 + (p.timeout / takes) ** 4), 0.0)
+        takes = np.where(self.sync, self.slow[:, dst], 0.0005) + p.delay
+        late = np.where(self.sync, 1.0 / (1.0 + (p.timeout / takes) ** 4), 0.0)
         seen = takes * (1.0 - np.exp(-p.timeout / takes))
         here = np.maximum(self.n_ready[:, src], TINY)
         open_ = p.pool * here
@@ -265,9 +271,7 @@ class _Engine:
         wanted = np.minimum(need + self.leaked, open_) * self.pooled
         self.used = wanted @ self.to_dst
         over = np.clip(1.0 - p.connections / np.maximum(self.used, TINY), 0.0, 1.0)[:, dst]
-        gone = (self.n_ready[:, dst] < 0.5) * np.where(
-            self.broker[dst] | (self.waits > 0), 1.0, 0.0
-        )
+        gone = (self.n_ready[:, dst] < 0.5) * self.goes
         refuse = p.refuse.copy()
         many = p.admits[:, dst] / np.maximum(arrived[:, dst], TINY)
         refuse[:, :, Ground.QUOTA] = np.maximum(
@@ -275,7 +279,7 @@ class _Engine:
         )
         behind = np.clip((self.lag[:, dst] - STALE_SECONDS) / STALE_SECONDS, 0.0, 1.0)
         refuse[:, :, Ground.STALE] = np.maximum(refuse[:, :, Ground.STALE], behind * self.copy[dst])
-        bad = np.where(self.waits > 0, self.failed[:, dst], 0.0)
+        bad = np.where(self.sync, self.failed[:, dst], 0.0)
         chances = np.concatenate(
             [
                 refuse,
@@ -296,16 +300,11 @@ class _Engine:
         quick = grounds[..., :POOL].sum(axis=2) - silent + grounds[..., FULL] + grounds[..., GONE]
         one = silent * p.timeout + quick * 0.003 + np.maximum(1.0 - silent - quick, 0.0) * seen
         one = one + wait
-        costs = self.p.calls * (self.flow / np.maximum(self.p.calls * self.attempts, TINY))
+        missed = self.flow / np.maximum(p.calls * self.attempts, TINY)
+        costs = p.calls * missed
         whole = costs * (one * self.attempts + p.backoff * (self.attempts - 1.0)) * self.waits
-        lost = np.minimum(self.p.calls, 1.0) * fails ** (p.retries + 1)
-        is_cache = np.array([w.what is What.CACHE for w in self.world.graph.parts])[dst]
-        lost = np.where(
-            is_cache | (self.cache >= 0),
-            lost
-            * np.where(is_cache, 0.0, self.flow / np.maximum(self.p.calls * self.attempts, TINY)),
-            lost,
-        )
+        lost = np.minimum(p.calls, 1.0) * fails ** (p.retries + 1)
+        lost = np.where(self.spared, lost * (missed * self.no_cache), lost)
         return _Links(rate, one, grounds, whole, lost, np.minimum(need + self.leaked, open_), open_)
 
     def _parts(self, arrived: Floats, link: _Links, dt: float) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bench.incidents.graph import What
+from bench.incidents.learned import WorldBaselines
 from bench.incidents.ports import Served
 from bench.incidents.telling.exposure import Exposure
 from bot.core.investigation.answer_json import answer_to_json
@@ -233,14 +234,14 @@ class Office:
             Changes: changes,
             Logs: served.logs,
             AlertFeed: Alerts(x),
-            Baselines: NothingLearned(),
+            Baselines: NothingLearned() if "history" in without else WorldBaselines(served),
             History: NoCases(),
             Workers: Here(),
             Catalogue: catalogue,
             DetectorSettings: DetectorSettings(),
             Traces: served.traces if served.has_traces else None,
         }
-        for name, port in (("logs", Logs), ("metrics", Metrics), ("history", Changes)):
+        for name, port in (("logs", Logs), ("metrics", Metrics)):
             if name in without:
                 ports[port] = None
         present = {kind: port for kind, port in ports.items() if port is not None}

@@ -52,9 +52,8 @@ def texts_of(cause: Mapping[str, Any]) -> tuple[str, str]:
     """
     service = str(cause.get("service", ""))
     sentence = str(cause.get("cause", ""))
-    path = " ".join(str(hop) for hop in (cause.get("path") or [])[:1])
     return (
-        f"{service} {sentence} {path}",
+        f"{service} {sentence}",
         f"{str(cause.get('kind', '')).replace('_', ' ')} {sentence}",
     )
 

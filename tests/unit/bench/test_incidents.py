@@ -18,6 +18,7 @@ from bench.incidents.drawing import Fault, Sketch, sketch
 from bench.incidents.graph import HELD_OUT, OPEN, Names, Part, What, draw
 from bench.incidents.incident import Incident, Truth, make, play
 from bench.incidents.kind import Kind, read_kinds
+from bench.incidents.learned import WorldBaselines
 from bench.incidents.mechanics import Track, World
 from bench.incidents.parameters import Change
 from bench.incidents.pods import Pods
@@ -245,6 +246,28 @@ def test_every_tongue_can_say_why_a_use_failed() -> None:
         assert {"DNS", "TLS", "LOGIN", "GONE", "POOL", "FULL", "TIMEOUT", "BAD"} <= set(
             tongue.words
         )
+
+
+async def test_what_is_usual_was_learned_before_anything_went_wrong() -> None:
+    served = Served(expose(incident(), held_out=False))
+    learned = WorldBaselines(served)
+    learned.came_today = False
+    rate = next(e for e in served.entries if e.name.endswith("_rate") and "5m" in e.query)
+    window = Window.ending(incident().now - timedelta(hours=4), timedelta(minutes=10))
+    found = await served.metrics.query_range(rate.query, window, timedelta(minutes=5))
+    baselines = {each.labels: await learned.find(rate.name, each.labels) for each in found}
+    known = [(each, baselines[each.labels]) for each in found if baselines[each.labels]]
+    assert known
+    for series, baseline in known:
+        assert baseline is not None
+        assert baseline.median == pytest.approx(float(series.values[-1]), rel=0.6)
+
+
+def test_a_source_that_is_taken_away_is_nowhere() -> None:
+    x = expose(incident(), held_out=False)
+    named = set(Served(x, ("call_graph", "statements")).metrics.store.families)
+    assert not {n for n in named if n.startswith(("istio_", "traces_", "pg_stat_statements"))}
+    assert not Served(x, ("metrics",)).metrics.store.families
 
 
 async def test_a_question_is_answered_with_one_of_five_verdicts() -> None:

@@ -44,6 +44,8 @@ class Fault:
 class Herring:
     """Something that happens beside a fault and hurts nobody, or hardly."""
 
+    when: float
+    part: int
     changes: tuple[Change, ...]
     deploys: tuple[Deploy, ...]
 
@@ -153,13 +155,32 @@ def _herrings(made: Sketch) -> list[Herring]:
             break
         part = int(random.choice(services))
         when = float(np.clip(near + random.normal(0, 900.0), 3600.0, stage.now - 120.0))
-        found.append(Herring(*_harmless(stage, part, when, random)))
+        found.append(Herring(when, part, *_harmless(stage, part, when, random)))
+    for _ in range(int(random.choice([0, 1, 2, 3], p=[0.2, 0.35, 0.3, 0.15]))):
+        when = float(np.clip(near - random.exponential(900.0) + 120.0, 3600.0, stage.now - 120.0))
+        part = int(random.choice([n for n in stage.graph.of(What.SERVICE) if n not in hit] or [0]))
+        if part not in hit:
+            found.append(Herring(when, part, _shift(stage, part, when, random), ()))
     for _ in range(int(random.integers(0, 6))):  # long ago
         part = int(random.choice(stage.graph.of(What.SERVICE)))
         when = float(stage.now - random.uniform(2.5, 26.0) * 3600.0)
         changes, deploys = _harmless(stage, part, when, random)
-        found.append(Herring(changes, deploys))
+        found.append(Herring(when, part, changes, deploys))
     return found
+
+
+def _shift(stage: Stage, part: int, when: float, random: Random) -> tuple[Change, ...]:
+    """Return a change that anybody can see in a part's own figures, and nobody minds.
+
+    Another mixture of requests, a report that somebody runs, a bigger list in memory.
+    """
+    room = 0.65 / max(stage.use(part), 0.02)
+    dearer = Change(
+        when, "work", (part,), float(min(random.uniform(1.3, 2.5), max(room, 1.0))), times=True
+    )
+    longer = Change(when, "wait", (part,), float(random.uniform(1.2, 1.6)), times=True)
+    fuller = Change(when, "base", (part,), float(random.uniform(1.1, 1.35)), times=True)
+    return ((dearer,), (dearer, longer), (fuller,), (longer, fuller))[int(random.integers(4))]
 
 
 def _harmless(

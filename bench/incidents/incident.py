@@ -90,7 +90,7 @@ def play(drawn: Sketch) -> Incident:
     """Simulate every variant of a sketch and compare them."""
     stage, random = drawn.stage, drawn.random
     faults, past = drawn.faults, drawn.past
-    recent = [h for h in drawn.herrings if h.deploys[0].when > stage.now - 3 * 3600.0]
+    recent = [h for h in drawn.herrings if h.when > stage.now - 3 * 3600.0]
     single, rest = recent[:MOST_HERRINGS], recent[MOST_HERRINGS:]
     left_out: list[list[Fault | Herring]] = [[]]
     left_out += [[each] for each in faults]
@@ -120,9 +120,8 @@ def play(drawn: Sketch) -> Incident:
     for place, herring in enumerate(single, start=1 + len(faults)):
         now_, ever = _harm(track, asked, place)
         if now_:  # it was to hurt nobody, and does: then it is a cause
-            deploy = herring.deploys[0]
-            name = stage.name(deploy.part)
-            truths.append(Truth(HERRING, (name,), ("deploy", "config"), deploy.when, True, ever))
+            name = stage.name(herring.part)
+            truths.append(Truth(HERRING, (name,), ("deploy", "config"), herring.when, True, ever))
     hurts = any(each.hurts for each in truths)
     hurt = any(each.hurt for each in truths)
     state = "hurts" if hurts else "over" if hurt else "latent" if faults else "healthy"

@@ -216,6 +216,8 @@ def _is_span(sentence: Sentence, quantity: Quantity, pool: Pool) -> bool:
     told = [q.value for q in sentence.quantities if q.kind is Dimension.CLOCK]
     if len(told) >= 2:
         return any(_fits_span(quantity, abs(a - b)) for a, b in combinations(told, 2))
+    if told and at is not None and _fits_span(quantity, (at - _utc(told[0], pool)) % 86_400):
+        return True
     if not _APART.search(writable(f"{sentence.before(quantity)} {sentence.behind(quantity)[:30]}")):
         return False
     spans = [abs(a - b) for a in times for b in times]
@@ -232,6 +234,11 @@ def _moments(sentence: Sentence, quantity: Quantity, pool: Pool) -> Iterator[flo
             its_topic = quantity.kind is Dimension.DURATION or is_about(topics, each)
             if is_its and its_topic and (each.role is None or agrees(role, each.role)):
                 yield each.quantity.value
+
+
+def _utc(seconds: float, pool: Pool) -> float:
+    """Return a clock time as the people of the answer read theirs in UTC."""
+    return seconds - pool.setting.offset_seconds
 
 
 def _fits_span(quantity: Quantity, seconds: float) -> bool:

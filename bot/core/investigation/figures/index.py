@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from bot.core.investigation.figures.derived import is_derived
 from bot.core.investigation.figures.quantities import Dimension, Quantity, quantities_in
 from bot.core.investigation.figures.relations import contradicted
@@ -13,6 +16,13 @@ from bot.domain.answer import Evidence
 
 _MOST_STATEMENTS = 100_000  # of one run; what comes later is not read
 NOBODY = Setting()
+
+
+def _meanings(quantity: Quantity) -> Iterator[Quantity]:
+    """Return what a figure may mean: "four times" counts, or says how much more something is."""
+    yield quantity
+    if quantity.kind is Dimension.NUMBER and quantity.text.endswith("times"):
+        yield replace(quantity, kind=Dimension.FACTOR)
 
 
 class FigureIndex:
@@ -59,7 +69,9 @@ class FigureIndex:
         missing = [
             read.quantities[place]
             for place in open_ones
-            if not is_derived(read, read.quantities[place], known, cited)
+            if not any(
+                is_derived(read, each, known, cited) for each in _meanings(read.quantities[place])
+            )
         ]
         missing += [*contradicted(read, traced, (line.text for line in cited.lines)), *read.rest]
         return sorted(set(missing), key=lambda each: each.start)

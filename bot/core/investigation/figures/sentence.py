@@ -19,14 +19,14 @@ _CITED = re2.compile(r"\bE[1-9]\d*\b")
 _GROUP = re2.compile(r"(?:\[\s*E\d+(?:[,;\s]+E\d+)*\s*\]\s*)+")
 _CUTS = re2.compile(r"[;:()—，；：（）。]|, |(?i:\b(?:while|whereas|but|although)\b)|而|但")
 _ENDS = re2.compile(
-    r"(?i)[;:()—，；：（）。]|, |\b(?:and|while|whereas|but|although|then)\b|而|但|和"
+    r"(?i)[;:()\[—，；：（）。]|, |\b(?:and|while|whereas|but|although|then)\b|而|但|和"
 )
 _OBJECT = re2.compile(
     r"(?i)(?:\b(?:calling|to|from|by|with|via|against|towards?|behind|reaching|on|through)"
     r"|调用|对|向|到|给)\s*(?:the )?[`*]*$"
 )
 _RANGE = re2.compile(
-    r"^\s?(?:to|and|or|–|-|—|→|到|至|和)\s?"
+    r"^\s?(?:to|and|or|of|–|-|—|→|到|至|和)\s?"
     r"(?:about |around |nearly |almost |more than |over |约|近)?$"
 )
 _HELD = re2.compile(
@@ -34,6 +34,7 @@ _HELD = re2.compile(
     r" (?:the |its |a |an |about |usual |normal |only )*$"
 )
 _PER = re2.compile(r"(?:\s+[\w-]+){1,4}?\s+(?:per|an?|each|every)\s+(second|minute|hour|day)\b")
+_EACH = re2.compile(r"(?i)\b(?:every|each|per) (second|minute|hour|day)\b[^,;.]*$")
 _IS = re2.compile(
     r"(?i)(?:\b(?:is|are|at|stands|sits|runs|reads|has)|为|是|达|在)\s*"
     r"(?:only |just |still |now |about |around |roughly |nearly |almost |over |approximately |约"
@@ -84,7 +85,7 @@ class Sentence:
             if (
                 here.kind is Dimension.NUMBER
                 and following.kind in _WITH_UNIT
-                and _RANGE.match(between)
+                and (_RANGE.match(between) or _HELD.search(writable(between)))
             ):
                 size = following.value / _shown(following)
                 found[place] = replace(
@@ -104,7 +105,9 @@ class Sentence:
                 )
         for place, here in enumerate(found):
             end = found[place + 1].start if place + 1 < len(found) else len(self.text)
-            per = _PER.match(writable(self.text[here.end : end]))
+            per = _PER.match(writable(self.text[here.end : end])) or _EACH.search(
+                writable(self.text[max(0, here.start - NEAR) : here.start])
+            )
             if here.kind is Dimension.NUMBER and per:
                 seconds = float(PER[per[1]])
                 found[place] = replace(
@@ -187,7 +190,7 @@ class Sentence:
         role = last_role(near)
         if role is None:
             words = _ENDS.split(writable(self.behind(quantity)))[0].split()
-            role = first_role(" ".join(words[:4]))
+            role = first_role(" ".join(words[:4])) or last_role(" ".join(words[-1:]))
         return role
 
     def role_of_clause(self, quantity: Quantity) -> ValueRole | None:

@@ -30,14 +30,16 @@ class Source:
         return comment.strip()
 
 
+def read(file: Path) -> Source:
+    """Read one file."""
+    text = file.read_text(encoding="utf-8")
+    nodes = tuple(ast.walk(ast.parse(text)))
+    return Source(file.relative_to(ROOT).as_posix(), text, nodes)
+
+
 @cache
 def _folder(folder: str) -> tuple[Source, ...]:
-    found = []
-    for file in sorted((ROOT / folder).rglob("*.py")):
-        text = file.read_text(encoding="utf-8")
-        nodes = tuple(ast.walk(ast.parse(text)))
-        found.append(Source(file.relative_to(ROOT).as_posix(), text, nodes))
-    return tuple(found)
+    return tuple(read(file) for file in sorted((ROOT / folder).rglob("*.py")))
 
 
 def sources(*folders: str) -> tuple[Source, ...]:

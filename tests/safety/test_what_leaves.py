@@ -179,6 +179,7 @@ async def test_that_a_closed_service_is_abnormal_is_not_told_by_what_the_brief_l
     # those are asked whatever is abnormal
     assert told == {
         "detect_anomalies", "examine_metrics", "examine_objects", "list_alerts", "recent_changes",
+        "log_patterns",  # of whose objects are unwell
     }  # fmt: skip
     assert any("vault (everything)" in gap for gap in answer.gaps)
 

@@ -152,13 +152,14 @@ class ModelReading:
     def _failed(self, evidence: Evidence) -> Evidence:
         """Return a failure. Words of a backend, or of a team's own tool, may quote anybody.
 
-        Our own words are about the question alone; about a closed service even they are kept.
+        Our own words are about the question alone; about a closed service even they are kept. A
+        backend that is asked about an open service may quote another, which may be closed.
         """
         asked = self._asked(evidence)
         named = self.limits.named(str(evidence.arguments.get("service") or ""))
         closed = bool(named) and self.limits.of(named) is ModelData.NOTHING
         ours = evidence.id in self.own_words and evidence.tool in SHIPPED and not closed
-        if ours or asked is ModelData.ALL:
+        if ours or (asked is ModelData.ALL and not self.limits.by_service()):
             return evidence
         text = f"{evidence.tool} failed; the words of the failure are kept from you"
         return replace(evidence, summary=text, rest="", payload=None)

@@ -1,6 +1,7 @@
 """How the suite runs, whatever it tests.
 
-    longest first   slow files, then those of many tests: no worker ends with a long file alone
+    longest first   slow files, by the time they ask for, then those of many tests: no worker ends
+                    with a long file alone
     cheap coverage  measured where it is the purpose, with no trace inside SQLAlchemy's greenlets
     cheap memory    what is imported and collected is looked through for garbage no more
     seconds         per folder at the end of every run, so that growth is seen
@@ -34,8 +35,11 @@ settings.load_profile("any machine")
 # ------------------------------------------------------------------------------- longest first
 
 
-def _weight(items: list[pytest.Item]) -> tuple[bool, int]:
-    return any(item.get_closest_marker("slow") for item in items), len(items)
+def _weight(items: list[pytest.Item]) -> tuple[bool, float, int]:
+    slow = any(item.get_closest_marker("slow") for item in items)
+    # who asks for more time than others, such as a story that waits for minutes, begins at once
+    asked = (mark for item in items for mark in item.iter_markers("timeout"))
+    return slow, max((float(mark.args[0]) for mark in asked), default=0.0), len(items)
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,6 +19,7 @@ BENCHES = {
     "texts": "hostile texts, load and memory: what leaks, stalls or waits",
     "outside": "public troubles of senders, stores, clusters, Slack: how many we take right",
     "cloudops": "recorded incidents of a Kubernetes application: is the cause named; needs --data",
+    "confidence": "how often answers of one sort were right: fills the table; needs --data",
     "stories": "incidents in files: is the right place named first, and health told right",
     "petshop": "recorded slow calls of a shop: which service began it; needs --data",
     "figures": "sentences about evidence: wrong figures marked, right ones left alone",
@@ -28,7 +29,9 @@ BENCHES = {
     "mutants": "small wrongs in what decides, one at a time: how many a test notices; takes hours",
 }
 # only when it is asked for
-BY_NAME = frozenset({"mutants", "cloudops", "petshop", "onboarding", "incidents", "throughput"})
+BY_NAME = frozenset(
+    {"mutants", "cloudops", "confidence", "petshop", "onboarding", "incidents", "throughput"}
+)
 OPTIONS = {  # what a bench takes besides; what is not given is its own default
     "safety": ("seed", "whole"),
     "onboarding": ("seed", "stage"),

@@ -59,7 +59,7 @@ def run(data: Path | None) -> Report:
     if data is None:
         raise SystemExit("cloudops needs --data: a folder with the recorded cases")
     with tempfile.TemporaryDirectory() as spare:
-        folders = list(_cases(data, Path(spare)))
+        folders = list(cases_of(data, Path(spare)))
         if not folders:
             raise SystemExit(f"{data} holds no case (benchmark/boutique/<category>/<id>)")
         context = multiprocessing.get_context("fork")
@@ -101,7 +101,8 @@ def judge(folder: Path) -> Judged:
     )
 
 
-def _cases(data: Path, spare: Path) -> Iterator[Path]:
+def cases_of(data: Path, spare: Path) -> Iterator[Path]:
+    """Yield the folders of the cases; an archive is unpacked into `spare`."""
     root = data
     archives = sorted(data.rglob("boutique*.tar.xz"))
     if not list(data.rglob("tool_cache.json")) and archives:

@@ -24,7 +24,7 @@ class Judged:
     at_place: bool  # its place is right, and it says what it must
     innocent: bool  # it names who did nothing
     right_verdict: bool
-    cells: tuple[str, ...] = ()
+    cell: str = ""  # of the table of confidence; empty: nothing is named
 
 
 def judge(story: Story, answer: Mapping[str, Any]) -> Judged:
@@ -44,6 +44,7 @@ def judge(story: Story, answer: Mapping[str, Any]) -> Judged:
         at_place=bool(first) and bool(names & truth.where) and says,
         innocent=bool(names & truth.innocent) and not names & truth.where,
         right_verdict=verdict in truth.verdicts,
+        cell=str(first.get("cell", "")) if first else "",
     )
 
 

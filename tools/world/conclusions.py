@@ -172,6 +172,7 @@ class Cause:
     subject: str = ""  # the very object, host or statement, where it is not the service itself
     path: tuple[CauseStep, ...] = ()  # trigger, start, what it did … what was felt
     settle: str = ""  # of a suspect: what would settle it
+    cell: str = ""  # the row of the table that its confidence stands in
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ def _cause(cause: Cause) -> dict[str, Any]:
         "proved": cause.proved,
         "subject": cause.subject,
         "settle": cause.settle,
+        "cell": cause.cell,
         "path": [_step(step) for step in cause.path],
     }
 

@@ -3,10 +3,10 @@
     cell = (cause | suspect, class of the start, seconded or alone, unseen tests, rivals)
     table: cell -> per kind of fault (right, answered), counted on development incidents
     high    the 90 % Wilson lower bound is ≥ .9, also with each kind of fault left out
-    medium  the bound is ≥ .5
-    low     everything else, and every cell that was never seen
+    medium  the bound is ≥ .5, of the cell or of those of its class or verdict together
+    low     everything else
 
-`python -m bench stories --fill` fills `confidence_table.json`; nothing else writes it. What
+`python -m bench confidence --data DIR` fills `confidence_table.json`; nothing else writes it. What
 a missing source would have shown allows at most medium.
 """
 
@@ -42,11 +42,24 @@ def cell_of(chain: Hypothesis, *, proved: bool, rivals: int) -> str:
 
 def confidence_of(cell: str, *, complete: bool, table: Mapping[str, Counts] | None = None) -> float:
     """Return the confidence of a cell; `complete`: no source that it needs was missing."""
-    counts = (table if table is not None else _table()).get(cell, {})
-    bound = lowest_bound(counts)
+    known = table if table is not None else _table()
+    bound = lowest_bound(known.get(cell, {}))
     if bound >= BOUND and complete:
         return max(HIGH, round(bound, 2))
-    return MEDIUM if bound >= HALF else LOW
+    parts = cell.split("/")
+    nearest = (bound, *(lowest_bound(_joined(known, "/".join(parts[:n]))) for n in (2, 1)))
+    return MEDIUM if max(nearest) >= HALF else LOW
+
+
+def _joined(table: Mapping[str, Counts], begin: str) -> Counts:
+    """Return the counts of all cells that begin alike, by kind of fault."""
+    found: dict[str, tuple[int, int]] = {}
+    for cell, counts in table.items():
+        if cell == begin or cell.startswith(f"{begin}/"):
+            for kind, (right, told) in counts.items():
+                before = found.get(kind, (0, 0))
+                found[kind] = (before[0] + right, before[1] + told)
+    return found
 
 
 def lowest_bound(counts: Counts) -> float:

@@ -149,6 +149,7 @@ def _cause(chain: Hypothesis, *, proved: bool, rivals: int, complete: bool) -> C
         subject="" if subject.kind == "service" else str(subject),
         path=path_of(chain),
         settle="" if proved else next_test(chain),
+        cell=cell,
     )
 
 

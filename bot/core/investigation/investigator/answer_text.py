@@ -77,8 +77,8 @@ def _lead(diagnosis: Diagnosis, texts: Texts) -> str:
         return texts.say("answer.span_lead", **_span_fields(*_worst_span(diagnosis)))
     if diagnosis.causes:
         return _because(diagnosis, texts)
-    if diagnosis.relevant:
-        worst = diagnosis.relevant[0].verdict
+    if diagnosis.troubling:
+        worst = diagnosis.troubling[0].verdict
         return texts.say("answer.no_cause", metric=worst.metric, service=worst.service)
     return _nothing_abnormal(diagnosis, subject, texts)
 

@@ -13,6 +13,7 @@ from bot.domain.answer import Conclusion
 from tools.analysis.facts import Edge, Fact, Gap, Link, Measured
 from tools.analysis.rca.explain import Explained
 from tools.analysis.rca.verdict import Acquitted
+from tools.analysis.rca.verdict_facts import role_in
 from tools.analysis.scan import AnomalousSpan
 from tools.analysis.symptoms import (
     SeenChange,
@@ -27,6 +28,7 @@ from tools.world import (
     Cause,
     FiringAlert,
     Forecast,
+    MetricRole,
     Series,
     Severity,
     SimilarCase,
@@ -84,7 +86,7 @@ class Diagnosis:
     def healthy(self) -> bool:
         """Whether nothing abnormal was seen, no object is unwell, and no grave alert fires."""
         seen = self.observed
-        wrong = self.relevant or self.alarming or self.unwell or self.new_errors
+        wrong = self.troubling or self.alarming or self.unwell or self.new_errors
         return not (wrong or seen.spans or self.over)
 
     @property
@@ -124,6 +126,11 @@ class Diagnosis:
         return [v for v in self.observed.abnormal if v.verdict.service in reach]
 
     @property
+    def troubling(self) -> list[SeenVerdict]:
+        """The relevant ones but for load: more of it is no trouble while everybody is served."""
+        return [v for v in self.relevant if not _is_load(v)]
+
+    @property
     def acquitted(self) -> tuple[Acquitted, ...]:
         """Changes that did not do it; of the services that bear on what was asked first."""
         reach = self.explained.reach
@@ -161,7 +168,7 @@ class Diagnosis:
         seen = self.observed
         if self.causes:
             return Conclusion.CAUSE if self.causes[0].proved else Conclusion.SUSPECTS
-        wrong = self.relevant or self.alarming or self.unwell or self.new_errors
+        wrong = self.troubling or self.alarming or self.unwell or self.new_errors
         if wrong or not seen.checked:
             return Conclusion.CANNOT_TELL
         if (seen.spans or self.over) and not self.asked_is_normal:
@@ -196,3 +203,8 @@ class Diagnosis:
             and (not intent.services or v.verdict.service in intent.services)
             for v in seen.verdicts
         )
+
+
+def _is_load(seen: SeenVerdict) -> bool:
+    more = seen.verdict.observed > seen.verdict.expected
+    return more and role_in(seen) is MetricRole.TRAFFIC

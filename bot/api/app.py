@@ -16,13 +16,15 @@ from bot.api.routes import (
     baselines,
     deployments,
     health,
+    incidents,
     plans,
     status,
     switches,
 )
 
 ROUTES = (
-    health, status, anomalies, baselines, plans, approvals, switches, alerts, deployments,
+    health, status, anomalies, incidents, baselines, plans, approvals, switches, alerts,
+    deployments,
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from bot.core.detection.alerts import AlertDesk
 from bot.core.detection.baseline_import import BaselineImport
 from bot.core.detection.deployments import Deployments
 from bot.core.detection.triage import Triage
+from bot.core.incidents.desk import IncidentDesk
 from bot.core.ports import VERSION, Clock, Directory, Store
 from bot.core.remediation.answers.approvals import Approvals
 from bot.core.remediation.answers.switches import Switches
@@ -67,6 +68,7 @@ class ApiDeps:
     switches: Switches  # the same kill switch as behind `/sre halt`
     alerts: AlertDesk
     triage: Triage
+    incidents: IncidentDesk  # the same use cases as behind `/sre incident`
     baselines: BaselineImport
     deployments: Deployments
     version: str = VERSION

@@ -65,6 +65,7 @@ def _names(found: Settings, services: Collection[str]) -> Iterator[str]:
     channels: dict[str, Iterable[str]] = {
         "slack.channels.default_incidents": filter(None, [named.default_incidents]),
         "slack.channels.digest": filter(None, [named.digest]),
+        "slack.channels.status": filter(None, [named.status]),
         "slack.channels.locales": named.locales,
         "access.channels": found.access.channels,
     }

@@ -4,6 +4,7 @@ every second   audit sealed · plans driven · waiting runs started · the halt 
 every 10 s     approvals expired, reminded, reviewed · changed files read again
                what somebody else wrote into the database told to the admins
                audit anchored where it is due · the webhook told what is new · alerts told
+               open incidents looked after
 every minute   alerts that nobody ends are ended, silent heartbeats told
 every cycle    detection            every 24 h   baselines relearned
 every hour     who calls whom
@@ -21,12 +22,15 @@ from bot.composition.parts import Parts, owner_name
 from bot.core.detection.cycle import CycleReport, DetectionCycle
 from bot.core.detection.learning import Learner
 from bot.core.detection.telling import Round, Telling
+from bot.core.incidents.rooms import IncidentRooms
+from bot.core.incidents.upkeep import IncidentUpkeep
 from bot.core.investigation.run_queue import RunQueue
 from bot.core.remediation.answers.switches import HaltFile
 from bot.core.remediation.assembly import Remediation
 from bot.core.reports.digests import DigestDesk
 from bot.core.reports.webhook_notices import Notifier
 from bot.core.upkeep.anchoring import Anchoring
+from bot.core.upkeep.heartbeat import HeartbeatSender
 from bot.core.upkeep.rereading import Rereading
 from bot.core.upkeep.tampering import Tampering
 from bot.domain.ids import ChannelId
@@ -55,7 +59,10 @@ class Work:
     alerting: Alerting
     on_cycle: Callable[[CycleReport], None]
     files: Rereading
+    incidents: IncidentUpkeep
+    rooms: IncidentRooms | None
     tampering: Tampering
+    failing: Callable[[], Mapping[str, str]]  # jobs that fail now: why
 
 
 def schedule(work: Work) -> list[Job]:
@@ -82,15 +89,23 @@ def schedule(work: Work) -> list[Job]:
         every = settings.audit_anchor.every
         anchoring = Anchoring(known, work.parts.clock, audit.places, every)
         jobs.append(Job("audit.anchor", Every(TEN_SECONDS, on="wall"), _plain(anchoring.tick)))
+    if (rooms := work.rooms) is not None:
+        jobs.append(Job("incidents.rooms", Every(TEN_SECONDS, on="wall"), _plain(rooms.tick)))
     if (webhook := settings.webhook) is not None:
         notifier = Notifier(work.parts.store, work.parts.clock, Webhook(webhook))
         jobs.append(Job("webhook.notify", Every(TEN_SECONDS, on="wall"), _plain(notifier.tick)))
+    if (beat := settings.heartbeat) is not None:
+        sender = HeartbeatSender(
+            work.parts.store, work.parts.clock, Webhook(beat.webhook), work.failing
+        )
+        jobs.append(Job("heartbeat.send", Every(beat.every, on="wall"), _plain(sender.tick)))
     if work.digest_channel is not None:
         digest = settings.digest
         jobs.append(
             Job("digest", Cron(digest.cron, digest.timezone), _digest(work, work.digest_channel))
         )
     jobs += [
+        Job("incidents.look", Every(TEN_SECONDS, on="wall"), _plain(work.incidents.tick)),
         Job("alerts.tell", Every(TEN_SECONDS, on="wall"), _alerts(work.telling)),
         Job("alerts.expire", Every(MINUTE), _plain(work.alerting.expiry.tick)),
         Job("alerts.heartbeats", Every(MINUTE), _plain(work.alerting.heartbeats.tick)),

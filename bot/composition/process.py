@@ -19,6 +19,7 @@ from bot.api.server import ApiServer
 from bot.composition.agent import agent_desk
 from bot.composition.alerting import alerting_of
 from bot.composition.detection import cycle_of, learner_of, telling_of
+from bot.composition.incidents import incidents_of, on_call
 from bot.composition.jobs import Work, schedule
 from bot.composition.no_slack import TokenOwners
 from bot.composition.parts import Parts, open_parts, owner_name
@@ -45,6 +46,7 @@ from bot.core.shared.keyed_tasks import KeyedTasks
 from bot.core.upkeep.rereading import Rereading
 from bot.core.upkeep.tampering import Tampering
 from bot.domain.access import AccessConfig, Role
+from bot.domain.ids import ChannelId
 from bot.domain.run import Done, Running
 from bot.locale import Texts
 from bot.scheduler import Scheduler
@@ -54,6 +56,7 @@ from bot.slack.config import SlackConfig
 from bot.slack.delivery.held import HeldInSlack
 from bot.slack.deps import SlackDeps
 from bot.telemetry import LoopLag, SelfMetrics
+from tools.world import ServiceName
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +148,9 @@ class _Builder:
         if self.people.slack is not None:
             workspace = self.people.slack.workspace
             self.vitals.more = HeldInSlack(workspace, parts.store, parts.clock, self.texts).healths
-        self.triage = Triage(parts.store, parts.clock)
+        self.on_call = on_call(parts, self._access)
+        self.triage = Triage(parts.store, parts.clock, self.on_call, self._channel_of)
+        self.incidents = incidents_of(parts, self.people, self.on_call, self._channel_of)
         self.alerting = alerting_of(parts, self.texts)
         self.files = Rereading(
             live_files=parts.live_files,
@@ -164,7 +169,7 @@ class _Builder:
             parts.store,
             parts.clock,
             people.channels.of_service,
-            FindingConfig(self.texts, people.channels.voice_of),
+            FindingConfig(self.texts, people.channels.voice_of, on_call=self.on_call),
         )
         telling = telling_of(parts, findings, remediation)
         digests = digests_of(parts, people)
@@ -182,6 +187,9 @@ class _Builder:
             alerting=self.alerting,
             on_cycle=vitals.beat(self.metrics),
             files=self.files,
+            incidents=self.incidents.upkeep,
+            rooms=self.incidents.rooms,
+            failing=lambda: vitals.pulse().failing_jobs,
             tampering=Tampering(
                 parts.store,
                 parts.clock,
@@ -232,6 +240,8 @@ class _Builder:
             digests=digests,
             switches=remediation.switches,
             triage=self.triage,
+            incidents=self.incidents.desk,
+            status_texts=self.incidents.status,
             files=self.files,
             status=self.vitals.status,
             ruling=remediation.gate.ruling,
@@ -281,11 +291,16 @@ class _Builder:
             switches=remediation.switches,
             alerts=self.alerting.desk,
             triage=self.triage,
+            incidents=self.incidents.desk,
             baselines=BaselineImport(parts.store, parts.clock, catalogue),
             deployments=Deployments(parts.store, parts.clock, catalogue, redactor),
             backends=vitals.backends,
             before_scrape=before_scrape,
         )
+
+    def _channel_of(self, service: ServiceName) -> ChannelId:
+        services = self.parts.live_files.catalogue().services
+        return self.people.channels.of_service(services.get(service))
 
     def _access(self) -> AccessConfig:
         return with_channel_ids(self.settings.access, self.people.channels.known)

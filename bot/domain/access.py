@@ -51,6 +51,7 @@ RIGHTS: Mapping[str, Role] = MappingProxyType(
         # ask and read
         **_of(Role.VIEWER, "ask", "command.ask", "message.ask", "mention", "home", "assistant"),
         **_of(Role.VIEWER, "sre.help", "sre.status", "sre.plans", "sre.digest", "service.read"),
+        **_of(Role.VIEWER, "sre.incidents", "api.incidents"),
         **_of(Role.VIEWER, "answer.helpful", "answer.unhelpful", "answer.stop", "evidence.show"),
         **_of(Role.VIEWER, "evidence.open", "evidence.previous", "evidence.next"),
         **_of(Role.VIEWER, "plan.details"),
@@ -60,6 +61,10 @@ RIGHTS: Mapping[str, Role] = MappingProxyType(
         **_of(Role.RESPONDER, "anomaly.acknowledge", "anomaly.mute", "anomaly.false_alarm"),
         **_of(Role.RESPONDER, "answer.propose", "finding.propose"),
         **_of(Role.RESPONDER, "plan.propose_again", "plan.edit", "incident.declare", "sre.mute"),
+        **_of(Role.RESPONDER, "incident.take", "incident.join", "incident.resolve"),
+        **_of(Role.RESPONDER, "incident.reopen", "incident.more", "incident.status"),
+        **_of(Role.RESPONDER, "incident.hand_over", "incident.severity", "incident.note"),
+        **_of(Role.RESPONDER, "incident.merge", "sre.incident", "sre.unmute", "api.incident"),
         # approve and reject also need the role of the plan's tier: policy.role_for
         **_of(Role.RESPONDER, "plan.approve", "plan.reject", "plan.stop"),
         **_of(Role.RESPONDER, "command.postmortem", "message.postmortem"),
@@ -86,11 +91,11 @@ SCOPES: Mapping[Scope, frozenset[str]] = MappingProxyType(
     {
         Scope.READ: frozenset(
             {"api.status", "api.metrics", "api.anomalies", "api.baselines"}
-            | {"api.approvals", "api.plans"}
+            | {"api.approvals", "api.plans", "api.incidents"}
         ),
         Scope.INGEST: frozenset({"api.alerts", "api.deployments"}),
         Scope.APPROVE: frozenset(
-            {"api.approve", "api.reject", "api.break_glass", "api.acknowledge"}
+            {"api.approve", "api.reject", "api.break_glass", "api.acknowledge", "api.incident"}
         ),
         Scope.ADMIN: frozenset({"api.halt", "api.resume", "api.import"}),
     }
@@ -134,6 +139,20 @@ class AccessConfig:
         scopes = (self.holders, *self.channels.values(), *self.services.values())
         high = [role for role in Role if role.rank >= needed.rank]
         return tuple(sorted({who for held in scopes for r in high for who in held.get(r, ())}))
+
+
+def named_holders(
+    needed: Role, config: AccessConfig, channel: str = "", service: str = ""
+) -> tuple[str, ...]:
+    """Return whom to ask for what needs a role here: groups and people by id, the nearest first.
+
+    Where a service or channel names its own holders, only those count there.
+    """
+    scopes = (config.services.get(service), config.channels.get(channel), config.holders)
+    held = next((each for each in scopes if each), {})
+    high = [role for role in Role if role.rank >= needed.rank]
+    names = [who for role in high for who in held.get(role, ()) if who != EVERYONE]
+    return tuple(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True)

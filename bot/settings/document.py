@@ -24,6 +24,7 @@ from bot.settings.sections import (
     AutoRemediationSection,
     BaselineSection,
     BudgetsSection,
+    IncidentsSection,
     KnowledgeSection,
     LlmSection,
     NotificationSection,
@@ -53,6 +54,7 @@ class ConfigDocument(Section):
     audit: AuditSection = AuditSection()
     api: ApiSection = ApiSection()
     slack: SlackSection = SlackSection()
+    incidents: IncidentsSection = IncidentsSection()
     access: AccessSection = AccessSection()
     budgets: BudgetsSection = BudgetsSection()
     knowledge: KnowledgeSection = KnowledgeSection()

@@ -37,7 +37,13 @@ from bot.settings.environment import (
 )
 from bot.settings.installation import file_layout, installation_of
 from bot.settings.investigation import budget_of, claude_config, model_data_of
-from bot.settings.notification import anchor_config, digest_schedule, webhook_config
+from bot.settings.notification import (
+    anchor_config,
+    digest_schedule,
+    heartbeat_config,
+    incident_config,
+    webhook_config,
+)
 from bot.settings.own_ground import own_ground
 from bot.settings.remediation import http_config, policy_config, risk_config
 from bot.settings.secret_keys import secrets_of
@@ -75,7 +81,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         default_cluster=next(iter(clusters), cluster.name),
         api=_api(document, found),
         webhook=webhook_config(document),
+        heartbeat=heartbeat_config(document),
         digest=digest_schedule(document),
+        incidents=incident_config(document),
         detector=detector_settings(document),
         cycle=cycle_config(document),
         alerts=alert_config(document),

@@ -8,11 +8,14 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from bot.core.incidents.config import IncidentConfig
 from bot.core.ports import FileLayout
 from bot.core.reports.digests import DigestSchedule
-from bot.settings.arguments import configured, converted, minutes
+from bot.domain.incident import Priority
+from bot.settings.arguments import configured, converted, minutes, seconds
 from bot.settings.document import ConfigDocument
 from bot.settings.errors import ConfigError
+from bot.settings.heartbeat import HeartbeatOut
 from bot.store.anchors import AnchorConfig, head_file_beside
 from tools.backends.webhook import WebhookConfig
 
@@ -37,6 +40,29 @@ def webhook_config(document: ConfigDocument) -> WebhookConfig | None:
         setting="notification.webhook.url (WEBHOOK_URL)",
         **configured(timeout_seconds=section.timeout_seconds),
     )
+
+
+def heartbeat_config(document: ConfigDocument) -> HeartbeatOut | None:
+    """Return who notices that we are dead. Raises ConfigError; it never quotes the address."""
+    section = document.notification.heartbeat
+    url = _secret_address(section.url, "notification.heartbeat.url")
+    if not url:
+        return None
+    webhook = WebhookConfig(
+        url=url,
+        setting="notification.heartbeat.url (HEARTBEAT_URL)",
+        backend="heartbeat",
+        **configured(timeout_seconds=section.timeout_seconds),
+    )
+    every = configured(every=converted(seconds, section.every_seconds))
+    return HeartbeatOut(webhook, **every)
+
+
+def incident_config(document: ConfigDocument) -> IncidentConfig:
+    """Return how incidents are told."""
+    section = document.incidents
+    own = None if section.own_channel_from in {None, OFF} else Priority(section.own_channel_from)
+    return IncidentConfig(**configured(on_call=section.on_call, own_channel_from=own))
 
 
 def anchor_config(document: ConfigDocument, files: FileLayout, secret: str) -> AnchorConfig:

@@ -171,10 +171,19 @@ class WebhookSection(Section):
     timeout_seconds: float | None = Field(None, gt=0)
 
 
+class HeartbeatSection(Section):
+    """A monitor elsewhere that notices when nothing comes any more."""
+
+    url: SecretStr | None = None
+    every_seconds: float | None = Field(None, ge=10)
+    timeout_seconds: float | None = Field(None, gt=0)
+
+
 class NotificationSection(Section):
     """Notifications outside Slack."""
 
     webhook: WebhookSection = WebhookSection()
+    heartbeat: HeartbeatSection = HeartbeatSection()
 
 
 class AnchorSection(Section):
@@ -207,7 +216,15 @@ class SlackChannelsSection(Section):
 
     default_incidents: str | None = None
     digest: str | None = None
+    status: str | None = None  # where stakeholders read
     locales: dict[str, Literal["en", "zh"]] = Field(default_factory=dict)  # "#channel": language
+
+
+class IncidentsSection(Section):
+    """How incidents are told."""
+
+    on_call: tuple[str, ...] | None = None  # user groups (S…) and people (U…) to mention
+    own_channel_from: Literal["off", "P0", "P1", "P2", "P3"] | None = None
 
 
 class SlackDigestSection(Section):

@@ -10,6 +10,7 @@ from bot.claude.model import ClaudeConfig
 from bot.core.detection.alert_config import AlertConfig
 from bot.core.detection.cycle import CycleConfig
 from bot.core.detection.learning import LearningConfig
+from bot.core.incidents.config import IncidentConfig
 from bot.core.ports import Budget, Clock, FileLayout, Installation
 from bot.core.reports.digests import DigestSchedule
 from bot.domain.access import AccessConfig, Role
@@ -17,6 +18,7 @@ from bot.domain.plans.policy import PolicyConfig
 from bot.domain.plans.risk import RiskConfig
 from bot.domain.secrets.redaction import Redactor
 from bot.settings.document import ConfigDocument
+from bot.settings.heartbeat import HeartbeatOut
 from bot.store.anchors import AnchorConfig
 from bot.telemetry import LogConfig
 from tools.analysis.detect import DetectorSettings
@@ -62,7 +64,9 @@ class Settings:
     # what is told
     api: ApiConfig
     webhook: WebhookConfig | None
+    heartbeat: HeartbeatOut | None
     digest: DigestSchedule
+    incidents: IncidentConfig
     # what is judged, decided and done
     detector: DetectorSettings
     cycle: CycleConfig

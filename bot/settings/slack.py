@@ -62,6 +62,7 @@ def slack_config(settings: Settings, owner: str) -> SlackConfig:
         **configured(
             incidents_channel=section.channels.default_incidents,
             digest_channel=section.channels.digest,
+            status_channel=section.channels.status,
         ),
     )
 

@@ -23,7 +23,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackClientError
 
 from bot.slack.delivery.outbox import OutboxWorker
-from bot.slack.delivery.renderers import renderers_over
+from bot.slack.delivery.renderers import Here, renderers_over
 from bot.slack.delivery.ways import Ways
 from bot.slack.deps import SlackDeps
 from bot.slack.front_door import FrontDoor
@@ -106,6 +106,7 @@ class SlackRoom:
         while True:
             try:
                 await self.workspace.book.load()
+                await self.workspace.bot.known()  # what links to messages begin with
                 if token and self._socket is None:
                     places = self.workspace.config.door_concurrency
                     handler = LanedSocket(self.app, token, self.door.lane_of, places)
@@ -133,7 +134,7 @@ def build_room(workspace: Workspace, deps: SlackDeps, replies: SlackReplies) -> 
     app = AsyncApp(
         client=workspace.client, signing_secret=config.signing_secret or "unused", logger=quiet
     )
-    renderers = renderers_over(config.link_hosts, deps.ruling)
+    renderers = renderers_over(config.link_hosts, deps.ruling, Here(clock, workspace.bot.link_to))
     outbox = OutboxWorker(workspace, store, clock, renderers, Ways(workspace, deps.access))
     room = Room(workspace, deps, replies, outbox)
     inbox = InboxWorker(config, store, clock, room, LISTENERS)

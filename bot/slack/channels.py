@@ -34,6 +34,11 @@ class SlackChannels:
         """Return the channel of the digest."""
         return self._book.known(self._config.digest_channel)
 
+    def of_status(self) -> ChannelId:
+        """Return the channel where stakeholders read of incidents; empty for none."""
+        name = self._config.status_channel
+        return self._book.known(name) if name else ChannelId("")
+
     def voice_of(self, channel: ChannelId) -> Voice:
         """Return how a channel is spoken to."""
         config = self._config

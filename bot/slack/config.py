@@ -30,6 +30,7 @@ class SlackConfig:
     api_url: str = API_URL
     incidents_channel: str = "#incidents"
     digest_channel: str = "#sre-digest"
+    status_channel: str = ""  # where stakeholders read of incidents; empty: where those are told
     default_locale: str = DEFAULT_LANGUAGE
     locales: Mapping[str, str] = field(default_factory=dict)  # per channel
     default_timezone: str = DEFAULT_TIMEZONE

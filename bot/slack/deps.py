@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from bot.core.detection.triage import Triage
+from bot.core.incidents.desk import IncidentDesk
+from bot.core.incidents.status import StatusDesk
 from bot.core.investigation.answer_reactions import AnswerReactions
 from bot.core.investigation.desk import AgentDesk
 from bot.core.ports import Clock, PlanRecord, Store
@@ -38,6 +40,8 @@ class SlackDeps:
     digests: DigestDesk
     switches: Switches  # halt and freeze
     triage: Triage  # acknowledge, mute, false alarm, declare
+    incidents: IncidentDesk
+    status_texts: StatusDesk  # what stakeholders are told of an incident
     files: Rereading  # catalogue, rules, playbooks and tools, read again
     status: Callable[[], Awaitable[Mapping[str, str]]]  # name and state, for `/sre status`
     ruling: Callable[[PlanRecord], Ruling]  # what policy says of a plan now

@@ -141,6 +141,13 @@ class _Shortcut(_Interaction):
 
 class _Input(_Part):
     value: str | None = None
+    selected_option: _Option | None = None
+    selected_user: str | None = None
+
+    def given(self) -> str:
+        """Return what was typed or chosen; empty for nothing."""
+        chosen = self.selected_option.value if self.selected_option else ""
+        return self.value or chosen or self.selected_user or ""
 
 
 class _State(_Part):
@@ -310,7 +317,7 @@ def _interaction(
 def _read_form(body: Mapping[str, Any]) -> Interaction:
     form = _Form.model_validate(body)
     fields = {
-        block: next((i.value or "" for i in inputs.values()), "")
+        block: next((i.given() for i in inputs.values()), "")
         for block, inputs in form.view.state.values.items()
     }
     channel, thread, subject = unpack(form.view.private_metadata)

@@ -77,6 +77,11 @@ class BotAccount:
             self._known = dict(answer.data)
         return self._known
 
+    def link_to(self, channel: str, ts: str) -> str:
+        """Return the address of a message, as Slack makes them; empty until Slack was asked."""
+        home = str((self._known or {}).get("url", ""))
+        return f"{home.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}" if home else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:

@@ -58,8 +58,15 @@ class Page:
             web.get("/ui/messages", self._get(self._messages)),
             web.get("/ui/thread", self._get(self._thread)),
             web.get("/ui/ws", self._websocket),
+            web.get(r"/archives/{channel}/p{digits:\d{7,20}}", self._archived),
             *(web.post(f"/ui/{name}", self._doing(run)) for name, run in posts.items()),
         ]
+
+    async def _archived(self, request: web.Request) -> web.StreamResponse:
+        """Lead from a message's address, as Slack makes them, to where the page shows it."""
+        channel, digits = request.match_info["channel"], request.match_info["digits"]
+        ts = f"{digits[:-6]}.{digits[-6:]}"
+        raise web.HTTPFound(f"/#{channel}/{ts}")
 
     # ------------------------------------------------------------------ pushes
 

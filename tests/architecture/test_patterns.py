@@ -31,6 +31,7 @@ BOUNDED = {
     "bot/slack/front_door.py": "matches anything, for Bolt",
     "bot/slack/interactions.py": ONE_FIELD,
     "bot/slack/listeners/commands.py": ONE_FIELD,
+    "bot/slack/listeners/incidents.py": "looks for fixed lengths, ids up to the end of their word",
     "bot/store/audit_chain.py": ONE_FIELD,
     "tools/analysis/metric_facts/onset.py": OWN_FILE,
     "foundation/cron.py": OWN_FILE,

@@ -19,7 +19,7 @@ from bot.domain.plans.plan import PlanStatus, StepPhase
 from bot.domain.plans.policy import rule
 from bot.domain.plans.risk import Tier
 from bot.locale import Texts
-from bot.slack.delivery.renderers import renderers_over
+from bot.slack.delivery.renderers import Here, renderers_over
 from bot.store.store import SqlStore
 from tests.contract.test_forged_approvals import Attacker, nothing_runs, restore, snapshot
 from tests.fakes.decision import ADA, ANN, INCIDENTS, RAY, START, Production
@@ -137,7 +137,9 @@ async def test_nobody_is_shown_another_plan_than_they_say_yes_to(
     body = await attacker.plan(plan)
     body["body"]["steps"][0] |= {"name": "Only look"}
     await attacker.edit(plan, title="Only look", body=body["body"])
-    renderers = renderers_over((), lambda _: rule(Tier.AUTO, ServiceMode.APPROVE, world.policy))
+    renderers = renderers_over(
+        (), lambda _: rule(Tier.AUTO, ServiceMode.APPROVE, world.policy), Here(world.clock)
+    )
     async with store.begin() as tx:
         (row,) = await tx.outbox.of("plan", plan)
         shown = await renderers["plan"](row, tx, Texts("en"))

@@ -28,8 +28,28 @@ from bot.domain.anomaly import Acknowledged, FalseAlarm, Resolved, acknowledge, 
 from bot.domain.answer import Usage
 from bot.domain.audit import Event
 from bot.domain.heartbeat import Heartbeat, beat
-from bot.domain.ids import AlertId, ChannelId, EvidenceId, PlanId, PostmortemId, RunId, Ts
-from bot.domain.incident import TimelineEntry, resolve
+from bot.domain.ids import (
+    AlertId,
+    ChannelId,
+    EvidenceId,
+    IncidentId,
+    PlanId,
+    PostmortemId,
+    RunId,
+    Ts,
+)
+from bot.domain.incident import (
+    Declared,
+    IncidentResolved,
+    IncidentState,
+    InHand,
+    MergedInto,
+    Paged,
+    PartKind,
+    StoryPart,
+    TimelineEntry,
+    resolve,
+)
 from bot.domain.place import Place
 from bot.domain.plans import plan_life as life
 from bot.domain.plans.approval import Approved, Expired, Pending, Rejected, Withdrawn, approve
@@ -695,6 +715,43 @@ async def test_an_incident_has_a_timeline_in_the_order_of_time(store: SqlStore) 
         assert latest.resolved_at == NOW
         with pytest.raises(NotFoundError):
             await tx.incidents.note(an_incident("INC-2026-0009").id, late)
+
+
+@pytest.mark.parametrize("state", [
+    Declared(None), Declared(NOW), InHand(ALICE, NOW, NOW - MINUTE),
+    IncidentResolved(NOW, None, ALICE), IncidentResolved(NOW, ALICE, None),
+    MergedInto(IncidentId("INC-2026-0002"), NOW, ALICE),
+])  # fmt: skip
+async def test_an_incident_comes_back_in_its_state(store: SqlStore, state: IncidentState) -> None:
+    incident = replace(
+        an_incident(), state=state, people=(ALICE,), call=Paged(("S0ONCALL",), in_card=True),
+        room=ChannelId("C7"), next_update_at=NOW, quiet=True,
+    )  # fmt: skip
+    async with store.begin() as tx:
+        await tx.incidents.save(incident)
+        assert await tx.incidents.held(incident.id) == incident
+        assert bool(await tx.incidents.open()) is incident.open
+        assert await tx.incidents.newest() == [incident]
+
+
+async def test_a_thing_belongs_to_one_incident_at_a_time(store: SqlStore) -> None:
+    one, other = an_incident(), an_incident("INC-2026-0002")
+    plan = StoryPart(PartKind.PLAN, "PLAN-1", NOW)
+    post = StoryPart(PartKind.POST, "C1:9.1", NOW - MINUTE)
+    async with store.begin() as tx:
+        await tx.incidents.save(one)
+        await tx.incidents.save(other)
+        assert await tx.incidents.attach(one.id, plan)
+        assert not await tx.incidents.attach(other.id, plan)
+        await tx.incidents.attach(one.id, post)
+        await tx.incidents.note(one.id, TimelineEntry(NOW, "x", "person", ALICE))
+        assert await tx.incidents.parts(one.id) == [post, plan]
+        assert await tx.incidents.at(Place(ChannelId("C1"), Ts("9.1"))) == one
+        await tx.incidents.absorb(one.id, other.id)
+        assert await tx.incidents.owner_of(PartKind.PLAN, "PLAN-1") == other.id
+        assert await tx.incidents.owner_of(PartKind.PLAN, "PLAN-2") is None
+        assert await tx.incidents.parts(one.id) == []
+        assert [e.text for e in await tx.incidents.timeline(other.id)] == ["x"]
 
 
 async def test_a_plan_comes_back_with_the_bytes_that_people_said_yes_to(store: SqlStore) -> None:

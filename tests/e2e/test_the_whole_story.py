@@ -174,7 +174,7 @@ async def test_a_question_an_anomaly_a_plan_a_click_a_kill_a_recovery_and_a_post
         for e in block["elements"]
         if e["action_id"] == "plan.approve"
     )
-    for word in ("severity", "urgency", "impact", "complexity", "deployment_rollback"):
+    for word in ("*Risk 0.", "one approver", "deployment_rollback"):
         assert word in text_of(card)
     assert await story.slack.click("carol", INCIDENTS, card["ts"], "plan.approve", value=plan_id)
     await story.slack.wait_for(lambda: story.slack.ephemerals("carol", INCIDENTS), PATIENCE)

@@ -90,7 +90,7 @@ async def test_people_read_the_alerts_own_words_and_no_figure_that_nobody_measur
 
         def card() -> dict[str, Any] | None:
             said = shift.slack.messages("#incidents")
-            return next((m for m in said if "ReplicationLag" in str(m["blocks"])), None)
+            return next((m for m in said if "Replica shop-1" in str(m["blocks"])), None)
 
         text = str((await shift.wait_for(card))["blocks"])
     since = "firing since 2026-11-19 22:20 UTC"  # yesterday's: a clock alone would mislead

@@ -268,7 +268,7 @@ async def test_a_halted_plan_is_undone_from_its_card_and_the_approver_is_told(
     async with shift.running() as room:
         card = await shift.card(plan, "plan.undo")
         assert await shift.slack.click("bob", "#incidents", card, "plan.undo")
-        await shift.told("bob", "goes on")
+        await shift.told("bob", "is being taken back")
         await shift.run()
         assert await shift.status(plan) is PlanStatus.ROLLED_BACK
         room.wake()

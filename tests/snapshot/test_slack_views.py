@@ -176,8 +176,7 @@ def test_a_plan_that_waits_shows_exactly_what_would_run() -> None:
             "1. *Roll back* `deployment_rollback` → `main:trading/Deployment/order-api`",
             "```- image order-api:2.15.0",
             "+ image order-api:2.14.0```",
-            "*Risk 0.50, one approver* · severity 0.90 · urgency 0.50 · impact 0.30 · complexity 0.10",
-            "• 5.5 σ",
+            "*Risk 0.50* · one approver (how it is made up: Details)",
             "*Touches*",
             "• main:trading/Deployment/order-api",
             "• scales main:trading/Deployment/order-worker",
@@ -215,8 +214,7 @@ def test_a_plan_at_work_shows_progress_and_who_said_yes() -> None:
             "⏳ *Roll back* `deployment_rollback` → `main:trading/Deployment/order-api`",
             "```- image order-api:2.15.0",
             "+ image order-api:2.14.0```",
-            "*Risk 0.50, one approver* · severity 0.90 · urgency 0.50 · impact 0.30 · complexity 0.10",
-            "• 5.5 σ",
+            "*Risk 0.50* · one approver (how it is made up: Details)",
             "*Touches*",
             "• main:trading/Deployment/order-api",
             "• scales main:trading/Deployment/order-worker",
@@ -386,6 +384,9 @@ def test_the_home_tab_lists_what_waits_and_what_is_open() -> None:
     shown = home.home([waiting()], [a_finding()], {"prometheus": "up"}, EN)
     assert seen(shown["blocks"]) == snapshot(
         [
+            "# Open incidents",
+            "No incident is open.",
+            "(divider)",
             "# Waiting for an answer",
             "• *Roll back order-api* `PLAN-000001` · waiting for answers · one approver · <#C1>",
             "(divider)",

@@ -1,8 +1,9 @@
 """Findings are opened, extended and cleared here: row, incident, Slack and audit in one step.
 
-open ──> finding + incident + post + queued agent run
+open ──> finding + post + queued agent run; its incident is the open one of the service, or new
 extend ─> more symptoms of the same story: the post is updated, nothing new is posted
-clear ──> all anomalies and alerts gone: finding and incident resolved, thread told
+clear ──> all anomalies and alerts gone: finding resolved, thread told; with the last finding of
+          an incident that the bot declared, the incident too
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ from datetime import datetime
 
 from bot.core.detection.enrichment import Extra
 from bot.core.ports import Clock, Store, Transaction
+from bot.core.shared import incident_book
+from bot.core.shared.incident_book import OnCall, nobody_on_call
 from bot.core.shared.wording import clock, gap_text, limit_text
+from bot.domain import incident as life
 from bot.domain.alert import Alert, AlertEnding, Over
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
-from bot.domain.ids import ChannelId, FindingId, PlanId, RunId, mint
-from bot.domain.incident import Incident, Priority, TimelineEntry, resolve
+from bot.domain.ids import ChannelId, FindingId, IncidentId, PlanId, RunId, mint
+from bot.domain.incident import Incident, PartKind, Priority, TimelineEntry
 from bot.domain.place import Place
 from bot.domain.question import Question, Voice
 from bot.domain.run import Queued
 from bot.domain.signal import Signal, alerts_in, anomalies_in
 from bot.locale import Texts
 from tools.units import format_value
-from tools.world import Catalogue, Change, ServiceSpec, Verdict
+from tools.world import Catalogue, Change, ServiceName, ServiceSpec, Verdict
 from tools.world.conclusions import SILENT
 
 GUESSED = frozenset({AlertEnding.EXPIRED, AlertEnding.GONE})  # nobody said that it is over
@@ -41,6 +45,7 @@ class FindingConfig:
     texts: Texts
     voice_of: Callable[[ChannelId], Voice] = lambda _: Voice()  # of the answer in a channel
     investigate: bool = True  # queue an agent run for every new finding
+    on_call: OnCall = nobody_on_call  # of a service, for what is serious
 
 
 class FindingDesk:
@@ -63,16 +68,9 @@ class FindingDesk:
         severity = max((a.severity for a in group), key=lambda s: s.rank)
         place = Place(self._channel_of(spec))
         async with self._store.begin() as tx:
-            incident = Incident(
-                id=await tx.incidents.next_id(now.year),
-                title=self._title(group),
-                priority=Priority.of(severity, catalogue.tier_of(service)),
-                service=service,
-                declared_at=now,
-                declared_by=None,
-                place=place,
-                started_at=min(a.started_at for a in group),
-            )
+            known = await incident_book.of_service(tx, service)
+            priority = Priority.of(severity, catalogue.tier_of(service))
+            incident = known or await self._declare(tx, group, service, priority, place)
             finding = Finding(
                 id=FindingId(mint("FND")),
                 service=service,
@@ -91,33 +89,50 @@ class FindingDesk:
                 gaps=tuple(_gap(name, why) for name, why in extra.gaps.items()),
             )
             await tx.findings.save(finding)
-            await tx.incidents.save(incident)
+            for part, ref in (
+                (PartKind.FINDING, finding.id),
+                *((PartKind.ALERT, each) for each in finding.alerts),
+            ):
+                await incident_book.attach(tx, incident.id, part, ref, now)
             await self._timeline(tx, incident, group, extra.changes)
             await tx.outbox.post(f"finding:{finding.id}", "finding", finding.id, place)
             if self._config.investigate:
                 await tx.runs.save(self._run(finding, incident, place))
-            for kind, subject in (
-                ("finding.opened", finding.id),
-                ("incident.declared", incident.id),
-            ):
-                await tx.audit.append(
-                    Event(
-                        kind=kind,
-                        at=now,
-                        actor=BOT,
-                        subject=subject,
-                        facts={
-                            "service": service,
-                            "severity": severity.value,
-                            "priority": incident.priority.value,
-                            "anomalies": list(finding.anomalies),
-                            "alerts": [_told(each) for each in alerts_in(group)],
-                            "incident": incident.id,
-                            "gaps": list(finding.gaps),
-                        },
-                    )
-                )
+            facts = {
+                "service": service,
+                "severity": severity.value,
+                "priority": incident.priority.value,
+                "anomalies": list(finding.anomalies),
+                "alerts": [_told(each) for each in alerts_in(group)],
+                "incident": incident.id,
+                "gaps": list(finding.gaps),
+            }
+            await tx.audit.append(Event("finding.opened", now, BOT, finding.id, facts=facts))
+            if known is None:
+                await tx.audit.append(incident_book.declared(incident, facts))
         return finding
+
+    async def _declare(
+        self,
+        tx: Transaction,
+        group: Sequence[Signal],
+        service: ServiceName,
+        priority: Priority,
+        place: Place,
+    ) -> Incident:
+        """Declare the incident of a new story; its card stands above the finding."""
+        now = self._clock.now()
+        incident = life.declare(
+            await tx.incidents.next_id(now.year),
+            self._title(group),
+            priority,
+            service,
+            place,
+            at=now,
+            wall=self._clock.wall(),
+            started_at=min(a.started_at for a in group),
+        )
+        return await incident_book.declare(tx, incident, self._config.on_call)
 
     def _run(self, finding: Finding, incident: Incident, place: Place) -> Queued:
         """The agent run that follows: the same as a mention, asked by the detector."""
@@ -166,6 +181,7 @@ class FindingDesk:
             for signal in fresh:
                 if grown.incident is not None:
                     await tx.incidents.note(grown.incident, self._entry(signal))
+                    await incident_book.redraw(tx, grown.incident)
             await tx.audit.append(
                 Event(
                     kind="finding.extended",
@@ -198,10 +214,9 @@ class FindingDesk:
                     behind=f"finding:{finding.id}",
                 )
             if done.incident is not None:
-                incident = resolve(await tx.incidents.get(done.incident), now)
-                await tx.incidents.save(incident)
                 text = self._config.texts.say("finding.resolved_line")
-                await tx.incidents.note(incident.id, TimelineEntry(now, text, "bot"))
+                await tx.incidents.note(done.incident, TimelineEntry(now, text, "bot"))
+                await _end(tx, done.incident, now)
             await tx.audit.append(
                 Event(kind="finding.resolved", at=now, actor=BOT, subject=finding.id)
             )
@@ -236,6 +251,8 @@ class FindingDesk:
             )
             await tx.findings.save(concluded)
             await tx.outbox.refresh("finding", finding_id)
+            if concluded.incident is not None:
+                await incident_book.redraw(tx, concluded.incident)
         return concluded
 
     async def close_investigation(self, finding_id: FindingId) -> None:
@@ -311,6 +328,21 @@ class FindingDesk:
         if worst.worst.method == SILENT:
             key = "finding.title_silent"
         return self._config.texts.say(key, metric=worst.metric, service=worst.service)
+
+
+async def _end(tx: Transaction, incident_id: IncidentId, at: datetime) -> None:
+    """Resolve an incident of ours that nothing holds open; a person's is theirs to resolve."""
+    incident = await tx.incidents.held(incident_id)
+    await incident_book.redraw(tx, incident_id)
+    parts = await tx.incidents.parts(incident_id)
+    findings = [
+        await tx.findings.get(FindingId(p.ref)) for p in parts if p.kind is PartKind.FINDING
+    ]
+    lasts = any(each.resolved_at is None for each in findings)
+    if lasts or incident.declared_by is not None or not incident.open:
+        return
+    await tx.incidents.save(life.resolve(incident, at))
+    await tx.audit.append(Event("incident.resolved", at, BOT, incident_id))
 
 
 def _told(alert: Alert) -> dict[str, str]:

@@ -8,16 +8,20 @@ Whichever door it comes through, one transaction keeps all of it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.core.ports import Clock, Mute, Store, Transaction
+from bot.core.shared import incident_book
+from bot.core.shared.incident_book import OnCall, nobody_on_call
+from bot.domain import incident as life
 from bot.domain.alert import Alert, acknowledge_alert, mark_false_alert
 from bot.domain.anomaly import Anomaly, acknowledge, mark_false_alarm
 from bot.domain.audit import Event
 from bot.domain.finding import Finding
 from bot.domain.ids import AnomalyId, ChannelId, FindingId, IncidentId, UserId
-from bot.domain.incident import Incident, Priority, TimelineEntry
+from bot.domain.incident import PartKind, Priority, TimelineEntry
 from bot.domain.place import Place
 from bot.domain.signal import Signal
 from foundation.nearest import nearest
@@ -27,12 +31,23 @@ from tools.world import Catalogue, ServiceName
 LONGEST_MUTE = timedelta(days=7)
 
 
+def nowhere(_: ServiceName) -> ChannelId:
+    """Return no channel."""
+    return ChannelId("")
+
+
+def _named(mute: Mute) -> str:
+    return f"{mute.service} {mute.metric}".strip()
+
+
 @dataclass(frozen=True, slots=True)
 class Triage:
     """Keeps what people say about anomalies. Raises NotFoundError for what does not exist."""
 
     store: Store
     clock: Clock
+    on_call: OnCall = nobody_on_call  # of a service, for what is serious
+    channel_of: Callable[[ServiceName], ChannelId] = nowhere  # where a service's findings are told
 
     async def acknowledge(self, finding_id: FindingId, user: UserId) -> int:
         """Note that a person has seen a finding; returns how many signals that changed."""
@@ -95,6 +110,9 @@ class Triage:
         if changed and finding.incident is not None:
             entry = TimelineEntry(now, word, "person", user, finding.id)
             await tx.incidents.note(finding.incident, entry)
+            if what == "acknowledged":
+                await _taken(tx, finding.incident, user, now)
+            await incident_book.redraw(tx, finding.incident)
         await tx.outbox.refresh("finding", finding.id)
 
     async def mute(
@@ -122,7 +140,39 @@ class Triage:
             await tx.mutes.add(mute)
             facts = {"service": service, "metric": metric, "until": mute.until.isoformat()}
             await tx.audit.append(Event("mute.set", now, user, service, facts=facts))
+            told = {"service": _named(mute), "by": user, "until": mute.until.isoformat()}
+            await self._announce(tx, mute, "mute.told", told)
         return mute
+
+    async def unmute(self, service: str, user: UserId, metric: str = "") -> None:
+        """End a mute before its time. Raises BadArgumentError where there is none."""
+        now = self.clock.now()
+        async with self.store.begin() as tx:
+            active = await tx.mutes.active(now)
+            mute = next((m for m in active if (m.service, m.metric) == (service, metric)), None)
+            if mute is None:
+                known = ", ".join(_named(m) for m in active) or "nothing"
+                raise BadArgumentError(f"{service!r} is not muted; muted now: {known}")
+            await tx.mutes.add(replace(mute, until=now, by=user))
+            facts = {"service": service, "metric": metric, "was_until": mute.until.isoformat()}
+            await tx.audit.append(Event("mute.ended", now, user, service, facts=facts))
+            told = {"service": _named(mute), "by": user}
+            await self._announce(tx, replace(mute, until=now), "mute.ended_told", told)
+
+    async def mutes(self) -> list[Mute]:
+        """Return the mutes in force."""
+        async with self.store.begin() as tx:
+            return await tx.mutes.active(self.clock.now())
+
+    async def _announce(
+        self, tx: Transaction, mute: Mute, key: str, fields: dict[str, str]
+    ) -> None:
+        """Say in the channel of a service who silenced it and until when: silence is no secret."""
+        channel = self.channel_of(mute.service)
+        if channel:
+            name = f"{key}:{mute.service}:{mute.metric}:{self.clock.now().isoformat()}"
+            body = {"key": key, "fields": fields}
+            await tx.outbox.post(name, "notice", mute.service, Place(channel), body)
 
     async def declare(
         self, finding_id: FindingId, user: UserId, catalogue: Catalogue
@@ -133,22 +183,32 @@ class Triage:
             finding = await tx.findings.get(finding_id)
             if finding.incident is not None:
                 return finding.incident
-            incident = Incident(
-                id=await tx.incidents.next_id(now.year),
-                title=finding.lines[0] if finding.lines else finding.service,
-                priority=Priority.of(finding.severity, catalogue.tier_of(finding.service)),
-                service=finding.service,
-                declared_at=now,
-                declared_by=user,
-                place=finding.place or Place(ChannelId("")),
-                started_at=finding.opened_at,
-            )
-            await tx.incidents.save(incident)
+            incident = await incident_book.of_service(tx, finding.service)
+            if incident is None:
+                incident = life.declare(
+                    await tx.incidents.next_id(now.year),
+                    finding.lines[0] if finding.lines else finding.service,
+                    Priority.of(finding.severity, catalogue.tier_of(finding.service)),
+                    finding.service,
+                    Place(finding.place.channel if finding.place else ChannelId("")),
+                    at=now,
+                    wall=self.clock.wall(),
+                    by=user,
+                    started_at=finding.opened_at,
+                )
+                incident = await incident_book.declare(tx, incident, self.on_call)
+                await tx.audit.append(incident_book.declared(incident, {"finding": finding.id}))
+            await incident_book.attach(tx, incident.id, PartKind.FINDING, finding.id, now)
             await tx.findings.save(replace(finding, incident=incident.id))
             await tx.outbox.refresh("finding", finding.id)
-            facts = {"finding": finding.id, "priority": incident.priority.value}
-            await tx.audit.append(Event("incident.declared", now, user, incident.id, facts=facts))
         return incident.id
+
+
+async def _taken(tx: Transaction, incident_id: IncidentId, user: UserId, at: datetime) -> None:
+    """Who acknowledges what was found has the incident, unless another has it."""
+    incident = await tx.incidents.held(incident_id)
+    if incident.open:
+        await tx.incidents.save(life.take(incident, user, at))
 
 
 async def _signals(tx: Transaction, finding: Finding) -> list[Signal]:

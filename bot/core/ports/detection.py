@@ -17,7 +17,7 @@ from bot.domain.anomaly import Anomaly
 from bot.domain.finding import Finding
 from bot.domain.heartbeat import Heartbeat
 from bot.domain.ids import AlertId, AnomalyId, ChannelId, FindingId, IncidentId, UserId
-from bot.domain.incident import Incident, TimelineEntry
+from bot.domain.incident import Incident, PartKind, StoryPart, TimelineEntry
 from bot.domain.place import Place
 from tools.world import (
     Baseline,
@@ -184,6 +184,30 @@ class Incidents(Protocol):
 
     async def timeline(self, incident_id: IncidentId) -> list[TimelineEntry]:
         """Return the timeline, oldest first."""
+        ...
+
+    async def held(self, incident_id: IncidentId) -> Incident:
+        """Return one that nobody else changes before this transaction ends. NotFoundError."""
+        ...
+
+    async def newest(self, limit: int = 100) -> list[Incident]:
+        """Return incidents in whatever state, newest first."""
+        ...
+
+    async def attach(self, incident_id: IncidentId, part: StoryPart) -> bool:
+        """Let something belong to an incident; False when it belongs to one already."""
+        ...
+
+    async def owner_of(self, kind: PartKind, ref: str) -> IncidentId | None:
+        """Return the incident that something belongs to."""
+        ...
+
+    async def parts(self, incident_id: IncidentId) -> list[StoryPart]:
+        """Return what belongs to an incident, oldest first."""
+        ...
+
+    async def absorb(self, incident_id: IncidentId, into: IncidentId) -> None:
+        """Give another incident all parts and the whole timeline of one."""
         ...
 
 

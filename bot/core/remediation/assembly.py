@@ -136,6 +136,14 @@ def build_remediation(ports: RemediationPorts) -> Remediation:
         approvals=Approvals(Answering(moves, gate), planner, lambda: ports.place_of(None)),
         deadlines=Deadlines(moves, gate),
         execution=execution,
-        switches=Switches(store, clock, people, halts, ports.redactor, ports.hand_brake),
+        switches=Switches(
+            store,
+            clock,
+            people,
+            halts,
+            ports.redactor,
+            ports.hand_brake,
+            lambda: ports.place_of(None),
+        ),
         gate=gate,
     )

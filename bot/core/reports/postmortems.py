@@ -16,13 +16,21 @@ from pathlib import Path
 
 import structlog
 
-from bot.core.ports import AuditRow, ChannelHistory, Clock, Message, PlanRecord, Store
+from bot.core.ports import (
+    AuditRow,
+    ChannelHistory,
+    Clock,
+    Message,
+    PlanRecord,
+    Store,
+    Transaction,
+)
 from bot.core.reports import postmortem_text
 from bot.core.reports.postmortem_text import PostmortemFacts
 from bot.domain.audit import BOT, Event
 from bot.domain.finding import Finding
 from bot.domain.ids import ChannelId, IncidentId, PostmortemId, UserId, mint
-from bot.domain.incident import Incident, TimelineEntry
+from bot.domain.incident import Incident, PartKind, TimelineEntry
 from bot.domain.place import Place
 from bot.domain.postmortem import ActionItem, Postmortem, publish
 from bot.domain.secrets.redaction import Redactor
@@ -175,7 +183,7 @@ class PostmortemDesk:
         async with self._store.begin() as tx:
             entries = await tx.incidents.timeline(incident.id)
             findings = [f for f in await tx.findings.list(start, end) if f.incident == incident.id]
-            plans = [r for f in findings for r in await tx.plans.of_finding(f.id)]
+            plans = await _plans(tx, incident, findings, Window(start, end))
             rows = await tx.audit.since(start, end)
         gaps: dict[str, str] = {}
         return PostmortemFacts(
@@ -221,6 +229,25 @@ class PostmortemDesk:
             subject=report.id,
             facts={"incident": report.incident},
         )
+
+
+async def _plans(
+    tx: Transaction, incident: Incident, findings: Sequence[Finding], window: Window
+) -> list[PlanRecord]:
+    """Return every plan of the story: its own, and what was done to its services meanwhile.
+
+    A plan that somebody proposed elsewhere, before there was an incident, was run all the same.
+    """
+    own = {p.ref for p in await tx.incidents.parts(incident.id) if p.kind is PartKind.PLAN}
+    of_findings = {r.plan.id for f in findings for r in await tx.plans.of_finding(f.id)}
+    services = {incident.service, *(f.service for f in findings)}
+    found: list[PlanRecord] = []
+    for record in await tx.plans.list(limit=None):
+        plan = record.plan
+        meanwhile = plan.service in services and window.start <= plan.created_at <= window.end
+        if plan.id in own or plan.id in of_findings or meanwhile:
+            found.append(record)
+    return sorted(found, key=lambda r: r.plan.created_at)
 
 
 def _about(

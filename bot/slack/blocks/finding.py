@@ -49,8 +49,9 @@ def render(
     incident: Incident | None,
     texts: Texts,
     hosts: Collection[str] = (),
+    link: str = "",
 ) -> Rendered:
-    """Return a finding's message."""
+    """Return a finding's message; `link` is the address of its incident's card."""
     title = _title(finding, incident, texts)
     blocks = [header(title)]
     if finding.conclusion:
@@ -63,7 +64,7 @@ def render(
     chart_at = len(blocks)
     told = (_breaches(finding, texts), _similar(finding, texts))
     blocks += [section(text) for text in told if text]
-    blocks.append(context(*_small_print(finding, signals, incident, texts)))
+    blocks.append(context(*_small_print(finding, signals, incident, texts, link)))
     buttons = _buttons(finding, signals, texts)
     if buttons:
         blocks.append(actions(*buttons, block_id=finding.id))
@@ -151,12 +152,16 @@ def _gaps(finding: Finding, texts: Texts) -> str:
 
 
 def _small_print(
-    finding: Finding, signals: Sequence[Signal], incident: Incident | None, texts: Texts
+    finding: Finding,
+    signals: Sequence[Signal],
+    incident: Incident | None,
+    texts: Texts,
+    link: str,
 ) -> list[str]:
     since = min((a.started_at for a in signals), default=finding.opened_at)
     lines = [
         texts.say("slack.finding.since", service=code(finding.service), since=date(since)),
-        f"{finding.id}" + (f" · {incident.id} {incident.priority.value}" if incident else ""),
+        f"{finding.id}" + (f" · {_named(incident, link)}" if incident else ""),
         _gaps(finding, texts),
         *(f"⚠️ {one_line(note)}" for note in finding.notes[:MOST_GAPS]),
     ]
@@ -165,6 +170,12 @@ def _small_print(
     for word, by, at in _said(signals):
         lines.append(texts.say(word, user=f"<@{by}>", at=date(at)))
     return lines
+
+
+def _named(incident: Incident, link: str) -> str:
+    """Return the incident with the way to its card."""
+    name = f"{incident.id} {incident.priority.value}"
+    return f"<{link}|{name}>" if link else name
 
 
 def _said(signals: Sequence[Signal]) -> list[tuple[str, str, datetime]]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from bot.core.ports import PlanRecord
 from bot.domain.finding import Finding
+from bot.domain.incident import Incident
 from bot.locale import Texts
+from bot.slack.blocks import incident
 from bot.slack.blocks.finding import EMOJI
 from bot.slack.blocks.text import Block, context, divider, escape, header, one_line, section
 
@@ -18,9 +20,17 @@ def home(
     findings: Sequence[Finding],
     status: Mapping[str, str],
     texts: Texts,
+    *,
+    incidents: Sequence[Incident] = (),
+    switches: Mapping[str, str] | None = None,
 ) -> Block:
-    """Return a person's Home tab."""
+    """Return a person's Home tab; `switches` is what is switched off or silenced, by whom."""
+    told = [incident.line(each, texts) for each in incidents[:MOST_LISTED]]
+    open_ones = _listed(told, len(incidents), texts.say("slack.incident.none_open"), texts)
     blocks: list[Block] = [
+        header(texts.say("slack.home.incidents")),
+        section(open_ones),
+        divider(),
         header(texts.say("slack.home.plans")),
         section(plan_lines(plans, texts)),
         divider(),
@@ -28,7 +38,7 @@ def home(
         section(finding_lines(findings, texts)),
         divider(),
         header(texts.say("slack.home.status")),
-        section(status_lines(status, texts)),
+        section(status_lines(status, texts, switches)),
         context(texts.say("slack.home.hint")),
     ]
     return {"type": "home", "blocks": blocks}

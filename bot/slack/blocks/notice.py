@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from bot.locale import MissingTextError, Texts
 from bot.slack.blocks.rendered import Rendered
-from bot.slack.blocks.text import called, escape, ours, section
+from bot.slack.blocks.text import DAY_AND_TIME, called, date, escape, ours, section
 
 
 def render(body: Mapping[str, Any], texts: Texts) -> Rendered:
@@ -17,18 +18,26 @@ def render(body: Mapping[str, Any], texts: Texts) -> Rendered:
     (`user`) become mentions, and `mentions` lists people who should be told.
     """
     key = str(body.get("key") or "")
+    told = [called(user) for user in body.get("mentions") or []]
     if not key:
-        told = " ".join(called(user) for user in body.get("mentions") or [])
         read = escape if body.get("quotes") else ours
-        text = " ".join(part for part in (read(str(body.get("text") or "")), told) if part)
+        text = " ".join(part for part in (read(str(body.get("text") or "")), *told) if part)
         return Rendered(text, [section(text or "–")])
     given = body.get("fields") or {}
-    fields = {k: _mention(v) if k in {"user", "by"} else escape(v) for k, v in given.items()}
+    fields = {name: _shown(name, value) for name, value in given.items()}
     try:
         text = texts.say(key, **fields)
     except MissingTextError:
         text = " ".join([key, *(str(v) for v in fields.values())])
+    text = " ".join([text, *told])
     return Rendered(text, [section(text)])
+
+
+def _shown(name: str, value: object) -> str:
+    """Return a field as it is read: people as mentions, a time in the reader's own zone."""
+    if name == "until":
+        return date(datetime.fromisoformat(str(value)), DAY_AND_TIME)
+    return _mention(value) if name in {"user", "by"} else escape(value)
 
 
 def _mention(user: object) -> str:

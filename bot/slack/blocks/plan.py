@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.core.ports import PlanRecord
 from bot.domain.plans.approval import Approved, Expired, Pending, Rejected, Withdrawn, answers_of
-from bot.domain.plans.plan import Plan, PlanStatus, Step, StepPhase
+from bot.domain.plans.plan import FOR_A_PERSON, Plan, PlanStatus, Step, StepPhase
 from bot.domain.plans.plan_life import AtWork
 from bot.domain.plans.policy import Ruling
 from bot.domain.plans.risk import Tier
@@ -66,9 +66,16 @@ MOST_TOUCHED = 8  # lines of who is hit: a yes is a yes to them
 
 
 def render(
-    record: PlanRecord, steps: Sequence[StepRun], ruling: Ruling | None, texts: Texts
+    record: PlanRecord,
+    steps: Sequence[StepRun],
+    ruling: Ruling | None,
+    texts: Texts,
+    incident: str = "",
 ) -> Rendered:
-    """Return a plan's card; `ruling` None draws it without Approve."""
+    """Return a plan's card; `ruling` None draws it without Approve.
+
+    `incident` is the mrkdwn that names the incident it belongs to.
+    """
     plan = record.plan
     status = texts.say(f"plan.status.{record.status.value}")
     title = texts.say("slack.plan.title", title=plan.title)
@@ -78,12 +85,13 @@ def render(
         *sections(_steps(plan, steps, texts)),
     ]
     if not record.status.ended:
-        blocks.append(section(_risk(plan, texts)))
+        blocks.append(section(_risk_short(plan, texts)))
         blocks += sections(_safety(plan, texts))
     undone = _undo_progress(plan, steps, texts)
     if undone:
         blocks.append(section(undone))
-    blocks.append(context(*_small_print(record, ruling, texts)))
+    belongs = texts.say("slack.incident.see", incident=incident) if incident else ""
+    blocks.append(context(*_small_print(record, ruling, texts), belongs))
     if record.outcome:
         # how a plan at work ended quotes what targets answered; core names who withdrew one
         told = ours if record.status is PlanStatus.WITHDRAWN else escape
@@ -92,6 +100,19 @@ def render(
     if buttons:
         blocks.append(actions(*buttons, block_id=plan.id))
     return Rendered(escape(f"{status}: {plan.title}. {record.outcome or plan.reason}"), blocks)
+
+
+def brief(record: PlanRecord, link: str, texts: Texts) -> Rendered:
+    """Return a plan as one live line in the thread of its incident; its card is elsewhere."""
+    status = texts.say(f"plan.status.{record.status.value}")
+    title = one_line(record.plan.title, 120)
+    named = f"<{link}|{title.replace('|', '¦')}>" if link else f"*{title}* `{record.plan.id}`"
+    mark = "👉" if record.status in FOR_A_PERSON else "📋"
+    text = texts.say("slack.incident.brief", mark=mark, plan=named, status=status)
+    blocks = [section(text)]
+    if record.outcome:
+        blocks.append(context(one_line(record.outcome)))
+    return Rendered(text, blocks)
 
 
 def must_not_be_shown(record: PlanRecord) -> bool:
@@ -200,6 +221,12 @@ def _step_whole(step: Step, label: str) -> str:
     if step.diff:
         lines.append(f"```{_diff(step.diff, 60)}```")
     return "\n".join(lines)
+
+
+def _risk_short(plan: Plan, texts: Texts) -> str:
+    """Return the score and what it asks for; how it is made up stands in the details."""
+    tier = texts.say(f"slack.tier.{plan.tier.value}")
+    return texts.say("slack.plan.risk_short", score=f"{plan.risk.score:.2f}", tier=tier)
 
 
 def _risk(plan: Plan, texts: Texts) -> str:
@@ -336,18 +363,46 @@ def _buttons(record: PlanRecord, ruling: Ruling | None, texts: Texts) -> list[Bl
             return [stop, see]
         case PlanStatus.OUTCOME_UNKNOWN:
             return [
-                button(texts.say("slack.button.done"), ActionId.PLAN_DONE, plan.id),
-                button(texts.say("slack.button.undone"), ActionId.PLAN_UNDONE, plan.id),
-                button(texts.say("slack.button.retry"), ActionId.PLAN_RETRY, plan.id, "danger"),
+                _told(plan, ActionId.PLAN_DONE, texts),
+                _told(plan, ActionId.PLAN_UNDONE, texts),
+                _told(plan, ActionId.PLAN_RETRY, texts, "danger"),
                 see,
             ]
         case PlanStatus.HALTED | PlanStatus.UNVERIFIED if plan.body.undo:
-            return [button(texts.say("slack.button.undo"), ActionId.PLAN_UNDO, plan.id), see]
+            return [_take_back(plan, texts), see]
         case PlanStatus.EXPIRED:
             text = texts.say("slack.button.propose_again")
             return [button(text, ActionId.PLAN_PROPOSE_AGAIN, plan.id, "primary"), see]
         case _:
             return [see]
+
+
+def _told(plan: Plan, action: ActionId, texts: Texts, style: str = "") -> Block:
+    """Return the button of one word about an unknown outcome; it says first what follows."""
+    word = action.value.partition(".")[2]
+    label = texts.say(f"slack.button.{word}")
+    asked = confirm(
+        texts.say("slack.plan.told_title"),
+        texts.say(f"slack.plan.told.{word}"),
+        label,
+        texts.say("slack.no"),
+        style or "primary",
+    )
+    return button(label, action, plan.id, style, confirm=asked)
+
+
+def _take_back(plan: Plan, texts: Texts) -> Block:
+    """Return the button that undoes; it says first what would be done."""
+    first, more = plan.body.undo[0], len(plan.body.undo) - 1
+    target = middle_out(str(first.target), LONGEST_TARGET)
+    what = f"{first.action} → {target}" + (f" (+{more})" if more else "")
+    asked = confirm(
+        texts.say("slack.plan.undo_title"),
+        texts.say("slack.plan.undo_confirm", what=what),
+        texts.say("slack.button.undo"),
+        texts.say("slack.no"),
+    )
+    return button(texts.say("slack.button.undo"), ActionId.PLAN_UNDO, plan.id, confirm=asked)
 
 
 def _yes(plan: Plan, ruling: Ruling | None, texts: Texts) -> list[Block]:

@@ -17,7 +17,8 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.core.ports import Clock, OutboxRow, StaleError, Store
-from bot.domain.ids import ChannelId, Ts
+from bot.core.shared import incident_book
+from bot.domain.ids import ChannelId, PlanId, Ts
 from bot.slack.blocks.text import MOST_FALLBACK, Block, cut
 from bot.slack.failures import IN_TROUBLE, failure_of
 from bot.slack.metadata import METADATA_POST
@@ -100,6 +101,8 @@ class Poster:
                 await tx.outbox.posted(row.id, ts, self._clock.wall())
                 if again_at is not None:
                     await tx.outbox.again(row.id, again_at)
+                if row.view == "plan" and not row.body.get("brief"):
+                    await incident_book.plan_posted(tx, PlanId(row.ref))
         except StaleError:
             log.warning("outbox.posted_twice", row=row.id, ts=ts)
             await self._client.chat_delete(channel=channel, ts=ts)

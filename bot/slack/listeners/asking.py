@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from bot.domain.place import Place
 from bot.slack.failures import failure_of
 from bot.slack.interactions import Interaction
+from bot.slack.listeners.incidents import wished
 from bot.slack.listeners.room import Room
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,12 @@ def to_us_alone(message: Interaction) -> bool:
 
 
 async def mentioned(room: Room, event: Interaction, _: None) -> None:
-    """`@sre …` in a channel: answered in the thread, which begins at the message if need be."""
+    """`@sre …` in a channel: answered in the thread, which begins at the message if need be.
+
+    In a thread of an incident `quiet here` and `catch me up` are wishes, not questions.
+    """
+    if await wished(room, event, str((await room.bot.known()).get("user_id", ""))):
+        return
     await room.ask(event, event.place, "mention")
 
 

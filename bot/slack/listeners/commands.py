@@ -10,7 +10,15 @@ from bot.domain.plans.plan import FOR_A_PERSON
 from bot.locale import Texts
 from bot.slack.blocks import digest as digest_view
 from bot.slack.blocks import home as view
-from bot.slack.blocks.text import called, escape, fit, one_line, ours
+from bot.slack.blocks.text import (
+    DAY_AND_TIME,
+    called,
+    date,
+    escape,
+    fit,
+    one_line,
+    ours,
+)
 from bot.slack.ids import Subcommand
 from bot.slack.interactions import Interaction
 from bot.slack.listeners.room import Room
@@ -42,14 +50,23 @@ async def status(room: Room, command: Interaction, _: None) -> None:
         texts.say("slack.status.findings"): str(len(findings)),
         texts.say("slack.status.plans"): str(len(plans)),
     }
-    halt, freeze = await room.deps.switches.now()
-    switches: dict[str, str] = {}
-    if halt.why:
-        switches[texts.say("slack.status.halted")] = _set_by(halt, texts)
-    if freeze.why:
-        switches[texts.say("slack.status.frozen")] = _set_by(freeze, texts)
     lines |= await room.deps.status()
-    await room.whisper(command, view.status_lines(lines, texts, switches))
+    await room.whisper(command, view.status_lines(lines, texts, await switched(room, texts)))
+
+
+async def switched(room: Room, texts: Texts) -> dict[str, str]:
+    """Return what is switched off or silenced now: by whom, since or until when."""
+    halt, freeze = await room.deps.switches.now()
+    told: dict[str, str] = {}
+    if halt.why:
+        told[texts.say("slack.status.halted")] = _set_by(halt, texts)
+    if freeze.why:
+        told[texts.say("slack.status.frozen")] = _set_by(freeze, texts)
+    for mute in await room.deps.triage.mutes():
+        name = texts.say("slack.status.muted", service=f"{mute.service} {mute.metric}".strip())
+        until = date(mute.until, DAY_AND_TIME)
+        told[name] = texts.say("slack.status.muted_by", user=called(mute.by), until=until)
+    return told
 
 
 async def plans(room: Room, command: Interaction, _: None) -> None:
@@ -80,6 +97,21 @@ async def mute(room: Room, command: Interaction, _: None) -> None:
         await room.say_privately(command, "slack.gone", why=error)
         return
     await room.say_muted(command, mute.service, mute.until)
+
+
+async def unmute(room: Room, command: Interaction, _: None) -> None:
+    """Let a service be heard again: `SERVICE [METRIC]`."""
+    service, __, metric = command.rest.partition(" ")
+    if not service:
+        await room.say_privately(command, "slack.unmute_usage")
+        return
+    try:
+        await room.deps.triage.unmute(service, command.user, metric.strip())
+    except BadArgumentError as error:
+        await room.say_privately(command, "slack.gone", why=error)
+        return
+    await room.say_privately(command, "slack.unmuted", service=command.rest)
+    room.outbox.wake()
 
 
 def _set_by(switch: Switch, texts: Texts) -> str:
@@ -131,6 +163,7 @@ async def unfreeze(room: Room, command: Interaction, _: None) -> None:
 async def _tell(room: Room, command: Interaction, done: Switched) -> None:
     if done.accepted:
         await room.say_privately(command, f"slack.switched.{command.word}")
+        room.outbox.wake()
     else:
         right = f"sre.{command.word}"
         await room.say_privately(command, "slack.denied", right=right, why=done.why)

@@ -6,6 +6,7 @@ from bot.domain.plans.plan import FOR_A_PERSON
 from bot.slack.blocks import home as view
 from bot.slack.interactions import Interaction
 from bot.slack.listeners.asking import assistant_started
+from bot.slack.listeners.commands import switched
 from bot.slack.listeners.room import Room
 
 
@@ -22,5 +23,10 @@ async def opened(room: Room, event: Interaction, _: None) -> None:
     async with room.deps.store.begin() as tx:
         plans = await tx.plans.list(FOR_A_PERSON)
         findings = await tx.findings.open()
-    shown = view.home(plans, findings, await room.deps.status(), room.texts(event))
+        incidents = await tx.incidents.open()
+    texts = room.texts(event)
+    switches = await switched(room, texts)
+    shown = view.home(
+        plans, findings, await room.deps.status(), texts, incidents=incidents, switches=switches
+    )
     await room.client.views_publish(user_id=event.user, view=shown)

@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from bot.core.ports import Transaction
-from bot.domain.access import decide
+from bot.domain.access import RIGHTS, AccessConfig, decide, named_holders
 from bot.domain.audit import Event
 from bot.slack.interactions import Interaction
 from bot.slack.listeners.room import Room
@@ -104,24 +104,32 @@ class Listener(Generic[S]):
             return None
         if self.needed is None:
             return about
-        why = await _objection(room, interaction, self.needed, about.service)
+        access = room.deps.access()
+        why = await _objection(room, interaction, self.needed, about.service, access)
         if not why:
             return about
-        await _refuse(room, interaction, self.needed, about, why)
+        await _refuse(room, interaction, self.needed, about, why, access)
         return None
 
 
-async def _objection(room: Room, interaction: Interaction, right: str, service: str) -> str:
+async def _objection(
+    room: Room, interaction: Interaction, right: str, service: str, access: AccessConfig
+) -> str:
     """Return why somebody may not; empty when they may."""
     try:
         person = await room.directory.person(interaction.user)
     except NotFoundError as error:
         return str(error)
-    return decide(person, right, room.deps.access(), interaction.channel, service).why
+    return decide(person, right, access, interaction.channel, service).why
 
 
 async def _refuse(
-    room: Room, interaction: Interaction, right: str, about: About[Any], why: str
+    room: Room,
+    interaction: Interaction,
+    right: str,
+    about: About[Any],
+    why: str,
+    access: AccessConfig,
 ) -> None:
     facts = {"right": right, "channel": interaction.channel, "service": about.service}
     async with room.deps.store.begin() as tx:
@@ -136,4 +144,6 @@ async def _refuse(
             )
         )
     log.info("access.denied", user=interaction.user, right=right, why=why)
-    await room.say_privately(interaction, "slack.denied", right=right, why=why)
+    role = RIGHTS.get(right)
+    names = named_holders(role, access, interaction.channel, about.service) if role else ()
+    await room.say_denied(interaction, right, why, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.core.ports import PlanRecord, Transaction
 from bot.core.remediation.answers.approvals import Said
+from bot.domain.access import named_holders
 from bot.domain.ids import PlanId
 from bot.slack.blocks import plan as card
 from bot.slack.blocks.reason_form import reason_form
@@ -28,7 +29,8 @@ async def of_card(tx: Transaction, given: Interaction) -> About[PlanRecord]:
 async def approve(room: Room, click: Interaction, record: PlanRecord) -> None:
     """Say yes."""
     plans, plan = room.deps.plans, record.plan.id
-    await _tell(room, click, await plans.approve(plan, click.user, click.channel))
+    said = await plans.approve(plan, click.user, click.channel)
+    await _tell(room, click, said, record)
 
 
 async def stop(room: Room, click: Interaction, record: PlanRecord) -> None:
@@ -139,7 +141,14 @@ def _chosen(form: Interaction, name: str) -> str:
     return form.fields.get(name, "").strip()
 
 
-async def _tell(room: Room, given: Interaction, said: Said) -> None:
-    """Tell what an answer came to, and have the card redrawn."""
-    await room.whisper(given, ours(said.text))
+async def _tell(
+    room: Room, given: Interaction, said: Said, record: PlanRecord | None = None
+) -> None:
+    """Tell what an answer came to, and whom to ask where a role is missing; redraw the card."""
+    ask: list[str] = []
+    if record is not None and said.refused_by == "access":
+        role, access = room.deps.ruling(record).role, room.deps.access()
+        names = named_holders(role, access, record.plan.place.channel, record.plan.service)
+        ask = room.whom_to_ask(given, names)
+    await room.whisper(given, " ".join([ours(said.text), *ask]))
     room.outbox.wake()

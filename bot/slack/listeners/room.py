@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from bot.domain.place import Place
 from bot.domain.question import Question
 from bot.domain.run import Running
 from bot.locale import Texts
-from bot.slack.blocks.text import DAY_AND_TIME, Block, cut, date, escape, heard, section
+from bot.slack.blocks.text import DAY_AND_TIME, Block, called, cut, date, escape, heard, section
 from bot.slack.delivery.outbox import OutboxWorker
 from bot.slack.deps import SlackDeps
 from bot.slack.failures import failure_of
@@ -32,6 +32,7 @@ from tools.errors import BackendUnavailableError
 log = structlog.get_logger(__name__)
 
 POST_WAIT_SECONDS = 15.0
+MOST_ASKED = 3  # groups and people named to who may not
 _ERRORS = (SlackClientError, OSError, TimeoutError)
 
 
@@ -57,6 +58,19 @@ class Room:
         """Tell one person one sentence of the locale; fields are foreign text."""
         safe = {name: escape(value) for name, value in fields.items()}
         await self.whisper(given, self.texts(given).say(key, **safe))
+
+    async def say_denied(
+        self, given: Interaction, right: str, why: str, names: Sequence[str]
+    ) -> None:
+        """Say no, and whom to ask: the mention is in private, so it calls nobody."""
+        texts = self.texts(given)
+        text = texts.say("slack.denied", right=escape(right), why=escape(why))
+        await self.whisper(given, " ".join([text, *self.whom_to_ask(given, names)]))
+
+    def whom_to_ask(self, given: Interaction, names: Sequence[str]) -> list[str]:
+        """Return one sentence that names who may, or nothing where nobody is named."""
+        who = ", ".join(called(name) for name in names[:MOST_ASKED])
+        return [self.texts(given).say("slack.ask_them", who=who)] if who else []
 
     async def say_muted(self, given: Interaction, service: str, until: datetime) -> None:
         """Tell one person how long nothing will be told of a service, in their own time zone."""
@@ -191,6 +205,7 @@ class Room:
         if run is None:
             await self.mark_seen(given)
             return
+        await self.deps.incidents.attach_question(run.id, place)
         self.carry(run)
 
     def carry(self, run: Running) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 from bot.core.ports import BRAKE
 from bot.slack.ids import ActionId, Command, EventType, FormId, ShortcutId, Subcommand
 from bot.slack.interactions import ACTION, COMMAND, EVENT, SHORTCUT, VIEW, Interaction
-from bot.slack.listeners import answers, asking, commands, findings, home, plans, postmortems
+from bot.slack.listeners import (
+    answers,
+    asking,
+    commands,
+    findings,
+    home,
+    incidents,
+    plans,
+    postmortems,
+)
 from bot.slack.listeners.listener import Listener, nothing
 from foundation.nearest import nearest
 
@@ -87,7 +96,10 @@ COMMANDS = (
             Subcommand.STATUS: commands.status,
             Subcommand.PLANS: commands.plans,
             Subcommand.DIGEST: commands.digest,
+            Subcommand.INCIDENTS: incidents.listed,
+            Subcommand.INCIDENT: incidents.commanded,
             Subcommand.MUTE: commands.mute,
+            Subcommand.UNMUTE: commands.unmute,
             Subcommand.HALT: commands.halt,
             Subcommand.RESUME: commands.resume,
             Subcommand.FREEZE: commands.freeze,
@@ -123,6 +135,11 @@ BUTTONS = (
     ),
     Listener(ACTION, ActionId.FINDING_PROPOSE, findings.of_button, work=findings.propose),
     Listener(ACTION, ActionId.INCIDENT_DECLARE, findings.of_button, work=findings.declare),
+    Listener(ACTION, ActionId.INCIDENT_TAKE, incidents.of_card, work=incidents.take),
+    Listener(ACTION, ActionId.INCIDENT_JOIN, incidents.of_card, work=incidents.join),
+    Listener(ACTION, ActionId.INCIDENT_RESOLVE, incidents.of_card, work=incidents.resolve),
+    Listener(ACTION, ActionId.INCIDENT_REOPEN, incidents.of_card, work=incidents.reopen),
+    Listener(ACTION, ActionId.INCIDENT_MORE, incidents.of_choice, quick=incidents.more),
     Listener(ACTION, ActionId.ANSWER_HELPFUL, answers.of_button, work=answers.helpful),
     Listener(
         ACTION, ActionId.ANSWER_UNHELPFUL, answers.of_button,
@@ -148,6 +165,20 @@ FORMS = (
         VIEW, FormId.PLAN_BREAK_GLASS, plans.of_card,
         check=plans.reason_given, work=plans.break_glass,
     ),
+    Listener(
+        VIEW, FormId.INCIDENT_STATUS, incidents.of_card,
+        check=incidents.something_said, work=incidents.send_status,
+    ),
+    Listener(
+        VIEW, FormId.INCIDENT_HAND_OVER, incidents.of_card,
+        check=incidents.somebody_chosen, work=incidents.hand_over,
+    ),
+    Listener(VIEW, FormId.INCIDENT_SEVERITY, incidents.of_card, work=incidents.severity),
+    Listener(
+        VIEW, FormId.INCIDENT_NOTE, incidents.of_card,
+        check=incidents.something_said, work=incidents.note,
+    ),
+    Listener(VIEW, FormId.INCIDENT_MERGE, incidents.of_card, work=incidents.merge),
     Listener(VIEW, FormId.ANSWER_UNHELPFUL, answers.of_button, work=answers.explained),
     Listener(
         VIEW, FormId.POSTMORTEM_EDIT, postmortems.of_draft,

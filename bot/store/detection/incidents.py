@@ -1,14 +1,17 @@
-"""incidents and their timeline. Ids are numbered per year without gaps: INC-2026-0007."""
+"""incidents, their timeline and what belongs to them.
+
+Ids are numbered per year without gaps: INC-2026-0007.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Select, insert, select
+from sqlalchemy import Index, Select, insert, select, update
 
 from bot.domain.ids import ChannelId, IncidentId
-from bot.domain.incident import Incident, TimelineEntry
+from bot.domain.incident import Incident, PartKind, StoryPart, TimelineEntry
 from bot.domain.place import Place
 from bot.store.codec import decode, encode
 from bot.store.schema import Base, number_column, table_of, text_column, time_column
@@ -46,8 +49,19 @@ class TimelineRow(Base, table=True):
     ref: str = text_column()
 
 
+class PartRow(Base, table=True):
+    """One thing that belongs to an incident."""
+
+    __tablename__ = "incident_parts"
+    kind: str = text_column(primary_key=True)
+    ref: str = text_column(primary_key=True)
+    incident: str = text_column(foreign_key="incidents.id", index=True)
+    at: datetime = time_column()
+
+
 T = table_of(IncidentRow)
 LINES = table_of(TimelineRow)
+PARTS = table_of(PartRow)
 
 
 class SqlIncidents:
@@ -97,7 +111,9 @@ class SqlIncidents:
     async def at(self, place: Place) -> Incident | None:
         """Return the incident whose thread this is, the newest if there are several."""
         found = await self._all(_newest().where(T.c.place == place.key()).limit(1))
-        return found[0] if found else None
+        if found or not (owner := await self.owner_of(PartKind.POST, place.key())):
+            return found[0] if found else None
+        return await self.get(owner)
 
     async def note(self, incident_id: IncidentId, entry: TimelineEntry) -> None:
         """Add a line to the timeline."""
@@ -119,6 +135,38 @@ class SqlIncidents:
             TimelineEntry(row.at, row.text, row.source, row.by, row.ref)
             for row in await self._session.all(query.order_by(LINES.c.at, LINES.c.id))
         ]
+
+    async def held(self, incident_id: IncidentId) -> Incident:
+        """Return one that nobody else changes before this transaction ends."""
+        await self._session.lock(f"incident:{incident_id}")
+        return await self.get(incident_id)
+
+    async def newest(self, limit: int = 100) -> list[Incident]:
+        """Return incidents in whatever state, newest first."""
+        return await self._all(_newest().limit(limit))
+
+    async def attach(self, incident_id: IncidentId, part: StoryPart) -> bool:
+        """Let something belong to an incident; False when it belongs to one already."""
+        values = {"kind": part.kind.value, "ref": part.ref, "incident": incident_id, "at": part.at}
+        return await self._session.add_new(PARTS, values, ["kind", "ref"])
+
+    async def owner_of(self, kind: PartKind, ref: str) -> IncidentId | None:
+        """Return the incident that something belongs to."""
+        query = select(PARTS.c.incident).where(PARTS.c.kind == kind.value, PARTS.c.ref == ref)
+        found = await self._session.value(query)
+        return IncidentId(found) if found else None
+
+    async def parts(self, incident_id: IncidentId) -> list[StoryPart]:
+        """Return what belongs to an incident, oldest first."""
+        query = select(PARTS).where(PARTS.c.incident == incident_id)
+        rows = await self._session.all(query.order_by(PARTS.c.at, PARTS.c.kind, PARTS.c.ref))
+        return [StoryPart(PartKind(row.kind), row.ref, row.at) for row in rows]
+
+    async def absorb(self, incident_id: IncidentId, into: IncidentId) -> None:
+        """Give another incident all parts and the whole timeline of one."""
+        for table in (PARTS, LINES):
+            moved = update(table).where(table.c.incident == incident_id)
+            await self._session.run(moved.values(incident=into))
 
 
 def _newest() -> Select[Any]:

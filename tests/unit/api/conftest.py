@@ -26,6 +26,7 @@ from bot.telemetry import SelfMetrics
 from tests.fakes.clock import FakeClock
 from tests.fakes.decision import FakeDirectory
 from tests.fixtures.alerting import an_alert_desk
+from tests.fixtures.incidents import an_incident_desk
 from tests.fixtures.nouns import NOW
 from tools.ports import Health
 from tools.world import Catalogue, MetricName, MetricSpec, ServiceName, ServiceSpec
@@ -129,6 +130,7 @@ async def api(store: SqlStore) -> AsyncIterator[World]:
         registry=metrics.registry, pulse=lambda: world.pulse[0],
         directory=FakeDirectory(*PEOPLE), plans=desk,
         switches=Brake(), triage=Triage(store, clock),
+        incidents=an_incident_desk(store, clock, lambda: CATALOGUE),
         baselines=BaselineImport(store, clock, lambda: CATALOGUE),
         deployments=Deployments(store, clock, lambda: CATALOGUE, Redactor()),
         alerts=an_alert_desk(store, clock, lambda: CATALOGUE), backends=backends,

@@ -34,6 +34,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.decision import FakeDirectory
 from tests.fixtures.alerting import an_alert_desk
 from tests.fixtures.database import sqlite_store, sqlite_url
+from tests.fixtures.incidents import an_incident_desk
 from tests.fixtures.keys import KEYRING
 from tests.fixtures.nouns import NOW, a_record, an_anomaly
 from tests.unit.api.conftest import ALICE, CATALOGUE, PEOPLE, Brake, Desk
@@ -67,6 +68,7 @@ def an_app(path: Path) -> FastAPI:
             switches=Brake(),
             alerts=an_alert_desk(store, clock, lambda: CATALOGUE),
             triage=Triage(store, clock),
+            incidents=an_incident_desk(store, clock, lambda: CATALOGUE),
             baselines=BaselineImport(store, clock, lambda: CATALOGUE),
             deployments=Deployments(store, clock, lambda: CATALOGUE, Redactor()),
         )

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.reports.webhook_notices import Notifier
+from bot.core.upkeep.heartbeat import HeartbeatSender
 from bot.domain.audit import Event
 from bot.settings import ConfigDocument, ConfigError
 from bot.settings.notification import webhook_config
@@ -157,3 +158,35 @@ def test_an_address_that_is_none_is_an_error_that_does_not_quote_it() -> None:
     found = webhook_config(document("https://hooks.example/s3cret"))
     assert found is not None
     assert "s3cret" not in repr(found)
+
+
+async def test_a_serious_incident_that_slack_does_not_take_is_told(
+    store: SqlStore, receiver: Receiver
+) -> None:
+    told = notifier(store, receiver)
+    await told.tick()
+    await happen(store, "INC-2026-0001", kind="incident.unreached")
+    assert await told.tick() == 1
+    assert posted(receiver)[0]["kind"] == "incident.unreached"
+
+
+async def test_a_sign_of_life_says_how_the_bot_is(store: SqlStore, receiver: Receiver) -> None:
+    monitor = Webhook(WebhookConfig(url=receiver.url, setting="notification.heartbeat.url"))
+    failing = {"digest": "slack is away", "heartbeat.send": "it could not be sent"}
+    for each in ({}, failing):
+        await HeartbeatSender(store, FakeClock(), monitor, lambda each=each: each).tick()  # type: ignore[misc]
+    assert [(b["status"], b["failing"]) for b in posted(receiver)] == [
+        ("up", []), ("degraded", ["digest"]),
+    ]  # fmt: skip
+
+
+async def test_without_its_database_the_bot_gives_no_sign_of_life(receiver: Receiver) -> None:
+    class Gone:
+        def begin(self) -> object:
+            raise BackendUnavailableError("database", "it is away")
+
+    monitor = Webhook(WebhookConfig(url=receiver.url, setting="notification.heartbeat.url"))
+    sender = HeartbeatSender(Gone(), FakeClock(), monitor, dict)  # type: ignore[arg-type]
+    with pytest.raises(BackendUnavailableError):
+        await sender.tick()
+    assert posted(receiver) == []

@@ -15,7 +15,7 @@ from bot.core.reports.postmortems import (
 )
 from bot.domain.audit import Event
 from bot.domain.ids import IncidentId, UserId
-from bot.domain.incident import Incident, TimelineEntry
+from bot.domain.incident import Incident, TimelineEntry, resolve
 from bot.domain.place import Place
 from bot.domain.plans.approval import Approved
 from bot.domain.plans.plan_life import Succeeded
@@ -41,7 +41,7 @@ class Talk:
 
 
 async def a_story(store: SqlStore) -> Incident:
-    incident = replace(an_incident(), resolved_at=NOW + 20 * MINUTE)
+    incident = resolve(an_incident(), NOW + 20 * MINUTE)
     finding = replace(a_finding(), incident=incident.id, conclusion="It was the deploy [E1].")
     record = a_record()
     said = Approved(record.plan.id, record.plan.digest, (), NOW)

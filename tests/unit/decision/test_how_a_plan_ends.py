@@ -133,7 +133,8 @@ async def test_the_end_is_a_moment_of_the_incident_that_the_plan_was_for(
         await tx.findings.save(replace(finding, incident=incident.id))
     plan = await ran(world, Origin(PLACE, ANN, finding.id))
     async with world.store.begin() as tx:
-        (entry,) = await tx.incidents.timeline(incident.id)
+        begun, entry = await tx.incidents.timeline(incident.id)
+    assert (begun.source, begun.ref) == ("plan", plan)
     assert (entry.source, entry.ref, entry.at) == ("plan", plan, world.clock.now())
     assert entry.text == (await world.record(plan)).outcome
 

@@ -24,6 +24,7 @@ from bot.domain.plans.policy import PolicyConfig
 from bot.domain.secrets.redaction import Redactor
 from tests.fakes.decision import ADA, ANN, BOB, RAY, START, Production
 from tests.fixtures.alerting import an_alert_desk
+from tests.fixtures.incidents import an_incident_desk
 from tools.world import Catalogue
 
 
@@ -45,6 +46,7 @@ async def http(world: Production) -> AsyncIterator[httpx.AsyncClient]:
         switches=world.bot.switches,
         alerts=an_alert_desk(world.store, world.clock, lambda: Catalogue({}, {})),
         triage=Triage(world.store, world.clock),
+        incidents=an_incident_desk(world.store, world.clock, lambda: Catalogue({}, {})),
         baselines=BaselineImport(world.store, world.clock, lambda: Catalogue({}, {})),
         deployments=Deployments(world.store, world.clock, lambda: Catalogue({}, {}), Redactor()),
     )

@@ -58,7 +58,7 @@ EVERYTHING_ON: dict[str, Any] = {  # a key of what is off shows nothing
     "links": {"grafana_url": "http://grafana"},
     "llm": {"api_key": "${SECRET}"},
     "kubernetes": {"clusters": {"us-1": {"kubeconfig": "us-1.yaml", "act_kubeconfig": "act.yaml"}}},
-    "notification": {"webhook": {"url": "${HOOK}"}},
+    "notification": {"webhook": {"url": "${HOOK}"}, "heartbeat": {"url": "${HOOK}"}},
 }
 
 
@@ -261,6 +261,7 @@ ANOTHER: dict[str, Any] = {  # where one more, or another word, would be refused
     "kubernetes.clusters": {"eu-1": {"kubeconfig": "eu-1.yaml"}},
     "tracing.link_url": "http://traces/{trace_id}",
     "notification.webhook.url": "${HOOK}",
+    "notification.heartbeat.url": "${HOOK}",
     "audit.anchor.webhook_url": "${HOOK}",
     "audit.anchor.config_map": "sre-agent/audit",
 }

@@ -25,8 +25,7 @@ def test_every_name_has_exactly_one_listener() -> None:
 
 def test_every_button_is_a_right_and_every_right_of_a_button_a_button() -> None:
     rights = {right for right in RIGHTS if right.startswith(BUTTONS)}
-    assert set(ActionId) == rights
-    assert set(FormId) <= rights
+    assert {*ActionId, *FormId} == rights
 
 
 def test_every_listener_needs_a_right_that_somebody_can_hold() -> None:
@@ -61,3 +60,11 @@ def test_the_manifest_offers_what_the_room_listens_to() -> None:
     features = manifest["features"]
     assert {c["command"] for c in features["slash_commands"]} == set(Command)
     assert {s["callback_id"] for s in features["shortcuts"]} == set(ShortcutId)
+
+
+def test_the_hint_of_a_command_names_only_what_exists() -> None:
+    manifest: dict[str, Any] = yaml.safe_load(Path("slack-manifest.yaml").read_text("utf-8"))
+    commands = {c["command"]: c for c in manifest["features"]["slash_commands"]}
+    words = [word.split()[0] for word in commands["/sre"]["usage_hint"].split("|")]
+    assert words
+    assert set(words) <= set(map(str, Subcommand))

@@ -21,7 +21,7 @@ from bot.domain.plans.policy import rule
 from bot.domain.plans.risk import Tier, Trend
 from bot.domain.run import finish, start
 from bot.locale import Texts
-from bot.slack.delivery.renderers import renderers_over
+from bot.slack.delivery.renderers import Here, renderers_over
 from bot.store import adoption
 from bot.store.store import SqlStore
 from tests.contract.test_forged_approvals import Attacker, restore, snapshot
@@ -351,7 +351,9 @@ async def test_what_a_card_is_drawn_from_is_ours(
         await tx.runs.save(finish(run, an_answer()))
         await tx.outbox.post("card", view, ref, HERE)
         (row,) = await tx.outbox.of(view, ref)
-    draw = renderers_over((), lambda _: rule(Tier.AUTO, ServiceMode.APPROVE, world.policy))[view]
+    draw = renderers_over(
+        (), lambda _: rule(Tier.AUTO, ServiceMode.APPROVE, world.policy), Here(world.clock)
+    )[view]
     async with store.begin() as tx:
         assert (await draw(row, tx, Texts("en"))).text
     await attacker.write(CHANGED[what])

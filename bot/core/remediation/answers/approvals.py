@@ -268,7 +268,7 @@ class Approvals:
             undoing = life.undo_for(state, user, self.moves.clock.now(), tuple(halts))
             moved = await tx.plans.move(record.to(undoing))
             await self.moves.note(tx, moved, "plan.undo_asked", user, {"channel": channel})
-            return self.moves.said(moved, "plan.resumed")
+            return self.moves.said(moved, "plan.undo_begun")
 
         return await self.answering.judged(plan_id, user, "plan.undo", judge, tiered=True)
 

@@ -14,6 +14,7 @@ it sees. One that starts beside a file notes that too; one that starts without h
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,7 @@ from bot.core.remediation.guarding.hand_brake import HandBrake
 from bot.core.remediation.guarding.people import PeopleNow
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import ChannelId, UserId
+from bot.domain.place import Place
 from bot.domain.secrets.redaction import Redactor
 from foundation.blanks import is_blank
 
@@ -77,6 +79,7 @@ class Switches:
     halts: Halts
     redactor: Redactor  # of the reason that somebody gives
     hand_brake: HandBrake = field(default_factory=HandBrake)
+    incidents: Callable[[], Place | None] = lambda: None  # where everybody reads what matters
 
     async def halt(
         self, user: UserId, reason: str, channel: ChannelId, right: str = "sre.halt"
@@ -165,9 +168,29 @@ class Switches:
                     private=value or reason,
                 )
             )
+            told = _TOLD[name, bool(value)]
+            fields = {"by": user, "why": value or reason or "–"}
+            turn = turn_of(await newest_word(tx, name))
+            await self._announce(tx, f"{name}:{turn}", told, fields, channel)
         if name == HALT:
             await self.hand_brake.let_go()  # committed: what every instance knows holds from here
         return Switched(True)
+
+    async def _announce(
+        self,
+        tx: Transaction,
+        name: str,
+        key: str,
+        fields: dict[str, str],
+        channel: ChannelId,
+    ) -> None:
+        """Say it where it was done and where incidents are told: a switch is no secret."""
+        incidents = self.incidents()
+        channels = [channel, *([incidents.channel] if incidents else [])]
+        for each in dict.fromkeys(filter(None, channels)):
+            if not each.startswith("D"):  # in a direct message nobody else reads it
+                body = {"key": key, "fields": fields}
+                await tx.outbox.post(f"switch:{name}:{each}", "notice", name, Place(each), body)
 
 
 @dataclass(slots=True)
@@ -204,6 +227,14 @@ class HaltFile:
             halted = await set_by_people(tx, HALT) is not None
         if halted:
             await self.hand_brake.let_go()
+
+
+_TOLD = {
+    (HALT, True): "switch.halted",
+    (HALT, False): "switch.resumed",
+    (FREEZE, True): "switch.frozen",
+    (FREEZE, False): "switch.unfrozen",
+}
 
 
 def halted_by(path: Path) -> str:

@@ -38,6 +38,7 @@ from bot.core.remediation.planning.drafting import (
 from bot.core.remediation.planning.proposal_results import diagnosis, proposed, receipt
 from bot.core.remediation.planning.risk_inputs import RiskInputsReader
 from bot.core.remediation.planning.verify_rules import VerifyRules
+from bot.core.shared.incident_book import adopt_plan
 from bot.domain.audit import BOT, Event
 from bot.domain.ids import FindingId, PlanId, UserId, mint
 from bot.domain.place import Place
@@ -296,6 +297,8 @@ class Planner:
                 await tx.outbox.post(
                     f"plan:{plan.id}", "plan", plan.id, plan.place, behind=origin.behind
                 )
+                said = self._moves.texts.say("incident.plan_proposed", title=plan.title)
+                await adopt_plan(tx, record, said)
                 await tx.audit.append(proposed(record, origin.replaces or ""))
                 if origin.replaces is not None:
                     await self._moves.replaced(tx, origin.replaces, plan)

@@ -264,7 +264,13 @@ class Execution:
         except (HandedOverError, StepFailedError) as error:
             await progress.end(hold, undoing, life.lose, "plan.end.undo_unknown", str(error))
         else:
-            await progress.end(hold, undoing, life.roll_back, "plan.end.rolled_back", undoing.why)
+            if undoing.asked is None:
+                await progress.end(
+                    hold, undoing, life.roll_back, "plan.end.rolled_back", undoing.why
+                )
+                return
+            back = ", ".join(step.name for step in hold.plan.body.undo)
+            await progress.end(hold, undoing, life.roll_back, "plan.end.undone", back)
 
     # --- one step -------------------------------------------------------------------------
 

@@ -18,8 +18,9 @@ from bot.core.ports import Clock, PlanRecord, Transaction
 from bot.core.remediation.guarding.gate import Gate
 from bot.core.remediation.plan_moves import concerned_by
 from bot.core.remediation.running.holds import Hold, Holds
+from bot.core.shared.incident_book import redraw
 from bot.domain.audit import BOT, Event
-from bot.domain.incident import TimelineEntry
+from bot.domain.incident import PartKind, TimelineEntry
 from bot.domain.place import Place
 from bot.domain.plans import plan_life as life
 from bot.domain.plans import step_run
@@ -216,12 +217,14 @@ class Progress:
         log.info("plan.ended", plan_id=plan.id, status=ended.status.value, why=why)
 
     async def _timeline(self, tx: Transaction, plan: Plan, text: str) -> None:
-        if plan.finding is None:
-            return
-        finding = await tx.findings.get(plan.finding)
-        if finding.incident is not None:
+        """Tell the incident that the plan belongs to, wherever it was proposed."""
+        owner = await tx.incidents.owner_of(PartKind.PLAN, plan.id)
+        if owner is None and plan.finding is not None:  # proposed before there was an incident
+            owner = (await tx.findings.get(plan.finding)).incident
+        if owner is not None:
             entry = TimelineEntry(self._clock.now(), text, "plan", ref=plan.id)
-            await tx.incidents.note(finding.incident, entry)
+            await tx.incidents.note(owner, entry)
+            await redraw(tx, owner)
 
     async def objection(self, hold: Hold) -> Refusal | None:
         """Return who objects to watching a plan any longer, None when nobody does."""

@@ -1,0 +1,1 @@
+"""Incidents: declared, taken, handed over, told at a rhythm, merged, ended."""

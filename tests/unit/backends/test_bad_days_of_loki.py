@@ -55,7 +55,8 @@ async def store() -> AsyncIterator[Server]:
 
 
 def adapter(url: str, **more: Any) -> Loki:
-    settings = {"retry_wait_seconds": 0.001, "retry_attempts": 2, **more}
+    calm = {"timeout_seconds": PATIENCE, "retry_wait_seconds": 0.001, "retry_attempts": 2}
+    settings = {**calm, **more}
     return Loki(LokiConfig(url=url, **settings))
 
 

@@ -56,7 +56,8 @@ async def store() -> AsyncIterator[Server]:
 
 
 def adapter(url: str, **more: Any) -> Prometheus:
-    settings = {"retry_wait_seconds": 0.001, "retry_attempts": 2, **more}
+    calm = {"timeout_seconds": PATIENCE, "retry_wait_seconds": 0.001, "retry_attempts": 2}
+    settings = {**calm, **more}
     return Prometheus(PrometheusConfig(url=url, **settings))
 
 

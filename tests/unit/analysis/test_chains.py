@@ -87,6 +87,13 @@ def test_no_cause_is_claimed_when_one_test_does_not_pass(
     assert names(*facts, edges=edges)[0] == ""
 
 
+def test_a_deploy_brings_no_customers() -> None:
+    surge = replace(FULL, predicate="traffic-surge", start_class=StartClass.DRIVER)
+    decided = decide(snapshot(surge, SLOW, DEPLOY), ASKED)
+    (first, *_) = told(decided, complete=True)
+    assert first.kind != "deploy"
+
+
 def test_who_lies_between_and_is_as_usual_lets_nothing_through() -> None:
     calm = tuple(Measured(BACK, role, role) for role in ("latency", "errors"))
     decided = decide(snapshot(FULL, SLOW, measured=calm), ASKED)

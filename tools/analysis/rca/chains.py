@@ -207,8 +207,8 @@ def _effect_order(fact: Fact, asked: Concern) -> tuple[object, ...]:
 def _trigger(scene: Scene, start: Fact) -> tuple[Fact | None, tuple[HopTest, ...]]:
     """Return the change that made a start, with its tests; None when none passes."""
     best: tuple[Fact, tuple[HopTest, ...]] | None = None
-    if start.source == "changes":
-        return None, ()
+    if start.source == "changes" or start.predicate == "traffic-surge":
+        return None, ()  # a deploy of who is asked brings nobody who asks
     for each in scene.of.get(start.subject, ()):
         if each.source != "changes":
             continue

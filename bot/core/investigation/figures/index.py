@@ -30,18 +30,14 @@ class FigureIndex:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._told: list[tuple[ToldLine, list[Statement]]] = []
+        self._evidence: list[Evidence] = []
+        self._read: dict[int, list[tuple[ToldLine, list[Statement]]]] = {}  # by its place there
         self._asked: list[Quantity] = []  # figures of the question, which may be repeated
         self._count = 0
 
     def add(self, evidence: Evidence) -> None:
         """Take one piece of evidence: what the model read and the full result behind it."""
-        for line in lines_of(evidence):
-            if self._count > _MOST_STATEMENTS:
-                return
-            statements = said(line)
-            self._count += len(statements)
-            self._told.append((line, statements))
+        self._evidence.append(evidence)
 
     def add_text(self, text: str) -> None:
         """Take a text whose figures may be repeated: the person's question."""
@@ -52,8 +48,7 @@ class FigureIndex:
         read = Sentence(sentence, after)
         if not read.quantities:
             return []
-        whole = Pool(self._told, setting)
-        cited = whole.of(read.cited & {line.evidence for line, _ in self._told})
+        cited = Pool(self._told(read.cited), setting)
         traced: dict[int, list[Statement]] = {}
         open_ones: list[int] = []
         pools: dict[frozenset[str], Pool] = {read.cited: cited}
@@ -75,6 +70,19 @@ class FigureIndex:
         ]
         missing += [*contradicted(read, traced, (line.text for line in cited.lines)), *read.rest]
         return sorted(set(missing), key=lambda each: each.start)
+
+    def _told(self, cited: frozenset[str]) -> list[tuple[ToldLine, list[Statement]]]:
+        """Return what the cited evidence says, all of it where none is: read when it is needed."""
+        are_there = any(each.id in cited for each in self._evidence)
+        found: list[tuple[ToldLine, list[Statement]]] = []
+        for place, each in enumerate(self._evidence):
+            if are_there and each.id not in cited:
+                continue
+            if place not in self._read and self._count <= _MOST_STATEMENTS:
+                self._read[place] = [(line, said(line)) for line in lines_of(each)]
+                self._count += sum(len(statements) for _, statements in self._read[place])
+            found += self._read.get(place, [])
+        return found
 
     def _is_asked(self, quantity: Quantity) -> bool:
         return any(

@@ -23,6 +23,7 @@ from bot.domain.answer import Evidence
 from foundation.encodings import writable
 
 MOST_LINES = 5_000  # of one piece of evidence
+MOST_ROWS = 500  # of its payload; the model reads the others by pages, each evidence of its own
 MOST_OF_LINE = 200  # figures
 LONGEST_LINE = 2_000  # characters; a course of forty values is shorter
 _PARTS = re2.compile(r"[;,(){}\[\]|]|: | -> |→|—")
@@ -66,7 +67,7 @@ def lines_of(evidence: Evidence) -> Iterator[ToldLine]:
     if asked := _asked(evidence):
         yield ToldLine(evidence.id, asked, frozenset(), about, frozenset(), is_head=True)
     above: ToldLine | None = None
-    rows = islice(_rows(evidence.payload), MOST_LINES)
+    rows = islice(_rows(evidence.payload), MOST_ROWS)
     for long, is_row in (*((text, False) for text in rest), *((text, True) for text in rows)):
         text = long[:LONGEST_LINE]
         if not text.strip():

@@ -7,6 +7,7 @@ thread so far + question + brief ──converse──> text ──Release──>
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -191,11 +192,11 @@ class _Prose:
 
     async def say(self, text: str) -> None:
         """Take a piece; show the sentences that it completes."""
-        await self._show(self._release.push(text))
+        await self._show(await asyncio.to_thread(self._release.push, text))
 
     async def end(self, note: str = "") -> str:
         """Show the rest and a note; return everything that was shown."""
-        await self._show(self._release.flush())
+        await self._show(await asyncio.to_thread(self._release.flush))
         text = "".join(self._said).strip()
         if note:
             text = f"{text}\n{note}"

@@ -125,7 +125,7 @@ _IDENTIFIERS = re2.compile(
     r"|\b[A-Za-z][\w.]*[-_/:][\w./:-]*\d[\w./:-]*"
     r"|\b(?:[A-WYZa-wyz]|[A-Za-z]{2,})\d+[A-Za-z]*\b"
     r"|\b\d+(?:th|st|nd|rd)\b|\bport \d+|\b(?:release|version|版本) ?\d[\w.]*"
-    r"|\b[0-9a-f]{8,}\b|\b[45]xx\b|端口 ?\d+"
+    r"|\b\d*[a-f][0-9a-f]{7,}\b|\b[45]xx\b|端口 ?\d+"
 )
 _ISO = re2.compile(
     r"(?P<y>\d{4})-(?P<mo>\d\d)-(?P<d>\d\d)(?:[T ](?P<h>\d\d):(?P<mi>\d\d)(?::(?P<s>\d\d)"

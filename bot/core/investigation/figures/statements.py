@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -107,15 +108,19 @@ def said(line: ToldLine) -> list[Statement]:
             role = ValueRole.NOW
         start = found[place - 1].end if place else 0
         near = line.text[start : quantity.start][-60:]
-        statements.append(Statement(_dated(quantity), line, role, near, statements))
+        statements += [Statement(each, line, role, near, statements) for each in _dated(quantity)]
     return statements
 
 
-def _dated(quantity: Quantity) -> Quantity:
-    """Read epoch seconds as the clock time that they are."""
+def _dated(quantity: Quantity) -> list[Quantity]:
+    """Read epoch seconds as the date and the clock time that they are."""
     if quantity.kind is Dimension.NUMBER and 1e9 < quantity.value < 1e10:
-        return replace(quantity, kind=Dimension.CLOCK, value=quantity.value % 86_400)
-    return quantity
+        day = datetime.fromtimestamp(quantity.value, UTC)
+        return [
+            replace(quantity, kind=Dimension.DATE, value=100.0 * day.month + day.day),
+            replace(quantity, kind=Dimension.CLOCK, value=quantity.value % 86_400),
+        ]
+    return [quantity]
 
 
 def _role(text: str, found: list[Quantity], place: int) -> ValueRole | None:

@@ -173,7 +173,7 @@ def is_equal(quantity: Quantity, statement: Statement, setting: Setting) -> bool
     }:
         is_count = "x" in told.text or "x" in quantity.text or told.is_word
         return is_count and fits(quantity, told.value)
-    if told.kind is Dimension.NUMBER and quantity.kind not in {Dimension.AGO, Dimension.SIGMA}:
+    if told.kind is Dimension.NUMBER and quantity.kind is not Dimension.AGO:
         return any(fits(quantity, each) for each in _readings(quantity, statement))
     return False
 

@@ -124,3 +124,24 @@ def test_a_question_that_names_no_metric_may_name_what_any_platform_has(
         {},
     )
     assert parse(text, foreign, NOW).metrics == metrics
+
+
+@pytest.mark.parametrize(
+    ("text", "strangers"),
+    [
+        ("why is radiology slow?", ("radiology",)),
+        ("is radiology ok?", ("radiology",)),
+        ("what is wrong with radiology?", ("radiology",)),
+        ("why is it slow?", ()),
+        ("why is everything slow?", ()),
+        ("is anything wrong?", ()),
+        ("why is latency up?", ()),
+        ("why is order-api slow?", ()),
+    ],
+)
+def test_a_name_that_nobody_has_is_a_stranger_and_not_the_whole_platform(
+    catalogue: Catalogue, text: str, strangers: tuple[str, ...]
+) -> None:
+    intent = parse(text, catalogue, NOW)
+    assert intent.strangers == strangers
+    assert not (strangers and (intent.metrics or intent.services))

@@ -46,6 +46,7 @@ BOUNDED = {
     "prompts/__init__.py": "our own templates",
     "tools/act/actions.py": ONE_FIELD,
     "tools/backends/prometheus/matrix.py": "steps over an answer once, for its openings",
+    "tools/backends/prometheus/parting.py": "steps over an expression, each character once",
     "tools/backends/tracing.py": ONE_FIELD,
     "tools/catalog.py": ONE_FIELD,
     "tools/contract.py": "our own docstrings",

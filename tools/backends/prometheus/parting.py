@@ -1,6 +1,6 @@
 """Splitting one question into parts by the values of a label, when its answer is too large.
 
-    rate(x[5m])  ──count by (app) (…)──>  api: 700, ledger: 500, web: 300     of at most 1,000
+    rate(x[5m])  ──count by (app) (…)──>  api: 700, login: 500, web: 300     of at most 1,000
         ──> rate(x{app=~"a.*"}[5m])
             rate(x{app=~"(?:l.*|w.*)"}[5m])
             rate(x{app!~"(?:a.*|l.*|w.*)"}[5m])     whose names begin otherwise, or that have none

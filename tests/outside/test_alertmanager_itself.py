@@ -139,7 +139,9 @@ async def test_a_group_lives_in_one_thread_and_its_next_spell_in_another(
     shift.stand.configure(api=replace(shift.stand.settings.api, port=port))
 
     def cards() -> list[dict[str, Any]]:
-        return [m for m in shift.slack.messages("#incidents") if "ShopDown" in str(m["blocks"])]
+        """Return the findings' cards; the incident that owns them has one of its own."""
+        told = [(m, str(m["blocks"])) for m in shift.slack.messages("#incidents")]
+        return [m for m, text in told if "ShopDown" in text and "'block_id': 'INC-" not in text]
 
     async def sees(*words: str, ts: str = "") -> dict[str, Any]:
         """Let a minute pass; wait until a card, or its thread, says these words."""

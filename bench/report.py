@@ -11,6 +11,8 @@ from rich.table import Table
 
 Figures = Mapping[str, float]
 
+WIDE = 200  # columns
+
 
 @dataclass(frozen=True, slots=True)
 class Aim:
@@ -67,6 +69,8 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print the tables and the notes."""
+        if not console.is_terminal:  # a file or a pipe has no edge; 80 columns cut names in two
+            console.width = max(console.width, WIDE)
         console.print(f"[bold]{self.bench}[/bold], {self.data}")
         if self.details:
             names = list(dict.fromkeys(name for row in self.details.values() for name in row))
@@ -76,7 +80,7 @@ class Report:
         figures = list(dict.fromkeys(named))
         columns = {"ours": self.ours, **self.peers}
         summary = Table()
-        summary.add_column("")
+        summary.add_column("", overflow="fold")
         for name in columns:
             summary.add_column(name, justify="right")
         summary.add_column("aim", justify="right")
@@ -92,7 +96,7 @@ class Report:
 
 def _table(corner: str, rows: Mapping[str, Figures], names: list[str]) -> Table:
     table = Table()
-    table.add_column(corner)
+    table.add_column(corner, overflow="fold")
     for name in names:
         table.add_column(name, justify="right")
     for row, figures in rows.items():

@@ -62,9 +62,23 @@ def names(*facts: Fact, asked: Concern = ASKED, edges: tuple[Edge, ...] = EDGES)
     )
 
 
-def test_an_exhausted_store_that_two_writers_tell_of_is_the_cause() -> None:
-    assert names(FULL, SLOW) == ("connections-exhausted", "")
-    (chain,) = decide(snapshot(FULL, SLOW), ASKED).causes
+WAITS = Fact(
+    BACK, "connections-exhausted", Link.START, "back waits for a connection", "logs",
+    "application back", StartClass.EXHAUSTED, since=ago(19), tolerance=timedelta(minutes=1),
+    evidence="E4",
+)  # fmt: skip
+
+
+def test_an_exhausted_store_that_its_caller_tells_of_as_well_is_the_cause() -> None:
+    assert names(FULL, WAITS, SLOW)[0] == "connections-exhausted"
+    (chain, *_) = decide(snapshot(FULL, WAITS, SLOW), ASKED).causes
+    assert chain.start is FULL
+    assert [hop.effect for hop in chain.hops][-1] is SLOW
+
+
+def test_who_suffers_is_no_second_witness_of_what_he_suffers_from() -> None:
+    assert names(FULL, SLOW) == ("", "connections-exhausted")
+    (chain,) = decide(snapshot(FULL, SLOW), ASKED).suspects
     assert [hop.effect for hop in chain.hops] == [SLOW]
     results = {test.name: test.result for test in chain.tests}
     assert results["reach"] is results["order"] is results["still"] is HopResult.PASSED
@@ -73,18 +87,42 @@ def test_an_exhausted_store_that_two_writers_tell_of_is_the_cause() -> None:
 @pytest.mark.parametrize(
     ("facts", "edges"),
     [
-        ((FULL, SLOW), ()),  # nothing says that trouble can get there
-        ((replace(FULL, since=ago(5)), SLOW), EDGES),  # it came later than its effect
-        ((replace(FULL, until=ago(60), since=ago(80)), SLOW), EDGES),  # over before it began
-        ((replace(FULL, since=None), SLOW), EDGES),  # nobody can say since when
-        ((replace(FULL, writer="application front"), SLOW), EDGES),  # one witness alone
-        ((replace(FULL, role=Link.CARRY), SLOW), EDGES),  # what only carries begins nothing
+        ((FULL, WAITS, SLOW), ()),  # nothing says that trouble can get there
+        ((replace(FULL, since=ago(5)), WAITS, SLOW), EDGES),  # it came later than its effect
+        ((replace(FULL, until=ago(60), since=ago(80)), WAITS, SLOW), EDGES),  # over before it began
+        ((replace(FULL, since=None), WAITS, SLOW), EDGES),  # nobody can say since when
+        ((FULL, replace(WAITS, writer=FULL.writer), SLOW), EDGES),  # one witness alone
+        ((FULL, replace(WAITS, source="rules"), SLOW), EDGES),  # a team's opinion is no witness
+        ((FULL, replace(WAITS, subject=FRONT), SLOW), EDGES),  # of who does not ask it himself
+        ((FULL, SLOW, replace(DEPLOY, since=ago(21))), EDGES),  # near in time is no witness
+        ((replace(FULL, role=Link.CARRY), WAITS, SLOW), EDGES),  # what only carries begins nothing
     ],
 )
 def test_no_cause_is_claimed_when_one_test_does_not_pass(
     facts: tuple[Fact, ...], edges: tuple[Edge, ...]
 ) -> None:
     assert names(*facts, edges=edges)[0] == ""
+
+
+SLOWER = replace(
+    FULL, predicate="latency-unexplained", sentence="store takes 2 s", metric="store_latency",
+    start_class=StartClass.UNEXPLAINED, unexplained=1.0,
+)  # fmt: skip
+
+
+def test_that_two_find_somebody_slow_says_where_and_is_no_cause() -> None:
+    mesh = replace(SLOWER, writer="mesh", metric="mesh_latency", evidence="E5")
+    assert names(SLOWER, mesh, SLOW)[0] == ""
+    late = replace(WAITS, subject=STORE, start_class=StartClass.UNEXPLAINED, evidence="E6")
+    assert names(SLOWER, late, SLOW)[0] == ""  # nor is a caller who ran into his deadline
+
+
+def test_lines_that_name_a_version_make_its_change_a_second_witness() -> None:
+    change = replace(DEPLOY, since=ago(21), names=("4.1.0",))
+    said = replace(WAITS, subject=STORE, role=Link.SHOW, predicate="error-lines",
+                   writer=FULL.writer, names=("4.1.0",))  # fmt: skip
+    assert names(FULL, SLOW, change)[0] == ""
+    assert names(FULL, SLOW, change, said)[0] == "connections-exhausted"
 
 
 def test_a_deploy_brings_no_customers() -> None:

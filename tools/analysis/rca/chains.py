@@ -113,7 +113,8 @@ def _chain(scene: Scene, start: Fact) -> Hypothesis | None:
         return None  # what is over and felt by nothing
     tests = [test for test in (hop_tests.own(start),) if test is not None]
     tests.append(hop_tests.still(start, symptom, scene.snapshot.at))
-    named, witnesses = hop_tests.mechanism(start, _near(scene, start, ways))
+    callers = frozenset(who for who, way in ways.items() if len(way) == 1)
+    named, witnesses = hop_tests.mechanism(start, _near(scene, start, ways, callers), callers)
     tests.append(named)
     change, of_change = _trigger(scene, start)
     return Hypothesis(
@@ -228,11 +229,16 @@ def _newer(
     return one is not None and other is not None and one > other
 
 
-def _near(scene: Scene, start: Fact, ways: Mapping[FactSubject, Way]) -> list[Fact]:
-    """Return the facts of whoever can feel a start, and its own."""
-    own = scene.of.get(start.subject, ())
-    far = (f for f in scene.naming if f.subject in ways and f.subject != start.subject)
-    return [each for each in (*own, *far) if each is not start]
+def _near(
+    scene: Scene,
+    start: Fact,
+    ways: Mapping[FactSubject, Way],
+    callers: frozenset[FactSubject],
+) -> list[Fact]:
+    """Return the facts of a start's subject and its callers, and of others that name somebody."""
+    close = [f for who in sorted({start.subject, *callers}) for f in scene.of.get(who, ())]
+    far = (f for f in scene.naming if f.subject in ways and f.subject not in callers)
+    return [each for each in (*close, *far) if each is not start]
 
 
 def _of_victims(facts: Sequence[Fact]) -> list[Edge]:

@@ -69,25 +69,41 @@ def still(start: Fact, symptom: Fact | None, at: datetime) -> HopTest:
     return HopTest("still", _UNSEEN, f"it was over at {_clock(start.until)}", _ids(start))
 
 
-def mechanism(start: Fact, facts: Iterable[Fact]) -> tuple[HopTest, tuple[Fact, ...]]:
-    """Test that somebody else names it: a caller by name, or another writer of the same subject."""
-    about = themes_of(start)
-    plain = start.start_class is StartClass.UNEXPLAINED  # where, but not what
+def mechanism(
+    start: Fact, facts: Iterable[Fact], callers: frozenset[FactSubject] = frozenset()
+) -> tuple[HopTest, tuple[Fact, ...]]:
+    """Test that somebody else names it: by its name, or by the same mechanism of the same subject.
+
+    What is exhausted is also named by lines of its direct `callers` that lack the same.
+    """
     found: dict[str, Fact] = {}
     for each in facts:
-        if each.writer == start.writer or not each.present or each.source == "changes":
-            continue
-        same = each.subject == start.subject
-        why = (plain and (each.role is Link.START or each.source == "objects")) or bool(
-            about & themes_of(each)
-        )
-        if _names(each, start) or (same and why):
+        if each.present and each.writer != start.writer and _witnesses(each, start, callers):
             found.setdefault(each.writer, each)
     if not found:
         return HopTest("mechanism", _UNSEEN, "nobody else was seen to name it"), ()
     told = tuple(found.values())[:MOST_WITNESSES]
     said = f"{told[0].writer}: {told[0].sentence}"
     return HopTest("mechanism", _PASSED, said, _ids(*told)), told
+
+
+def _witnesses(fact: Fact, start: Fact, callers: frozenset[FactSubject]) -> bool:
+    """Say whether another writer's fact names what a start says, and not only where it is."""
+    if fact.source in {"changes", "rules"}:  # what came before, and what a team made of it
+        return False
+    if start.source == "rules" and fact.source == "metrics":
+        return False  # it was made of them
+    same = fact.subject == start.subject
+    if start.start_class is StartClass.UNEXPLAINED:  # that others find it slow too is still where
+        if fact.source == "traces":
+            return same  # they name the operation that holds the time
+        own = same and fact.role is Link.START and fact.source in {"logs", "objects"}
+        return own and fact.start_class is not StartClass.UNEXPLAINED
+    if _names(fact, start):
+        return True
+    lacks = start.start_class is StartClass.EXHAUSTED and fact.source == "logs"
+    near = same or (lacks and fact.subject in callers)
+    return near and bool(themes_of(start) & themes_of(fact))
 
 
 def reach(

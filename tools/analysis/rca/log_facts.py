@@ -9,7 +9,7 @@ Levels lie: a line counts by its words as well. Texts are data here: matched, ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -122,6 +122,8 @@ def log_facts(
     facts: list[Fact] = []
     edges: list[Edge] = []
     gaps: list[Gap] = []
+    patterns = tuple(patterns)
+    several = _blaming_several(patterns)
     for each in patterns:
         if not each.is_burst or not _is_bad(each):
             continue
@@ -139,7 +141,8 @@ def log_facts(
         if wording is not None:
             facts.append(_said(each, wording, line, other))
         elif blame is not None and other is not None and other != writer:
-            facts.append(_unanswered(each, blame, other, line))
+            alone = each.service not in several
+            facts.append(_unanswered(each, blame, other, line, alone=alone))
         else:
             facts.append(_shown(each, line))
         if other is not None and other != writer:
@@ -175,8 +178,20 @@ def _said(seen: SeenPattern, wording: Wording, line: str, other: FactSubject | N
     )
 
 
-def _unanswered(seen: SeenPattern, blame: Blame, other: FactSubject, line: str) -> Fact:
-    """Return that somebody does not answer, as his caller tells it."""
+def _blaming_several(patterns: Sequence[SeenPattern]) -> frozenset[ServiceName]:
+    """Return who misses several hosts at once: what they share lies nearer to the caller."""
+    hosts: dict[ServiceName, set[str]] = {}
+    for each in patterns:
+        blame = blamed(writable(each.sample)[:LONGEST]) if each.is_burst else None
+        if blame is not None:
+            hosts.setdefault(each.service, set()).add(blame.host)
+    return frozenset(name for name, missed in hosts.items() if len(missed) > 1)
+
+
+def _unanswered(
+    seen: SeenPattern, blame: Blame, other: FactSubject, line: str, *, alone: bool
+) -> Fact:
+    """Return that somebody does not answer, as his caller says, who may miss him `alone`."""
     outside = other.kind == "external" and not is_address(other.name)  # else a pod of anybody
     port = f":{blame.port}" if blame.port else ""
     how = {
@@ -188,7 +203,6 @@ def _unanswered(seen: SeenPattern, blame: Blame, other: FactSubject, line: str) 
         How.FAILED: "cannot be connected to",
     }[blame.how]
     said = f"{other.name}{port} {how}, says {seen.service}: “{shortened_line(line, SHOWN)}”"
-    terminal = outside or blame.how in {How.UNKNOWN_NAME, How.REFUSED, How.UNREACHABLE}
     return Fact(
         subject=other,
         predicate="unreachable" if blame.how is not How.TIMED_OUT else "unanswered",
@@ -196,7 +210,7 @@ def _unanswered(seen: SeenPattern, blame: Blame, other: FactSubject, line: str) 
         sentence=said,
         source="logs",
         writer=f"application {seen.service}",
-        start_class=StartClass.TERMINAL if terminal and outside else StartClass.UNEXPLAINED,
+        start_class=StartClass.TERMINAL if outside and alone else StartClass.UNEXPLAINED,
         value=float(seen.count),
         since=seen.since,
         tolerance=TOLERANCE,

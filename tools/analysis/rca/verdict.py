@@ -87,11 +87,13 @@ def is_proved(chain: Hypothesis, scene: Scene) -> bool:
     kind = chain.start.start_class
     if kind is StartClass.TERMINAL:
         return chain.start.present or bool(chain.hops)
-    writers = {fact.writer for fact in chain.witnesses}
-    if chain.trigger is not None:
-        writers.add(chain.trigger.writer)
-    if kind in {StartClass.EXHAUSTED, StartClass.DRIVER}:
-        writers |= {hop.effect.writer for hop in chain.hops}
+    writers = {
+        fact.writer
+        for fact in chain.witnesses
+        if kind is not StartClass.UNEXPLAINED or fact.source != "traces"  # they say where, not what
+    }
+    if chain.trigger is not None and any(t.name == "mechanism" for t in chain.trigger_tests):
+        writers.add(chain.trigger.writer)  # a change that is only near in time proves nothing
     return bool(writers - {chain.start.writer})
 
 
